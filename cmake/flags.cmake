@@ -1,0 +1,14 @@
+# Every target of ours links loadline_flags.
+add_library(loadline_flags INTERFACE)
+target_include_directories(loadline_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_compile_options(loadline_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion)
+target_compile_definitions(loadline_flags INTERFACE LOADLINE_VERSION="${PROJECT_VERSION}")
+if(LOADLINE_WERROR)
+  target_compile_options(loadline_flags INTERFACE -Werror)
+endif()
+if(LOADLINE_SANITIZE)
+  # The sanitizers must fail the test, not print and go on.
+  target_compile_options(loadline_flags INTERFACE -fsanitize=address,undefined
+                         -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(loadline_flags INTERFACE -fsanitize=address,undefined)
+endif()

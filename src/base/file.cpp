@@ -1,0 +1,219 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include "base/error.h"
+
+namespace loadline {
+namespace fs = std::filesystem;
+namespace {
+
+std::string reason() { return std::generic_category().message(errno); }
+
+FileDescriptor open_for_reading(const fs::path& path) {
+  FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.is_open()) throw bad_input("{}: cannot be opened: {}", path.string(), reason());
+  return fd;
+}
+
+std::uint64_t regular_size(const FileDescriptor& fd, const fs::path& path) {
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) throw bad_input("{}: {}", path.string(), reason());
+  if (!S_ISREG(status.st_mode)) throw bad_input("{}: is not a regular file", path.string());
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+// Returns how many bytes were read: fewer than asked for only at the end of the file.
+std::size_t read_fully(const FileDescriptor& fd, std::span<std::byte> into, std::uint64_t offset,
+                       const fs::path& path) {
+  std::size_t done = 0;
+  while (done < into.size()) {
+    const ssize_t n = ::pread(fd.get(), into.data() + done, into.size() - done,
+                              static_cast<off_t>(offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw bad_input("{}: cannot be read: {}", path.string(), reason());
+    if (n == 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  return done;
+}
+
+void write_fully(const FileDescriptor& fd, std::span<const std::byte> piece, const fs::path& path) {
+  while (!piece.empty()) {
+    const ssize_t n = ::write(fd.get(), piece.data(), piece.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw environment_error("{}: cannot be written: {}", path.string(), reason());
+    piece = piece.subspan(static_cast<std::size_t>(n));
+  }
+}
+
+void sync_folder(const fs::path& folder) {
+  const FileDescriptor fd(
+      ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  // Some file systems cannot sync a folder; the rename itself is done either way.
+  if (fd.is_open()) ::fsync(fd.get());
+}
+
+}  // namespace
+
+FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
+  if (this != &other) {
+    close();
+    fd_ = other.release();
+  }
+  return *this;
+}
+
+int FileDescriptor::release() { return std::exchange(fd_, -1); }
+
+void FileDescriptor::close() {
+  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+}
+
+std::string read_file(const fs::path& path, Bytes limit) {
+  const FileDescriptor fd = open_for_reading(path);
+  const std::uint64_t size = regular_size(fd, path);
+  if (size > limit.count) {
+    throw bad_input("{}: has {}, more than the {} that such a file may have", path.string(),
+                    to_string(Bytes{size}), to_string(limit));
+  }
+  std::string content(size, '\0');
+  content.resize(read_fully(fd, std::as_writable_bytes(std::span(content)), 0, path));
+  return content;
+}
+
+void replace_file(const fs::path& path, std::string_view content) {
+  ReplacementFile file(path);
+  file.write(content);
+  file.commit();
+}
+
+ReplacementFile::ReplacementFile(fs::path path) : path_(std::move(path)) {
+  temporary_ = path_;
+  temporary_ += ".XXXXXX";
+  std::string name = temporary_.string();
+  fd_ = FileDescriptor(::mkostemp(name.data(), O_CLOEXEC));
+  if (!fd_.is_open())
+    throw environment_error("{}: cannot be created: {}", path_.string(), reason());
+  temporary_ = name;
+  ::fchmod(fd_.get(), 0644);
+}
+
+ReplacementFile::~ReplacementFile() {
+  if (fd_.is_open()) ::unlink(temporary_.c_str());
+}
+
+void ReplacementFile::write(std::span<const std::byte> piece) { write_fully(fd_, piece, path_); }
+
+void ReplacementFile::write_at(std::uint64_t offset, std::span<const std::byte> piece) {
+  while (!piece.empty()) {
+    const ssize_t n = ::pwrite(fd_.get(), piece.data(), piece.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw environment_error("{}: cannot be written: {}", path_.string(), reason());
+    piece = piece.subspan(static_cast<std::size_t>(n));
+    offset += static_cast<std::uint64_t>(n);
+  }
+}
+
+void ReplacementFile::commit() {
+  if (::fsync(fd_.get()) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    throw environment_error("{}: cannot be written: {}", path_.string(), reason());
+  }
+  fd_.close();
+  sync_folder(path_.parent_path());
+}
+
+AppendFile::AppendFile(fs::path path, Durability durability)
+    : path_(std::move(path)), durability_(durability) {
+  fd_ = FileDescriptor(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+  if (!fd_.is_open()) throw environment_error("{}: cannot be opened: {}", path_.string(), reason());
+}
+
+void AppendFile::append_line(std::string_view line) {
+  std::string whole(line);
+  whole += '\n';
+  write_fully(fd_, std::as_bytes(std::span(whole)), path_);
+  if (durability_ == Durability::kSynced && ::fdatasync(fd_.get()) != 0) {
+    throw environment_error("{}: cannot be flushed: {}", path_.string(), reason());
+  }
+}
+
+MappedFile::MappedFile(const fs::path& path) : path_(path) {
+  const FileDescriptor fd = open_for_reading(path);
+  size_ = regular_size(fd, path);
+  if (size_ == 0) return;
+  void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+  if (address == MAP_FAILED)
+    throw environment_error("{}: cannot be mapped: {}", path.string(), reason());
+  data_ = static_cast<const std::byte*>(address);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  // munmap takes a non-const pointer although the mapping is read-only.
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+void read_at(const fs::path& path, std::uint64_t offset, std::span<std::byte> into) {
+  const FileDescriptor fd = open_for_reading(path);
+  const std::size_t done = read_fully(fd, into, offset, path);
+  if (done < into.size()) {
+    throw bad_input("{}: ends at byte {}, but {} bytes were expected from byte {}", path.string(),
+                    offset + done, into.size(), offset);
+  }
+}
+
+void make_folder(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error)
+    throw environment_error("{}: the folder cannot be made: {}", path.string(), error.message());
+}
+
+void require_writable_folder(const fs::path& folder) {
+  make_folder(folder);
+  std::string probe = (folder / ".loadline-probe-XXXXXX").string();
+  const FileDescriptor fd(::mkostemp(probe.data(), O_CLOEXEC));
+  if (!fd.is_open()) {
+    throw environment_error("{}: no file can be written there: {}", folder.string(), reason());
+  }
+  ::unlink(probe.c_str());
+}
+
+TemporaryFolder::TemporaryFolder() {
+  const char* base = std::getenv("TMPDIR");
+  std::string name =
+      std::string(base != nullptr && *base != '\0' ? base : "/tmp") + "/loadline-XXXXXX";
+  if (::mkdtemp(name.data()) == nullptr) {
+    throw environment_error("{}: the folder cannot be made: {}", name, reason());
+  }
+  path_ = name;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+}  // namespace loadline

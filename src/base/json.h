@@ -1,0 +1,28 @@
+// JSON from files that nobody vouches for.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace loadline {
+
+using Json = nlohmann::ordered_json;
+
+// Parses `text`; `source` names it in errors. Throws Error(kBadInput) with the position for
+// malformed text, for nesting deeper than 64 and for a key that stands twice in one object.
+Json parse_json(std::string_view text, std::string_view source);
+
+// read_file and parse_json; a file above 256 MiB is refused.
+Json read_json(const std::filesystem::path& path);
+
+// Typed access with errors that name the source, the key and both types.
+// `find` returns nullptr when the key is absent or null.
+const Json* json_find(const Json& object, std::string_view key);
+std::int64_t json_int(const Json& object, std::string_view key, std::string_view source);
+double json_number(const Json& object, std::string_view key, std::string_view source);
+std::string json_string(const Json& object, std::string_view key, std::string_view source);
+bool json_bool(const Json& object, std::string_view key, std::string_view source);
+
+}  // namespace loadline

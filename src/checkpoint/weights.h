@@ -1,0 +1,37 @@
+// The weights of a model folder: one model.safetensors, or shards with
+// model.safetensors.index.json.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "checkpoint/safetensors.h"
+
+namespace loadline {
+
+class WeightFiles {
+ public:
+  // Reads and checks all headers. Throws Error(kBadInput) with the way out: no weights, a shard
+  // missing, an index naming a file outside the folder, .bin files only.
+  explicit WeightFiles(const std::filesystem::path& model_folder);
+
+  [[nodiscard]] bool has(const std::string& name) const;
+  [[nodiscard]] const TensorInfo& info(const std::string& name) const;  // throws Error(kBadInput)
+
+  // Reads tensor `name`, whose shape must be `shape`, converted to `dtype` (f32 or bf16, from f32,
+  // f16 or bf16), into `into`, in pieces of a few MiB through `read_at`: nothing of the file stays
+  // mapped.
+  void read(const std::string& name, std::span<const std::int64_t> shape, DType dtype,
+            std::span<std::byte> into) const;
+
+  // SHA-256 over names, sizes and headers of the files and the first and last MiB of each: what a
+  // profile and a cache are keyed by. Not proof against an adversary.
+  [[nodiscard]] std::string fingerprint() const;
+
+ private:
+  std::map<std::string, SafetensorsHeader> files_;  // by file name
+  std::map<std::string, std::string> where_;        // tensor -> file name
+};
+
+}  // namespace loadline

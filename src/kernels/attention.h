@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/bytes.h"
+#include "kernels/view.h"
+
+namespace loadline {
+
+struct AttentionShape {
+  std::int64_t heads = 0;
+  std::int64_t kv_heads = 0;  // heads is a multiple: grouped-query attention (Ainslie et al. 2023)
+  std::int64_t head_dim = 0;
+  float scale = 0;  // 1 / sqrt(HD)
+  std::int64_t window =
+      0;  // sliding window: position t sees the last `window` positions, itself included; 0: all
+};
+
+// Causal attention within each row of the batch; row r holds tokens [row_starts[r], row_starts[r +
+// 1]). Blocks with an online softmax (Dao et al. 2022): never a (T,T) matrix, memory linear in T.
+// q, out (T, NH x HD); k, v (T, NKV x HD); log_sum_exp (NH x T), head-major, is kept for the
+// backward.
+void attention_forward(ConstView q, ConstView k, ConstView v,
+                       std::span<const std::int32_t> row_starts, const AttentionShape& shape,
+                       View out, std::span<float> log_sum_exp, std::span<std::byte> scratch);
+
+// Recomputes the probabilities from log_sum_exp. dq, dk, dv are overwritten. Deterministic.
+void attention_backward(ConstView dout, ConstView q, ConstView k, ConstView v, ConstView out,
+                        std::span<const float> log_sum_exp,
+                        std::span<const std::int32_t> row_starts, const AttentionShape& shape,
+                        View dq, View dk, View dv, std::span<std::byte> scratch);
+
+// Scratch that both need for batches of at most `tokens` tokens with rows of at most `longest_row`.
+Bytes attention_scratch(const AttentionShape& shape, std::int64_t tokens, std::int64_t longest_row,
+                        int threads);
+
+}  // namespace loadline

@@ -1,0 +1,21 @@
+// What is left between the products.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/view.h"
+
+namespace loadline {
+
+// out[t] = table[ids[t]]; table (V,H) and out (T,H) of one type. Every id is in [0, V): checked by
+// the caller.
+void embedding_forward(ConstView table, std::span<const std::int32_t> ids, View out);
+
+void copy(ConstView from, View to);                   // converts between f32 and bf16
+void add(ConstView from, View to);                    // to += from
+void add_bias(std::span<const float> bias, View to);  // every row of to += bias
+void scale(float factor, View x);                     // x *= factor
+void set_zero(View x);
+
+}  // namespace loadline

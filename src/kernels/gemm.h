@@ -1,0 +1,58 @@
+// Matrix products on oneDNN, the only file that knows it. Inputs f32 or bf16, sums in f32.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "base/bytes.h"
+#include "kernels/view.h"
+
+namespace loadline {
+
+enum class Product : std::uint8_t {
+  kNT,  // C (T,N)  = A (T,K) · B (N,K)^T     a linear layer forward; T is cut into blocks
+  kNN,  // C (T,N)  = A (T,K) · B (K,N)       its gradient to the input; T is cut into blocks
+  kTN,  // C (M,N)  = A (T,M)^T · B (T,N)     its gradient to the weight; T is cut into blocks that
+        // accumulate
+};
+
+// Runs products over user-owned scratch and keeps one compiled primitive for each block shape. The
+// first product with given widths, strides and types compiles every block size that any token count
+// can need, so that after one pass of a step over any batch, nothing is compiled or allocated
+// again.
+class Gemm {
+ public:
+  Gemm();
+  Gemm(const Gemm&) = delete;
+  Gemm& operator=(const Gemm&) = delete;
+  ~Gemm();
+
+  // The most scratch that any product may ask for: a plan line.
+  [[nodiscard]] static Bytes scratch_bound();
+  // Must be at least scratch_bound() and outlive this object; 64-byte aligned.
+  void use_scratch(std::span<std::byte> scratch);
+
+  // accumulate: C += instead of C =. C is f32, or the type of A and B. A and B have one type. T may
+  // be 0. Throws std::logic_error for views whose shapes do not belong together.
+  void run(Product product, ConstView a, ConstView b, View c, bool accumulate);
+
+  // How many primitives were compiled so far.
+  [[nodiscard]] std::size_t compiled() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Threads of the OpenMP team, oneDNN's and ours.
+void set_threads(int count);
+[[nodiscard]] int threads();
+
+// The compute type that this CPU is fast in: bf16 with AVX512-BF16 or AMX, else f32.
+// bf16_supported: oneDNN can.
+[[nodiscard]] bool bf16_is_fast();
+[[nodiscard]] bool bf16_is_supported();
+
+}  // namespace loadline

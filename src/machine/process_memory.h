@@ -1,0 +1,25 @@
+// A process's own memory as the kernel counts it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+
+#include "base/bytes.h"
+
+namespace loadline {
+
+struct ProcessMemory {
+  Bytes peak;       // VmHWM, not ru_maxrss: Linux seeds that with the parent's peak
+  Bytes resident;   // VmRSS
+  Bytes anonymous;  // RssAnon
+  Bytes file;       // RssFile
+  Bytes swapped;    // VmSwap
+};
+
+// Of this process. Throws Error(kEnvironment) when /proc/self/status cannot be read.
+ProcessMemory read_own_memory();
+// Of another one; nothing when it is gone.
+std::optional<ProcessMemory> read_process_memory(pid_t pid);
+
+}  // namespace loadline

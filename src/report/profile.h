@@ -1,0 +1,62 @@
+// Hardware profiles: what was proven on this machine, and what exactly it was proven for.
+// docs/profile.md.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/json.h"
+
+namespace loadline {
+
+// A profile is taken only where all of these agree; otherwise the first difference is named.
+struct ProfileKey {
+  std::string machine;  // CPU model, cores, memory
+  std::string model;    // fingerprint of config and weights
+  std::string data;     // fingerprint of the length histogram
+  std::int64_t max_seq_length = 0;
+  std::string quantize;  // "none"
+  std::string compute;   // "f32", "bf16"
+  bool grad_checkpoint = false;
+  std::vector<std::string> target_modules;
+  std::string version;  // of loadline
+};
+
+struct Profile {
+  std::string name;     // file name without .json
+  std::string created;  // RFC 3339
+  ProfileKey key;
+  std::string model_path, data_path, machine_text;  // for people
+  std::int64_t batch_size = 0, lora_rank = 0, lora_layers = 0;
+  Bytes peak, adjusted, budget;
+  double margin = 0.15;
+  double step_seconds = 0, tokens_per_second = 0;
+  std::string run_folder;
+  int trial = 0;
+};
+
+// $XDG_DATA_HOME/loadline/profiles is given by the command as `folder`.
+std::filesystem::path save_profile(const std::filesystem::path& folder, const Profile& profile);
+// Sorted by creation, newest first; damaged files are named in `warnings` and left out.
+std::vector<Profile> list_profiles(const std::filesystem::path& folder,
+                                   std::vector<std::string>& warnings);
+// Throws Error(kUsage) listing what there is when there is no such profile.
+Profile load_profile(const std::filesystem::path& folder, const std::string& name);
+void remove_profile(const std::filesystem::path& folder, const std::string& name);
+
+struct ProfileMatch {
+  std::optional<Profile> profile;  // the newest whose key agrees
+  std::vector<std::string>
+      differences;  // for the nearest other: "max_seq_length: profile 512, now 1024"
+};
+ProfileMatch match_profile(const std::vector<Profile>& profiles, const ProfileKey& key);
+
+// The command to paste.
+std::string train_command(const Profile& profile);
+Json to_json(const Profile& profile);
+
+}  // namespace loadline

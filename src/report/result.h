@@ -1,0 +1,24 @@
+// result.json: the document of a finished or interrupted search. DESIGN, "Files"; docs/result.md.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "base/json.h"
+#include "machine/facts.h"
+#include "search/search.h"
+
+namespace loadline {
+
+struct ResultContext {
+  MachineFacts machine;
+  Json model;  // path, type, layers, fingerprint, for people and programs
+  Json data;   // path, rows, lengths
+  SearchLimits limits;
+  std::string run_folder;
+  std::string profile;  // its path, or "" when none was saved
+};
+
+Json result_document(const SearchResult& result, const ResultContext& context);
+
+}  // namespace loadline

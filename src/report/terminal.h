@@ -1,0 +1,34 @@
+// What people see while a search runs. On a terminal a bar with the time left; elsewhere plain
+// lines.
+#pragma once
+
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "search/search.h"
+#include "trial/protocol.h"
+
+namespace loadline {
+
+class TerminalView {
+ public:
+  // `is_terminal`: draw a bar and colours. Writes to `out` (stderr with --json, else stdout).
+  TerminalView(std::FILE* out, bool is_terminal);
+  ~TerminalView();
+
+  void line(const std::string& text);
+  void search_begins(const SearchSpace& space, const SearchLimits& limits,
+                     const std::string& budget_binds);
+  void trial_begins(const TrialSpec& spec);
+  void trial_event(const TrialSpec& spec, const WorkerEvent& event);
+  void trial_ends(const TrialSpec& spec, const TrialOutcome& outcome);
+  void search_ends(const SearchResult& result, const SearchLimits& limits);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace loadline

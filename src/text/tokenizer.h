@@ -1,0 +1,43 @@
+// tokenizer.json of the Hugging Face `tokenizers` library, type BPE, in both styles: byte-level
+// with a pre-tokenizer pattern (GPT-2, Llama 3, Qwen), and SentencePiece style with byte fallback
+// (Llama 2, Mistral).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace loadline {
+
+class Tokenizer {
+ public:
+  // Throws Error(kBadInput) naming the file and the component when something in it is not supported
+  // or malformed: never a silent skip.
+  static Tokenizer load(const std::filesystem::path& tokenizer_json);
+  static Tokenizer parse(std::string_view document, const std::string& source);
+
+  Tokenizer(Tokenizer&&) noexcept;
+  Tokenizer& operator=(Tokenizer&&) noexcept;
+  ~Tokenizer();
+
+  // Ids of `text` (UTF-8; invalid bytes are replaced as Rust's lossy conversion does). With
+  // `add_special` the post-processor's template (bos, eos) is applied. Added tokens are found in
+  // the text either way. Thread-safe.
+  [[nodiscard]] std::vector<std::int32_t> encode(std::string_view text, bool add_special) const;
+  [[nodiscard]] std::string decode(std::span<const std::int32_t> ids, bool skip_special) const;
+  [[nodiscard]] std::optional<std::int32_t> id_of(std::string_view token) const;
+  // The largest id + 1, added tokens included.
+  [[nodiscard]] std::int64_t vocabulary() const;
+
+ private:
+  struct Parts;
+  explicit Tokenizer(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace loadline

@@ -1,0 +1,104 @@
+// One question to the machine, and its answer.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/json.h"
+
+namespace loadline {
+
+struct TrialSpec {
+  int id = 0;  // its number in the run, and the name of its folder
+  std::int64_t batch_size = 1;
+  std::int64_t lora_rank = 0;
+  std::int64_t lora_layers = 0;
+  std::int64_t steps = 15;
+  Bytes budget;  // what adjusted peak is compared with
+  Bytes cap;     // what the process is physically held under; at least min(budget, ...)
+  double margin = 0.15;
+  PredictedBytes planned;
+  std::chrono::milliseconds time_limit{0};  // 0: none
+  Json worker;  // the worker's settings; opaque here: trial never sees a weight
+};
+
+enum class Verdict : std::uint8_t {
+  kFits,
+  kExceedsBudget,  // ran, but adjusted peak > budget
+  kOutOfMemory,    // refused by the allocator, or killed with evidence
+  kKilled,         // SIGKILL without evidence of its cause
+  kTimedOut,
+  kStalled,
+  kDiverged,
+  kBadInput,
+  kCrashed,
+  kRefused,  // neighbours leave too little: never read as "does not fit"
+  kInterrupted,
+};
+// "fits", "exceeds_budget", "out_of_memory" ...
+std::string_view name_of(Verdict verdict);
+Verdict verdict_from(std::string_view name);  // throws Error(kBadInput)
+// Only these say something about memory, and so shrink the search.
+[[nodiscard]] constexpr bool is_memory_failure(Verdict verdict) {
+  return verdict == Verdict::kExceedsBudget || verdict == Verdict::kOutOfMemory;
+}
+
+struct TrialStep {
+  std::int64_t step = 0;
+  double loss = 0;
+  double seconds = 0;
+  std::int64_t tokens = 0;
+  Bytes peak;
+};
+
+// Least squares of peak memory over steps 10 to 15.
+struct Growth {
+  double relative = 0;        // (last - first) / first over that window: the guide warns above 0.10
+  double bytes_per_step = 0;  // slope
+  double half_width = 0;      // of its 95 % interval, bytes a step
+  [[nodiscard]] bool warns() const { return relative > 0.10; }
+  [[nodiscard]] bool rises() const { return bytes_per_step - half_width > 0; }
+};
+
+struct PhasePeaks {
+  Bytes load, first_step, steady, evaluation, save;
+};
+
+struct TrialOutcome {
+  Verdict verdict = Verdict::kCrashed;
+  std::string cause;                  // one line for people: what happened and the way out
+  std::optional<MeasuredBytes> peak;  // VmHWM over the whole life, as far as it came
+  PhasePeaks phases;
+  Bytes anonymous, file;  // RssAnon and RssFile at the end
+  std::optional<Bytes> cgroup_peak;
+  std::vector<TrialStep> steps;
+  std::optional<Growth> growth;
+  double step_seconds = 0;              // median over steady steps
+  double tokens_per_second = 0;         // useful tokens: median over steady steps
+  double tokens_per_second_spread = 0;  // half the interquartile range, relative
+  double seconds = 0;                   // of the whole trial
+  std::string coverage;                 // "covers 100 % of batches, longest row 812 tokens"
+  int exit_code = 0;
+  int signal = 0;
+  std::string stderr_tail;
+  Json evidence = Json::object();  // oom_kill count, cap kind, load, neighbours' memory
+
+  [[nodiscard]] bool fits() const { return verdict == Verdict::kFits; }
+  [[nodiscard]] Bytes adjusted_peak(double margin) const;  // 0 when nothing was measured
+};
+
+Json to_json(const TrialSpec& spec);
+TrialSpec trial_spec_from_json(const Json& document, const std::string& source);
+Json to_json(const TrialOutcome& outcome);
+TrialOutcome trial_outcome_from_json(const Json& document, const std::string& source);
+
+// Slope, interval and relative growth of the peaks; nothing when fewer than 3 steps lie in the
+// window.
+std::optional<Growth> growth_of(const std::vector<TrialStep>& steps);
+
+}  // namespace loadline
