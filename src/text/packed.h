@@ -7,6 +7,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/file.h"
@@ -22,20 +23,62 @@ struct PackedRow {
 };
 
 // A packed file, mapped and checked. Rows keep the order of the data; each has at least 2 ids.
+// Opening reads the header and the offsets (8 bytes a row) and checks them against the file's size;
+// a row's own content is checked when it is asked for, so that opening touches no page of it.
 class PackedRows {
  public:
   // Throws Error(kBadInput) when the file is damaged.
   explicit PackedRows(const std::filesystem::path& path);
-  [[nodiscard]] std::int64_t size() const;
+  [[nodiscard]] std::int64_t size() const { return rows_; }
+  // The spans point into the mapping: they live as long as this object. Allocates nothing. Throws
+  // Error(kBadInput) when the row is damaged: an id outside [0, largest_id()], a loss mark that is
+  // neither 0 nor 1, a provenance out of its range.
   [[nodiscard]] PackedRow row(std::int64_t index) const;
   [[nodiscard]] std::int64_t length(std::int64_t index) const;
+  // The sum of all lengths.
+  [[nodiscard]] std::int64_t tokens() const { return tokens_; }
+  // No id in the file is larger: compare it with the model's vocabulary before a lookup.
+  [[nodiscard]] std::int32_t largest_id() const { return largest_id_; }
   // SHA-256 of what was packed: the data's bytes, the tokenizer, the options.
-  [[nodiscard]] const std::string& fingerprint() const;
+  [[nodiscard]] const std::string& fingerprint() const { return fingerprint_; }
 
  private:
+  [[nodiscard]] std::uint64_t offset(std::int64_t index) const;
+  void check_offsets() const;
+
   MappedFile file_;
   std::string fingerprint_;
   std::int64_t rows_ = 0;
+  std::int64_t tokens_ = 0;
+  std::int32_t largest_id_ = 0;
+  std::uint64_t table_ = 0;  // where the offsets begin
+};
+
+// Writes a packed file row by row, atomically: without finish() nothing is left. Memory: one row,
+// a buffer, and 8 bytes for each row written.
+class PackedWriter {
+ public:
+  // `fingerprint`: at most 64 ASCII characters.
+  PackedWriter(const std::filesystem::path& path, std::string_view fingerprint);
+  // The row must have at least 2 ids, none negative, and as many loss marks as ids; throws
+  // Error(kBadInput) otherwise.
+  void add(const TokenizedRow& row);
+  // For a fingerprint that is known last.
+  void set_fingerprint(std::string_view fingerprint);
+  // Throws Error(kBadInput) when no row was added, Error(kEnvironment) when the disk refuses.
+  void finish();
+
+ private:
+  void flush();
+
+  ReplacementFile file_;
+  std::filesystem::path path_;
+  std::string fingerprint_;
+  std::string buffer_;
+  std::vector<std::uint64_t> offsets_;
+  std::uint64_t end_ = 0;
+  std::int64_t tokens_ = 0;
+  std::int32_t largest_id_ = 0;
 };
 
 struct PackReport {
@@ -43,15 +86,20 @@ struct PackReport {
   std::int64_t tokens = 0;
   std::int64_t longest = 0;
   std::int64_t with_provenance = 0;
-  std::int64_t too_short = 0;  // rows of fewer than 2 tokens: nothing to predict, left out
+  std::int64_t too_short = 0;  // rows without a token to predict (fewer than 2 tokens, or none of
+                               // them in the loss): left out
 };
 
 // Tokenizes `jsonl` into `packed`, bounded in memory by one row, written atomically. Throws
 // Error(kBadInput) "train.jsonl:17: ..." for a bad line, and when no row is left. Blank lines, CRLF
-// and a BOM are accepted.
+// and a BOM are accepted. `progress`, if any, is called after each row.
 PackReport pack_rows(const std::filesystem::path& jsonl, const RowReader& reader,
                      const std::filesystem::path& packed,
                      const std::function<void(std::int64_t rows)>& progress);
+
+// The fingerprint that pack_rows writes for this data and this reader: when a packed file has it,
+// there is nothing to do.
+std::string packing_fingerprint(const std::filesystem::path& jsonl, const RowReader& reader);
 
 // The lengths that decide what a batch can need.
 class LengthHistogram {
@@ -62,7 +110,8 @@ class LengthHistogram {
   [[nodiscard]] std::int64_t longest() const;
   [[nodiscard]] std::int64_t total_tokens() const;
   [[nodiscard]] std::int64_t truncated_rows() const { return truncated_; }
-  // The tokens of the `batch` longest rows: no batch of this data can have more.
+  // The tokens of the `batch` longest rows: no batch of this data can have more. Where the data has
+  // fewer rows than that, rows repeat, the longest first.
   [[nodiscard]] std::int64_t worst_batch_tokens(std::int64_t batch) const;
   // p in [0, 1]; nearest rank.
   [[nodiscard]] std::int64_t percentile(double p) const;

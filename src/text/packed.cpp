@@ -1,0 +1,166 @@
+#include "text/packed.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "base/error.h"
+#include "text/packed_layout.h"
+
+namespace loadline {
+namespace {
+
+using packed::Header;
+using packed::RowHead;
+
+constexpr std::string_view kAdvice = "Remove it; it is made again from the data.";
+
+// Everything in the header that can be checked without the row table.
+Header checked_header(const MappedFile& file) {
+  const auto bytes = file.bytes();
+  const std::string name = file.path().string();
+  if (bytes.size() < sizeof(Header)) {
+    throw bad_input("{}: has {} bytes, fewer than the {} of a packed file's header. {}", name,
+                    bytes.size(), sizeof(Header), kAdvice);
+  }
+  const auto header = packed::load<Header>(bytes, 0);
+  if (!std::equal(std::begin(header.magic), std::end(header.magic), std::begin(packed::kMagic))) {
+    throw bad_input("{}: is not a packed token file", name);
+  }
+  if (header.version != packed::kVersion || header.header_bytes != sizeof(Header)) {
+    throw bad_input("{}: packed file version {} (header of {} bytes), but version {} is read. {}",
+                    name, header.version, header.header_bytes, packed::kVersion, kAdvice);
+  }
+  if (header.file_bytes != bytes.size()) {
+    throw bad_input("{}: says that it has {} bytes, but it has {}. {}", name, header.file_bytes,
+                    bytes.size(), kAdvice);
+  }
+  const std::uint64_t most_rows = (bytes.size() - sizeof(Header)) / 8;
+  const bool table_fits = header.rows >= 1 && header.rows < most_rows && header.table % 8 == 0 &&
+                          header.table >= sizeof(Header) &&
+                          header.table == bytes.size() - 8 * (header.rows + 1);
+  if (!table_fits) {
+    throw bad_input("{}: {} rows with a table at byte {} do not fit a file of {} bytes. {}", name,
+                    header.rows, header.table, bytes.size(), kAdvice);
+  }
+  if (header.largest_id < 0) {
+    throw bad_input("{}: its largest id is {}. {}", name, header.largest_id, kAdvice);
+  }
+  return header;
+}
+
+std::string fingerprint_of(const Header& header) {
+  const auto* end = std::find(std::begin(header.fingerprint), std::end(header.fingerprint), '\0');
+  return {std::begin(header.fingerprint), end};
+}
+
+bool in_range(const Provenance& p) {
+  return p.authority_weight >= 0 && p.authority_weight <= 0.99F && p.provenance_entropy >= 0 &&
+         std::isfinite(p.provenance_entropy);
+}
+
+}  // namespace
+
+PackedRows::PackedRows(const std::filesystem::path& path) : file_(path) {
+  const Header header = checked_header(file_);
+  fingerprint_ = fingerprint_of(header);
+  rows_ = static_cast<std::int64_t>(header.rows);
+  tokens_ = static_cast<std::int64_t>(header.tokens);
+  largest_id_ = header.largest_id;
+  table_ = header.table;
+  check_offsets();
+}
+
+void PackedRows::check_offsets() const {
+  const std::string name = file_.path().string();
+  std::uint64_t expected = sizeof(Header);
+  std::int64_t tokens = 0;
+  for (std::int64_t i = 0; i < rows_; ++i) {
+    const std::uint64_t begin = offset(i);
+    const std::uint64_t end = offset(i + 1);
+    const std::uint64_t ids = end > begin ? packed::ids_of_row_bytes(end - begin) : 0;
+    if (begin != expected || end > table_ || ids < 2 || packed::row_bytes(ids) != end - begin ||
+        ids > static_cast<std::uint64_t>(std::numeric_limits<std::int32_t>::max())) {
+      throw bad_input("{}: row {} lies at bytes {} to {}, which cannot be. {}", name, i, begin, end,
+                      kAdvice);
+    }
+    expected = end;
+    tokens += static_cast<std::int64_t>(ids);
+  }
+  if (tokens != tokens_ || table_ - expected >= 8) {
+    throw bad_input(
+        "{}: its rows have {} tokens and end at byte {}, but the header says {} and {}."
+        " {}",
+        name, tokens, expected, tokens_, table_, kAdvice);
+  }
+}
+
+std::uint64_t PackedRows::offset(std::int64_t index) const {
+  return packed::load<std::uint64_t>(file_.bytes(), table_ + 8 * static_cast<std::uint64_t>(index));
+}
+
+std::int64_t PackedRows::length(std::int64_t index) const {
+  if (index < 0 || index >= rows_) {
+    throw bad_input("{}: row {} of {} rows was asked for", file_.path().string(), index, rows_);
+  }
+  return static_cast<std::int64_t>(packed::ids_of_row_bytes(offset(index + 1) - offset(index)));
+}
+
+PackedRow PackedRows::row(std::int64_t index) const {
+  const auto ids = static_cast<std::size_t>(length(index));
+  const std::byte* at = file_.bytes().data() + offset(index);
+  const auto head = packed::load<RowHead>(file_.bytes(), offset(index));
+  at += sizeof(RowHead);
+  const PackedRow row{
+      .ids = {reinterpret_cast<const std::int32_t*>(at), ids},
+      .in_loss = {reinterpret_cast<const std::uint8_t*>(at) + ids * 4, ids},
+      .has_provenance = head.flags == packed::kHasProvenance,
+      .provenance = {head.authority_weight, head.provenance_entropy},
+  };
+  const bool ids_good = std::all_of(row.ids.begin(), row.ids.end(),
+                                    [&](std::int32_t id) { return id >= 0 && id <= largest_id_; });
+  const bool marks_good = std::all_of(row.in_loss.begin(), row.in_loss.end(),
+                                      [](std::uint8_t mark) { return mark <= 1; });
+  if (!ids_good || !marks_good || head.flags > packed::kHasProvenance ||
+      !in_range(row.provenance)) {
+    throw bad_input("{}: row {} is damaged. {}", file_.path().string(), index, kAdvice);
+  }
+  return row;
+}
+
+LengthHistogram::LengthHistogram(const PackedRows& rows, std::int64_t max_seq_length) {
+  if (max_seq_length < 2) {
+    throw usage_error("max-seq-length {} is too short: a row needs 2 tokens", max_seq_length);
+  }
+  sorted_.reserve(static_cast<std::size_t>(rows.size()));
+  for (std::int64_t i = 0; i < rows.size(); ++i) {
+    const std::int64_t length = rows.length(i);
+    truncated_ += length > max_seq_length ? 1 : 0;
+    sorted_.push_back(std::min(length, max_seq_length));
+  }
+  std::sort(sorted_.begin(), sorted_.end(), std::greater<>());
+}
+
+std::int64_t LengthHistogram::longest() const { return sorted_.empty() ? 0 : sorted_.front(); }
+
+std::int64_t LengthHistogram::total_tokens() const {
+  return std::accumulate(sorted_.begin(), sorted_.end(), std::int64_t{0});
+}
+
+std::int64_t LengthHistogram::worst_batch_tokens(std::int64_t batch) const {
+  if (batch <= 0 || sorted_.empty()) return 0;
+  const std::int64_t rounds = batch / rows();
+  const auto rest = batch % rows();
+  return rounds * total_tokens() +
+         std::accumulate(sorted_.begin(), sorted_.begin() + rest, std::int64_t{0});
+}
+
+std::int64_t LengthHistogram::percentile(double p) const {
+  if (!(p >= 0 && p <= 1)) throw usage_error("percentile {} is not within 0 and 1", p);
+  if (sorted_.empty()) return 0;
+  const auto rank = static_cast<std::int64_t>(std::ceil(p * static_cast<double>(rows())));
+  return sorted_[static_cast<std::size_t>(rows() - std::max<std::int64_t>(rank, 1))];
+}
+
+}  // namespace loadline
