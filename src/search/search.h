@@ -1,10 +1,14 @@
 // Which configuration to try next, and what the answers prove. Pure: no process, file or clock; it
-// gets functions.
+// gets functions. How it goes about it is told in docs/search.md; in short: memory is monotone in
+// batch, rank and layers, so a trial that fits proves all that it dominates and one that fails by
+// memory disproves all that dominate it; the estimate chooses what to try, and settles a cell only
+// after trials in two cells have confirmed it.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -54,32 +58,58 @@ struct FrontierCell {
   Basis basis = Basis::kMeasured;
   Basis next_fails = Basis::kPlanned;  // what says that max_batch + 1 does not fit
   bool at_limit = false;  // max_batch is --max-batch, or the data's rows: nothing larger was asked
+  // False in an unfinished search: batches between max_batch and the first failing one are open.
+  bool settled = false;
+  // The trial of max_batch + 1 that was killed, timed out, stalled, crashed or diverged: nothing
+  // above it was tried, and it says nothing about memory.
+  std::optional<std::size_t> unusable;
 };
 
 struct SearchResult {
   enum class Status : std::uint8_t { kComplete, kUnfinished, kNothingFits };
   Status status = Status::kNothingFits;
-  std::vector<FrontierCell> frontier;
-  std::vector<RunTrial> trials;
+  std::vector<FrontierCell> frontier;  // by rank, then layers
+  std::vector<RunTrial> trials;        // the known ones first
   // Each is a measured trial that fits; indices into `trials`.
   std::optional<std::size_t> optimal, largest, fastest;
-  std::optional<std::size_t>
-      next_larger;  // the failed trial of optimal's batch + 1, where one was run
+  // The trial of optimal's batch + 1, where one was run. In a complete search it did not fit (or,
+  // where the objective prefers a smaller batch than the largest, it may have).
+  std::optional<std::size_t> next_larger;
+  // kUnfinished: why it ended, for people; the verdict where a trial ended it (kInterrupted,
+  // kBadInput, kRefused, or the last of too many unusable ones), none for the time limit.
+  std::string stopped_by;
+  std::optional<Verdict> stop_verdict;
+};
+
+// What lies ahead, as far as the estimate can tell.
+struct Outlook {
+  std::size_t trials_done = 0;
+  std::vector<Configuration> expected;  // the next one first; never empty
 };
 
 struct SearchFunctions {
+  // Predicted peak bytes of a trial. Anything is survived (throwing, constant, wrong): it costs
+  // trials, not the answer. Asked at most once for a configuration.
   std::function<PredictedBytes(const Configuration&)> estimate;
   // Runs one trial for real. kInterrupted, kBadInput and kRefused end the search.
   std::function<RunTrial(const Configuration&)> run;
-  std::function<bool()> out_of_time;  // asked between trials
+  std::function<bool()> out_of_time;  // asked between trials; may be empty
+  // Told before each trial; may be empty.
+  std::function<void(const Outlook&)> outlook;
 };
 
-// `known` are trials of an earlier, unfinished search of the same question: they are not run again.
+// `known` are trials of an earlier, unfinished search of the same question: they are not run again
+// (except those that were interrupted, refused or had bad input). Throws Error(kUsage) when the
+// space is empty, not rising or not positive.
 SearchResult search(const SearchSpace& space, const SearchLimits& limits,
                     const SearchFunctions& functions, const std::vector<RunTrial>& known);
 
 // Of measured fitting trials: largest = batch x rank x layers; fastest = useful tokens a second;
-// balanced = the largest whose speed is at least 90 % of the fastest.
+// balanced = the largest whose speed is at least 90 % of the fastest, among the largest measured
+// batch of each (rank, layers): a smaller batch of a cell is neither its answer nor its yardstick.
 std::optional<std::size_t> choose(const std::vector<RunTrial>& trials, Objective objective);
+
+// A balanced choice has at least this share of the fastest's speed.
+inline constexpr double kBalancedSpeed = 0.90;
 
 }  // namespace loadline

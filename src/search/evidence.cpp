@@ -1,0 +1,114 @@
+#include "search/evidence.h"
+
+#include <algorithm>
+
+namespace loadline {
+namespace {
+
+// The largest batch that was measured to fit in this very cell; 0 for none.
+std::int64_t largest_measured_fit(const Cell& cell, const std::vector<RunTrial>& trials) {
+  std::int64_t batch = 0;
+  for (const RunTrial& trial : trials) {
+    if (cell_of(trial.configuration) == cell && trial.outcome.fits()) {
+      batch = std::max(batch, trial.configuration.batch_size);
+    }
+  }
+  return batch;
+}
+
+// The smallest batch of this cell that a memory failure, here or below, disproves.
+void lower_by_failures(const Cell& cell, const std::vector<RunTrial>& trials, std::int64_t measured,
+                       CellBounds& bounds) {
+  for (const RunTrial& trial : trials) {
+    const Configuration& c = trial.configuration;
+    if (!is_memory_failure(trial.outcome.verdict)) continue;
+    if (c.lora_rank > cell.lora_rank || c.lora_layers > cell.lora_layers) continue;
+    const std::int64_t from = std::max(c.batch_size, measured + 1);
+    const bool here = cell_of(c) == cell && from == c.batch_size;
+    if (from < bounds.fails || (from == bounds.fails && (here || bounds.at_limit))) {
+      bounds.fails = from;
+      bounds.fails_basis = here ? Basis::kMeasured : Basis::kDominated;
+      bounds.at_limit = false;
+    }
+  }
+}
+
+// A trial that was killed, timed out ... closes its own cell from its batch on, and no other.
+void lower_by_unusable(const Cell& cell, const std::vector<RunTrial>& trials, std::int64_t measured,
+                       CellBounds& bounds) {
+  for (std::size_t i = 0; i < trials.size(); ++i) {
+    const Configuration& c = trials[i].configuration;
+    if (cell_of(c) != cell || !is_unusable(trials[i].outcome.verdict)) continue;
+    if (c.batch_size <= measured || c.batch_size >= bounds.fails) continue;
+    if (trial_of(c, trials) != i) continue;
+    bounds.fails = c.batch_size;
+    bounds.fails_basis = Basis::kMeasured;
+    bounds.at_limit = false;
+    bounds.unusable = i;
+  }
+}
+
+// The largest batch of this cell that a fitting trial above proves.
+std::int64_t largest_implied_fit(const Cell& cell, const std::vector<RunTrial>& trials) {
+  std::int64_t batch = 0;
+  for (const RunTrial& trial : trials) {
+    const Configuration& c = trial.configuration;
+    if (trial.outcome.fits() && c.lora_rank >= cell.lora_rank &&
+        c.lora_layers >= cell.lora_layers) {
+      batch = std::max(batch, c.batch_size);
+    }
+  }
+  return batch;
+}
+
+}  // namespace
+
+std::vector<Cell> cells_of(const SearchSpace& space) {
+  std::vector<Cell> cells;
+  for (const std::int64_t rank : space.ranks) {
+    for (const std::int64_t layers : space.layers) cells.push_back({rank, layers});
+  }
+  return cells;
+}
+
+bool is_unusable(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kKilled:
+    case Verdict::kTimedOut:
+    case Verdict::kStalled:
+    case Verdict::kDiverged:
+    case Verdict::kCrashed:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool ends_search(Verdict verdict) {
+  return verdict == Verdict::kInterrupted || verdict == Verdict::kRefused ||
+         verdict == Verdict::kBadInput;
+}
+
+CellBounds bounds_of(const Cell& cell, const std::vector<RunTrial>& trials,
+                     std::int64_t max_batch) {
+  CellBounds bounds{.fits = 0, .fails = max_batch + 1, .at_limit = true, .unusable = {}};
+  const std::int64_t measured = std::min(largest_measured_fit(cell, trials), max_batch);
+  lower_by_failures(cell, trials, measured, bounds);
+  lower_by_unusable(cell, trials, measured, bounds);
+  const std::int64_t implied = std::min(largest_implied_fit(cell, trials), bounds.fails - 1);
+  bounds.fits = std::max(measured, implied);
+  bounds.fits_basis = bounds.fits == measured ? Basis::kMeasured : Basis::kDominated;
+  return bounds;
+}
+
+std::optional<std::size_t> trial_of(const Configuration& configuration,
+                                    const std::vector<RunTrial>& trials) {
+  for (std::size_t i = trials.size(); i-- > 0;) {
+    if (trials[i].configuration == configuration && !ends_search(trials[i].outcome.verdict)) {
+      return i;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace loadline

@@ -1,0 +1,55 @@
+// What trials prove about each (rank, layers), by measurement alone.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "search/search.h"
+
+namespace loadline {
+
+struct Cell {
+  std::int64_t lora_rank = 0;
+  std::int64_t lora_layers = 0;
+  [[nodiscard]] Configuration at(std::int64_t batch) const {
+    return {batch, lora_rank, lora_layers};
+  }
+  friend bool operator==(const Cell&, const Cell&) = default;
+};
+
+inline Cell cell_of(const Configuration& c) { return {c.lora_rank, c.lora_layers}; }
+
+// All cells of the grid, by rank, then layers.
+std::vector<Cell> cells_of(const SearchSpace& space);
+
+// a is at most b in each of batch, rank and layers: what b fits in, a fits in.
+[[nodiscard]] constexpr bool is_dominated_by(const Configuration& a, const Configuration& b) {
+  return a.batch_size <= b.batch_size && a.lora_rank <= b.lora_rank &&
+         a.lora_layers <= b.lora_layers;
+}
+
+// Killed, timed out, stalled, crashed or diverged: recorded, but silent about memory.
+[[nodiscard]] bool is_unusable(Verdict verdict);
+// Interrupted, refused or bad input: no answer at all; the search ends, and may ask again later.
+[[nodiscard]] bool ends_search(Verdict verdict);
+
+// Batches up to `fits` fit and from `fails` on do not; 0 <= fits < fails <= max_batch + 1. What was
+// measured at a configuration itself outweighs what another trial implies for it.
+struct CellBounds {
+  std::int64_t fits = 0;
+  std::int64_t fails = 1;
+  Basis fits_basis = Basis::kMeasured;
+  Basis fails_basis = Basis::kMeasured;
+  bool at_limit = false;                // fails is max_batch + 1, and nothing but the limit says so
+  std::optional<std::size_t> unusable;  // the trial at `fails` that could not be used
+  [[nodiscard]] bool settled() const { return fails == fits + 1; }
+};
+
+CellBounds bounds_of(const Cell& cell, const std::vector<RunTrial>& trials, std::int64_t max_batch);
+
+// The latest trial of exactly this configuration that has an answer.
+std::optional<std::size_t> trial_of(const Configuration& configuration,
+                                    const std::vector<RunTrial>& trials);
+
+}  // namespace loadline

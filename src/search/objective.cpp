@@ -1,0 +1,88 @@
+// The three objectives, and the choice among measured trials.
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+#include "base/error.h"
+#include "search/search.h"
+
+namespace loadline {
+namespace {
+
+struct ObjectiveName {
+  Objective objective;
+  std::string_view name;
+};
+constexpr ObjectiveName kNames[] = {{Objective::kBalanced, "balanced"},
+                                    {Objective::kLargest, "largest"},
+                                    {Objective::kFastest, "fastest"}};
+
+double size_of(const Configuration& c) {
+  return static_cast<double>(c.batch_size) * static_cast<double>(c.lora_rank) *
+         static_cast<double>(c.lora_layers);
+}
+
+double speed_of(const RunTrial& trial) {
+  const double speed = trial.outcome.tokens_per_second;
+  return std::isfinite(speed) ? speed : 0;
+}
+
+// Whether a larger batch of the same (rank, layers) was measured to fit.
+bool is_outgrown(const RunTrial& trial, const std::vector<RunTrial>& trials) {
+  return std::any_of(trials.begin(), trials.end(), [&](const RunTrial& other) {
+    return other.outcome.fits() && other.configuration.lora_rank == trial.configuration.lora_rank &&
+           other.configuration.lora_layers == trial.configuration.lora_layers &&
+           other.configuration.batch_size > trial.configuration.batch_size;
+  });
+}
+
+// The best of `among` by `rank`, a function to an ordered value; the first of equals.
+template <typename Rank>
+std::optional<std::size_t> best_of(const std::vector<RunTrial>& trials,
+                                   const std::vector<std::size_t>& among, Rank rank) {
+  const auto best = std::max_element(among.begin(), among.end(), [&](std::size_t a, std::size_t b) {
+    return rank(trials[a]) < rank(trials[b]);
+  });
+  if (best == among.end()) return std::nullopt;
+  return *best;
+}
+
+std::tuple<double, double> by_size(const RunTrial& t) {
+  return {size_of(t.configuration), speed_of(t)};
+}
+std::tuple<double, double> by_speed(const RunTrial& t) {
+  return {speed_of(t), size_of(t.configuration)};
+}
+
+}  // namespace
+
+std::string_view name_of(Objective objective) {
+  for (const auto& [value, name] : kNames) {
+    if (value == objective) return name;
+  }
+  return "balanced";
+}
+
+Objective objective_from(std::string_view name) {
+  for (const auto& [value, known] : kNames) {
+    if (known == name) return value;
+  }
+  throw usage_error("--objective '{}' is not one of balanced, largest, fastest.", name);
+}
+
+std::optional<std::size_t> choose(const std::vector<RunTrial>& trials, Objective objective) {
+  std::vector<std::size_t> fitting;
+  for (std::size_t i = 0; i < trials.size(); ++i) {
+    if (!trials[i].outcome.fits()) continue;
+    if (objective == Objective::kBalanced && is_outgrown(trials[i], trials)) continue;
+    fitting.push_back(i);
+  }
+  if (objective == Objective::kLargest) return best_of(trials, fitting, by_size);
+  const auto fastest = best_of(trials, fitting, by_speed);
+  if (objective == Objective::kFastest || !fastest) return fastest;
+  const double enough = kBalancedSpeed * speed_of(trials[*fastest]);
+  std::erase_if(fitting, [&](std::size_t i) { return speed_of(trials[i]) < enough; });
+  return best_of(trials, fitting, by_size);
+}
+
+}  // namespace loadline

@@ -1,0 +1,216 @@
+#include "search/question.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace loadline {
+namespace {
+
+// From this many trials in a cell on, guesses have not helped: it is bisected.
+constexpr std::ptrdiff_t kGuessesInACell = 4;
+// A next larger batch that a confirmed plan puts this far over the budget is not tried.
+constexpr double kFarOverBudget = 2.0;
+
+CellBounds with_plan(const CellBounds& proven, const Cell& cell, const Prediction& prediction,
+                     std::int64_t max_batch) {
+  CellBounds known = proven;
+  if (!prediction.confirmed()) return known;
+  const std::int64_t certain = std::min(prediction.certain_fit(cell), proven.fails - 1);
+  const std::int64_t possible = std::max(prediction.possible_fit(cell), proven.fits);
+  if (certain > proven.fits) {
+    known.fits = certain;
+    known.fits_basis = Basis::kPlanned;
+  }
+  if (possible < max_batch && possible + 1 < proven.fails) {
+    known.fails = possible + 1;
+    known.fails_basis = Basis::kPlanned;
+    known.at_limit = false;
+    known.unusable.reset();
+  }
+  return known;
+}
+
+// One look at the state of a search, from which the next question follows.
+class Inquiry {
+ public:
+  Inquiry(const SearchSpace& space, const SearchLimits& limits, Estimates& estimates,
+          const std::vector<RunTrial>& trials)
+      : space_(space),
+        limits_(limits),
+        trials_(trials),
+        prediction_(estimates, space, limits, trials),
+        states_(states_of(space, trials, prediction_)) {}
+
+  [[nodiscard]] std::optional<Configuration> next() const {
+    if (const auto first = smallest()) return first;
+    if (const auto probe = calibration()) return probe;
+    if (const auto open = open_cell()) return open;
+    if (const auto largest = unmeasured_largest()) return largest;
+    if (const auto fastest = unmeasured(states_.front())) return fastest;
+    if (limits_.objective == Objective::kBalanced) {
+      if (const auto speed = next_speed_question(states_, trials_)) return speed;
+    }
+    return proof_of_choice();
+  }
+
+ private:
+  // Batch 1 of the smallest cell: what fails here fails everywhere; its speed is the small-batch
+  // reference.
+  [[nodiscard]] std::optional<Configuration> smallest() const {
+    const CellState& first = states_.front();
+    if (first.proven.fits > 0 || first.proven.fails == 1) return std::nullopt;
+    return first.cell.at(1);
+  }
+
+  // Boundary trials in two cells that differ as much as they can: the largest and the smallest.
+  [[nodiscard]] std::optional<Configuration> calibration() const {
+    if (!prediction_.useful() || prediction_.cells_near_budget() >= 2) return std::nullopt;
+    const auto largest = std::max_element(states_.begin(), states_.end(),
+                                          [&](const CellState& a, const CellState& b) {
+                                            return expected_size(a) < expected_size(b);
+                                          });
+    for (const CellState* state : {&*largest, &states_.front(), widest(&CellState::proven)}) {
+      if (state == nullptr || state->proven.settled()) continue;
+      if (prediction_.measured_near_budget(state->cell)) continue;
+      return guess(*state, state->proven);
+    }
+    return std::nullopt;
+  }
+
+  [[nodiscard]] std::optional<Configuration> open_cell() const {
+    const CellState* state = widest(&CellState::known);
+    if (state == nullptr) return std::nullopt;
+    return guess(*state, state->known);
+  }
+
+  // The largest known fit of the whole frontier must itself have been run.
+  [[nodiscard]] std::optional<Configuration> unmeasured_largest() const {
+    const auto largest = std::max_element(
+        states_.begin(), states_.end(),
+        [](const CellState& a, const CellState& b) { return size(a.best()) < size(b.best()); });
+    return unmeasured(*largest);
+  }
+
+  // The chosen configuration is the largest of its cell, and one more does not fit.
+  [[nodiscard]] std::optional<Configuration> proof_of_choice() const {
+    const auto chosen = choose(trials_, limits_.objective);
+    if (!chosen) return std::nullopt;
+    const Configuration& c = trials_[*chosen].configuration;
+    const auto state = std::find_if(states_.begin(), states_.end(),
+                                    [&](const CellState& s) { return s.cell == cell_of(c); });
+    if (state == states_.end()) return std::nullopt;
+    if (c.batch_size < state->known.fits) {
+      return limits_.objective == Objective::kFastest ? std::nullopt : unmeasured(*state);
+    }
+    const Configuration next = state->cell.at(c.batch_size + 1);
+    if (next.batch_size > space_.max_batch || trial_of(next, trials_)) return std::nullopt;
+    if (prediction_.confirmed() && prediction_.load(next).value_or(0) > kFarOverBudget) {
+      return std::nullopt;
+    }
+    return next;
+  }
+
+  [[nodiscard]] std::optional<Configuration> unmeasured(const CellState& state) const {
+    const bool measured = state.known.fits == 0 || state.known.fits_basis == Basis::kMeasured;
+    if (measured) return std::nullopt;
+    return state.best();
+  }
+
+  // The unsettled cell with the widest gap; of equals, the one nearest to the middle of the grid.
+  [[nodiscard]] const CellState* widest(CellBounds CellState::*bounds) const {
+    const CellState* best = nullptr;
+    const auto middle = static_cast<std::ptrdiff_t>(states_.size() / 2);
+    const auto key = [&](const CellState& state) {
+      const std::ptrdiff_t place = &state - states_.data();
+      return std::pair((state.*bounds).fails - (state.*bounds).fits, -std::abs(place - middle));
+    };
+    for (const CellState& state : states_) {
+      if ((state.*bounds).settled()) continue;
+      if (best == nullptr || key(state) > key(*best)) best = &state;
+    }
+    return best;
+  }
+
+  // A batch strictly between the bounds: where the prediction has its boundary, or the middle.
+  [[nodiscard]] Configuration guess(const CellState& state, const CellBounds& bounds) const {
+    const auto tried = std::count_if(trials_.begin(), trials_.end(), [&](const RunTrial& t) {
+      return cell_of(t.configuration) == state.cell;
+    });
+    if (!prediction_.useful() || tried >= kGuessesInACell) {
+      return state.cell.at(bounds.fits + (bounds.fails - bounds.fits) / 2);
+    }
+    return state.cell.at(
+        std::clamp(prediction_.expected_fit(state.cell), bounds.fits + 1, bounds.fails - 1));
+  }
+
+  static double size(const Configuration& c) {
+    return static_cast<double>(c.batch_size) * static_cast<double>(c.lora_rank) *
+           static_cast<double>(c.lora_layers);
+  }
+  [[nodiscard]] double expected_size(const CellState& state) const {
+    return size(state.cell.at(std::clamp(prediction_.expected_fit(state.cell), state.proven.fits,
+                                         state.proven.fails - 1)));
+  }
+
+  const SearchSpace& space_;
+  const SearchLimits& limits_;
+  const std::vector<RunTrial>& trials_;
+  Prediction prediction_;
+  std::vector<CellState> states_;
+};
+
+// An answer as the prediction would have it; without one, as if each boundary lay in the middle.
+RunTrial imagined(const Configuration& question, const SearchSpace& space,
+                  const SearchLimits& limits, Estimates& estimates,
+                  const std::vector<RunTrial>& trials) {
+  const Prediction prediction(estimates, space, limits, trials);
+  RunTrial trial;
+  trial.configuration = question;
+  bool fits = true;
+  if (const auto peak = prediction.peak(question)) {
+    trial.outcome.peak = MeasuredBytes{Bytes{static_cast<std::uint64_t>(*peak)}};
+    fits = *prediction.load(question) <= 1;
+  } else {
+    const CellBounds bounds = bounds_of(cell_of(question), trials, space.max_batch);
+    fits = question.batch_size <= (bounds.fits + bounds.fails) / 2;
+  }
+  trial.outcome.verdict = fits ? Verdict::kFits : Verdict::kExceedsBudget;
+  for (const RunTrial& other : trials) {
+    trial.outcome.tokens_per_second =
+        std::max(trial.outcome.tokens_per_second, other.outcome.tokens_per_second);
+  }
+  return trial;
+}
+
+}  // namespace
+
+std::vector<CellState> states_of(const SearchSpace& space, const std::vector<RunTrial>& trials,
+                                 const Prediction& prediction) {
+  std::vector<CellState> states;
+  for (const Cell& cell : cells_of(space)) {
+    const CellBounds proven = bounds_of(cell, trials, space.max_batch);
+    states.push_back({cell, proven, with_plan(proven, cell, prediction, space.max_batch)});
+  }
+  return states;
+}
+
+std::optional<Configuration> next_question(const SearchSpace& space, const SearchLimits& limits,
+                                           Estimates& estimates,
+                                           const std::vector<RunTrial>& trials) {
+  return Inquiry(space, limits, estimates, trials).next();
+}
+
+std::vector<Configuration> questions_ahead(const SearchSpace& space, const SearchLimits& limits,
+                                           Estimates& estimates, std::vector<RunTrial> trials,
+                                           std::size_t limit) {
+  std::vector<Configuration> ahead;
+  while (ahead.size() < limit) {
+    const auto question = next_question(space, limits, estimates, trials);
+    if (!question) break;
+    ahead.push_back(*question);
+    trials.push_back(imagined(*question, space, limits, estimates, trials));
+  }
+  return ahead;
+}
+
+}  // namespace loadline
