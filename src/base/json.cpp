@@ -63,10 +63,17 @@ Error wrong_type(std::string_view source, std::string_view key, std::string_view
 }  // namespace
 
 Json parse_json(std::string_view text, std::string_view source) {
+  // The library takes a zero byte for the end of the text and would not see what follows.
+  const std::size_t zero = text.find('\0');
+  if (zero != std::string_view::npos) {
+    throw bad_input("{}: not valid JSON at byte {}: a zero byte", source, zero + 1);
+  }
   try {
     return Json::parse(text, Strictness(source));
   } catch (const Json::parse_error& error) {
     throw bad_input("{}: not valid JSON at byte {}: {}", source, error.byte, error.what());
+  } catch (const Json::exception& error) {
+    throw bad_input("{}: not valid JSON: {}", source, error.what());  // a number such as 1e999
   }
 }
 

@@ -20,13 +20,13 @@ class WeightFiles {
   [[nodiscard]] const TensorInfo& info(const std::string& name) const;  // throws Error(kBadInput)
 
   // Reads tensor `name`, whose shape must be `shape`, converted to `dtype` (f32 or bf16, from f32,
-  // f16 or bf16), into `into`, in pieces of a few MiB through `read_at`: nothing of the file stays
-  // mapped.
+  // f16 or bf16), into `into` (exactly its size), in pieces of 4 MiB through `read_at`: nothing of
+  // the file stays mapped.
   void read(const std::string& name, std::span<const std::int64_t> shape, DType dtype,
             std::span<std::byte> into) const;
 
-  // SHA-256 over names, sizes and headers of the files and the first and last MiB of each: what a
-  // profile and a cache are keyed by. Not proof against an adversary.
+  // SHA-256 over names, sizes and headers of the files and the first and last MiB of their data:
+  // what a profile and a cache are keyed by. Not proof against an adversary.
   [[nodiscard]] std::string fingerprint() const;
 
  private:

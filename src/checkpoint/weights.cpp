@@ -1,0 +1,172 @@
+#include "checkpoint/weights.h"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "checkpoint/convert.h"
+
+namespace loadline {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::string_view kSingle = "model.safetensors";
+constexpr std::string_view kIndex = "model.safetensors.index.json";
+constexpr std::size_t kPiece = std::size_t{4} << 20;
+constexpr std::uint64_t kSample = std::uint64_t{1} << 20;
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+// What the folder holds instead of what was expected, and what to do.
+Error no_weights(const fs::path& folder) {
+  std::error_code error;
+  std::set<std::string> kinds;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    kinds.insert(it->path().extension().string());
+  }
+  if (error) return bad_input("{}: cannot be read: {}", folder.string(), error.message());
+  if (kinds.contains(".safetensors")) {
+    return bad_input("{}: has .safetensors files but neither {} nor {}. Is the download complete?",
+                     folder.string(), kSingle, kIndex);
+  }
+  for (const char* kind : {".bin", ".gguf", ".pth"}) {
+    if (kinds.contains(kind)) {
+      return bad_input(
+          "{}: has weights as *{} only. Take the model's safetensors version, or "
+          "convert it (save_pretrained(..., safe_serialization=True)).",
+          folder.string(), kind);
+    }
+  }
+  return bad_input("{}: has no {}. Is the download complete?", folder.string(), kSingle);
+}
+
+// A shard is a plain file name: nothing that could lead out of the folder.
+void require_plain_name(const std::string& shard, const fs::path& index) {
+  const bool plain = shard.ends_with(".safetensors") && shard.front() != '.' &&
+                     shard.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
+  if (!plain) {
+    throw bad_input(
+        "{}: names the shard '{}', which is not the plain name of a .safetensors file "
+        "in this folder",
+        index.string(), shard);
+  }
+}
+
+std::map<std::string, std::string> read_index(const fs::path& index) {
+  const Json document = read_json(index);
+  const Json* map = json_find(document, "weight_map");
+  if (map == nullptr || !map->is_object() || map->empty()) {
+    throw bad_input("{}: 'weight_map' should say for each tensor which file has it",
+                    index.string());
+  }
+  std::map<std::string, std::string> where;
+  for (const auto& item : map->items()) {
+    if (!item.value().is_string()) {
+      throw bad_input("{}: the file of tensor '{}' should be text, but it is {}", index.string(),
+                      item.key(), item.value().type_name());
+    }
+    const auto shard = item.value().get<std::string>();
+    require_plain_name(shard, index);
+    where.emplace(item.key(), shard);
+  }
+  return where;
+}
+
+std::string bytes_at(const fs::path& path, std::uint64_t offset, std::uint64_t size) {
+  std::string bytes(size, '\0');
+  read_at(path, offset, std::as_writable_bytes(std::span(bytes)));
+  return bytes;
+}
+
+}  // namespace
+
+WeightFiles::WeightFiles(const fs::path& model_folder) {
+  const fs::path single = model_folder / kSingle;
+  if (is_there(single)) {
+    const SafetensorsHeader& header =
+        files_.emplace(kSingle, read_safetensors_header(single)).first->second;
+    for (const auto& tensor : header.tensors) where_.emplace(tensor.first, kSingle);
+    return;
+  }
+  const fs::path index = model_folder / kIndex;
+  if (!is_there(index)) throw no_weights(model_folder);
+  where_ = read_index(index);
+  for (const auto& [tensor, shard] : where_) {
+    auto file = files_.find(shard);
+    if (file == files_.end()) {
+      const fs::path path = model_folder / shard;
+      if (!is_there(path)) {
+        throw bad_input("{}: is missing, but {} says that it holds '{}'. Is the download complete?",
+                        path.string(), index.string(), tensor);
+      }
+      file = files_.emplace(shard, read_safetensors_header(path)).first;
+    }
+    if (!file->second.tensors.contains(tensor)) {
+      throw bad_input("{}: has no tensor '{}', but {} says so", file->second.path.string(), tensor,
+                      index.string());
+    }
+  }
+}
+
+bool WeightFiles::has(const std::string& name) const { return where_.contains(name); }
+
+const TensorInfo& WeightFiles::info(const std::string& name) const {
+  const auto found = where_.find(name);
+  if (found == where_.end()) {
+    throw bad_input("{}: tensor '{}' is missing. Does config.json belong to these weights?",
+                    files_.begin()->second.path.parent_path().string(), name);
+  }
+  return files_.at(found->second).tensors.at(name);
+}
+
+void WeightFiles::read(const std::string& name, std::span<const std::int64_t> shape, DType dtype,
+                       std::span<std::byte> into) const {
+  const TensorInfo& tensor = info(name);
+  const fs::path& path = files_.at(where_.at(name)).path;
+  if (!std::equal(shape.begin(), shape.end(), tensor.shape.begin(), tensor.shape.end())) {
+    throw bad_input("{}: tensor '{}' has shape {}, but config.json asks for {}", path.string(),
+                    name, shape_text(tensor.shape), shape_text(shape));
+  }
+  if (!can_convert(tensor.dtype, dtype)) {
+    throw bad_input("{}: tensor '{}' is {}, which cannot be read as {}", path.string(), name,
+                    name_of(tensor.dtype), name_of(dtype));
+  }
+  const auto elements = static_cast<std::size_t>(tensor.elements());
+  if (into.size() != elements * size_of(dtype)) {
+    throw bad_input("{}: tensor '{}' needs {} bytes as {}, but {} were given", path.string(), name,
+                    elements * size_of(dtype), name_of(dtype), into.size());
+  }
+  if (tensor.dtype == dtype) {
+    read_at(path, tensor.begin, into);
+    return;
+  }
+  const std::size_t per_piece = kPiece / size_of(tensor.dtype);
+  std::vector<std::byte> piece(std::min(elements, per_piece) * size_of(tensor.dtype));
+  for (std::size_t done = 0; done < elements; done += per_piece) {
+    const std::size_t n = std::min(per_piece, elements - done);
+    const auto raw = std::span(piece).first(n * size_of(tensor.dtype));
+    read_at(path, tensor.begin + done * size_of(tensor.dtype), raw);
+    convert(tensor.dtype, raw, dtype, into.subspan(done * size_of(dtype), n * size_of(dtype)));
+  }
+}
+
+std::string WeightFiles::fingerprint() const {
+  std::string sums;
+  for (const auto& [name, header] : files_) {
+    const std::uint64_t data = header.file_size - header.data_begin;
+    const std::uint64_t sample = std::min(data, kSample);
+    const std::string content = bytes_at(header.path, 0, header.data_begin + sample) +
+                                bytes_at(header.path, header.file_size - sample, sample);
+    sums += fmt::format("{} {} {}\n", name, header.file_size, sha256_hex(content));
+  }
+  return sha256_hex(sums);
+}
+
+}  // namespace loadline

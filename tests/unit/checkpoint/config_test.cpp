@@ -1,0 +1,242 @@
+#include "checkpoint/config.h"
+
+#include "unit/checkpoint/hostile_files.h"
+
+namespace loadline {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// A small model's configuration with `changes` over it; a change to "absent" removes the key.
+Json document(std::string_view type, std::string_view changes = "{}") {
+  Json json = parse_json(R"({"vocab_size": 1000, "hidden_size": 64, "intermediate_size": 96,
+      "num_hidden_layers": 4, "num_attention_heads": 8, "num_key_value_heads": 2,
+      "hidden_act": "silu", "max_position_embeddings": 512, "rms_norm_eps": 1e-5,
+      "rope_theta": 500000, "bos_token_id": 1, "eos_token_id": 2})",
+                         "base");
+  json["model_type"] = type;
+  const Json patch = parse_json(changes, "changes");
+  for (const auto& item : patch.items()) {
+    if (item.value() == "absent") {
+      json.erase(item.key());
+    } else {
+      json[item.key()] = item.value();
+    }
+  }
+  return json;
+}
+
+ModelConfig parsed(std::string_view type, std::string_view changes = "{}") {
+  return parse_config(document(type, changes), "config.json");
+}
+
+std::string refusal(std::string_view type, std::string_view changes) {
+  return message_of(ErrorKind::kBadInput, [&] { parsed(type, changes); });
+}
+
+TEST(ModelConfig, ReadsTheDemoModel) {
+  const ModelConfig config = read_config(LOADLINE_SOURCE_DIR "/demo/model");
+  EXPECT_EQ(config.model_type, "llama");
+  EXPECT_EQ(config.vocab_size, 2048);
+  EXPECT_EQ(config.hidden_size, 192);
+  EXPECT_EQ(config.intermediate_size, 512);
+  EXPECT_EQ(config.layers, 6);
+  EXPECT_EQ(config.heads, 6);
+  EXPECT_EQ(config.kv_heads, 2);
+  EXPECT_EQ(config.head_dim, 32);
+  EXPECT_EQ(config.kv_width(), 64);
+  EXPECT_DOUBLE_EQ(config.rms_norm_eps, 1e-5);
+  EXPECT_DOUBLE_EQ(config.rope_theta, 10000);
+  EXPECT_FALSE(config.rope_llama3.has_value());
+  EXPECT_EQ(config.max_positions, 1024);
+  EXPECT_FALSE(config.qkv_bias);
+  EXPECT_TRUE(config.tied_embeddings);
+  EXPECT_EQ(config.bos_id, 1);
+  EXPECT_THAT(config.eos_ids, ElementsAre(2));
+}
+
+TEST(ModelConfig, AnyOtherModelTypeIsAnErrorThatListsTheSupported) {
+  EXPECT_THAT(refusal("gpt2", "{}"), AllOf(HasSubstr("gpt2"), HasSubstr("llama"),
+                                           HasSubstr("mistral"), HasSubstr("qwen2")));
+  EXPECT_THAT(refusal("llama", R"({"model_type": "absent"})"), HasSubstr("model_type"));
+}
+
+TEST(ModelConfig, TakesTheFamilysDefaultsForAbsentKeys) {
+  const char* bare = R"({"num_key_value_heads": "absent", "max_position_embeddings": "absent",
+      "rope_theta": "absent", "rms_norm_eps": "absent", "bos_token_id": "absent",
+      "eos_token_id": "absent", "hidden_act": "absent", "num_attention_heads": 32})";
+  const ModelConfig llama = parsed("llama", bare);
+  EXPECT_EQ(llama.kv_heads, 32);
+  EXPECT_EQ(llama.max_positions, 2048);
+  EXPECT_DOUBLE_EQ(llama.rope_theta, 10000);
+  EXPECT_DOUBLE_EQ(llama.rms_norm_eps, 1e-6);
+  EXPECT_EQ(llama.bos_id, 1);
+  EXPECT_EQ(parsed("mistral", bare).kv_heads, 8);
+  EXPECT_EQ(parsed("mistral", bare).sliding_window, 4096);
+  const ModelConfig qwen2 = parsed("qwen2", bare);
+  EXPECT_EQ(qwen2.max_positions, 32768);
+  EXPECT_EQ(qwen2.bos_id, -1);
+  EXPECT_THAT(qwen2.eos_ids, IsEmpty());
+}
+
+TEST(ModelConfig, HeadDimIsHiddenOverHeadsUnlessGiven) {
+  EXPECT_EQ(parsed("llama").head_dim, 8);
+  EXPECT_EQ(parsed("llama", R"({"head_dim": null})").head_dim, 8);
+  const ModelConfig wide = parsed("llama", R"({"head_dim": 32})");
+  EXPECT_EQ(wide.q_width(), 256);
+  EXPECT_EQ(wide.kv_width(), 64);
+}
+
+TEST(ModelConfig, LlamaAttentionBiasReachesQueryKeyValueAndOutput) {
+  const ModelConfig config = parsed("llama", R"({"attention_bias": true, "mlp_bias": true})");
+  EXPECT_TRUE(config.qkv_bias);
+  EXPECT_TRUE(config.o_bias);
+  EXPECT_TRUE(config.mlp_bias);
+}
+
+TEST(ModelConfig, Qwen2BiasesQueryKeyValueOnly) {
+  const ModelConfig config = parsed("qwen2");
+  EXPECT_TRUE(config.qkv_bias);
+  EXPECT_FALSE(config.o_bias);
+  EXPECT_FALSE(config.mlp_bias);
+}
+
+TEST(ModelConfig, MistralSlidingWindowIsTakenAndNullTurnsItOff) {
+  EXPECT_EQ(parsed("mistral", R"({"sliding_window": 128})").sliding_window, 128);
+  EXPECT_EQ(parsed("mistral", R"({"sliding_window": null})").sliding_window, 0);
+  EXPECT_EQ(parsed("mistral", R"({"sliding_window": 512})").sliding_window, 0)
+      << "a window as wide as the context is none";
+  EXPECT_THAT(refusal("mistral", R"({"sliding_window": 0})"), HasSubstr("sliding_window"));
+}
+
+TEST(ModelConfig, Qwen2SlidingWindowNeedsItsSwitch) {
+  EXPECT_EQ(parsed("qwen2", R"({"sliding_window": 128})").sliding_window, 0);
+  const char* on = R"({"use_sliding_window": true, "sliding_window": 128, "max_window_layers": 0})";
+  EXPECT_EQ(parsed("qwen2", on).sliding_window, 128);
+  const char* above = R"({"use_sliding_window": true, "sliding_window": 128,
+                          "max_window_layers": 4})";
+  EXPECT_EQ(parsed("qwen2", above).sliding_window, 0);
+  EXPECT_THAT(refusal("qwen2", R"({"use_sliding_window": true, "sliding_window": 128,
+                                   "max_window_layers": 3})"),
+              HasSubstr("1 of 4 layers"));
+}
+
+TEST(ModelConfig, LayerTypesDecideWhereTheyStand) {
+  const char* full = R"({"sliding_window": 128, "layer_types": ["full_attention",
+      "full_attention", "full_attention", "full_attention"]})";
+  EXPECT_EQ(parsed("mistral", full).sliding_window, 0);
+  const char* mixed = R"({"sliding_window": 128, "layer_types": ["full_attention",
+      "sliding_attention", "full_attention", "sliding_attention"]})";
+  EXPECT_THAT(refusal("mistral", mixed), HasSubstr("2 of 4 layers"));
+  EXPECT_THAT(refusal("mistral", R"({"sliding_window": 128, "layer_types": ["full_attention"]})"),
+              HasSubstr("layer_types"));
+}
+
+TEST(ModelConfig, RopeScalingMayBeNullDefaultOrLlama3) {
+  EXPECT_FALSE(parsed("llama", R"({"rope_scaling": null})").rope_llama3.has_value());
+  EXPECT_FALSE(parsed("llama", R"({"rope_scaling": {"type": "default"}})").rope_llama3.has_value());
+  const ModelConfig config = parsed("llama", R"({"rope_scaling": {"rope_type": "llama3",
+      "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+      "original_max_position_embeddings": 8192}})");
+  ASSERT_TRUE(config.rope_llama3.has_value());
+  EXPECT_DOUBLE_EQ(config.rope_llama3->factor, 32);
+  EXPECT_EQ(config.rope_llama3->original_max_positions, 8192);
+  EXPECT_DOUBLE_EQ(config.rope_theta, 500000);
+}
+
+TEST(ModelConfig, RopeParametersOfRecentTransformersWin) {
+  const ModelConfig config = parsed("llama", R"({"rope_theta": "absent", "rope_parameters": {
+      "rope_type": "default", "rope_theta": 12345.0}})");
+  EXPECT_DOUBLE_EQ(config.rope_theta, 12345);
+  EXPECT_TRUE(parsed("llama", R"({"rope_parameters": {"rope_type": "llama3", "factor": 8,
+      "rope_theta": 500000, "low_freq_factor": 1, "high_freq_factor": 4,
+      "original_max_position_embeddings": 8192}})")
+                  .rope_llama3.has_value());
+}
+
+TEST(ModelConfig, AnyOtherRopeTypeIsAnErrorByName) {
+  for (const char* type : {"yarn", "linear", "dynamic", "longrope"}) {
+    const std::string old_style =
+        fmt::format(R"({{"rope_scaling": {{"type": "{}", "factor": 4}}}})", type);
+    EXPECT_THAT(refusal("llama", old_style), AllOf(HasSubstr(type), HasSubstr("llama3")));
+    const std::string new_style =
+        fmt::format(R"({{"rope_parameters": {{"rope_type": "{}", "factor": 4}}}})", type);
+    EXPECT_THAT(refusal("llama", new_style), HasSubstr(type));
+  }
+  EXPECT_THAT(refusal("llama", R"({"partial_rotary_factor": 0.5})"), HasSubstr("partial"));
+}
+
+TEST(ModelConfig, RefusesLlama3RopeThatWouldDivideByZero) {
+  EXPECT_THAT(refusal("llama", R"({"rope_scaling": {"rope_type": "llama3", "factor": 8,
+      "low_freq_factor": 4, "high_freq_factor": 4, "original_max_position_embeddings": 8192}})"),
+              HasSubstr("high_freq_factor 4"));
+}
+
+TEST(ModelConfig, EndOfTextIsOneIdOrAList) {
+  EXPECT_THAT(parsed("llama", R"({"eos_token_id": [7, 9]})").eos_ids, ElementsAre(7, 9));
+  EXPECT_THAT(parsed("llama", R"({"eos_token_id": null})").eos_ids, IsEmpty());
+  EXPECT_EQ(parsed("llama", R"({"bos_token_id": null})").bos_id, -1);
+  for (const char* id : {"1000", "-1", "1.5", "\"2\"", "[3, 1000]", "18446744073709551615"}) {
+    EXPECT_THAT(refusal("llama", fmt::format(R"({{"eos_token_id": {}}})", id)),
+                HasSubstr("from 0 to 999"))
+        << id;
+  }
+}
+
+TEST(ModelConfig, RefusesCountsThatAreMissingOrImpossible) {
+  for (const char* key : {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
+                          "num_attention_heads"}) {
+    EXPECT_THAT(refusal("llama", fmt::format(R"({{"{}": "absent"}})", key)), HasSubstr(key));
+    for (const char* value :
+         {"0", "-8", "9223372036854775807", "18446744073709551615", "8.0", "true", "[8]"}) {
+      EXPECT_THAT(refusal("llama", fmt::format(R"({{"{}": {}}})", key, value)), HasSubstr(key))
+          << value;
+    }
+  }
+}
+
+TEST(ModelConfig, RefusesHeadsThatDoNotDivide) {
+  EXPECT_THAT(refusal("llama", R"({"num_key_value_heads": 3})"),
+              AllOf(HasSubstr("8"), HasSubstr("3")));
+  EXPECT_THAT(refusal("llama", R"({"num_attention_heads": 6})"),
+              AllOf(HasSubstr("64"), HasSubstr("6")));
+  EXPECT_THAT(refusal("llama", R"({"head_dim": 7})"), HasSubstr("even"));
+  EXPECT_THAT(refusal("llama", R"({"head_dim": 1048576})"), HasSubstr("head_dim"));
+}
+
+TEST(ModelConfig, TheLargestAcceptedModelOverflowsNothing) {
+  const ModelConfig config = parsed("llama", R"({"vocab_size": 16777216, "hidden_size": 1048576,
+      "intermediate_size": 1048576, "num_hidden_layers": 4096, "num_attention_heads": 16384,
+      "num_key_value_heads": 16384, "max_position_embeddings": 2147483648})");
+  std::int64_t bytes = 64;
+  EXPECT_FALSE(__builtin_mul_overflow(bytes, config.layers, &bytes));
+  EXPECT_FALSE(__builtin_mul_overflow(bytes, config.hidden_size, &bytes));
+  EXPECT_FALSE(__builtin_mul_overflow(bytes, config.intermediate_size, &bytes));
+  bytes = 8;
+  EXPECT_FALSE(__builtin_mul_overflow(bytes, config.max_positions, &bytes));
+  EXPECT_FALSE(__builtin_mul_overflow(bytes, config.vocab_size, &bytes));
+}
+
+TEST(ModelConfig, RefusesWhatTheEngineDoesNotCompute) {
+  EXPECT_THAT(refusal("llama", R"({"hidden_act": "gelu"})"),
+              AllOf(HasSubstr("gelu"), HasSubstr("silu")));
+  EXPECT_THAT(refusal("llama", R"({"rms_norm_eps": 0})"), HasSubstr("rms_norm_eps"));
+  EXPECT_THAT(refusal("llama", R"({"rope_theta": -1})"), HasSubstr("rope_theta"));
+  EXPECT_THAT(refusal("llama", R"({"quantization_config": {"quant_method": "gptq"}})"),
+              AllOf(HasSubstr("gptq"), HasSubstr("bf16")));
+}
+
+TEST(ModelConfig, NamesTheFolderThatHasNoConfig) {
+  const TemporaryFolder folder;
+  EXPECT_THAT(message_of(ErrorKind::kBadInput, [&] { read_config(folder.path()); }),
+              AllOf(HasSubstr(folder.path().string()), HasSubstr("config.json")));
+  EXPECT_THAT(message_of(ErrorKind::kBadInput, [&] { read_config(folder.path() / "no"); }),
+              HasSubstr("no such folder"));
+  message_of(ErrorKind::kBadInput, [] { parse_config(Json::array(), "config.json"); });
+}
+
+}  // namespace
+}  // namespace loadline
