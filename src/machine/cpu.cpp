@@ -1,0 +1,75 @@
+#include "machine/cpu.h"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "machine/cgroup.h"
+#include "machine/kernel_file.h"
+
+namespace loadline {
+namespace fs = std::filesystem;
+namespace {
+
+int count_processors(std::string_view cpuinfo) {
+  int count = 0;
+  for (const std::string_view line : split_lines(cpuinfo)) {
+    if (line.starts_with("processor")) ++count;
+  }
+  return std::max(count, 1);
+}
+
+bool has_flag(std::string_view flags, std::string_view flag) {
+  const auto words = split_words(flags);
+  return std::find(words.begin(), words.end(), flag) != words.end();
+}
+
+// "0-3,8,10-11" -> 7.
+int count_list(std::string_view list) {
+  int count = 0;
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    const std::string_view range = list.substr(0, comma);
+    const std::size_t dash = range.find('-');
+    const auto first = parse_number(range);
+    const auto last = dash == std::string_view::npos ? first : parse_number(range.substr(dash + 1));
+    if (first && last && *last >= *first) count += static_cast<int>(*last - *first + 1);
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return count;
+}
+
+int usable_cores(const fs::path& root, int logical) {
+  int usable = logical;
+  const auto status = read_kernel_file(root / "proc/self/status");
+  const auto allowed = status ? kernel_line(*status, "Cpus_allowed_list:") : std::nullopt;
+  if (allowed && count_list(*allowed) > 0) usable = std::min(usable, count_list(*allowed));
+  const auto place = find_cgroup(root, "cpu");
+  const auto quota = place ? cpu_quota(*place) : std::nullopt;
+  // Rounded down: a thread more than the quota would stand still for the rest of each period.
+  if (quota) usable = std::min(usable, static_cast<int>(std::min(*quota, 1e6)));
+  return std::max(usable, 1);
+}
+
+}  // namespace
+
+CpuFacts read_cpu(const fs::path& root) {
+  const auto text = read_kernel_file(root / "proc/cpuinfo");
+  if (!text) {
+    throw environment_error("{}: cannot be read. Is /proc mounted in this container?",
+                            (root / "proc/cpuinfo").string());
+  }
+  const std::string flags = kernel_line(*text, "flags").value_or("");
+  CpuFacts cpu;
+  cpu.model = kernel_line(*text, "model name").value_or("unknown");
+  cpu.logical = count_processors(*text);
+  cpu.usable = usable_cores(root, cpu.logical);
+  cpu.avx2 = has_flag(flags, "avx2");
+  cpu.avx512 = has_flag(flags, "avx512f");
+  cpu.avx512_bf16 = has_flag(flags, "avx512_bf16");
+  cpu.amx_bf16 = has_flag(flags, "amx_bf16");
+  return cpu;
+}
+
+}  // namespace loadline

@@ -1,0 +1,31 @@
+#include "machine/interrupt.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <csignal>
+
+namespace loadline {
+namespace {
+
+volatile std::sig_atomic_t seen = 0;
+
+void on_signal(int number) {
+  if (seen != 0) ::_exit(128 + number);
+  seen = 1;
+}
+
+}  // namespace
+
+void catch_interrupts() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  ::sigemptyset(&action.sa_mask);
+  // No SA_RESTART: a question on the terminal must end with Ctrl-C too.
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+}
+
+bool interrupted() { return seen != 0; }
+
+}  // namespace loadline
