@@ -1,0 +1,188 @@
+#include <omp.h>
+
+#include <cmath>
+#include <limits>
+
+#include "kernels/attention_blocks.h"
+#include "kernels/block_product.h"
+#include "kernels/exponential.h"
+
+namespace loadline {
+namespace attention {
+namespace {
+
+constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+
+// Scores are kept transposed, (key, query), so that a vector holds one key's scores of 16 queries
+// and the softmax needs no sum across a vector.
+struct Scratch {
+  float* query;       // (HD, kBlock), transposed, scaled
+  float* key;         // (kBlock, HD)
+  float* value;       // (kBlock, HD)
+  float* score;       // (kBlock keys, kBlock queries)
+  float* out;         // (kBlock, HD)
+  float* maximum;     // (kBlock) of the scores so far
+  float* sum;         // (kBlock) of exp(score - maximum) so far
+  float* correction;  // (kBlock) what earlier sums are multiplied by
+};
+
+Scratch carve(Carver& carver, std::int64_t width) {
+  Scratch s{};
+  s.query = carver.take(width * kBlock);
+  s.key = carver.take(kBlock * width);
+  s.value = carver.take(kBlock * width);
+  s.score = carver.take(kBlock * kBlock);
+  s.out = carver.take(kBlock * width);
+  s.maximum = carver.take(kBlock);
+  s.sum = carver.take(kBlock);
+  s.correction = carver.take(kBlock);
+  return s;
+}
+
+void mask(float* score, std::int64_t first_query, std::int64_t first_key, std::int64_t window) {
+  for (std::int64_t j = 0; j < kBlock; ++j) {
+    for (std::int64_t i = 0; i < kBlock; ++i) {
+      if (!sees(first_query + i, first_key + j, window)) score[j * kBlock + i] = kMinusInfinity;
+    }
+  }
+}
+
+// Turns the scores into exp(score - maximum), raising maximum and sum and leaving the correction.
+// A NaN is never the maximum; it reaches the sum and so the output.
+void online_softmax(const Scratch& s, std::int64_t keys) {
+  for (std::int64_t begin = 0; begin < kBlock; begin += kLanes) {
+#pragma omp simd
+    for (std::int64_t i = begin; i < begin + kLanes; ++i) {
+      float highest = s.maximum[i];
+      for (std::int64_t j = 0; j < keys; ++j) {
+        highest = s.score[j * kBlock + i] > highest ? s.score[j * kBlock + i] : highest;
+      }
+      // Nothing seen yet: any finite value keeps -inf - (-inf) away.
+      const float base = highest == kMinusInfinity ? 0.0F : highest;
+      float sum = 0;
+      for (std::int64_t j = 0; j < keys; ++j) {
+        const float p = exponential(s.score[j * kBlock + i] - base);
+        s.score[j * kBlock + i] = p;
+        sum += p;
+      }
+      s.correction[i] = exponential(s.maximum[i] - base);
+      s.sum[i] = s.sum[i] * s.correction[i] + sum;
+      s.maximum[i] = highest;
+    }
+  }
+}
+
+void rescale(const Scratch& s, std::int64_t width) {
+  for (std::int64_t i = 0; i < kBlock; ++i) {
+    const float factor = s.correction[i];
+    float* out = s.out + i * width;
+#pragma omp simd
+    for (std::int64_t d = 0; d < width; ++d) out[d] *= factor;
+  }
+}
+
+struct Inputs {
+  ConstView q, k, v;
+  AttentionShape shape;
+  View out;
+  std::span<float> log_sum_exp;
+};
+
+template <typename T>
+void add_key_block(const Inputs& in, const Row& row, std::int64_t head, std::int64_t query_block,
+                   std::int64_t key_block, const Scratch& s) {
+  const std::int64_t hd = in.shape.head_dim;
+  const std::int64_t width = padded(hd);
+  const std::int64_t first = key_block * kBlock;
+  const std::int64_t keys = std::min(kBlock, row.length - first);
+  const std::int64_t column = head / (in.shape.heads / in.shape.kv_heads) * hd;
+  gather<T>(in.k, row.begin + first, keys, column, hd, 1.0F, s.key, width);
+  gather<T>(in.v, row.begin + first, keys, column, hd, 1.0F, s.value, width);
+  std::fill(s.score, s.score + kBlock * kBlock, 0.0F);
+  block_product(keys, kBlock, hd, s.key, {width, 1}, s.query, kBlock, s.score, kBlock);
+  if (needs_mask(query_block, key_block, in.shape.window)) {
+    mask(s.score, query_block * kBlock, first, in.shape.window);
+  }
+  online_softmax(s, keys);
+  rescale(s, width);
+  block_product(kBlock, width, keys, s.score, {1, kBlock}, s.value, width, s.out, width);
+}
+
+template <typename T>
+void store_block(const Inputs& in, std::int64_t first, std::int64_t count, std::int64_t head,
+                 const Scratch& s) {
+  const std::int64_t hd = in.shape.head_dim;
+  const std::int64_t width = padded(hd);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float factor = 1.0F / s.sum[i];
+    T* out = in.out.row<T>(first + i) + head * hd;
+#pragma omp simd
+    for (std::int64_t d = 0; d < hd; ++d) out[d] = stored<T>(s.out[i * width + d] * factor);
+    in.log_sum_exp[static_cast<std::size_t>(head * in.q.rows + first + i)] =
+        s.maximum[i] + std::log(s.sum[i]);
+  }
+}
+
+template <typename T>
+void query_block_forward(const Inputs& in, const Row& row, std::int64_t head,
+                         std::int64_t query_block, const Scratch& s) {
+  const std::int64_t hd = in.shape.head_dim;
+  const std::int64_t width = padded(hd);
+  const std::int64_t first = row.begin + query_block * kBlock;
+  const std::int64_t count = std::min(kBlock, row.length - query_block * kBlock);
+  gather<T>(in.q, first, count, head * hd, hd, in.shape.scale, s.key, width);
+  transpose(s.key, width, s.query);
+  std::fill(s.out, s.out + kBlock * width, 0.0F);
+  std::fill(s.maximum, s.maximum + kBlock, kMinusInfinity);
+  std::fill(s.sum, s.sum + kBlock, 0.0F);
+  for (std::int64_t b = first_key_block(query_block, in.shape.window); b <= query_block; ++b) {
+    add_key_block<T>(in, row, head, query_block, b, s);
+  }
+  store_block<T>(in, first, count, head, s);
+}
+
+}  // namespace
+
+std::int64_t forward_scratch(const AttentionShape& shape) {
+  Carver carver(nullptr);
+  carve(carver, padded(shape.head_dim));
+  return carver.used();
+}
+
+}  // namespace attention
+
+void attention_forward(ConstView q, ConstView k, ConstView v,
+                       std::span<const std::int32_t> row_starts, const AttentionShape& shape,
+                       View out, std::span<float> log_sum_exp, std::span<std::byte> scratch) {
+  namespace at = attention;
+  at::require_inputs(q, k, v, row_starts, shape);
+  require_same_shape(q, out, "attention_forward: q and out");
+  require(q.dtype == out.dtype, "attention_forward: q and out must have one type");
+  require(static_cast<std::int64_t>(log_sum_exp.size()) >= shape.heads * q.rows,
+          "attention_forward: log_sum_exp must be (NH x T)");
+  const std::int64_t each = at::forward_scratch(shape);
+  float* parts = at::aligned_scratch(scratch, each * omp_get_max_threads());
+  const at::Inputs in{q, k, v, shape, out, log_sum_exp};
+  const auto rows = static_cast<std::int64_t>(row_starts.size()) - 1;
+  const std::int64_t most = at::blocks(at::longest_row(row_starts));
+  with_storage(q.dtype, "attention", [&](auto storage) {
+    using T = TypeOf<decltype(storage)>;
+    // A block is computed whole by one thread, so the result does not depend on which. The last
+    // blocks of a row are the longest work: they go first.
+#pragma omp parallel for collapse(3) schedule(dynamic, 1)
+    for (std::int64_t back = 0; back < most; ++back) {
+      for (std::int64_t r = 0; r < rows; ++r) {
+        for (std::int64_t head = 0; head < shape.heads; ++head) {
+          const at::Row row = at::row_at(row_starts, r);
+          const std::int64_t block = most - 1 - back;
+          if (block >= at::blocks(row.length)) continue;
+          at::Carver carver(parts + omp_get_thread_num() * each);
+          at::query_block_forward<T>(in, row, head, block,
+                                     at::carve(carver, at::padded(shape.head_dim)));
+        }
+      }
+    }
+  });
+}
+
+}  // namespace loadline

@@ -1,0 +1,41 @@
+// Private to this room: exp for vector loops. The library's exp is a call for each element unless
+// -ffast-math is on, which it never is here.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <limits>
+
+namespace loadline {
+
+// Within 2 ulp of exp(x) for x in [-87.3, 88.7]; 0 below, infinity above, NaN for NaN.
+// exp(x) = 2^n * exp(r), n = round(x / ln 2), |r| <= ln(2) / 2, by a polynomial of degree 6
+// (Taylor, whose remainder on that interval is 1.2e-7 / 7 relative).
+inline float exponential(float x) {
+  constexpr float kLog2E = 1.44269504F;
+  constexpr float kLn2High = 0.693359375F;  // exact in few bits, so n * kLn2High is exact
+  constexpr float kLn2Low = -2.12194440e-4F;
+  constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
+  const float low = x < -87.3F ? -87.3F : x;
+  const float clamped = low > 88.7F ? 88.7F : low;
+  const float n = (clamped * kLog2E + kRound) - kRound;
+  const float r = (clamped - n * kLn2High) - n * kLn2Low;
+  float p = 1.0F / 720.0F;
+  p = p * r + 1.0F / 120.0F;
+  p = p * r + 1.0F / 24.0F;
+  p = p * r + 1.0F / 6.0F;
+  p = p * r + 0.5F;
+  p = p * r + 1.0F;
+  p = p * r + 1.0F;
+  // In two halves, as 2^128 has no float.
+  const float half_n = (0.5F * n + kRound) - kRound;
+  const auto power = [](float e) {
+    return std::bit_cast<float>((std::bit_cast<std::uint32_t>(e + (kRound + 127.0F)) & 0x1ffU)
+                                << 23);
+  };
+  const float y = p * power(half_n) * power(n - half_n);
+  const float with_zero = x < -87.3F ? 0.0F : y;
+  return x > 88.7F ? std::numeric_limits<float>::infinity() : with_zero;
+}
+
+}  // namespace loadline

@@ -1,0 +1,228 @@
+#include "kernels/gemm.h"
+
+#include <fmt/format.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <array>
+#include <compare>
+#include <map>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <stdexcept>
+
+#include "kernels/elementwise.h"
+
+namespace loadline {
+namespace {
+
+// Token counts are cut into these, largest first. The last is 1, so every count can be cut.
+constexpr std::array<std::int64_t, 10> kBlocks = {512, 256, 128, 64, 32, 16, 8, 4, 2, 1};
+
+// Everything but the token count that a compiled primitive depends on.
+struct Key {
+  Product product = Product::kNT;
+  DType in = DType::kF32;
+  DType out = DType::kF32;
+  bool accumulate = false;
+  int threads = 0;
+  std::int64_t m = 0;  // rows of C where they are not tokens
+  std::int64_t n = 0;
+  std::int64_t k = 0;  // the summed width where it is not tokens
+  std::int64_t a_stride = 0;
+  std::int64_t b_stride = 0;
+  std::int64_t c_stride = 0;
+
+  friend auto operator<=>(const Key&, const Key&) = default;
+};
+
+// The memory objects carry shapes only; their pointers are set before each execution.
+struct Compiled {
+  dnnl::matmul primitive;
+  dnnl::memory a, b, c, scratch;
+};
+
+using Family = std::array<Compiled, kBlocks.size()>;
+
+dnnl::memory::data_type dnnl_type(DType dtype) {
+  return dtype == DType::kBf16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
+}
+
+// oneDNN's operands, always A (rows, inner) x B (inner, cols): a transposed one is a swap of
+// strides.
+struct Operands {
+  dnnl::memory::desc a, b, c;
+};
+
+Operands describe(const Key& key, std::int64_t tokens) {
+  using Dims = dnnl::memory::dims;
+  const auto in = dnnl_type(key.in);
+  const auto out = dnnl_type(key.out);
+  if (key.product == Product::kTN) {
+    return {.a = {Dims{key.m, tokens}, in, Dims{1, key.a_stride}},
+            .b = {Dims{tokens, key.n}, in, Dims{key.b_stride, 1}},
+            .c = {Dims{key.m, key.n}, out, Dims{key.c_stride, 1}}};
+  }
+  const bool transposed = key.product == Product::kNT;
+  return {.a = {Dims{tokens, key.k}, in, Dims{key.a_stride, 1}},
+          .b = {Dims{key.k, key.n}, in, transposed ? Dims{1, key.b_stride} : Dims{key.b_stride, 1}},
+          .c = {Dims{tokens, key.n}, out, Dims{key.c_stride, 1}}};
+}
+
+Compiled compile(const dnnl::engine& engine, const Key& key, std::int64_t tokens,
+                 std::size_t scratch_size) {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (key.accumulate) {
+    dnnl::post_ops sum;
+    sum.append_sum(1.0F);
+    attributes.set_post_ops(sum);
+  }
+  const Operands operands = describe(key, tokens);
+  const dnnl::matmul::primitive_desc description(
+      dnnl::matmul::desc(operands.a, operands.b, operands.c), attributes, engine);
+  const auto scratch = description.scratchpad_desc();
+  if (scratch.get_size() > scratch_size) {
+    throw std::logic_error(
+        fmt::format("a product of {} tokens, m {}, n {}, k {} needs {} bytes of scratch, but "
+                    "use_scratch gave {}",
+                    tokens, key.m, key.n, key.k, scratch.get_size(), scratch_size));
+  }
+  const auto shape = [&](const dnnl::memory::desc& d) {
+    return dnnl::memory(d, engine, DNNL_MEMORY_NONE);
+  };
+  return {.primitive = dnnl::matmul(description),
+          .a = shape(operands.a),
+          .b = shape(operands.b),
+          .c = shape(operands.c),
+          .scratch = shape(scratch)};
+}
+
+void require_product(Product product, ConstView a, ConstView b, View c) {
+  const bool fits =
+      product == Product::kNT   ? a.cols == b.cols && c.rows == a.rows && c.cols == b.rows
+      : product == Product::kNN ? a.cols == b.rows && c.rows == a.rows && c.cols == b.cols
+                                : a.rows == b.rows && c.rows == a.cols && c.cols == b.cols;
+  const auto text = [](ConstView v) {
+    return fmt::format("({}, {}) stride {} {}", v.rows, v.cols, v.stride, name_of(v.dtype));
+  };
+  const bool strides = a.stride >= a.cols && b.stride >= b.cols && c.stride >= c.cols;
+  const bool types = (a.dtype == DType::kF32 || a.dtype == DType::kBf16) && a.dtype == b.dtype &&
+                     (c.dtype == DType::kF32 || c.dtype == a.dtype);
+  if (fits && strides && types) return;
+  constexpr std::array<const char*, 3> kNames = {"NT", "NN", "TN"};
+  throw std::logic_error(fmt::format("gemm {}: A {}, B {}, C {} do not belong together",
+                                     kNames.at(static_cast<std::size_t>(product)), text(a), text(b),
+                                     text(c)));
+}
+
+}  // namespace
+
+struct Gemm::State {
+  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  dnnl::stream stream{engine};
+  std::map<Key, Family> families;
+  std::span<std::byte> scratch;
+  std::size_t compiled = 0;
+
+  Family& family(const Key& key);
+  void execute(Compiled& compiled_block, const void* a, const void* b, void* c);
+};
+
+Family& Gemm::State::family(const Key& key) {
+  const auto found = families.find(key);
+  if (found != families.end()) return found->second;
+  Family made;
+  for (std::size_t i = 0; i < kBlocks.size(); ++i) {
+    made[i] = compile(engine, key, kBlocks[i], scratch.size());
+  }
+  compiled += kBlocks.size();
+  return families.emplace(key, std::move(made)).first->second;
+}
+
+// Through the C interface, as the C++ one builds a vector on each call.
+void Gemm::State::execute(Compiled& block, const void* a, const void* b, void* c) {
+  block.a.set_data_handle(const_cast<void*>(a));
+  block.b.set_data_handle(const_cast<void*>(b));
+  block.c.set_data_handle(c);
+  block.scratch.set_data_handle(scratch.data());
+  const std::array<dnnl_exec_arg_t, 4> arguments = {{{DNNL_ARG_SRC, block.a.get()},
+                                                     {DNNL_ARG_WEIGHTS, block.b.get()},
+                                                     {DNNL_ARG_DST, block.c.get()},
+                                                     {DNNL_ARG_SCRATCHPAD, block.scratch.get()}}};
+  const auto status = dnnl_primitive_execute(block.primitive.get(), stream.get(),
+                                             static_cast<int>(arguments.size()), arguments.data());
+  if (status != dnnl_success) {
+    throw std::logic_error(
+        fmt::format("oneDNN refused a product: status {}", static_cast<int>(status)));
+  }
+}
+
+Gemm::Gemm() : state_(std::make_unique<State>()) {}
+Gemm::~Gemm() = default;
+
+Bytes Gemm::scratch_bound() {
+  // The most seen over the shapes of all models up to 70 billion parameters is 0.67 MiB a thread.
+  return {static_cast<std::uint64_t>(threads() + 1) << 20};
+}
+
+void Gemm::use_scratch(std::span<std::byte> scratch) {
+  if (scratch.size() < scratch_bound().count) {
+    throw std::logic_error(fmt::format("gemm scratch has {} bytes, {} are needed", scratch.size(),
+                                       scratch_bound().count));
+  }
+  state_->scratch = scratch;
+}
+
+void Gemm::run(Product product, ConstView a, ConstView b, View c, bool accumulate) {
+  require_product(product, a, b, c);
+  const bool over_tokens = product == Product::kTN;
+  if (c.rows == 0 || c.cols == 0) return;
+  if ((over_tokens ? a.rows : a.cols) == 0) {  // an empty sum
+    if (!accumulate) set_zero(c);
+    return;
+  }
+  Key key{.product = product,
+          .in = a.dtype,
+          .out = c.dtype,
+          .accumulate = accumulate,
+          .threads = threads(),
+          .m = over_tokens ? c.rows : 0,
+          .n = c.cols,
+          .k = over_tokens ? 0 : a.cols,
+          .a_stride = a.stride,
+          .b_stride = b.stride,
+          .c_stride = c.stride};
+  Family* family = &state_->family(key);
+  key.accumulate = true;
+  Family* rest = over_tokens ? &state_->family(key) : family;
+  std::int64_t done = 0;
+  for (std::size_t i = 0; i < kBlocks.size(); ++i) {
+    for (; a.rows - done >= kBlocks[i]; done += kBlocks[i]) {
+      const ConstView a_block = a.slice(done, kBlocks[i]);
+      const ConstView b_block = over_tokens ? b.slice(done, kBlocks[i]) : b;
+      const View c_block = over_tokens ? c : c.slice(done, kBlocks[i]);
+      state_->execute((*family)[i], a_block.data, b_block.data, c_block.data);
+      family = rest;
+    }
+  }
+}
+
+std::size_t Gemm::compiled() const { return state_->compiled; }
+
+void set_threads(int count) { omp_set_num_threads(std::max(count, 1)); }
+int threads() { return omp_get_max_threads(); }
+
+namespace {
+
+// The values of dnnl::cpu_isa are sets of instruction set bits.
+bool has_isa(dnnl::cpu_isa wanted) {
+  const auto bits = static_cast<unsigned>(wanted);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & bits) == bits;
+}
+
+}  // namespace
+
+bool bf16_is_fast() { return has_isa(dnnl::cpu_isa::avx512_core_bf16); }
+bool bf16_is_supported() { return has_isa(dnnl::cpu_isa::avx512_core); }
+
+}  // namespace loadline
