@@ -1,0 +1,107 @@
+#include "kernels/rms_norm.h"
+
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+#include <vector>
+
+#include "unit/kernels/matrix.h"
+
+namespace loadline {
+namespace {
+
+constexpr double kEps = 1e-3;
+
+std::vector<float> weights(std::int64_t count) {
+  std::vector<float> made;
+  for (std::int64_t i = 0; i < count; ++i) made.push_back(0.5F + 0.03F * static_cast<float>(i));
+  return made;
+}
+
+// In double; element (t, i) of y for the row x.
+double normalized(const std::vector<double>& x, const std::vector<float>& weight, std::size_t i) {
+  double squares = 0;
+  for (const double value : x) squares += value * value;
+  return x[i] / std::sqrt(squares / static_cast<double>(x.size()) + kEps) *
+         static_cast<double>(weight[i]);
+}
+
+std::vector<double> row_of(const Matrix& x, std::int64_t t) {
+  std::vector<double> row;
+  for (std::int64_t i = 0; i < x.cols(); ++i) row.push_back(x.get(t, i));
+  return row;
+}
+
+struct Types {
+  DType x, y;
+};
+
+class RmsNormTest : public testing::TestWithParam<Types> {};
+
+TEST_P(RmsNormTest, ForwardDividesByTheRootMeanSquare) {
+  for (const std::int64_t h : {1, 5, 64, 333}) {
+    Matrix x = Matrix::random(60, h, 1, GetParam().x, 3);
+    Matrix y(60, h, GetParam().y, 2);
+    const auto weight = weights(h);
+    std::vector<float> rstd(60);
+    rms_norm_forward(x.view(), weight, static_cast<float>(kEps), y.view(), rstd);
+    for (std::int64_t t = 0; t < 60; ++t) {
+      const auto row = row_of(x, t);
+      for (std::int64_t i = 0; i < h; ++i) {
+        const double wanted = normalized(row, weight, static_cast<std::size_t>(i));
+        ASSERT_NEAR(y.get(t, i), wanted, tolerance(GetParam().y) * (1 + std::abs(wanted)));
+      }
+    }
+    EXPECT_TRUE(y.gaps_untouched());
+  }
+}
+
+TEST_P(RmsNormTest, BackwardAddsTheFiniteDifferenceOfTheDefinition) {
+  constexpr std::int64_t kTokens = 7;
+  constexpr std::int64_t kSize = 19;
+  constexpr double kStep = 1e-5;
+  Matrix x = Matrix::random(kTokens, kSize, 1, GetParam().x, 3);
+  Matrix y(kTokens, kSize, GetParam().y);
+  Matrix dy = Matrix::random(kTokens, kSize, 2, GetParam().y, 1);
+  Matrix dx = Matrix::random(kTokens, kSize, 3, GetParam().x, 4);
+  const Matrix before = dx;
+  const auto weight = weights(kSize);
+  std::vector<float> rstd(kTokens);
+  rms_norm_forward(x.view(), weight, static_cast<float>(kEps), y.view(), rstd);
+  rms_norm_backward(dy.view(), x.view(), weight, rstd, dx.view());
+  for (std::int64_t t = 0; t < kTokens; ++t) {
+    for (std::size_t i = 0; i < kSize; ++i) {
+      double slope = 0;
+      for (const double sign : {1.0, -1.0}) {
+        auto row = row_of(x, t);
+        row[i] += sign * kStep;
+        for (std::size_t j = 0; j < kSize; ++j) {
+          slope += sign * dy.get(t, static_cast<std::int64_t>(j)) * normalized(row, weight, j);
+        }
+      }
+      const auto column = static_cast<std::int64_t>(i);
+      const double wanted = before.get(t, column) + slope / (2 * kStep);
+      ASSERT_NEAR(dx.get(t, column), wanted, tolerance(GetParam().x) * (1 + std::abs(wanted)));
+    }
+  }
+  EXPECT_TRUE(dx.gaps_untouched());
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, RmsNormTest,
+                         testing::Values(Types{DType::kF32, DType::kF32},
+                                         Types{DType::kBf16, DType::kBf16},
+                                         Types{DType::kF32, DType::kBf16}));
+
+TEST(RmsNormFailureTest, WrongSizesAreRefused) {
+  Matrix x(2, 3);
+  Matrix y(2, 3);
+  std::vector<float> weight(4);
+  std::vector<float> rstd(2);
+  EXPECT_THROW(rms_norm_forward(x.view(), weight, 0, y.view(), rstd), std::logic_error);
+  weight.resize(3);
+  rstd.resize(1);
+  EXPECT_THROW(rms_norm_forward(x.view(), weight, 0, y.view(), rstd), std::logic_error);
+}
+
+}  // namespace
+}  // namespace loadline
