@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
@@ -39,9 +40,18 @@ struct Profile {
   int trial = 0;
 };
 
-// $XDG_DATA_HOME/loadline/profiles is given by the command as `folder`.
+// A profile's name is its file's: 1 to 100 of A-Z a-z 0-9 . _ -, not starting with a dot or a dash.
+bool is_profile_name(std::string_view name);
+// "NousResearch/Hermes-2 Pro" -> "NousResearch-Hermes-2-Pro"; "profile" when nothing is left.
+std::string profile_name_from(std::string_view text);
+
+// $XDG_DATA_HOME/loadline/profiles is given by the command as `folder`; it is made if missing.
+// Without a name the profile gets one from its model and creation that no other has; a name that is
+// given replaces the profile that has it. Returns the file's path; its stem is the name. Throws
+// Error(kUsage) for a name that is none, Error(kEnvironment) when the file cannot be written.
 std::filesystem::path save_profile(const std::filesystem::path& folder, const Profile& profile);
-// Sorted by creation, newest first; damaged files are named in `warnings` and left out.
+// Sorted by creation, newest first; damaged files are named in `warnings` and left out. A missing
+// folder is an empty list.
 std::vector<Profile> list_profiles(const std::filesystem::path& folder,
                                    std::vector<std::string>& warnings);
 // Throws Error(kUsage) listing what there is when there is no such profile.
@@ -55,8 +65,13 @@ struct ProfileMatch {
 };
 ProfileMatch match_profile(const std::vector<Profile>& profiles, const ProfileKey& key);
 
-// The command to paste.
+// The differences of two keys, the first one the profile's; empty when they agree.
+std::vector<std::string> differences_of(const ProfileKey& profile, const ProfileKey& now);
+
+// The command to paste: quoted for a POSIX shell.
 std::string train_command(const Profile& profile);
+// docs/profile.md. Reading throws Error(kBadInput) naming `source` and the field.
 Json to_json(const Profile& profile);
+Profile profile_from_json(const Json& document, const std::string& source);
 
 }  // namespace loadline

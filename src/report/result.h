@@ -17,7 +17,10 @@ struct ResultContext {
   SearchLimits limits;
   std::string run_folder;
   std::string profile;  // its path, or "" when none was saved
+  Json versions;        // of the libraries, as an object; loadline's own is added
 };
+
+// The document without `profile` may be written when the search ends, and again with it.
 
 Json result_document(const SearchResult& result, const ResultContext& context);
 

@@ -14,13 +14,18 @@ namespace loadline {
 
 class TerminalView {
  public:
-  // `is_terminal`: draw a bar and colours. Writes to `out` (stderr with --json, else stdout).
-  TerminalView(std::FILE* out, bool is_terminal);
-  ~TerminalView();
+  // `is_terminal`: draw a bar below the lines, and colours unless `colour` is false (NO_COLOR).
+  // Writes to `out` (stderr with --json, else stdout), which it does not own.
+  TerminalView(std::FILE* out, bool is_terminal, bool colour = true);
+  TerminalView(const TerminalView&) = delete;
+  TerminalView& operator=(const TerminalView&) = delete;
+  ~TerminalView();  // clears the bar
 
   void line(const std::string& text);
   void search_begins(const SearchSpace& space, const SearchLimits& limits,
                      const std::string& budget_binds);
+  // What SearchFunctions::outlook tells: how many trials the bar expects.
+  void outlook(const Outlook& outlook);
   void trial_begins(const TrialSpec& spec);
   void trial_event(const TrialSpec& spec, const WorkerEvent& event);
   void trial_ends(const TrialSpec& spec, const TrialOutcome& outcome);

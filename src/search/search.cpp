@@ -128,6 +128,9 @@ class Search {
       Configuration next = trials[*result_.optimal].configuration;
       ++next.batch_size;
       result_.next_larger = trial_of(next, trials);
+      if (const auto peak = prediction.peak(next); peak && next.batch_size <= space_.max_batch) {
+        result_.next_larger_planned = PredictedBytes{Bytes{static_cast<std::uint64_t>(*peak)}};
+      }
     } else if (status == SearchResult::Status::kComplete) {
       result_.status = status_without_fit();
     }

@@ -75,6 +75,9 @@ struct SearchResult {
   // The trial of optimal's batch + 1, where one was run. In a complete search it did not fit (or,
   // where the objective prefers a smaller batch than the largest, it may have).
   std::optional<std::size_t> next_larger;
+  // What the estimate, corrected by the trials, expects of it; with no next_larger in a complete
+  // search this is why: it lies at more than twice the budget, and so was not tried.
+  std::optional<PredictedBytes> next_larger_planned;
   // kUnfinished: why it ended, for people; the verdict where a trial ended it (kInterrupted,
   // kBadInput, kRefused, or the last of too many unusable ones), none for the time limit.
   std::string stopped_by;

@@ -1,0 +1,225 @@
+// The profile as a value: its document, its key, the command that uses it.
+#include "report/profile.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace loadline {
+namespace {
+
+constexpr std::int64_t kSchemaVersion = 1;
+constexpr std::int64_t kMost = 1LL << 40;  // of anything that is counted
+
+const Json& object_at(const Json& document, std::string_view key, const std::string& source) {
+  const Json* value = json_find(document, key);
+  if (value == nullptr) throw bad_input("{}: '{}' is missing", source, key);
+  if (!value->is_object()) {
+    throw bad_input("{}: '{}' should be an object, but it is {}", source, key, value->type_name());
+  }
+  return *value;
+}
+
+std::int64_t int_in(const Json& object, std::string_view key, std::int64_t low, std::int64_t high,
+                    const std::string& source) {
+  const std::int64_t value = json_int(object, key, source);
+  if (value < low || value > high) {
+    throw bad_input("{}: '{}' is {}, outside of [{}, {}]", source, key, value, low, high);
+  }
+  return value;
+}
+
+Bytes bytes_at(const Json& object, std::string_view key, const std::string& source) {
+  return Bytes{static_cast<std::uint64_t>(int_in(object, key, 0, 1LL << 60, source))};
+}
+
+double number_in(const Json& object, std::string_view key, double high, const std::string& source) {
+  const double value = json_number(object, key, source);
+  if (!(value >= 0 && value <= high)) {
+    throw bad_input("{}: '{}' is {}, outside of [0, {}]", source, key, value, high);
+  }
+  return value;
+}
+
+std::vector<std::string> strings_at(const Json& object, std::string_view key,
+                                    const std::string& source) {
+  const Json* list = json_find(object, key);
+  if (list == nullptr || !list->is_array()) {
+    throw bad_input("{}: '{}' should be a list of strings", source, key);
+  }
+  std::vector<std::string> strings;
+  for (const Json& item : *list) {
+    if (!item.is_string()) throw bad_input("{}: '{}' should be a list of strings", source, key);
+    strings.push_back(item.get<std::string>());
+  }
+  return strings;
+}
+
+Json key_to_json(const ProfileKey& key) {
+  Json document = Json::object();
+  document["machine"] = key.machine;
+  document["model"] = key.model;
+  document["data"] = key.data;
+  document["max_seq_length"] = key.max_seq_length;
+  document["quantize"] = key.quantize;
+  document["compute"] = key.compute;
+  document["grad_checkpoint"] = key.grad_checkpoint;
+  document["target_modules"] = key.target_modules;
+  document["version"] = key.version;
+  return document;
+}
+
+ProfileKey key_from_json(const Json& document, const std::string& source) {
+  return {.machine = json_string(document, "machine", source),
+          .model = json_string(document, "model", source),
+          .data = json_string(document, "data", source),
+          .max_seq_length = int_in(document, "max_seq_length", 0, kMost, source),
+          .quantize = json_string(document, "quantize", source),
+          .compute = json_string(document, "compute", source),
+          .grad_checkpoint = json_bool(document, "grad_checkpoint", source),
+          .target_modules = strings_at(document, "target_modules", source),
+          .version = json_string(document, "version", source)};
+}
+
+std::string joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : ",") + part;
+  return text;
+}
+
+// The same modules in another order are the same adapter.
+std::vector<std::string> sorted(std::vector<std::string> parts) {
+  std::sort(parts.begin(), parts.end());
+  return parts;
+}
+
+std::string shell_quoted(const std::string& text) {
+  const auto is_plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("/._-,:=+@%").find(c) != std::string_view::npos;
+  };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), is_plain)) return text;
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+// JSON has no word for what is not finite, and a profile must be readable again.
+double finite(double value) { return std::isfinite(value) ? value : 0; }
+
+}  // namespace
+
+Json to_json(const Profile& profile) {
+  Json document = Json::object();
+  document["schema_version"] = kSchemaVersion;
+  document["created"] = profile.created;
+  document["key"] = key_to_json(profile.key);
+  document["model_path"] = profile.model_path;
+  document["data_path"] = profile.data_path;
+  document["machine_text"] = profile.machine_text;
+  document["batch_size"] = profile.batch_size;
+  document["lora_rank"] = profile.lora_rank;
+  document["lora_layers"] = profile.lora_layers;
+  document["peak_bytes"] = profile.peak.count;
+  document["adjusted_bytes"] = profile.adjusted.count;
+  document["budget_bytes"] = profile.budget.count;
+  document["margin"] = finite(profile.margin);
+  document["step_seconds"] = finite(profile.step_seconds);
+  document["tokens_per_second"] = finite(profile.tokens_per_second);
+  document["run_folder"] = profile.run_folder;
+  document["trial"] = profile.trial;
+  return document;
+}
+
+Profile profile_from_json(const Json& document, const std::string& source) {
+  const std::int64_t version = json_int(document, "schema_version", source);
+  if (version != kSchemaVersion) {
+    throw bad_input(
+        "{}: schema_version is {}, but this program reads {}. Run `loadline find` again.", source,
+        version, kSchemaVersion);
+  }
+  Profile profile;
+  profile.created = json_string(document, "created", source);
+  profile.key = key_from_json(object_at(document, "key", source), source);
+  profile.model_path = json_string(document, "model_path", source);
+  profile.data_path = json_string(document, "data_path", source);
+  profile.machine_text = json_string(document, "machine_text", source);
+  profile.batch_size = int_in(document, "batch_size", 1, kMost, source);
+  profile.lora_rank = int_in(document, "lora_rank", 1, kMost, source);
+  profile.lora_layers = int_in(document, "lora_layers", 1, kMost, source);
+  profile.peak = bytes_at(document, "peak_bytes", source);
+  profile.adjusted = bytes_at(document, "adjusted_bytes", source);
+  profile.budget = bytes_at(document, "budget_bytes", source);
+  profile.margin = number_in(document, "margin", 100, source);
+  profile.step_seconds = number_in(document, "step_seconds", 1e9, source);
+  profile.tokens_per_second = number_in(document, "tokens_per_second", 1e15, source);
+  profile.run_folder = json_string(document, "run_folder", source);
+  profile.trial = static_cast<int>(int_in(document, "trial", 0, 1'000'000'000, source));
+  return profile;
+}
+
+std::vector<std::string> differences_of(const ProfileKey& profile, const ProfileKey& now) {
+  std::vector<std::string> differences;
+  const auto compare = [&](std::string_view part, const auto& then, const auto& today) {
+    if (then != today) {
+      differences.push_back(fmt::format("{}: profile {}, now {}", part, then, today));
+    }
+  };
+  compare("machine", profile.machine, now.machine);
+  compare("model", profile.model, now.model);
+  compare("data", profile.data, now.data);
+  compare("max_seq_length", profile.max_seq_length, now.max_seq_length);
+  compare("quantize", profile.quantize, now.quantize);
+  compare("compute", profile.compute, now.compute);
+  compare("grad_checkpoint", profile.grad_checkpoint ? "on" : "off",
+          now.grad_checkpoint ? "on" : "off");
+  compare("target_modules", joined(sorted(profile.target_modules)),
+          joined(sorted(now.target_modules)));
+  compare("version", profile.version, now.version);
+  return differences;
+}
+
+ProfileMatch match_profile(const std::vector<Profile>& profiles, const ProfileKey& key) {
+  ProfileMatch match;
+  const Profile* nearest = nullptr;
+  for (const Profile& profile : profiles) {
+    std::vector<std::string> differences = differences_of(profile.key, key);
+    if (differences.empty()) {
+      if (!match.profile || profile.created > match.profile->created) match.profile = profile;
+      continue;
+    }
+    const bool nearer =
+        nearest == nullptr || differences.size() < match.differences.size() ||
+        (differences.size() == match.differences.size() && profile.created > nearest->created);
+    if (nearer) {
+      nearest = &profile;
+      match.differences = std::move(differences);
+    }
+  }
+  if (match.profile) match.differences.clear();
+  return match;
+}
+
+std::string train_command(const Profile& profile) {
+  std::string command = "loadline train --model " + shell_quoted(profile.model_path);
+  if (!profile.data_path.empty()) command += " --data " + shell_quoted(profile.data_path);
+  command += fmt::format(" --batch-size {} --lora-rank {} --lora-layers {}", profile.batch_size,
+                         profile.lora_rank, profile.lora_layers);
+  if (!profile.key.target_modules.empty()) {
+    command += " --target-modules " + shell_quoted(joined(profile.key.target_modules));
+  }
+  if (profile.key.max_seq_length > 0) {
+    command += fmt::format(" --max-seq-length {}", profile.key.max_seq_length);
+  }
+  if (!profile.key.quantize.empty() && profile.key.quantize != "none") {
+    command += " --quantize " + shell_quoted(profile.key.quantize);
+  }
+  if (!profile.key.compute.empty()) {
+    command += " --compute-dtype " + shell_quoted(profile.key.compute);
+  }
+  if (profile.key.grad_checkpoint) command += " --grad-checkpoint on";
+  return command + " --adapter-path adapters";
+}
+
+}  // namespace loadline

@@ -1,0 +1,199 @@
+#include "report/result.h"
+
+#include <cmath>
+
+namespace loadline {
+namespace {
+
+constexpr int kSchemaVersion = 1;
+
+std::string_view name_of(SearchResult::Status status) {
+  switch (status) {
+    case SearchResult::Status::kComplete:
+      return "complete";
+    case SearchResult::Status::kUnfinished:
+      return "unfinished";
+    case SearchResult::Status::kNothingFits:
+      break;
+  }
+  return "nothing_fits";
+}
+
+std::string_view name_of(Basis basis) {
+  switch (basis) {
+    case Basis::kMeasured:
+      return "measured";
+    case Basis::kDominated:
+      return "dominated";
+    case Basis::kPlanned:
+      break;
+  }
+  return "planned";
+}
+
+// null where JSON has no word for it.
+Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+void put_configuration(Json& document, const Configuration& configuration) {
+  document["batch_size"] = configuration.batch_size;
+  document["lora_rank"] = configuration.lora_rank;
+  document["lora_layers"] = configuration.lora_layers;
+}
+
+Json peak_of(const RunTrial& trial) {
+  return trial.outcome.peak ? Json(trial.outcome.peak->bytes.count) : Json();
+}
+
+Json adjusted_of(const RunTrial& trial, double margin) {
+  if (!trial.outcome.peak) return {};
+  return adjusted(trial.outcome.peak->bytes, margin).count;
+}
+
+// Measured over planned: 1.02 says that the trial needed 2 % more than was planned.
+Json ratio_of(const RunTrial& trial) {
+  const bool ran_through = trial.outcome.fits() || trial.outcome.verdict == Verdict::kExceedsBudget;
+  if (!ran_through || !trial.outcome.peak || trial.planned.bytes.count == 0) return {};
+  return static_cast<double>(trial.outcome.peak->bytes.count) /
+         static_cast<double>(trial.planned.bytes.count);
+}
+
+Json planned_of(const RunTrial& trial) {
+  return trial.planned.bytes.count > 0 ? Json(trial.planned.bytes.count) : Json();
+}
+
+Json choice_of(const SearchResult& result, std::optional<std::size_t> index, double margin) {
+  if (!index) return {};
+  const RunTrial& trial = result.trials[*index];
+  Json document = Json::object();
+  put_configuration(document, trial.configuration);
+  document["planned_bytes"] = planned_of(trial);
+  document["peak_bytes"] = peak_of(trial);
+  document["adjusted_bytes"] = adjusted_of(trial, margin);
+  document["step_seconds"] = number(trial.outcome.step_seconds);
+  document["tokens_per_second"] = number(trial.outcome.tokens_per_second);
+  document["trial"] = trial.trial;
+  return document;
+}
+
+// What is known of the chosen batch + 1: a trial, or only the plan.
+Json next_larger_of(const SearchResult& result, double margin) {
+  if (!result.optimal || (!result.next_larger && !result.next_larger_planned)) return {};
+  Configuration next = result.trials[*result.optimal].configuration;
+  ++next.batch_size;
+  Json document = Json::object();
+  put_configuration(document, next);
+  document["basis"] = name_of(result.next_larger ? Basis::kMeasured : Basis::kPlanned);
+  if (result.next_larger) {
+    const RunTrial& trial = result.trials[*result.next_larger];
+    document["outcome"] = name_of(trial.outcome.verdict);
+    document["cause"] = trial.outcome.cause;
+    document["peak_bytes"] = peak_of(trial);
+    document["adjusted_bytes"] = adjusted_of(trial, margin);
+    document["trial"] = trial.trial;
+  }
+  if (result.next_larger_planned) {
+    document["predicted_bytes"] = result.next_larger_planned->bytes.count;
+  }
+  return document;
+}
+
+Json frontier_of(const SearchResult& result) {
+  Json cells = Json::array();
+  for (const FrontierCell& cell : result.frontier) {
+    Json document = Json::object();
+    document["lora_rank"] = cell.lora_rank;
+    document["lora_layers"] = cell.lora_layers;
+    document["max_batch"] = cell.max_batch;
+    document["basis"] = name_of(cell.basis);
+    document["settled"] = cell.settled;
+    document["at_limit"] = cell.at_limit;
+    document["next_fails"] =
+        cell.at_limit || !cell.settled ? Json() : Json(name_of(cell.next_fails));
+    if (cell.unusable) {
+      const RunTrial& trial = result.trials[*cell.unusable];
+      document["unusable"] = {{"batch_size", trial.configuration.batch_size},
+                              {"outcome", name_of(trial.outcome.verdict)},
+                              {"trial", trial.trial}};
+    }
+    cells.push_back(std::move(document));
+  }
+  return cells;
+}
+
+Json steps_of(const TrialOutcome& outcome) {
+  Json steps = Json::array();
+  for (const TrialStep& step : outcome.steps) {
+    steps.push_back({{"step", step.step},
+                     {"loss", number(step.loss)},
+                     {"seconds", number(step.seconds)},
+                     {"tokens", step.tokens},
+                     {"peak_bytes", step.peak.count}});
+  }
+  return steps;
+}
+
+Json growth_of(const TrialOutcome& outcome) {
+  if (!outcome.growth) return {};
+  return {{"relative", number(outcome.growth->relative)},
+          {"bytes_per_step", number(outcome.growth->bytes_per_step)},
+          {"half_width", number(outcome.growth->half_width)},
+          {"warns", outcome.growth->warns()},
+          {"rises", outcome.growth->rises()}};
+}
+
+Json trial_document(const RunTrial& trial, double margin) {
+  Json document = Json::object();
+  document["id"] = trial.trial;
+  document["spec"] = Json::object();
+  put_configuration(document["spec"], trial.configuration);
+  document["outcome"] = name_of(trial.outcome.verdict);
+  document["cause"] = trial.outcome.cause;
+  document["planned_bytes"] = planned_of(trial);
+  document["peak_bytes"] = peak_of(trial);
+  document["measured_over_planned"] = ratio_of(trial);
+  document["adjusted_bytes"] = adjusted_of(trial, margin);
+  document["step_seconds"] = number(trial.outcome.step_seconds);
+  document["tokens_per_second"] = number(trial.outcome.tokens_per_second);
+  document["tokens_per_second_spread"] = number(trial.outcome.tokens_per_second_spread);
+  document["seconds"] = number(trial.outcome.seconds);
+  document["steps"] = steps_of(trial.outcome);
+  document["growth"] = growth_of(trial.outcome);
+  document["coverage"] = trial.outcome.coverage;
+  return document;
+}
+
+void put_context(Json& document, const ResultContext& context) {
+  document["profile"] = context.profile.empty() ? Json() : Json(context.profile);
+  document["run_dir"] = context.run_folder;
+  document["machine"] = to_json(context.machine);
+  document["model"] = context.model;
+  document["data"] = context.data;
+  document["versions"] = {{"loadline", LOADLINE_VERSION}};
+  if (context.versions.is_object()) document["versions"].update(context.versions);
+}
+
+}  // namespace
+
+Json result_document(const SearchResult& result, const ResultContext& context) {
+  const double margin = context.limits.margin;
+  Json document = Json::object();
+  document["schema_version"] = kSchemaVersion;
+  document["status"] = name_of(result.status);
+  document["stopped_by"] = result.stopped_by.empty() ? Json() : Json(result.stopped_by);
+  document["budget_bytes"] = context.limits.budget.count;
+  document["margin"] = margin;
+  document["objective"] = name_of(context.limits.objective);
+  document["optimal"] = choice_of(result, result.optimal, margin);
+  document["largest"] = choice_of(result, result.largest, margin);
+  document["fastest"] = choice_of(result, result.fastest, margin);
+  document["next_larger"] = next_larger_of(result, margin);
+  document["frontier"] = frontier_of(result);
+  document["trials"] = Json::array();
+  for (const RunTrial& trial : result.trials) {
+    document["trials"].push_back(trial_document(trial, margin));
+  }
+  put_context(document, context);
+  return document;
+}
+
+}  // namespace loadline

@@ -1,0 +1,191 @@
+#include "report/summary.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "report/text.h"
+
+namespace loadline {
+namespace {
+
+using Lines = std::vector<std::string>;
+
+std::string percent(double share) { return fmt::format("{:g} %", share * 100); }
+
+void add_heading(Lines& lines, const SearchResult& result) {
+  lines.emplace_back();
+  if (result.status == SearchResult::Status::kNothingFits) {
+    lines.emplace_back("NOTHING FITS");
+  } else if (result.status == SearchResult::Status::kUnfinished) {
+    lines.emplace_back("BENCHMARK UNFINISHED");
+    lines.push_back("  " + printable(result.stopped_by));
+    if (result.optimal) lines.emplace_back("  The best so far is below; a larger one may fit.");
+  } else {
+    lines.emplace_back("BENCHMARK COMPLETE");
+  }
+}
+
+std::string cell_text(const FrontierCell& cell) {
+  std::string text = std::to_string(cell.max_batch);
+  if (!cell.settled) return text + "?";
+  if (cell.at_limit) return text + "+";
+  if (cell.unusable) return text + "!";
+  const bool planned = cell.basis == Basis::kPlanned || cell.next_fails == Basis::kPlanned;
+  return planned ? text + "*" : text;
+}
+
+void add_legend(Lines& lines, const std::string& marks) {
+  constexpr std::pair<char, std::string_view> kLegend[] = {
+      {'*', "settled by the plan, which trials confirmed; not itself measured"},
+      {'+', "the largest batch that was asked for; more may fit"},
+      {'!', "the next larger one could not be used, for a reason other than memory"},
+      {'?', "known to fit; larger ones are still open"}};
+  for (const auto& [mark, meaning] : kLegend) {
+    if (marks.find(mark) != std::string::npos) {
+      lines.push_back(fmt::format("  {} {}", mark, meaning));
+    }
+  }
+}
+
+// The largest batch for each rank (down) and layers (across).
+void add_frontier(Lines& lines, const SearchResult& result) {
+  if (result.frontier.size() < 2) return;
+  lines.emplace_back();
+  lines.emplace_back("Largest batch that fits, by LoRA rank (down) and layers (across):");
+  std::string header = "        ";
+  std::string marks;
+  std::string row;
+  const std::int64_t first_rank = result.frontier.front().lora_rank;
+  Lines rows;
+  for (std::size_t i = 0; i < result.frontier.size(); ++i) {
+    const FrontierCell& cell = result.frontier[i];
+    if (cell.lora_rank == first_rank) header += fmt::format("{:>7}", cell.lora_layers);
+    if (i == 0 || cell.lora_rank != result.frontier[i - 1].lora_rank) {
+      rows.push_back(fmt::format("  {:>6}", cell.lora_rank));
+    }
+    const std::string text = cell_text(cell);
+    // Marks hang outside of the column, so that numbers stand under each other.
+    const bool marked = text.back() < '0' || text.back() > '9';
+    rows.back() += fmt::format("{:>{}}", text, marked ? 8 : 7);
+    if (!marked) continue;
+    marks += text.back();
+  }
+  lines.push_back(header);
+  for (std::string& line : rows) lines.push_back(std::move(line));
+  add_legend(lines, marks);
+}
+
+std::string next_larger_text(const SearchResult& result, const SearchLimits& limits) {
+  const Configuration chosen = result.trials[*result.optimal].configuration;
+  const std::int64_t next = chosen.batch_size + 1;
+  if (result.next_larger) {
+    const RunTrial& trial = result.trials[*result.next_larger];
+    if (trial.outcome.fits()) return fmt::format("batch={} fits too (trial {})", next, trial.trial);
+    std::string heading = heading_of(trial.outcome.verdict);
+    heading.front() = static_cast<char>(heading.front() | 0x20);
+    return fmt::format("batch={} {} (trial {}): {}", next, heading, trial.trial,
+                       printable(trial.outcome.cause));
+  }
+  const auto cell =
+      std::find_if(result.frontier.begin(), result.frontier.end(), [&](const FrontierCell& c) {
+        return c.lora_rank == chosen.lora_rank && c.lora_layers == chosen.lora_layers;
+      });
+  if (cell != result.frontier.end() && cell->at_limit && cell->max_batch == chosen.batch_size) {
+    return fmt::format("batch={} was not asked for (--max-batch, or the data's rows)", next);
+  }
+  if (cell != result.frontier.end() && cell->max_batch > chosen.batch_size) {
+    return fmt::format("batch={} is known to fit, but was not the better choice", next);
+  }
+  if (result.status == SearchResult::Status::kComplete && result.next_larger_planned) {
+    const Bytes needed = adjusted(result.next_larger_planned->bytes, limits.margin);
+    return fmt::format("batch={} was not tried: the confirmed plan puts it at {} of {}", next,
+                       in_mib(needed), in_mib(limits.budget));
+  }
+  return fmt::format("batch={} was not tried yet", next);
+}
+
+void add_optimal(Lines& lines, const SearchResult& result, const SearchLimits& limits) {
+  const RunTrial& trial = result.trials[*result.optimal];
+  const Bytes peak = trial.outcome.peak ? trial.outcome.peak->bytes : Bytes{};
+  lines.emplace_back();
+  lines.emplace_back("OPTIMAL CONFIGURATION");
+  lines.push_back(fmt::format("  Objective:    {}", name_of(limits.objective)));
+  lines.push_back(fmt::format("  Batch size:   {}", trial.configuration.batch_size));
+  lines.push_back(fmt::format("  LoRA rank:    {}", trial.configuration.lora_rank));
+  lines.push_back(fmt::format("  LoRA layers:  {}", trial.configuration.lora_layers));
+  lines.push_back(fmt::format("  Peak memory:  {} (with {} margin: {} of {})", in_mib(peak),
+                              percent(limits.margin), in_mib(adjusted(peak, limits.margin)),
+                              in_mib(limits.budget)));
+  if (trial.planned.bytes.count > 0 && peak.count > 0) {
+    const double error =
+        static_cast<double>(peak.count) / static_cast<double>(trial.planned.bytes.count) - 1;
+    lines.push_back(fmt::format("  Planned:      {} (measured {:+.1f} %)",
+                                in_mib(trial.planned.bytes), error * 100));
+  }
+  lines.push_back(fmt::format("  Step time:    {}", in_seconds(trial.outcome.step_seconds)));
+  lines.push_back(fmt::format("  Speed:        {:.0f} tokens/s", trial.outcome.tokens_per_second));
+  if (!trial.outcome.coverage.empty()) {
+    lines.push_back("  Trial:        " + fmt::format("{}, ", trial.trial) +
+                    printable(trial.outcome.coverage));
+  }
+  lines.push_back("  Next larger:  " + next_larger_text(result, limits));
+}
+
+// The largest and the fastest, side by side.
+void add_comparison(Lines& lines, const SearchResult& result, const SearchLimits& limits) {
+  if (!result.largest || !result.fastest) return;
+  const RunTrial& largest = result.trials[*result.largest];
+  const RunTrial& fastest = result.trials[*result.fastest];
+  const auto row = [&](std::string_view name, const std::string& a, const std::string& b) {
+    lines.push_back(fmt::format("  {:<14}{:>14}{:>14}", name, a, b));
+  };
+  const auto memory = [&](const RunTrial& trial) {
+    return in_mib(
+        adjusted(trial.outcome.peak ? trial.outcome.peak->bytes : Bytes{}, limits.margin));
+  };
+  const auto speed = [](const RunTrial& trial) {
+    return fmt::format("{:.0f} tokens/s", trial.outcome.tokens_per_second);
+  };
+  lines.emplace_back();
+  row("", "LARGEST", "FASTEST");
+  row("Batch size", std::to_string(largest.configuration.batch_size),
+      std::to_string(fastest.configuration.batch_size));
+  row("LoRA rank", std::to_string(largest.configuration.lora_rank),
+      std::to_string(fastest.configuration.lora_rank));
+  row("LoRA layers", std::to_string(largest.configuration.lora_layers),
+      std::to_string(fastest.configuration.lora_layers));
+  row("With margin", memory(largest), memory(fastest));
+  row("Step time", in_seconds(largest.outcome.step_seconds),
+      in_seconds(fastest.outcome.step_seconds));
+  row("Speed", speed(largest), speed(fastest));
+}
+
+void add_way_out(Lines& lines, const SearchResult& result, const SearchLimits& limits) {
+  const RunTrial* smallest = nullptr;
+  for (const RunTrial& trial : result.trials) {
+    if (!is_memory_failure(trial.outcome.verdict)) continue;
+    if (smallest == nullptr || trial.configuration < smallest->configuration) smallest = &trial;
+  }
+  if (smallest == nullptr) return;
+  lines.push_back(fmt::format("  Not even {} fits within {}: {}", describe(smallest->configuration),
+                              in_mib(limits.budget), printable(smallest->outcome.cause)));
+  lines.emplace_back("  What may help: close other programs and look at `loadline machine`;");
+  lines.emplace_back("  shorter rows (--max-seq-length), smaller --ranks and --layers-grid,");
+  lines.emplace_back("  or a higher --memory-limit where one was given. Nothing was saved.");
+}
+
+}  // namespace
+
+std::vector<std::string> summary_lines(const SearchResult& result, const SearchLimits& limits) {
+  Lines lines;
+  add_heading(lines, result);
+  if (result.status == SearchResult::Status::kNothingFits) add_way_out(lines, result, limits);
+  if (!result.optimal) return lines;
+  add_frontier(lines, result);
+  add_optimal(lines, result, limits);
+  add_comparison(lines, result, limits);
+  return lines;
+}
+
+}  // namespace loadline

@@ -1,0 +1,176 @@
+#include "report/terminal.h"
+
+#include <fmt/format.h>
+
+#include "report/progress.h"
+#include "report/summary.h"
+#include "report/text.h"
+
+namespace loadline {
+namespace {
+
+constexpr std::size_t kBarWidth = 20;
+constexpr std::string_view kClearLine = "\r\x1b[2K";
+constexpr std::string_view kBold = "\x1b[1m", kGreen = "\x1b[32m", kYellow = "\x1b[33m",
+                           kRed = "\x1b[31m", kPlain = "\x1b[0m";
+
+std::string joined(const std::vector<std::int64_t>& values) {
+  std::string text;
+  for (const std::int64_t value : values) {
+    text += (text.empty() ? "" : ", ") + std::to_string(value);
+  }
+  return text;
+}
+
+// The guide's steps: 1, 5, 10, 15 ..., and the last.
+bool is_shown(std::int64_t step, std::int64_t steps) {
+  return step == 1 || step % 5 == 0 || step == steps;
+}
+
+bool is_heading(const std::string& line) {
+  return !line.empty() && line.front() >= 'A' && line.front() <= 'Z' &&
+         line.find_first_of("abcdefghijklmnopqrstuvwxyz:") == std::string::npos;
+}
+
+}  // namespace
+
+struct TerminalView::State {
+  std::FILE* out = nullptr;
+  bool is_terminal = false;
+  bool colour = false;
+  bool bar_is_drawn = false;
+  Progress progress;
+  std::int64_t rank = 0, layers = 0;  // of the trial before
+
+  void clear_bar() {
+    if (bar_is_drawn) write(kClearLine);
+    bar_is_drawn = false;
+  }
+  void draw_bar() {
+    if (!is_terminal) return;
+    write(std::string(kClearLine) + progress.bar(kBarWidth));
+    std::fflush(out);
+    bar_is_drawn = true;
+  }
+  void say(const std::string& text, std::string_view style = "") {
+    clear_bar();
+    const bool styled = colour && !style.empty();
+    write(styled ? std::string(style) + text + std::string(kPlain) + "\n" : text + "\n");
+    std::fflush(out);
+  }
+  // A closed pipe or a full disk must not end a search: its results are in the run folder.
+  void write(std::string_view text) { (void)std::fwrite(text.data(), 1, text.size(), out); }
+
+  void say_peak(const TrialSpec& spec, const TrialOutcome& outcome) {
+    if (!outcome.peak) return;
+    const Bytes peak = outcome.peak->bytes;
+    say(fmt::format("  Peak memory: {} (adjusted: {} of {})", in_mib(peak),
+                    in_mib(adjusted(peak, spec.margin)), in_mib(spec.budget)));
+  }
+  void say_growth(const TrialOutcome& outcome) {
+    if (!outcome.growth || !outcome.growth->warns()) return;
+    say(fmt::format(
+            "  Warning: memory grew by {:.1f} % between steps 10 and 15; a long run may not "
+            "stay within the budget",
+            outcome.growth->relative * 100),
+        kYellow);
+  }
+
+  void show(const TrialSpec& spec, const Loaded& loaded) {
+    say(
+        fmt::format("  Loaded {} training samples ({}; longest row {} tokens, largest batch {} "
+                    "tokens; planned {})",
+                    loaded.rows, in_seconds(loaded.seconds), loaded.longest_row,
+                    loaded.worst_batch_tokens, in_mib(spec.planned.bytes)));
+  }
+  void show(const TrialSpec& spec, const Stepped& stepped) {
+    const TrialStep& step = stepped.step;
+    if (!is_shown(step.step, spec.steps)) return;
+    say(fmt::format("  Step {:>2}/{}: loss {:.4f}, memory {}, {}", step.step, spec.steps, step.loss,
+                    in_mib(step.peak), in_seconds(step.seconds)));
+  }
+  void show(const TrialSpec& /*spec*/, const Evaluated& evaluated) {
+    say(fmt::format("  Evaluation: loss {:.4f}, memory {}, {}", evaluated.loss,
+                    in_mib(evaluated.peak), in_seconds(evaluated.seconds)));
+  }
+  void show(const TrialSpec& /*spec*/, const Saved& saved) {
+    say("  Adapter saved: memory " + in_mib(saved.peak));
+  }
+  // The outcome tells how it ended.
+  void show(const TrialSpec& /*spec*/, const Finished& /*finished*/) {}
+  void show(const TrialSpec& /*spec*/, const Failed& /*failed*/) {}
+};
+
+TerminalView::TerminalView(std::FILE* out, bool is_terminal, bool colour)
+    : state_(std::make_unique<State>()) {
+  state_->out = out;
+  state_->is_terminal = is_terminal;
+  state_->colour = is_terminal && colour;
+}
+
+TerminalView::~TerminalView() {
+  state_->clear_bar();
+  std::fflush(state_->out);
+}
+
+void TerminalView::line(const std::string& text) { state_->say(text); }
+
+void TerminalView::search_begins(const SearchSpace& space, const SearchLimits& limits,
+                                 const std::string& budget_binds) {
+  state_->say(
+      fmt::format("Memory budget: {} (set by {}); a configuration fits when its measured "
+                  "peak x {:g} is within it",
+                  in_mib(limits.budget), printable(budget_binds), 1 + limits.margin));
+  state_->say(fmt::format("Searching ranks {} x layers {}, batch 1 to {}, objective {}",
+                          joined(space.ranks), joined(space.layers), space.max_batch,
+                          name_of(limits.objective)));
+}
+
+void TerminalView::outlook(const Outlook& outlook) { state_->progress.expects(outlook); }
+
+void TerminalView::trial_begins(const TrialSpec& spec) {
+  if (spec.lora_rank != state_->rank || spec.lora_layers != state_->layers) {
+    state_->rank = spec.lora_rank;
+    state_->layers = spec.lora_layers;
+    state_->say("");
+    state_->say(fmt::format("Finding optimal batch size for rank={}, layers={}", spec.lora_rank,
+                            spec.lora_layers),
+                kBold);
+  }
+  const Configuration tested{spec.batch_size, spec.lora_rank, spec.lora_layers};
+  state_->say(fmt::format("Testing: {} ({} steps)", describe(tested), spec.steps));
+  state_->say("  Loading model and data...");
+  state_->progress.trial_begins(spec);
+  state_->draw_bar();
+}
+
+void TerminalView::trial_event(const TrialSpec& spec, const WorkerEvent& event) {
+  state_->progress.trial_event(event);
+  std::visit([&](const auto& what) { state_->show(spec, what); }, event);
+  state_->draw_bar();
+}
+
+void TerminalView::trial_ends(const TrialSpec& spec, const TrialOutcome& outcome) {
+  state_->progress.trial_ends(outcome);
+  if (outcome.fits()) {
+    state_->say("  SUCCESS", kGreen);
+    state_->say_peak(spec, outcome);
+    state_->say(fmt::format("  Average step time: {} ({:.0f} tokens/s)",
+                            in_seconds(outcome.step_seconds), outcome.tokens_per_second));
+  } else {
+    const bool memory = is_memory_failure(outcome.verdict);
+    state_->say("  " + heading_of(outcome.verdict) + ": " + printable(outcome.cause),
+                memory ? kYellow : kRed);
+    state_->say_peak(spec, outcome);
+  }
+  state_->say_growth(outcome);
+  state_->draw_bar();
+}
+
+void TerminalView::search_ends(const SearchResult& result, const SearchLimits& limits) {
+  for (const std::string& text : summary_lines(result, limits)) {
+    state_->say(text, is_heading(text) ? kBold : "");
+  }
+}
+
+}  // namespace loadline

@@ -1,0 +1,48 @@
+#include "report/text.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace loadline {
+
+std::string printable(std::string_view text) {
+  std::string clean(text);
+  for (std::size_t i = 0; i < clean.size(); ++i) {
+    const auto code = static_cast<unsigned char>(clean[i]);
+    if (code < 0x20 || code == 0x7f) clean[i] = '?';
+    // U+0080 to U+009F in UTF-8: some terminals obey these too.
+    const auto next = i + 1 < clean.size() ? static_cast<unsigned char>(clean[i + 1]) : 0U;
+    if (code == 0xC2 && next >= 0x80 && next <= 0x9F) clean.replace(i, 2, "?");
+  }
+  return clean;
+}
+
+std::string in_mib(Bytes bytes) { return fmt::format("{:.0f} MiB", bytes.mib()); }
+
+std::string in_seconds(double seconds) {
+  if (seconds >= 10) return fmt::format("{:.1f} s", seconds);
+  if (seconds >= 1) return fmt::format("{:.2f} s", seconds);
+  return fmt::format("{:.3f} s", seconds);
+}
+
+std::string in_time_left(double seconds) {
+  if (seconds < 90) return fmt::format("{:.0f} s", std::ceil(seconds));
+  const auto minutes = static_cast<long long>(std::ceil(std::min(seconds, 1e9) / 60));
+  if (minutes < 90) return fmt::format("{} min", minutes);
+  return fmt::format("{} h {} min", minutes / 60, minutes % 60);
+}
+
+std::string describe(const Configuration& configuration) {
+  return fmt::format("batch={}, rank={}, layers={}", configuration.batch_size,
+                     configuration.lora_rank, configuration.lora_layers);
+}
+
+std::string heading_of(Verdict verdict) {
+  if (is_memory_failure(verdict)) return "Does not fit";
+  const bool stops = verdict == Verdict::kInterrupted || verdict == Verdict::kRefused ||
+                     verdict == Verdict::kBadInput;
+  return fmt::format("{} ({})", stops ? "Stopped" : "Not usable", name_of(verdict));
+}
+
+}  // namespace loadline

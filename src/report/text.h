@@ -1,0 +1,25 @@
+// Text for people, from values and from strings that nobody vouches for.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "search/search.h"
+
+namespace loadline {
+
+// Control characters (a terminal would obey them) become '?'; UTF-8 stays as it is.
+std::string printable(std::string_view text);
+// "14535 MiB", as the progress shows memory: rounded to the nearest.
+std::string in_mib(Bytes bytes);
+// "3.24 s", "0.031 s", "12.5 s": three digits that mean something.
+std::string in_seconds(double seconds);
+// "45 s", "3 min", "1 h 20 min", rounded up to what people plan with.
+std::string in_time_left(double seconds);
+// "batch=4, rank=64, layers=16"
+std::string describe(const Configuration& configuration);
+// "Does not fit", "Not usable (timed_out)", "Stopped (interrupted)": never a cause by guess.
+std::string heading_of(Verdict verdict);
+
+}  // namespace loadline
