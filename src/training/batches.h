@@ -11,34 +11,58 @@
 
 namespace loadline {
 
+// The `count` longest rows after truncation, longest first, earlier rows first among equals. With
+// fewer than `count` rows they come round again.
+std::vector<std::int64_t> longest_rows(const PackedRows& rows, std::int64_t max_seq_length,
+                                       std::int64_t count);
+
 // The row indices of every micro-batch, a pure function of (rows, settings, number): nothing to
-// save but the number. kShuffled: each epoch is a permutation from the seed; a batch may span two
-// epochs, so that all have batch_size rows.
+// save but the number.
+// kShuffled: each epoch is a permutation from the seed. A batch may span two epochs, so that all
+// have batch_size rows and every row is used once an epoch; the new epoch then starts with rows
+// that the batch does not hold yet. So no batch holds a row twice and none is longer than the
+// batch_size longest rows together. kFile: the file's order, again and again. With fewer rows than
+// batch_size each batch is made of all rows, as often as needed.
 class BatchOrder {
  public:
+  // How many times the longest batch comes first in kWorstFirst: in a first update, and in one that
+  // finds the optimizer's state in place.
+  static constexpr std::int64_t kWorstBatches = 2;
+
   BatchOrder(const PackedRows& rows, const TrainingSettings& settings);
-  // Fills `into` (batch_size long) with the rows of micro-batch `number`, counted from 0.
+  // Fills `into` (batch_size long) with the rows of micro-batch `number`, counted from 0. Allocates
+  // nothing.
   void rows_of(std::int64_t number, std::span<std::int64_t> into);
   // True when the data has fewer rows than one batch: rows repeat within a batch, and somebody
   // should be told.
   [[nodiscard]] bool repeats_within_batch() const;
 
  private:
+  void shuffled_rows_of(std::int64_t number, std::span<std::int64_t> into);
+  void go_to(std::int64_t epoch);
+  void advance();
   void permute(std::int64_t epoch);
-  std::vector<std::int64_t> order_;
+  void put_last(std::span<const std::int64_t> tail);
+
+  std::vector<std::int64_t> order_;  // kShuffled: the rows of epoch_
   std::int64_t epoch_ = -1;
+  std::int64_t rows_;
   std::int64_t batch_size_;
   std::uint64_t seed_;
   RowOrder kind_;
-  std::vector<std::int64_t> longest_;  // kWorstFirst: the rows of the first batch
+  std::vector<std::int64_t> longest_;  // kWorstFirst: the rows of the first batches
+  std::vector<std::int64_t> tail_;     // rows of the batch that spans two epochs
+  std::vector<std::int64_t> moved_;
+  std::vector<std::uint8_t> in_tail_;  // for each row
 };
 
 // Storage for one batch, sized once; fill() allocates nothing.
 class BatchBuffer {
  public:
-  BatchBuffer(std::int64_t tokens, std::int64_t rows);
+  BatchBuffer(std::int64_t tokens, std::int64_t rows, std::int64_t vocab_size);
   // Lays out the rows, truncated to max_seq_length. Coefficients are left at 1 where there is a
-  // target.
+  // target, 0 elsewhere. Throws Error(kBadInput) for a token that the model does not have, and
+  // std::logic_error for rows that are more than the storage.
   Batch fill(const PackedRows& data, std::span<const std::int64_t> rows,
              std::int64_t max_seq_length);
   [[nodiscard]] std::span<float> coefficients() { return coefficients_; }
@@ -46,10 +70,16 @@ class BatchBuffer {
   [[nodiscard]] Batch batch() const;
 
  private:
+  void append(const PackedRow& row, std::int64_t index, std::int64_t max_seq_length);
+
   std::vector<std::int32_t> ids_, targets_, row_starts_;
   std::vector<float> coefficients_;
+  std::int64_t vocab_size_;
   std::int64_t tokens_ = 0;
   std::int64_t rows_ = 0;
 };
+
+// How many tokens of the row are predicted when it is truncated to max_seq_length.
+std::int64_t targets_of(const PackedRow& row, std::int64_t max_seq_length);
 
 }  // namespace loadline

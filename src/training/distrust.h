@@ -17,6 +17,10 @@ double distrust_term(const Provenance& provenance, double alpha);
 // entropy.
 double distrust_score(const Provenance& provenance);
 
+// The mean of distrust_term over the rows that carry the fields; 0 when none does. What `additive`
+// adds to the reported loss, times lambda.
+double mean_distrust(std::span<const PackedRow* const> rows, double alpha);
+
 // weights[i] = clip(score_i / mean(scores), 0.1, 10) over the rows that carry the fields; 1 for the
 // others and where the mean is 0.
 void distrust_weights(std::span<const PackedRow* const> rows, std::span<float> weights);

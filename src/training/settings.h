@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/dtype.h"
 #include "base/json.h"
@@ -15,7 +16,9 @@ namespace loadline {
 
 enum class LearningRateSchedule : std::uint8_t { kConstant, kLinear, kCosine };
 enum class DistrustMode : std::uint8_t { kOff, kAdditive, kWeighted };
-// kWorstFirst: the longest batches that the data can produce come first, then the data's own order.
+// kWorstFirst, for trials: the longest batch that the data can produce comes first, and once more,
+// then the rows in the data's own order. Its evaluations take the longest validation rows, of the
+// training rows where there are no others, so that every trial evaluates.
 enum class RowOrder : std::uint8_t { kShuffled, kFile, kWorstFirst };
 
 struct DistrustSettings {
@@ -49,15 +52,26 @@ struct TrainingSettings {
   std::int64_t eval_batches = 0;      // 0: all of the validation rows
   std::int64_t save_every = 100;      // 0: only at the end
   std::filesystem::path adapter_path;
+  // Starts a new run from an adapter's weights: nothing else of the run that made it is taken.
   std::optional<std::filesystem::path> resume_adapter_file;
+  // Continues the run in adapter_path from its last checkpoint, to the last bit as if it had never
+  // stopped (docs/training-state.md). Contradicts resume_adapter_file.
+  bool resume = false;
 };
 
 // Throws Error(kUsage) naming the flag, the value and the allowed range: batch size, rank, steps,
-// rates, alpha.
+// rates, alpha, and what contradicts. With RowOrder::kWorstFirst warmup_steps may pass max_steps: a
+// trial is the first updates of a longer run.
 void validate(const TrainingSettings& settings, const ModelConfig& model);
 
-// The worker reads its settings from a file: exact round trip.
+// The worker reads its settings from a file: exact round trip. Reading throws Error(kBadInput)
+// naming `source` and the key for a missing, unknown or impossible value.
 Json to_json(const TrainingSettings& settings);
 TrainingSettings training_settings_from_json(const Json& document, const std::string& source);
+
+// "constant", "additive", "worst_first": as flags and JSON spell them.
+std::string_view name_of(LearningRateSchedule schedule);
+std::string_view name_of(DistrustMode mode);
+std::string_view name_of(RowOrder order);
 
 }  // namespace loadline

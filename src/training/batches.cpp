@@ -1,0 +1,205 @@
+#include "training/batches.h"
+
+#include <algorithm>
+#include <numeric>
+#include <stdexcept>
+
+#include "base/error.h"
+
+namespace loadline {
+namespace {
+
+// SplitMix64 (Steele, Lea and Flood 2014): the same numbers on every machine, unlike std::shuffle.
+class SplitMix {
+ public:
+  SplitMix(std::uint64_t seed, std::uint64_t stream) : state_(mix(mix(seed) ^ (stream + kGamma))) {}
+
+  // Uniform in [0, bound), without bias.
+  std::uint64_t below(std::uint64_t bound) {
+    const std::uint64_t reject_below = (0 - bound) % bound;
+    std::uint64_t x = next();
+    while (x < reject_below) x = next();
+    return x % bound;
+  }
+
+ private:
+  static constexpr std::uint64_t kGamma = 0x9e3779b97f4a7c15ULL;
+
+  static std::uint64_t mix(std::uint64_t z) {
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+    return z ^ (z >> 31);
+  }
+  std::uint64_t next() { return mix(state_ += kGamma); }
+
+  std::uint64_t state_;
+};
+
+std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
+
+}  // namespace
+
+std::vector<std::int64_t> longest_rows(const PackedRows& rows, std::int64_t max_seq_length,
+                                       std::int64_t count) {
+  std::vector<std::int64_t> by_length(at(rows.size()));
+  std::iota(by_length.begin(), by_length.end(), 0);
+  std::stable_sort(by_length.begin(), by_length.end(), [&](std::int64_t a, std::int64_t b) {
+    return std::min(rows.length(a), max_seq_length) > std::min(rows.length(b), max_seq_length);
+  });
+  std::vector<std::int64_t> longest(at(count));
+  for (std::size_t i = 0; i < longest.size(); ++i) longest[i] = by_length[i % by_length.size()];
+  return longest;
+}
+
+BatchOrder::BatchOrder(const PackedRows& rows, const TrainingSettings& settings)
+    : rows_(rows.size()),
+      batch_size_(settings.batch_size),
+      seed_(settings.seed),
+      kind_(settings.order) {
+  if (rows_ < 1 || batch_size_ < 1) {
+    throw std::logic_error(fmt::format("BatchOrder: {} rows, batch size {}", rows_, batch_size_));
+  }
+  if (kind_ == RowOrder::kWorstFirst) {
+    longest_ = longest_rows(rows, settings.max_seq_length, batch_size_);
+  }
+  if (kind_ != RowOrder::kShuffled) return;
+  order_.resize(at(rows_));
+  in_tail_.resize(at(rows_));
+  tail_.reserve(at(batch_size_));
+  moved_.reserve(at(batch_size_));
+}
+
+bool BatchOrder::repeats_within_batch() const { return rows_ < batch_size_; }
+
+void BatchOrder::rows_of(std::int64_t number, std::span<std::int64_t> into) {
+  if (kind_ == RowOrder::kShuffled) return shuffled_rows_of(number, into);
+  if (kind_ == RowOrder::kWorstFirst) {
+    if (number < kWorstBatches) {
+      std::copy(longest_.begin(), longest_.end(), into.begin());
+      return;
+    }
+    number -= kWorstBatches;
+  }
+  for (std::int64_t i = 0; i < batch_size_; ++i) {
+    into[at(i)] = (number * batch_size_ + i) % rows_;
+  }
+}
+
+void BatchOrder::shuffled_rows_of(std::int64_t number, std::span<std::int64_t> into) {
+  if (repeats_within_batch()) {
+    permute(number);
+    for (std::int64_t i = 0; i < batch_size_; ++i) into[at(i)] = order_[at(i % rows_)];
+    return;
+  }
+  for (std::int64_t i = 0; i < batch_size_; ++i) {
+    const std::int64_t position = number * batch_size_ + i;
+    go_to(position / rows_);
+    into[at(i)] = order_[at(position % rows_)];
+  }
+}
+
+// An epoch's order depends on the one before it only through a batch that spans both. Epochs that
+// start with a batch depend on nothing; and where an epoch has two batches or more, the rows at its
+// end are those of its permutation.
+void BatchOrder::go_to(std::int64_t epoch) {
+  if (epoch == epoch_) return;
+  if (epoch != epoch_ + 1 || epoch_ < 0) {
+    const std::int64_t period = batch_size_ / std::gcd(rows_, batch_size_);
+    const std::int64_t back = epoch % period;
+    permute(epoch - (rows_ >= 2 * batch_size_ ? std::min<std::int64_t>(back, 1) : back));
+  }
+  while (epoch_ < epoch) advance();
+}
+
+void BatchOrder::advance() {
+  const std::int64_t spanning = (epoch_ + 1) % batch_size_ * (rows_ % batch_size_) % batch_size_;
+  tail_.assign(order_.end() - spanning, order_.end());
+  permute(epoch_ + 1);
+  if (spanning > 0) put_last(tail_);
+}
+
+void BatchOrder::permute(std::int64_t epoch) {
+  SplitMix random(seed_, static_cast<std::uint64_t>(epoch));
+  std::iota(order_.begin(), order_.end(), 0);
+  for (std::size_t left = order_.size(); left > 1; --left) {
+    std::swap(order_[left - 1], order_[random.below(left)]);
+  }
+  epoch_ = epoch;
+}
+
+// Moves the rows of `tail` behind the others among the first batch_size rows.
+void BatchOrder::put_last(std::span<const std::int64_t> tail) {
+  for (const std::int64_t row : tail) in_tail_[at(row)] = 1;
+  moved_.clear();
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < at(batch_size_); ++i) {
+    const std::int64_t row = order_[i];
+    if (in_tail_[at(row)] != 0) {
+      moved_.push_back(row);
+    } else {
+      order_[kept++] = row;
+    }
+  }
+  std::copy(moved_.begin(), moved_.end(), order_.begin() + static_cast<std::ptrdiff_t>(kept));
+  for (const std::int64_t row : tail) in_tail_[at(row)] = 0;
+}
+
+BatchBuffer::BatchBuffer(std::int64_t tokens, std::int64_t rows, std::int64_t vocab_size)
+    : ids_(at(tokens)),
+      targets_(at(tokens)),
+      row_starts_(at(rows + 1)),
+      coefficients_(at(tokens)),
+      vocab_size_(vocab_size) {}
+
+Batch BatchBuffer::fill(const PackedRows& data, std::span<const std::int64_t> rows,
+                        std::int64_t max_seq_length) {
+  tokens_ = 0;
+  rows_ = 0;
+  for (const std::int64_t index : rows) append(data.row(index), index, max_seq_length);
+  return batch();
+}
+
+void BatchBuffer::append(const PackedRow& row, std::int64_t index, std::int64_t max_seq_length) {
+  const std::size_t length = std::min(row.ids.size(), at(max_seq_length));
+  const std::size_t start = at(tokens_);
+  if (start + length > ids_.size() || at(rows_ + 2) > row_starts_.size()) {
+    throw std::logic_error(
+        fmt::format("BatchBuffer: row {} with {} tokens after {} tokens in {} rows; there is room "
+                    "for {} tokens in {} rows",
+                    index, length, tokens_, rows_, ids_.size(), row_starts_.size() - 1));
+  }
+  for (std::size_t t = 0; t < length; ++t) {
+    const std::int32_t id = row.ids[t];
+    if (id < 0 || id >= vocab_size_) {
+      throw bad_input(
+          "row {} of the packed rows: token id {}, but the model has {} tokens. Were the rows "
+          "tokenized for another model?",
+          index + 1, id, vocab_size_);
+    }
+    const bool predicts = t + 1 < length && row.in_loss[t + 1] != 0;
+    ids_[start + t] = id;
+    targets_[start + t] = predicts ? row.ids[t + 1] : -1;
+    coefficients_[start + t] = predicts ? 1.0F : 0.0F;
+  }
+  tokens_ += static_cast<std::int64_t>(length);
+  ++rows_;
+  row_starts_[at(rows_)] = static_cast<std::int32_t>(tokens_);
+}
+
+Batch BatchBuffer::batch() const {
+  const std::size_t tokens = at(tokens_);
+  return {.ids = std::span(ids_).first(tokens),
+          .row_starts = std::span(row_starts_).first(at(rows_ + 1)),
+          .targets = std::span(targets_).first(tokens),
+          .coefficients = std::span(coefficients_).first(tokens)};
+}
+
+std::int64_t targets_of(const PackedRow& row, std::int64_t max_seq_length) {
+  const std::size_t length = std::min(row.in_loss.size(), at(max_seq_length));
+  if (length < 2) return 0;
+  return std::count_if(row.in_loss.begin() + 1,
+                       row.in_loss.begin() + static_cast<std::ptrdiff_t>(length),
+                       [](std::uint8_t in_loss) { return in_loss != 0; });
+}
+
+}  // namespace loadline

@@ -1,0 +1,61 @@
+#include "training/effective_batch.h"
+
+#include <algorithm>
+
+#include "training/distrust.h"
+
+namespace loadline {
+
+EffectiveBatch::EffectiveBatch(const PackedRows& rows, const TrainingSettings& settings,
+                               std::int64_t tokens, std::int64_t vocab_size)
+    : data_(rows),
+      distrust_(settings.distrust),
+      batch_size_(settings.batch_size),
+      micro_batches_(settings.grad_accumulation_steps),
+      max_seq_length_(settings.max_seq_length),
+      order_(rows, settings),
+      buffer_(tokens, settings.batch_size, vocab_size) {
+  const auto count = static_cast<std::size_t>(batch_size_ * micro_batches_);
+  indices_.resize(count);
+  rows_.resize(count);
+  weights_.resize(count, 1.0F);
+  for (const PackedRow& row : rows_) pointers_.push_back(&row);
+}
+
+void EffectiveBatch::select(std::int64_t step) {
+  const auto batch = static_cast<std::size_t>(batch_size_);
+  for (std::int64_t m = 0; m < micro_batches_; ++m) {
+    order_.rows_of((step - 1) * micro_batches_ + m,
+                   std::span(indices_).subspan(static_cast<std::size_t>(m) * batch, batch));
+  }
+  tokens_ = 0;
+  targets_ = 0;
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    rows_[i] = data_.row(indices_[i]);
+    tokens_ += std::min(static_cast<std::int64_t>(rows_[i].ids.size()), max_seq_length_);
+    targets_ += targets_of(rows_[i], max_seq_length_);
+  }
+  const bool additive = distrust_.mode == DistrustMode::kAdditive;
+  added_distrust_ = additive ? distrust_.lambda * mean_distrust(pointers_, distrust_.alpha) : 0.0;
+  if (distrust_.mode == DistrustMode::kWeighted) distrust_weights(pointers_, weights_);
+}
+
+Batch EffectiveBatch::micro_batch(std::int64_t index) {
+  const auto batch = static_cast<std::size_t>(batch_size_);
+  const std::size_t first = static_cast<std::size_t>(index) * batch;
+  const Batch filled =
+      buffer_.fill(data_, std::span(indices_).subspan(first, batch), max_seq_length_);
+  const std::span<float> coefficients = buffer_.coefficients();
+  for (std::size_t r = 0; r < batch; ++r) {
+    // 1 where there is a target, 0 elsewhere, as fill() left it; nothing to divide without a
+    // target.
+    const float factor =
+        weights_[first + r] / static_cast<float>(std::max<std::int64_t>(targets_, 1));
+    const auto begin = static_cast<std::size_t>(filled.row_starts[r]);
+    const auto end = static_cast<std::size_t>(filled.row_starts[r + 1]);
+    for (std::size_t t = begin; t < end; ++t) coefficients[t] *= factor;
+  }
+  return buffer_.batch();
+}
+
+}  // namespace loadline

@@ -1,0 +1,52 @@
+// The rows of one update: grad_accumulation_steps micro-batches that count as one batch.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "model/batch.h"
+#include "text/packed.h"
+#include "training/batches.h"
+#include "training/settings.h"
+
+namespace loadline {
+
+// The gradient of an update is the exact mean over the target tokens of all its micro-batches:
+// every target's coefficient is its row's weight / targets(). So 2 x 4 rows give the gradient of 1
+// x 8. Everything is sized at construction; select() and micro_batch() allocate nothing.
+class EffectiveBatch {
+ public:
+  // `rows` must outlive this object; `tokens` is the most that a micro-batch may have.
+  EffectiveBatch(const PackedRows& rows, const TrainingSettings& settings, std::int64_t tokens,
+                 std::int64_t vocab_size);
+
+  // Chooses the rows of update `step`, counted from 1.
+  void select(std::int64_t step);
+
+  [[nodiscard]] std::int64_t micro_batches() const { return micro_batches_; }
+  // Lays out micro-batch `index` of the selected update; the view is good until the next call.
+  Batch micro_batch(std::int64_t index);
+
+  [[nodiscard]] std::int64_t tokens() const { return tokens_; }    // after truncation
+  [[nodiscard]] std::int64_t targets() const { return targets_; }  // predicted tokens
+  // `additive`: lambda x mean of the distrust term over the rows that carry the fields; else 0.
+  [[nodiscard]] double added_distrust() const { return added_distrust_; }
+
+ private:
+  const PackedRows& data_;
+  DistrustSettings distrust_;
+  std::int64_t batch_size_;
+  std::int64_t micro_batches_;
+  std::int64_t max_seq_length_;
+  BatchOrder order_;
+  BatchBuffer buffer_;
+  std::vector<std::int64_t> indices_;       // of all micro-batches
+  std::vector<PackedRow> rows_;             // the same rows
+  std::vector<const PackedRow*> pointers_;  // to rows_
+  std::vector<float> weights_;              // of rows_
+  std::int64_t tokens_ = 0;
+  std::int64_t targets_ = 0;
+  double added_distrust_ = 0;
+};
+
+}  // namespace loadline

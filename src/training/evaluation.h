@@ -1,0 +1,46 @@
+// The loss on rows that are not trained on.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "model/lora_model.h"
+#include "text/packed.h"
+#include "training/batches.h"
+#include "training/settings.h"
+
+namespace loadline {
+
+struct EvaluationLoss {
+  double cross_entropy = 0;  // per target token, sums in double; 0 when there is no target
+  std::int64_t targets = 0;
+};
+
+// Rows in their order (kWorstFirst: the longest ones, longest first), packed greedily: a batch
+// takes rows while it has at most batch_size of them and at most the step's tokens. So an
+// evaluation needs no more memory than a training step. eval_batches bounds the number of batches,
+// 0 is all (kWorstFirst: one).
+class Evaluation {
+ public:
+  // `rows` must outlive this object; `tokens` is StepShape::tokens, at least the longest row.
+  Evaluation(const PackedRows& rows, const TrainingSettings& settings, std::int64_t tokens,
+             std::int64_t vocab_size);
+
+  // Nothing when stop_requested() said so between two batches.
+  std::optional<EvaluationLoss> run(LoraModel& model, const std::function<bool()>& stop_requested);
+
+ private:
+  std::size_t next_batch(std::size_t first) const;
+
+  const PackedRows& data_;
+  std::int64_t batch_size_;
+  std::int64_t max_seq_length_;
+  std::int64_t tokens_;
+  std::int64_t batches_;  // 0: all
+  std::vector<std::int64_t> indices_;
+  BatchBuffer buffer_;
+};
+
+}  // namespace loadline

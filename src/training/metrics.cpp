@@ -1,0 +1,68 @@
+#include "training/metrics.h"
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/json.h"
+
+namespace loadline {
+namespace {
+
+constexpr Bytes kMostMetrics = 1_GiB;
+
+// The step that a line is of; nothing for what is not a line of metrics.
+std::int64_t step_of(std::string_view line) {
+  const Json document = Json::parse(line, nullptr, false);
+  const Json* step = json_find(document, "step");
+  if (step == nullptr || !step->is_number_unsigned()) return INT64_MAX;
+  return step->get<std::int64_t>();
+}
+
+std::string lines_up_to(const std::filesystem::path& path, std::int64_t last_step) {
+  const std::string content = read_file(path, kMostMetrics);
+  std::string kept;
+  std::string_view rest = content;
+  while (true) {
+    const std::size_t end = rest.find('\n');
+    if (end == std::string_view::npos) return kept;
+    if (step_of(rest.substr(0, end)) <= last_step) kept += rest.substr(0, end + 1);
+    rest.remove_prefix(end + 1);
+  }
+}
+
+}  // namespace
+
+Metrics::Metrics(const std::filesystem::path& folder, std::int64_t last_step) {
+  const std::filesystem::path path = folder / "metrics.jsonl";
+  const bool keeps = last_step > 0 && std::filesystem::exists(path);
+  replace_file(path, keeps ? lines_up_to(path, last_step) : "");
+  file_ = AppendFile(path, AppendFile::Durability::kBuffered);
+}
+
+void Metrics::add(const StepReport& report) {
+  const double rate = report.seconds > 0 ? static_cast<double>(report.tokens) / report.seconds : 0;
+  const Json line{{"step", report.step},
+                  {"loss", report.loss},
+                  {"cross_entropy", report.cross_entropy},
+                  {"distrust", report.distrust},
+                  {"learning_rate", report.learning_rate},
+                  {"grad_norm", report.grad_norm},
+                  {"tokens", report.tokens},
+                  {"tokens_per_second", rate},
+                  {"seconds", report.seconds},
+                  {"peak_bytes", report.peak.count}};
+  file_.append_line(line.dump());
+}
+
+void Metrics::add(const EvaluationReport& report) {
+  if (report.targets == 0) return;
+  const Json line{{"step", report.step},
+                  {"valid_loss", report.valid_loss},
+                  {"targets", report.targets},
+                  {"seconds", report.seconds},
+                  {"peak_bytes", report.peak.count}};
+  file_.append_line(line.dump());
+}
+
+}  // namespace loadline

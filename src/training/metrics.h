@@ -1,0 +1,26 @@
+// metrics.jsonl in the adapter's folder: docs/metrics.md.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "base/file.h"
+#include "training/trainer.h"
+
+namespace loadline {
+
+class Metrics {
+ public:
+  // Starts the file anew with `last_step` 0; else keeps its lines up to that step, so that an
+  // interrupted and continued run has each line once. A torn or foreign line is left out.
+  Metrics(const std::filesystem::path& folder, std::int64_t last_step);
+
+  void add(const StepReport& report);
+  // Nothing is written when nothing was to predict.
+  void add(const EvaluationReport& report);
+
+ private:
+  AppendFile file_;
+};
+
+}  // namespace loadline

@@ -1,0 +1,288 @@
+#include "training/trainer.h"
+
+#include <chrono>
+#include <cmath>
+#include <optional>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "checkpoint/adapter.h"
+#include "checkpoint/config.h"
+#include "checkpoint/weights.h"
+#include "kernels/adamw.h"
+#include "kernels/gemm.h"
+#include "model/lora_model.h"
+#include "training/effective_batch.h"
+#include "training/evaluation.h"
+#include "training/metrics.h"
+#include "training/schedule.h"
+#include "training/training_state.h"
+#include "training/update.h"
+
+namespace loadline {
+namespace {
+
+class Stopwatch {
+ public:
+  [[nodiscard]] double seconds() const {
+    return std::chrono::duration<double>(Clock::now() - start_).count();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point start_ = Clock::now();
+};
+
+std::optional<PackedRows> open_rows(const std::optional<std::filesystem::path>& path) {
+  if (!path) return std::nullopt;
+  return std::optional<PackedRows>(std::in_place, *path);
+}
+
+void require_positions(const ModelConfig& model, const StepShape& shape) {
+  if (model.max_positions > 0 && shape.longest_row > model.max_positions) {
+    throw usage_error(
+        "--max-seq-length: the longest row has {} tokens, but the model has {} positions. Give "
+        "--max-seq-length {}",
+        shape.longest_row, model.max_positions, model.max_positions);
+  }
+}
+
+void require_compute(DType compute) {
+  if (compute == DType::kBf16 && !bf16_is_supported()) {
+    throw usage_error("--compute-dtype bf16: this CPU cannot; give f32 or auto");
+  }
+}
+
+// A run that would learn nothing says so before it starts. Ends at the first row with a target.
+void require_targets(const PackedRows& rows, const TrainingSettings& settings) {
+  for (std::int64_t i = 0; i < rows.size(); ++i) {
+    if (targets_of(rows.row(i), settings.max_seq_length) > 0) return;
+  }
+  throw bad_input(
+      "{}: no row has a token to predict within {} tokens. Raise --max-seq-length, or leave "
+      "--mask-prompt out",
+      settings.train_rows.string(), settings.max_seq_length);
+}
+
+// One run: everything that lives as long as its step loop.
+class Run {
+ public:
+  Run(const TrainingSettings& settings, const ModelConfig& config, const TrainingHost& host,
+      TrainingObserver& observer)
+      : settings_(settings),
+        host_(host),
+        observer_(observer),
+        config_(config),
+        checkpoints_(settings.adapter_path),
+        train_(settings.train_rows),
+        valid_(open_rows(settings.valid_rows)),
+        shape_(checked_shape()),
+        model_(config_, settings.lora, shape_),
+        batch_(train_, settings, shape_.tokens, config_.vocab_size) {
+    if (valid_ || settings.order == RowOrder::kWorstFirst) {
+      evaluation_.emplace(valid_ ? *valid_ : train_, settings, shape_.tokens, config_.vocab_size);
+    }
+  }
+
+  TrainingEnd train() {
+    load();
+    Metrics metrics(settings_.adapter_path, first_step_);
+    metrics_ = &metrics;
+    TrainingEnd end = loop();
+    metrics_ = nullptr;
+    return end;
+  }
+
+ private:
+  // What can be known to be wrong before memory is taken.
+  StepShape checked_shape() {
+    require_run_to_resume();
+    require_targets(train_, settings_);
+    const StepShape shape = step_shape(settings_, train_, valid_ ? &*valid_ : nullptr);
+    require_positions(config_, shape);
+    require_writable_folder(settings_.adapter_path);
+    return shape;
+  }
+
+  void require_run_to_resume() const {
+    const std::string folder = settings_.adapter_path.string();
+    if (settings_.resume && !checkpoints_.latest()) {
+      throw usage_error("--resume: {} holds no checkpoint. Leave --resume out to start a new run",
+                        folder);
+    }
+    if (!settings_.resume && settings_.order != RowOrder::kWorstFirst &&
+        checkpoints_.holds_unfinished_run()) {
+      throw usage_error(
+          "--adapter-path {}: holds a run that is not finished. Continue it with --resume, choose "
+          "another --adapter-path, or remove the folder",
+          folder);
+    }
+  }
+
+  void load() {
+    const Stopwatch watch;
+    const WeightFiles files(settings_.model);
+    model_.load_weights(files);
+    identity_ = {.model = files.fingerprint(), .data = train_.fingerprint()};
+    load_adapter();
+    model_.warm_up();
+    observer_.loaded(
+        {.seconds = watch.seconds(),
+         .planned = model_.plan().total(),
+         .peak = host_.peak_memory(),
+         .rows = train_.size(),
+         .worst_batch_tokens = worst_batch_tokens(settings_, train_),
+         .longest_row = shape_.longest_row,
+         .trainable_parameters = static_cast<std::int64_t>(model_.parameters().size())});
+  }
+
+  void load_adapter() {
+    if (settings_.resume) {
+      first_step_ = restore(checkpoints_.latest().value(), config_, settings_, identity_, model_);
+      saved_step_ = first_step_;
+      return;
+    }
+    if (settings_.resume_adapter_file) {
+      model_.load_adapter(read_adapter(*settings_.resume_adapter_file, config_));
+    } else {
+      model_.initialize_adapter(settings_.seed);
+    }
+    checkpoints_.clear();
+  }
+
+  TrainingEnd loop() {
+    std::int64_t step = first_step_;
+    if (evaluates_first()) {
+      if (std::optional<TrainingEnd> end = evaluate(step)) return *end;
+    }
+    while (step < settings_.max_steps) {
+      if (host_.stop_requested()) return interrupted(step);
+      ++step;
+      if (std::optional<TrainingEnd> end = update(step)) return *end;
+      if (is_due(step, settings_.steps_per_eval)) {
+        if (std::optional<TrainingEnd> end = evaluate(step)) return *end;
+      }
+      if (is_due(step, settings_.save_every)) {
+        if (std::optional<TrainingEnd> end = save(step)) return *end;
+      }
+    }
+    return {.reason = TrainingEnd::Reason::kDone, .step = step, .detail = ""};
+  }
+
+  // Before the first update, and when a run is resumed that lacks nothing but its last evaluation.
+  [[nodiscard]] bool evaluates_first() const {
+    if (settings_.order == RowOrder::kWorstFirst) return false;
+    return first_step_ >= settings_.max_steps || (first_step_ == 0 && settings_.steps_per_eval > 0);
+  }
+
+  [[nodiscard]] bool is_due(std::int64_t step, std::int64_t every) const {
+    return step == settings_.max_steps || (every > 0 && step % every == 0);
+  }
+
+  std::optional<TrainingEnd> update(std::int64_t step) {
+    const Stopwatch watch;
+    batch_.select(step);
+    const UpdateResult result = run_update(model_, batch_, settings_, step);
+    if (!result.finite) {
+      return diverged(step, fmt::format("the loss is {}, the gradient's norm {} at step {}",
+                                        result.loss(), result.grad_norm, step));
+    }
+    const StepReport report{.step = step,
+                            .loss = result.loss(),
+                            .cross_entropy = result.cross_entropy,
+                            .distrust = result.distrust,
+                            .learning_rate = learning_rate_at(settings_, step),
+                            .grad_norm = result.grad_norm,
+                            .tokens = batch_.tokens(),
+                            .seconds = watch.seconds(),
+                            .peak = host_.peak_memory()};
+    metrics_->add(report);
+    observer_.stepped(report);
+    return std::nullopt;
+  }
+
+  std::optional<TrainingEnd> evaluate(std::int64_t step) {
+    if (!evaluation_) return std::nullopt;
+    const Stopwatch watch;
+    const std::optional<EvaluationLoss> loss = evaluation_->run(model_, host_.stop_requested);
+    if (!loss) return interrupted(step);
+    if (!std::isfinite(loss->cross_entropy)) {
+      return diverged(
+          step, fmt::format("the validation loss is {} after step {}", loss->cross_entropy, step));
+    }
+    const EvaluationReport report{.step = step,
+                                  .valid_loss = loss->cross_entropy,
+                                  .targets = loss->targets,
+                                  .seconds = watch.seconds(),
+                                  .peak = host_.peak_memory()};
+    metrics_->add(report);
+    observer_.evaluated(report);
+    return std::nullopt;
+  }
+
+  // Never writes an adapter that is not finite.
+  std::optional<TrainingEnd> save(std::int64_t step) {
+    if (step == saved_step_) return std::nullopt;
+    if (!std::isfinite(squared_norm(model_.parameters()))) {
+      return diverged(step, fmt::format("the adapter is not finite after step {}", step));
+    }
+    Adapter adapter = model_.adapter();
+    adapter.base_model = settings_.model.string();
+    checkpoints_.save(model_, adapter, settings_, identity_, step);
+    write_adapter(settings_.adapter_path, adapter);
+    saved_step_ = step;
+    observer_.saved(step, settings_.adapter_path, host_.peak_memory());
+    return std::nullopt;
+  }
+
+  TrainingEnd interrupted(std::int64_t step) {
+    if (step > 0) {
+      if (std::optional<TrainingEnd> end = save(step)) return *end;
+    }
+    return {.reason = TrainingEnd::Reason::kInterrupted,
+            .step = step,
+            .detail = step > 0 ? fmt::format("stopped after step {}; continue with --resume", step)
+                               : "stopped before the first step"};
+  }
+
+  [[nodiscard]] TrainingEnd diverged(std::int64_t step, const std::string& what) const {
+    const std::string kept = saved_step_ > 0
+                                 ? fmt::format("the adapter of step {} is in {}", saved_step_,
+                                               settings_.adapter_path.string())
+                                 : std::string("no adapter was saved");
+    return {.reason = TrainingEnd::Reason::kDiverged,
+            .step = step,
+            .detail = fmt::format("{}; {}. Try a lower --learning-rate than {}", what, kept,
+                                  settings_.learning_rate)};
+  }
+
+  const TrainingSettings& settings_;
+  const TrainingHost& host_;
+  TrainingObserver& observer_;
+  const ModelConfig& config_;
+  Checkpoints checkpoints_;
+  PackedRows train_;
+  std::optional<PackedRows> valid_;
+  StepShape shape_;
+  LoraModel model_;
+  EffectiveBatch batch_;
+  std::optional<Evaluation> evaluation_;
+  RunIdentity identity_;
+  Metrics* metrics_ = nullptr;
+  std::int64_t first_step_ = 0;  // updates done before this run
+  std::int64_t saved_step_ = 0;
+};
+
+}  // namespace
+
+TrainingEnd run_training(const TrainingSettings& settings, const TrainingHost& host,
+                         TrainingObserver& observer) {
+  const ModelConfig config = read_config(settings.model);
+  validate(settings, config);
+  require_compute(settings.compute);
+  set_threads(settings.threads);
+  Run run(settings, config, host, observer);
+  return run.train();
+}
+
+}  // namespace loadline

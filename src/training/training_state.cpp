@@ -1,0 +1,211 @@
+#include "training/training_state.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <span>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "checkpoint/safetensors.h"
+
+namespace loadline {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr int kSchemaVersion = 1;
+constexpr std::size_t kMostDigits = 18;
+constexpr const char* kTensorFile = "training_state.safetensors";
+constexpr const char* kStateFile = "training_state.json";
+
+// What changes the numbers of a run. Paths, threads, reports and saves do not.
+constexpr std::array<std::string_view, 18> kMustAgree{"batch_size",     "grad_accumulation_steps",
+                                                      "max_seq_length", "lora_rank",
+                                                      "lora_alpha",     "lora_layers",
+                                                      "target_modules", "compute",
+                                                      "learning_rate",  "warmup_steps",
+                                                      "lr_schedule",    "weight_decay",
+                                                      "max_grad_norm",  "distrust",
+                                                      "distrust_alpha", "distrust_lambda",
+                                                      "seed",           "order"};
+
+std::string hash_of(std::span<const float> values) {
+  const auto bytes = std::as_bytes(values);
+  return sha256_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+Json agreed_settings(const TrainingSettings& settings) {
+  const Json all = to_json(settings);
+  Json agreed = Json::object();
+  for (const std::string_view key : kMustAgree) agreed[std::string(key)] = all.at(std::string(key));
+  // The other schedules are stretched over max_steps.
+  if (settings.schedule != LearningRateSchedule::kConstant)
+    agreed["max_steps"] = settings.max_steps;
+  return agreed;
+}
+
+void write_state(const fs::path& folder, LoraModel& model, const TrainingSettings& settings,
+                 const RunIdentity& identity, std::int64_t step) {
+  const std::vector<std::int64_t> shape{static_cast<std::int64_t>(model.parameters().size())};
+  const std::array<TensorToWrite, 2> tensors{
+      TensorToWrite{"first_moments", DType::kF32, shape, std::as_bytes(model.first_moments())},
+      TensorToWrite{"second_moments", DType::kF32, shape, std::as_bytes(model.second_moments())}};
+  write_safetensors(folder / kTensorFile, tensors, {{"step", std::to_string(step)}});
+  const Json state{{"schema_version", kSchemaVersion},
+                   {"step", step},
+                   {"micro_batches", step * settings.grad_accumulation_steps},
+                   {"finished", step >= settings.max_steps},
+                   {"parameters_sha256", hash_of(model.parameters())},
+                   {"model", identity.model},
+                   {"data", identity.data},
+                   {"settings", agreed_settings(settings)}};
+  replace_file(folder / kStateFile, state.dump(2) + "\n");
+}
+
+void require_same(std::string_view what, const Json& then, const Json& now,
+                  const fs::path& checkpoint) {
+  if (then == now) return;
+  throw usage_error(
+      "--resume: {} is {}, but the run in {} was made with {}. Give the same, or start a new run "
+      "from its weights with --resume-adapter-file and another --adapter-path",
+      what, now.dump(), checkpoint.string(), then.dump());
+}
+
+Json read_state(const fs::path& checkpoint) {
+  const fs::path path = checkpoint / kStateFile;
+  const Json state = read_json(path);
+  const std::int64_t version = json_int(state, "schema_version", path.string());
+  if (version != kSchemaVersion) {
+    throw bad_input("{}: schema_version {}, but this program reads {}", path.string(), version,
+                    kSchemaVersion);
+  }
+  return state;
+}
+
+void require_same_run(const Json& state, const TrainingSettings& settings,
+                      const RunIdentity& identity, const fs::path& checkpoint) {
+  require_same("the data (its hash)", state.value("data", Json()), identity.data, checkpoint);
+  require_same("the model (its hash)", state.value("model", Json()), identity.model, checkpoint);
+  const Json then = state.value("settings", Json::object());
+  const Json agreed = agreed_settings(settings);
+  for (const auto& item : agreed.items()) {
+    require_same(item.key(), then.is_object() ? then.value(item.key(), Json()) : Json(),
+                 item.value(), checkpoint);
+  }
+}
+
+std::int64_t step_of(const Json& state, const fs::path& checkpoint) {
+  const std::string source = (checkpoint / kStateFile).string();
+  const std::int64_t step = json_int(state, "step", source);
+  if (step < 1 || step > 1'000'000'000) {
+    throw bad_input("{}: 'step' is {}, but must be between 1 and 1000000000", source, step);
+  }
+  return step;
+}
+
+void read_moments(const SafetensorsHeader& header, const std::string& name, std::span<float> into) {
+  const auto it = header.tensors.find(name);
+  if (it == header.tensors.end()) {
+    throw bad_input("{}: tensor '{}' is missing", header.path.string(), name);
+  }
+  const TensorInfo& info = it->second;
+  if (info.dtype != DType::kF32 || info.bytes != into.size_bytes()) {
+    throw bad_input("{}: tensor '{}' is {} with {} bytes, but the adapter needs f32 with {} bytes",
+                    header.path.string(), name, name_of(info.dtype), info.bytes, into.size_bytes());
+  }
+  read_at(header.path, info.begin, std::as_writable_bytes(into));
+}
+
+void read_all_moments(const fs::path& checkpoint, std::int64_t step, LoraModel& model) {
+  const SafetensorsHeader header = read_safetensors_header(checkpoint / kTensorFile);
+  const auto written = header.metadata.find("step");
+  if (written == header.metadata.end() || written->second != std::to_string(step)) {
+    throw bad_input("{}: is of step {}, but {} beside it is of step {}", header.path.string(),
+                    written == header.metadata.end() ? "(none)" : written->second, kStateFile,
+                    step);
+  }
+  read_moments(header, "first_moments", model.first_moments());
+  read_moments(header, "second_moments", model.second_moments());
+}
+
+}  // namespace
+
+Checkpoints::Checkpoints(fs::path adapter_path) : folder_(std::move(adapter_path)) {
+  folder_ /= "checkpoints";
+}
+
+std::optional<fs::path> Checkpoints::latest() const {
+  const fs::path pointer = folder_ / "latest";
+  if (!fs::exists(pointer)) return std::nullopt;
+  std::string name = read_file(pointer, 1_KiB);
+  if (!name.empty() && name.back() == '\n') name.pop_back();
+  const bool digits =
+      std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (name.empty() || name.size() > kMostDigits || !digits) {
+    throw bad_input("{}: should hold the name of a checkpoint, like 0000100; it is damaged",
+                    pointer.string());
+  }
+  return folder_ / name;
+}
+
+bool Checkpoints::holds_unfinished_run() const {
+  try {
+    const std::optional<fs::path> checkpoint = latest();
+    return checkpoint && !json_bool(read_state(*checkpoint), "finished", checkpoint->string());
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+void Checkpoints::clear() {
+  std::error_code
+      ignored;  // What cannot be removed is overwritten, or fails there with its reason.
+  fs::remove(folder_ / "latest", ignored);
+  fs::remove_all(folder_, ignored);
+}
+
+fs::path Checkpoints::save(LoraModel& model, const Adapter& adapter,
+                           const TrainingSettings& settings, const RunIdentity& identity,
+                           std::int64_t step) {
+  const fs::path previous = latest().value_or(fs::path());
+  const std::string name = fmt::format("{:07}", step);
+  const fs::path current = folder_ / name;
+  make_folder(current);
+  write_adapter(current, adapter);
+  write_state(current, model, settings, identity, step);
+  replace_file(folder_ / "latest", name + "\n");
+  prune(previous, current);
+  return current;
+}
+
+void Checkpoints::prune(const fs::path& previous, const fs::path& current) const {
+  std::error_code ignored;  // A folder too many harms nothing.
+  for (fs::directory_iterator it(folder_, ignored), end; it != end; it.increment(ignored)) {
+    if (!it->is_directory(ignored)) continue;
+    if (it->path() != previous && it->path() != current) fs::remove_all(it->path(), ignored);
+  }
+}
+
+std::int64_t restore(const fs::path& checkpoint, const ModelConfig& config,
+                     const TrainingSettings& settings, const RunIdentity& identity,
+                     LoraModel& model) {
+  const Json state = read_state(checkpoint);
+  require_same_run(state, settings, identity, checkpoint);
+  const std::int64_t step = step_of(state, checkpoint);
+  model.load_adapter(read_adapter(checkpoint, config));
+  if (hash_of(model.parameters()) !=
+      json_string(state, "parameters_sha256", (checkpoint / kStateFile).string())) {
+    throw bad_input(
+        "{}: the adapter is not the one that {} was written with. Start a new run from the adapter "
+        "with --resume-adapter-file",
+        checkpoint.string(), kStateFile);
+  }
+  read_all_moments(checkpoint, step, model);
+  model.parameters_changed();
+  return step;
+}
+
+}  // namespace loadline

@@ -1,0 +1,57 @@
+// Checkpoints: what is needed to continue a run to the last bit. docs/training-state.md.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "checkpoint/config.h"
+#include "model/lora_model.h"
+#include "training/settings.h"
+
+namespace loadline {
+
+// What the run was made from, beside its settings.
+struct RunIdentity {
+  std::string model;  // WeightFiles::fingerprint()
+  std::string data;   // PackedRows::fingerprint() of the training rows
+};
+
+// `adapter_path`/checkpoints: a folder for each kept checkpoint, and `latest`, the name of the one
+// that counts. `latest` is replaced last, so that a crash leaves the old checkpoint or the new one.
+class Checkpoints {
+ public:
+  // How many are kept, the latest included.
+  static constexpr int kKept = 2;
+
+  explicit Checkpoints(std::filesystem::path adapter_path);
+
+  // The folder that `latest` names; nothing when there is none. Throws Error(kBadInput) when
+  // `latest` is damaged.
+  [[nodiscard]] std::optional<std::filesystem::path> latest() const;
+  // Whether a run with updates still to do is there. A checkpoint that cannot be read is none.
+  [[nodiscard]] bool holds_unfinished_run() const;
+  // Removes all checkpoints, `latest` first.
+  void clear();
+
+  // Writes adapter and state of `model` after update `step` and makes it the latest; returns its
+  // folder.
+  std::filesystem::path save(LoraModel& model, const Adapter& adapter,
+                             const TrainingSettings& settings, const RunIdentity& identity,
+                             std::int64_t step);
+
+ private:
+  void prune(const std::filesystem::path& previous, const std::filesystem::path& current) const;
+
+  std::filesystem::path folder_;
+};
+
+// Takes parameters and moments from the checkpoint into `model` and returns its step. Throws
+// Error(kUsage) naming the setting and both values when the run was made with other settings, model
+// or data, and Error(kBadInput) when a file is damaged or adapter and state do not belong together.
+std::int64_t restore(const std::filesystem::path& checkpoint, const ModelConfig& config,
+                     const TrainingSettings& settings, const RunIdentity& identity,
+                     LoraModel& model);
+
+}  // namespace loadline

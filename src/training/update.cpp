@@ -1,0 +1,54 @@
+#include "training/update.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/adamw.h"
+#include "training/schedule.h"
+
+namespace loadline {
+namespace {
+
+// Sums over the effective batch; false as soon as one is not finite.
+bool accumulate(LoraModel& model, EffectiveBatch& batch, BatchLoss& sums) {
+  model.zero_gradients();
+  for (std::int64_t m = 0; m < batch.micro_batches(); ++m) {
+    const BatchLoss loss = model.forward_backward(batch.micro_batch(m));
+    sums.weighted += loss.weighted;
+    sums.cross_entropy += loss.cross_entropy;
+    sums.targets += loss.targets;
+    if (!std::isfinite(sums.weighted) || !std::isfinite(sums.cross_entropy)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+double clip_factor(double grad_norm, double max_grad_norm) {
+  if (max_grad_norm <= 0) return 1.0;
+  return std::min(1.0, max_grad_norm / (grad_norm + 1e-6));
+}
+
+UpdateResult run_update(LoraModel& model, EffectiveBatch& batch, const TrainingSettings& settings,
+                        std::int64_t step) {
+  BatchLoss sums;
+  UpdateResult result;
+  result.finite = accumulate(model, batch, sums);
+  result.cross_entropy =
+      sums.cross_entropy / static_cast<double>(std::max<std::int64_t>(sums.targets, 1));
+  // The coefficients already divide by the targets: `weighted` is a mean.
+  result.distrust = settings.distrust.mode == DistrustMode::kWeighted
+                        ? sums.weighted - result.cross_entropy
+                        : batch.added_distrust();
+  if (!result.finite) return result;
+  result.grad_norm = std::sqrt(squared_norm(model.gradients()));
+  result.finite = std::isfinite(result.grad_norm) && std::isfinite(result.loss());
+  if (!result.finite) return result;
+  const AdamW adamw{.learning_rate = static_cast<float>(learning_rate_at(settings, step)),
+                    .weight_decay = static_cast<float>(settings.weight_decay),
+                    .step = step};
+  model.update(adamw, static_cast<float>(clip_factor(result.grad_norm, settings.max_grad_norm)));
+  return result;
+}
+
+}  // namespace loadline
