@@ -1,10 +1,10 @@
 #include "training/batches.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 #include <stdexcept>
-
-#include "base/error.h"
 
 namespace loadline {
 namespace {
@@ -144,12 +144,11 @@ void BatchOrder::put_last(std::span<const std::int64_t> tail) {
   for (const std::int64_t row : tail) in_tail_[at(row)] = 0;
 }
 
-BatchBuffer::BatchBuffer(std::int64_t tokens, std::int64_t rows, std::int64_t vocab_size)
+BatchBuffer::BatchBuffer(std::int64_t tokens, std::int64_t rows)
     : ids_(at(tokens)),
       targets_(at(tokens)),
       row_starts_(at(rows + 1)),
-      coefficients_(at(tokens)),
-      vocab_size_(vocab_size) {}
+      coefficients_(at(tokens)) {}
 
 Batch BatchBuffer::fill(const PackedRows& data, std::span<const std::int64_t> rows,
                         std::int64_t max_seq_length) {
@@ -169,15 +168,8 @@ void BatchBuffer::append(const PackedRow& row, std::int64_t index, std::int64_t 
                     index, length, tokens_, rows_, ids_.size(), row_starts_.size() - 1));
   }
   for (std::size_t t = 0; t < length; ++t) {
-    const std::int32_t id = row.ids[t];
-    if (id < 0 || id >= vocab_size_) {
-      throw bad_input(
-          "row {} of the packed rows: token id {}, but the model has {} tokens. Were the rows "
-          "tokenized for another model?",
-          index + 1, id, vocab_size_);
-    }
     const bool predicts = t + 1 < length && row.in_loss[t + 1] != 0;
-    ids_[start + t] = id;
+    ids_[start + t] = row.ids[t];
     targets_[start + t] = predicts ? row.ids[t + 1] : -1;
     coefficients_[start + t] = predicts ? 1.0F : 0.0F;
   }

@@ -59,10 +59,9 @@ class BatchOrder {
 // Storage for one batch, sized once; fill() allocates nothing.
 class BatchBuffer {
  public:
-  BatchBuffer(std::int64_t tokens, std::int64_t rows, std::int64_t vocab_size);
+  BatchBuffer(std::int64_t tokens, std::int64_t rows);
   // Lays out the rows, truncated to max_seq_length. Coefficients are left at 1 where there is a
-  // target, 0 elsewhere. Throws Error(kBadInput) for a token that the model does not have, and
-  // std::logic_error for rows that are more than the storage.
+  // target, 0 elsewhere. Throws std::logic_error for rows that are more than the storage.
   Batch fill(const PackedRows& data, std::span<const std::int64_t> rows,
              std::int64_t max_seq_length);
   [[nodiscard]] std::span<float> coefficients() { return coefficients_; }
@@ -74,7 +73,6 @@ class BatchBuffer {
 
   std::vector<std::int32_t> ids_, targets_, row_starts_;
   std::vector<float> coefficients_;
-  std::int64_t vocab_size_;
   std::int64_t tokens_ = 0;
   std::int64_t rows_ = 0;
 };

@@ -7,14 +7,14 @@
 namespace loadline {
 
 EffectiveBatch::EffectiveBatch(const PackedRows& rows, const TrainingSettings& settings,
-                               std::int64_t tokens, std::int64_t vocab_size)
+                               std::int64_t tokens)
     : data_(rows),
       distrust_(settings.distrust),
       batch_size_(settings.batch_size),
       micro_batches_(settings.grad_accumulation_steps),
       max_seq_length_(settings.max_seq_length),
       order_(rows, settings),
-      buffer_(tokens, settings.batch_size, vocab_size) {
+      buffer_(tokens, settings.batch_size) {
   const auto count = static_cast<std::size_t>(batch_size_ * micro_batches_);
   indices_.resize(count);
   rows_.resize(count);

@@ -17,8 +17,7 @@ namespace loadline {
 class EffectiveBatch {
  public:
   // `rows` must outlive this object; `tokens` is the most that a micro-batch may have.
-  EffectiveBatch(const PackedRows& rows, const TrainingSettings& settings, std::int64_t tokens,
-                 std::int64_t vocab_size);
+  EffectiveBatch(const PackedRows& rows, const TrainingSettings& settings, std::int64_t tokens);
 
   // Chooses the rows of update `step`, counted from 1.
   void select(std::int64_t step);

@@ -23,7 +23,7 @@ std::vector<std::int64_t> rows_to_evaluate(const PackedRows& rows,
 }  // namespace
 
 Evaluation::Evaluation(const PackedRows& rows, const TrainingSettings& settings,
-                       std::int64_t tokens, std::int64_t vocab_size)
+                       std::int64_t tokens)
     : data_(rows),
       batch_size_(settings.batch_size),
       max_seq_length_(settings.max_seq_length),
@@ -32,7 +32,7 @@ Evaluation::Evaluation(const PackedRows& rows, const TrainingSettings& settings,
                    ? std::max<std::int64_t>(1, settings.eval_batches)
                    : settings.eval_batches),
       indices_(rows_to_evaluate(rows, settings)),
-      buffer_(tokens, settings.batch_size, vocab_size) {}
+      buffer_(tokens, settings.batch_size) {}
 
 // The end of the batch that starts at indices_[first]; at least one row, which always fits.
 std::size_t Evaluation::next_batch(std::size_t first) const {

@@ -25,8 +25,7 @@ struct EvaluationLoss {
 class Evaluation {
  public:
   // `rows` must outlive this object; `tokens` is StepShape::tokens, at least the longest row.
-  Evaluation(const PackedRows& rows, const TrainingSettings& settings, std::int64_t tokens,
-             std::int64_t vocab_size);
+  Evaluation(const PackedRows& rows, const TrainingSettings& settings, std::int64_t tokens);
 
   // Nothing when stop_requested() said so between two batches.
   std::optional<EvaluationLoss> run(LoraModel& model, const std::function<bool()>& stop_requested);

@@ -38,7 +38,9 @@ class SettingsReader {
   std::uint64_t seed(std::string_view key) {
     const Json* value = json_find(document_, known(key));
     if (value != nullptr && value->is_number_unsigned()) return value->get<std::uint64_t>();
-    return static_cast<std::uint64_t>(json_int(document_, key, source_));
+    const std::int64_t signed_seed = json_int(document_, key, source_);
+    if (signed_seed < 0) throw bad_input("{}: '{}' is {}, below 0", source_, key, signed_seed);
+    return static_cast<std::uint64_t>(signed_seed);
   }
 
   int small_integer(std::string_view key) {

@@ -64,6 +64,15 @@ void require_targets(const PackedRows& rows, const TrainingSettings& settings) {
       settings.train_rows.string(), settings.max_seq_length);
 }
 
+void require_vocabulary(const PackedRows& rows, const std::filesystem::path& path,
+                        const ModelConfig& model) {
+  if (rows.largest_id() < model.vocab_size) return;
+  throw bad_input(
+      "{}: has token id {}, but the model has {} tokens. Were the rows tokenized for another "
+      "model?",
+      path.string(), rows.largest_id(), model.vocab_size);
+}
+
 // One run: everything that lives as long as its step loop.
 class Run {
  public:
@@ -78,9 +87,9 @@ class Run {
         valid_(open_rows(settings.valid_rows)),
         shape_(checked_shape()),
         model_(config_, settings.lora, shape_),
-        batch_(train_, settings, shape_.tokens, config_.vocab_size) {
+        batch_(train_, settings, shape_.tokens) {
     if (valid_ || settings.order == RowOrder::kWorstFirst) {
-      evaluation_.emplace(valid_ ? *valid_ : train_, settings, shape_.tokens, config_.vocab_size);
+      evaluation_.emplace(valid_ ? *valid_ : train_, settings, shape_.tokens);
     }
   }
 
@@ -98,6 +107,8 @@ class Run {
   StepShape checked_shape() {
     require_run_to_resume();
     require_targets(train_, settings_);
+    require_vocabulary(train_, settings_.train_rows, config_);
+    if (valid_) require_vocabulary(*valid_, *settings_.valid_rows, config_);
     const StepShape shape = step_shape(settings_, train_, valid_ ? &*valid_ : nullptr);
     require_positions(config_, shape);
     require_writable_folder(settings_.adapter_path);
