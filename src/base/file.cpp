@@ -21,7 +21,8 @@ namespace {
 std::string reason() { return std::generic_category().message(errno); }
 
 FileDescriptor open_for_reading(const fs::path& path) {
-  FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // O_NONBLOCK, as opening a pipe would wait for its writer; regular files do not know it.
+  FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd.is_open()) throw bad_input("{}: cannot be opened: {}", path.string(), reason());
   return fd;
 }

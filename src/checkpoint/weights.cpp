@@ -53,9 +53,9 @@ void require_plain_name(const std::string& shard, const fs::path& index) {
                      shard.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
   if (!plain) {
     throw bad_input(
-        "{}: names the shard '{}', which is not the plain name of a .safetensors file "
+        "{}: names the shard {}, which is not the plain name of a .safetensors file "
         "in this folder",
-        index.string(), shard);
+        index.string(), Json(shard).dump());
   }
 }
 
