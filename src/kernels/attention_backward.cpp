@@ -107,17 +107,16 @@ void block_pair(const Inputs& in, const Unit& unit, std::int64_t member, std::in
   const std::int64_t count = std::min(kBlock, unit.row.length - query_block * kBlock);
   gather<T>(in.q, first, count, head * hd, hd, in.shape.scale, s.query, width);
   gather<T>(in.dout, first, count, head * hd, hd, 1.0F, s.dout, width);
-  std::fill(s.probability, s.probability + kBlock * kBlock, 0.0F);
-  std::fill(s.dscore, s.dscore + kBlock * kBlock, 0.0F);
-  block_product(count, kBlock, hd, s.query, {width, 1}, s.key_transposed, kBlock, s.probability,
-                kBlock);
-  block_product(count, kBlock, hd, s.dout, {width, 1}, s.value_transposed, kBlock, s.dscore,
-                kBlock);
+  block_product<false>(count, kBlock, hd, s.query, {width, 1}, s.key_transposed, kBlock,
+                       s.probability, kBlock);
+  block_product<false>(count, kBlock, hd, s.dout, {width, 1}, s.value_transposed, kBlock, s.dscore,
+                       kBlock);
   softmax_gradient(in, s, unit.row, head, query_block, key_block);
   float* dquery = s.dquery + (member * blocks(unit.row.length) + query_block) * kBlock * width;
-  block_product(kBlock, width, count, s.probability, {1, kBlock}, s.dout, width, s.dvalue, width);
-  block_product(kBlock, width, count, s.dscore, {1, kBlock}, s.query, width, s.dkey, width);
-  block_product(count, width, kBlock, s.dscore, {kBlock, 1}, s.key, width, dquery, width);
+  block_product<true>(kBlock, width, count, s.probability, {1, kBlock}, s.dout, width, s.dvalue,
+                      width);
+  block_product<true>(kBlock, width, count, s.dscore, {1, kBlock}, s.query, width, s.dkey, width);
+  block_product<true>(count, width, kBlock, s.dscore, {kBlock, 1}, s.key, width, dquery, width);
 }
 
 template <typename T>

@@ -1,5 +1,6 @@
 #include <omp.h>
 
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -50,25 +51,33 @@ void mask(float* score, std::int64_t first_query, std::int64_t first_key, std::i
 // Turns the scores into exp(score - maximum), raising maximum and sum and leaving the correction.
 // A NaN is never the maximum; it reaches the sum and so the output.
 void online_softmax(const Scratch& s, std::int64_t keys) {
-  for (std::int64_t begin = 0; begin < kBlock; begin += kLanes) {
+  std::array<float, kBlock> highest;
+  std::array<float, kBlock> base;  // any finite value where nothing was seen: no -inf - (-inf)
+  std::array<float, kBlock> sum{};
+  std::copy(s.maximum, s.maximum + kBlock, highest.begin());
+  for (std::int64_t j = 0; j < keys; ++j) {
+    const float* score = s.score + j * kBlock;
+    float* high = highest.data();
 #pragma omp simd
-    for (std::int64_t i = begin; i < begin + kLanes; ++i) {
-      float highest = s.maximum[i];
-      for (std::int64_t j = 0; j < keys; ++j) {
-        highest = s.score[j * kBlock + i] > highest ? s.score[j * kBlock + i] : highest;
-      }
-      // Nothing seen yet: any finite value keeps -inf - (-inf) away.
-      const float base = highest == kMinusInfinity ? 0.0F : highest;
-      float sum = 0;
-      for (std::int64_t j = 0; j < keys; ++j) {
-        const float p = exponential(s.score[j * kBlock + i] - base);
-        s.score[j * kBlock + i] = p;
-        sum += p;
-      }
-      s.correction[i] = exponential(s.maximum[i] - base);
-      s.sum[i] = s.sum[i] * s.correction[i] + sum;
-      s.maximum[i] = highest;
+    for (std::int64_t i = 0; i < kBlock; ++i) high[i] = score[i] > high[i] ? score[i] : high[i];
+  }
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    base[i] = highest[i] == kMinusInfinity ? 0.0F : highest[i];
+  }
+  for (std::int64_t j = 0; j < keys; ++j) {
+    float* score = s.score + j * kBlock;
+    float* total = sum.data();
+    const float* from = base.data();
+#pragma omp simd
+    for (std::int64_t i = 0; i < kBlock; ++i) {
+      score[i] = exponential(score[i] - from[i]);
+      total[i] += score[i];
     }
+  }
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    s.correction[i] = exponential(s.maximum[i] - base[i]);
+    s.sum[i] = s.sum[i] * s.correction[i] + sum[i];
+    s.maximum[i] = highest[i];
   }
 }
 
@@ -98,14 +107,13 @@ void add_key_block(const Inputs& in, const Row& row, std::int64_t head, std::int
   const std::int64_t column = head / (in.shape.heads / in.shape.kv_heads) * hd;
   gather<T>(in.k, row.begin + first, keys, column, hd, 1.0F, s.key, width);
   gather<T>(in.v, row.begin + first, keys, column, hd, 1.0F, s.value, width);
-  std::fill(s.score, s.score + kBlock * kBlock, 0.0F);
-  block_product(keys, kBlock, hd, s.key, {width, 1}, s.query, kBlock, s.score, kBlock);
+  block_product<false>(keys, kBlock, hd, s.key, {width, 1}, s.query, kBlock, s.score, kBlock);
   if (needs_mask(query_block, key_block, in.shape.window)) {
     mask(s.score, query_block * kBlock, first, in.shape.window);
   }
   online_softmax(s, keys);
   rescale(s, width);
-  block_product(kBlock, width, keys, s.score, {1, kBlock}, s.value, width, s.out, width);
+  block_product<true>(kBlock, width, keys, s.score, {1, kBlock}, s.value, width, s.out, width);
 }
 
 template <typename T>

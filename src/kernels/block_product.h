@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 namespace loadline {
 
@@ -11,18 +12,77 @@ struct BlockStrides {
   std::int64_t inner = 0;
 };
 
-// C (m,n) += A (m,k) · B (k,n); B and C row-major with ldb and ldc elements a row.
-inline void block_product(std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
-                          BlockStrides a_strides, const float* b, std::int64_t ldb, float* c,
-                          std::int64_t ldc) {
-  for (std::int64_t i = 0; i < m; ++i) {
-    float* out = c + i * ldc;
-    for (std::int64_t p = 0; p < k; ++p) {
-      const float left = a[i * a_strides.row + p * a_strides.inner];
-      const float* right = b + p * ldb;
-#pragma omp simd
-      for (std::int64_t j = 0; j < n; ++j) out[j] += left * right[j];
+namespace block_product_detail {
+
+#ifdef __AVX512F__
+constexpr int kFloats = 16;  // in a vector register
+constexpr int kColumns = 4;  // vectors of a tile's row: with 4 rows, 16 of 32 registers hold sums
+#else
+constexpr int kFloats = 8;
+constexpr int kColumns = 2;
+#endif
+constexpr int kRows = 4;
+
+// A type of GCC and clang; one name would not do for an attribute in a template.
+typedef float Vector __attribute__((vector_size(kFloats * sizeof(float))));
+
+inline Vector load_vector(const float* from) {
+  Vector v;
+  std::memcpy(&v, from, sizeof v);
+  return v;
+}
+
+// A tile of R rows and N vectors stays in registers over the whole inner dimension.
+template <int R, int N, bool kAdd>
+void tile(std::int64_t k, const float* a, BlockStrides strides, const float* b, std::int64_t ldb,
+          float* c, std::int64_t ldc) {
+  Vector sum[R][N];
+  for (int r = 0; r < R; ++r) {
+    for (int n = 0; n < N; ++n) {
+      sum[r][n] = kAdd ? load_vector(c + r * ldc + n * kFloats) : Vector{};
     }
+  }
+  for (std::int64_t p = 0; p < k; ++p) {
+    Vector right[N];
+    for (int n = 0; n < N; ++n) right[n] = load_vector(b + p * ldb + n * kFloats);
+    for (int r = 0; r < R; ++r) {
+      const float left = a[r * strides.row + p * strides.inner];
+      for (int n = 0; n < N; ++n) sum[r][n] += left * right[n];
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    for (int n = 0; n < N; ++n) std::memcpy(c + r * ldc + n * kFloats, &sum[r][n], sizeof(Vector));
+  }
+}
+
+template <int N, bool kAdd>
+void column(std::int64_t m, std::int64_t k, const float* a, BlockStrides strides, const float* b,
+            std::int64_t ldb, float* c, std::int64_t ldc) {
+  const std::int64_t whole = m - m % kRows;
+  for (std::int64_t i = 0; i < whole; i += kRows) {
+    tile<kRows, N, kAdd>(k, a + i * strides.row, strides, b, ldb, c + i * ldc, ldc);
+  }
+  for (std::int64_t i = whole; i < m; ++i) {
+    tile<1, N, kAdd>(k, a + i * strides.row, strides, b, ldb, c + i * ldc, ldc);
+  }
+}
+
+}  // namespace block_product_detail
+
+// C (m,n) = A (m,k) · B (k,n), or += where kAdd. B and C are row-major with ldb and ldc elements a
+// row; n is a multiple of 16.
+template <bool kAdd>
+void block_product(std::int64_t m, std::int64_t n, std::int64_t k, const float* a,
+                   BlockStrides strides, const float* b, std::int64_t ldb, float* c,
+                   std::int64_t ldc) {
+  namespace detail = block_product_detail;
+  constexpr std::int64_t kWide = detail::kColumns * detail::kFloats;
+  const std::int64_t whole = n - n % kWide;
+  for (std::int64_t j = 0; j < whole; j += kWide) {
+    detail::column<detail::kColumns, kAdd>(m, k, a, strides, b + j, ldb, c + j, ldc);
+  }
+  for (std::int64_t j = whole; j < n; j += detail::kFloats) {
+    detail::column<1, kAdd>(m, k, a, strides, b + j, ldb, c + j, ldc);
   }
 }
 
