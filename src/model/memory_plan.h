@@ -28,12 +28,23 @@ struct StepShape {
   int threads = 1;
 };
 
+// The two halves of a layer's tick, which follow one another: what lives in one half only may share
+// its bytes with what lives in the other.
+enum class Half : std::uint8_t { kAttention = 1, kMlp = 2, kBoth = 3 };
+
 // A step runs through ticks: 0 is the forward's embedding, then a tick a layer, the head, a tick a
 // layer back, update.
 struct Lifetime {
   int first = 0;
   int last = 0;  // included
+  Half half = Half::kBoth;
 };
+
+// True when there is a moment at which both live.
+[[nodiscard]] constexpr bool meet(const Lifetime& a, const Lifetime& b) {
+  return a.first <= b.last && b.first <= a.last &&
+         (static_cast<unsigned>(a.half) & static_cast<unsigned>(b.half)) != 0;
+}
 
 struct Buffer {
   std::string name;  // "layer 3 attention q,k,v"
@@ -44,14 +55,31 @@ struct Buffer {
       phase;    // "weights", "adapter", "optimizer", "forward", "backward", "head", "process"
   Bytes bytes;  // rounded up to 64
   std::uint64_t offset = 0;  // in the arena; buffers whose lives do not meet may share bytes
+  // A "process" line has no place in the arena.
+  [[nodiscard]] bool in_arena() const { return phase != "process"; }
+};
+
+// The only way to a buffer's bytes: made by MemoryPlan::add, so a buffer that was not planned has
+// no handle. A default one is "none".
+class BufferId {
+ public:
+  BufferId() = default;
+  explicit BufferId(std::size_t index) : index_(index) {}
+  [[nodiscard]] bool exists() const { return index_ != kNone; }
+  [[nodiscard]] std::size_t index() const { return index_; }
+  friend bool operator==(BufferId, BufferId) = default;
+
+ private:
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+  std::size_t index_ = kNone;
 };
 
 class MemoryPlan {
  public:
-  // Adds a buffer and returns its index. Throws Error(kUsage) naming the buffer when its size
+  // Adds a buffer and returns its handle. Throws Error(kUsage) naming the buffer when its size
   // passes 2^48 bytes.
-  std::size_t add(std::string name, std::string_view phase, std::vector<std::int64_t> shape,
-                  DType dtype, Lifetime life);
+  BufferId add(std::string name, std::string_view phase, std::vector<std::int64_t> shape,
+               DType dtype, Lifetime life);
   // A line that is not in the arena: code, libraries, compiled primitives, thread stacks.
   // Calibrated: docs/memory.md.
   void add_process(std::string name, Bytes bytes);
@@ -59,7 +87,8 @@ class MemoryPlan {
   void place();
 
   [[nodiscard]] const std::vector<Buffer>& buffers() const { return buffers_; }
-  [[nodiscard]] Bytes arena() const { return arena_; }      // what the engine maps
+  [[nodiscard]] const Buffer& buffer(BufferId id) const { return buffers_.at(id.index()); }
+  [[nodiscard]] Bytes arena() const { return arena_; }      // what the engine maps: whole pages
   [[nodiscard]] Bytes process() const { return process_; }  // beside the arena
   [[nodiscard]] PredictedBytes total() const { return {arena_ + process_}; }
 
@@ -69,7 +98,9 @@ class MemoryPlan {
   Bytes process_;
 };
 
-// The plan of a LoRA training step of `model`. Pure: reads no weights, microseconds.
+// The plan of a LoRA training step of `model`. Pure: reads no weights, well under a millisecond.
+// Throws Error(kUsage) naming the value when rank, layers, targets or the step's shape are
+// impossible for this model.
 MemoryPlan plan_memory(const ModelConfig& model, const LoraSettings& lora, const StepShape& shape);
 
 }  // namespace loadline

@@ -1,0 +1,131 @@
+#include "model/adapter_state.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "base/error.h"
+
+namespace loadline {
+namespace {
+
+// SplitMix64 (Steele, Lea and Flood 2014): its values are the same everywhere, unlike those of the
+// standard library's distributions.
+class SplitMix {
+ public:
+  explicit SplitMix(std::uint64_t seed) : state_(seed) {}
+  std::uint64_t next() {
+    std::uint64_t z = state_ += 0x9e3779b97f4a7c15U;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+    return z ^ (z >> 31);
+  }
+  // In (-1, 1), 24 bits, never 0 by chance of an endpoint.
+  float next_symmetric() {
+    const auto bits = static_cast<double>(next() >> 40);
+    return static_cast<float>((bits + 0.5) / (1 << 23) - 1.0);
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+std::uint64_t pair_seed(std::uint64_t seed, const LoraSlot& slot) {
+  SplitMix mix(seed);
+  const auto place = static_cast<std::uint64_t>(slot.layer) * kProjections +
+                     static_cast<std::uint64_t>(slot.projection);
+  return SplitMix(mix.next() ^ (place + 1)).next();
+}
+
+std::string targets_text(const std::vector<Projection>& targets) {
+  std::string text;
+  for (const Projection projection : targets) {
+    if (!text.empty()) text += ',';
+    text += name_of(projection);
+  }
+  return text;
+}
+
+void check_settings(const LoraSettings& has, const LoraSettings& wants) {
+  const auto differ = [](const char* what, const auto& a, const auto& b) {
+    return bad_input(
+        "the adapter's {} is {} but this run's is {}. Take rank, alpha, layers and targets from "
+        "the "
+        "adapter, or start a new one",
+        what, a, b);
+  };
+  if (has.rank != wants.rank) throw differ("rank", has.rank, wants.rank);
+  if (has.layers != wants.layers) throw differ("number of layers", has.layers, wants.layers);
+  if (std::abs(has.alpha - wants.alpha) > 1e-9 * std::abs(wants.alpha)) {
+    throw differ("alpha", has.alpha, wants.alpha);
+  }
+  if (has.targets != wants.targets) {
+    throw differ("list of targets", targets_text(has.targets), targets_text(wants.targets));
+  }
+}
+
+std::span<float> part(std::span<float> parameters, std::int64_t first, std::int64_t count) {
+  return parameters.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+}
+
+void copy_tensor(const std::vector<float>& from, std::span<float> to, const LoraSlot& slot,
+                 const char* name) {
+  if (from.size() != to.size()) {
+    throw bad_input("the adapter's layer {} {} {} has {} elements but the model needs {}",
+                    slot.layer, name_of(slot.projection), name, from.size(), to.size());
+  }
+  std::copy(from.begin(), from.end(), to.begin());
+}
+
+}  // namespace
+
+void initialize_parameters(const StepPlan& plan, std::int64_t rank, std::uint64_t seed,
+                           std::span<float> parameters) {
+  std::fill(parameters.begin(), parameters.end(), 0.0F);
+  for (const LoraSlot& slot : plan.slots) {
+    SplitMix random(pair_seed(seed, slot));
+    const auto bound = static_cast<float>(1.0 / std::sqrt(static_cast<double>(slot.in)));
+    for (float& value : part(parameters, slot.a, rank * slot.in)) {
+      value = bound * random.next_symmetric();
+    }
+  }
+}
+
+void copy_from_adapter(const Adapter& adapter, const LoraSettings& lora, const StepPlan& plan,
+                       std::span<float> parameters) {
+  check_settings(adapter.lora, lora);
+  if (adapter.pairs.size() != plan.slots.size()) {
+    throw bad_input("the adapter has {} pairs but the model needs {}", adapter.pairs.size(),
+                    plan.slots.size());
+  }
+  for (std::size_t i = 0; i < plan.slots.size(); ++i) {
+    const LoraSlot& slot = plan.slots[i];
+    const LoraPair& pair = adapter.pairs[i];
+    if (pair.layer != slot.layer || pair.projection != slot.projection) {
+      throw bad_input("the adapter's pair {} is layer {} {} but the model needs layer {} {}", i,
+                      pair.layer, name_of(pair.projection), slot.layer, name_of(slot.projection));
+    }
+    copy_tensor(pair.a, part(parameters, slot.a, lora.rank * slot.in), slot, "A");
+    copy_tensor(pair.b, part(parameters, slot.b, lora.rank * slot.out), slot, "B");
+  }
+}
+
+Adapter to_adapter(const LoraSettings& lora, const StepPlan& plan,
+                   std::span<const float> parameters) {
+  Adapter adapter{.lora = lora, .base_model = {}, .pairs = {}};
+  adapter.pairs.reserve(plan.slots.size());
+  const auto values = [&](std::int64_t first, std::int64_t count) {
+    const auto from =
+        parameters.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+    return std::vector<float>(from.begin(), from.end());
+  };
+  for (const LoraSlot& slot : plan.slots) {
+    adapter.pairs.push_back({.layer = slot.layer,
+                             .projection = slot.projection,
+                             .a = values(slot.a, lora.rank * slot.in),
+                             .b = values(slot.b, lora.rank * slot.out)});
+  }
+  return adapter;
+}
+
+}  // namespace loadline

@@ -1,0 +1,15 @@
+#pragma once
+
+#include "checkpoint/weights.h"
+#include "model/step_plan.h"
+#include "model/workspace.h"
+
+namespace loadline {
+
+// Reads every frozen weight from the files straight into its place, converted to the compute type;
+// q, k, v and gate, up go below one another. Names are those of transformers. Throws
+// Error(kBadInput) naming the tensor and both shapes.
+void load_frozen_weights(const WeightFiles& files, const ModelConfig& model, const StepPlan& plan,
+                         const Workspace& memory);
+
+}  // namespace loadline

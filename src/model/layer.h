@@ -1,0 +1,38 @@
+// One decoder layer, forward and backward: RMSNorm, attention, RMSNorm, SwiGLU MLP, LoRA on chosen
+// projections. Products and kernels on views; no element is touched here. Shape letters:
+// step_plan.h.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "checkpoint/config.h"
+#include "kernels/gemm.h"
+#include "model/step_plan.h"
+#include "model/workspace.h"
+
+namespace loadline {
+
+// One batch on its way through the model.
+struct Pass {
+  const ModelConfig& model;
+  const LoraSettings& lora;
+  const StepPlan& plan;
+  const Workspace& memory;
+  Gemm& gemm;
+  std::int64_t tokens = 0;
+  std::span<const std::int32_t> row_starts;  // (B + 1)
+  std::span<const std::int32_t> positions;   // (T), within the row
+
+  [[nodiscard]] View rows(BufferId id) const { return memory.matrix(id, tokens); }
+  [[nodiscard]] std::span<float> column(BufferId id) const { return memory.floats(id, tokens); }
+};
+
+// Reads a.x, writes a.x_out and everything between that a holds.
+void layer_forward(const Pass& pass, const LayerPlan& layer);
+
+// plan.backward.dx: in the gradient of the layer's output, out that of its input (where needed).
+// Adds to the adapter's gradients. gate_up is overwritten.
+void layer_backward(const Pass& pass, const LayerPlan& layer);
+
+}  // namespace loadline

@@ -1,0 +1,108 @@
+#include "kernels/attention.h"
+#include "kernels/rope.h"
+#include "kernels/swiglu.h"
+#include "model/layer_parts.h"
+
+namespace loadline {
+namespace {
+
+// A gradient's view where it is needed, else "none".
+View where(bool needed, View view) { return needed ? view : View{}; }
+
+bool has_slot(const LayerPlan& layer, Projection projection) { return layer.slot(projection) >= 0; }
+
+// From the gradient of the MLP's output to that of gate and up, which take the place of gate and
+// up.
+void swiglu_part_backward(const Pass& pass, const LayerPlan& layer) {
+  const BackwardScratch& scratch = pass.plan.backward;
+  const LayerActivations& a = layer.backward;
+  const View dx = pass.rows(scratch.dx);
+  const View d_swiglu = pass.rows(scratch.d_swiglu);
+  const GateUpViews mlp = gate_up_views(pass, a.gate_up);
+  if (layer.needs.swiglu) frozen_backward(pass, layer.weights.down, dx, d_swiglu);
+  if (has_slot(layer, Projection::kDown)) {
+    const View swiglu = pass.rows(a.swiglu);
+    swiglu_forward(mlp.gate, mlp.up, swiglu);
+    lora_backward(pass, layer, Projection::kDown, dx, swiglu, where(layer.needs.swiglu, d_swiglu));
+  }
+  if (layer.needs.gate_up) swiglu_backward(d_swiglu, mlp.gate, mlp.up, mlp.gate, mlp.up);
+}
+
+void mlp_part_backward(const Pass& pass, const LayerPlan& layer) {
+  swiglu_part_backward(pass, layer);
+  if (!layer.needs.gate_up) return;
+  const BackwardScratch& scratch = pass.plan.backward;
+  const LayerActivations& a = layer.backward;
+  const GateUpViews gradient = gate_up_views(pass, a.gate_up);
+  const View d_normed = where(layer.needs.x_mid, pass.rows(scratch.d_normed));
+  if (layer.needs.x_mid) {
+    frozen_backward(pass, layer.weights.gate_up, pass.rows(a.gate_up), d_normed);
+  }
+  if (has_slot(layer, Projection::kGate) || has_slot(layer, Projection::kUp)) {
+    norm_forward(pass, layer.weights.post_norm, a.x_mid, a.normed, a.post_rstd);
+    const View normed = pass.rows(a.normed);
+    lora_backward(pass, layer, Projection::kGate, gradient.gate, normed, d_normed);
+    lora_backward(pass, layer, Projection::kUp, gradient.up, normed, d_normed);
+  }
+  if (layer.needs.x_mid) {
+    norm_backward(pass, layer.weights.post_norm, scratch.d_normed, a.x_mid, a.post_rstd,
+                  scratch.dx);
+  }
+}
+
+// From the gradient after attention to that of q, k and v before rope.
+void attention_to_qkv_backward(const Pass& pass, const LayerPlan& layer) {
+  const BackwardScratch& scratch = pass.plan.backward;
+  const LayerActivations& a = layer.backward;
+  const View dx = pass.rows(scratch.dx);
+  const View attention = pass.rows(a.attention);
+  const View d_attention = where(layer.needs.attention, pass.rows(scratch.d_attention));
+  if (layer.needs.attention) frozen_backward(pass, layer.weights.o, dx, d_attention);
+  lora_backward(pass, layer, Projection::kO, dx, attention, d_attention);
+  if (!layer.needs.qkv) return;
+  const QkvViews qkv = qkv_views(pass, a.qkv);
+  const QkvViews gradient = qkv_views(pass, scratch.d_qkv);
+  attention_backward(d_attention, qkv.q, qkv.k, qkv.v, attention,
+                     pass.memory.floats(a.log_sum_exp, pass.model.heads * pass.tokens),
+                     pass.row_starts, pass.plan.attention, gradient.q, gradient.k, gradient.v,
+                     pass.memory.bytes(pass.plan.attention_scratch));
+  rope_backward(gradient.qk, pass.model.head_dim, pass.positions,
+                pass.memory.floats(pass.plan.rope_cos), pass.memory.floats(pass.plan.rope_sin));
+}
+
+void attention_part_backward(const Pass& pass, const LayerPlan& layer) {
+  attention_to_qkv_backward(pass, layer);
+  if (!layer.needs.qkv) return;
+  const BackwardScratch& scratch = pass.plan.backward;
+  const LayerActivations& a = layer.backward;
+  const QkvViews gradient = qkv_views(pass, scratch.d_qkv);
+  const View d_normed = where(layer.needs.x, pass.rows(scratch.d_normed));
+  if (layer.needs.x) {
+    frozen_backward(pass, layer.weights.qkv, pass.rows(scratch.d_qkv), d_normed);
+  }
+  if (has_slot(layer, Projection::kQ) || has_slot(layer, Projection::kK) ||
+      has_slot(layer, Projection::kV)) {
+    norm_forward(pass, layer.weights.input_norm, a.x, a.normed, a.input_rstd);
+    const View normed = pass.rows(a.normed);
+    lora_backward(pass, layer, Projection::kQ, gradient.q, normed, d_normed);
+    lora_backward(pass, layer, Projection::kK, gradient.k, normed, d_normed);
+    lora_backward(pass, layer, Projection::kV, gradient.v, normed, d_normed);
+  }
+  if (layer.needs.x) {
+    norm_backward(pass, layer.weights.input_norm, scratch.d_normed, a.x, a.input_rstd, scratch.dx);
+  }
+}
+
+}  // namespace
+
+void layer_backward(const Pass& pass, const LayerPlan& layer) {
+  if (layer.recomputed) {
+    attention_part_forward(pass, layer, layer.backward);
+    mlp_part_forward(pass, layer, layer.backward);
+  }
+  mlp_part_backward(pass, layer);
+  // Below the lowest LoRA input nothing is needed.
+  if (layer.needs.x_mid) attention_part_backward(pass, layer);
+}
+
+}  // namespace loadline

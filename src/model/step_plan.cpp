@@ -1,0 +1,380 @@
+#include "model/step_plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "base/error.h"
+#include "kernels/gemm.h"
+#include "model/process_bytes.h"
+
+namespace loadline {
+namespace {
+
+// The logits of a chunk of the head: large enough for a good product, small beside everything else.
+constexpr Bytes kLogits = 32_MiB;
+constexpr std::int64_t kChunkUnit = 16;
+
+void require(bool holds, const char* what, std::int64_t value, const std::string& range) {
+  if (!holds) throw usage_error("{} is {} but must be {}", what, value, range);
+}
+
+void check(const ModelConfig& model, const LoraSettings& lora, const StepShape& shape) {
+  require(lora.rank >= 1, "LoRA rank", lora.rank, "at least 1");
+  require(lora.layers >= 1 && lora.layers <= model.layers, "the number of LoRA layers", lora.layers,
+          fmt::format("in 1..{}, the model's layers", model.layers));
+  if (lora.targets.empty()) throw usage_error("no LoRA target: name at least one projection");
+  if (!std::is_sorted(lora.targets.begin(), lora.targets.end()) ||
+      std::adjacent_find(lora.targets.begin(), lora.targets.end()) != lora.targets.end()) {
+    throw usage_error("LoRA targets must be in order and without repeats");
+  }
+  require(shape.tokens >= 1, "the tokens of a batch", shape.tokens, "at least 1");
+  require(shape.rows >= 1 && shape.rows <= shape.tokens, "the rows of a batch", shape.rows,
+          fmt::format("in 1..{}, its tokens", shape.tokens));
+  require(shape.longest_row >= 1 && shape.longest_row <= shape.tokens, "the longest row",
+          shape.longest_row, fmt::format("in 1..{}, the batch's tokens", shape.tokens));
+  require(shape.threads >= 1, "the number of threads", shape.threads, "at least 1");
+  if (shape.compute != DType::kF32 && shape.compute != DType::kBf16) {
+    throw usage_error("the compute type is {} but must be f32 or bf16", name_of(shape.compute));
+  }
+}
+
+// Adds buffers in the order in which `loadline plan` shows them.
+class Planner {
+ public:
+  Planner(const ModelConfig& model, const LoraSettings& lora, const StepShape& shape)
+      : model_(model),
+        lora_(lora),
+        shape_(shape),
+        first_(model.layers - lora.layers),
+        tokens_(shape.tokens),
+        checkpointing_(shape.checkpointing == ActivationCheckpointing::kOn) {}
+
+  StepPlan run() {
+    plan_.first_lora_layer = first_;
+    plan_.layers.resize(static_cast<std::size_t>(model_.layers));
+    plan_.attention = {
+        .heads = model_.heads,
+        .kv_heads = model_.kv_heads,
+        .head_dim = model_.head_dim,
+        .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(model_.head_dim))),
+        .window = model_.sliding_window};
+    add_slots();
+    add_weights();
+    add_adapter();
+    add_constants();
+    add_forward();
+    add_head();
+    add_backward();
+    add_process_lines(model_, shape_, plan_);
+    plan_.memory.place();
+    return std::move(plan_);
+  }
+
+ private:
+  // Ticks.
+  [[nodiscard]] int layers() const { return static_cast<int>(model_.layers); }
+  [[nodiscard]] static int forward_tick(std::int64_t layer) { return 1 + static_cast<int>(layer); }
+  [[nodiscard]] int head_tick() const { return 1 + layers(); }
+  [[nodiscard]] int backward_tick(std::int64_t layer) const {
+    return 2 * layers() + 1 - static_cast<int>(layer);
+  }
+  [[nodiscard]] int last_backward() const { return backward_tick(first_); }
+  [[nodiscard]] Lifetime always() const { return {0, 2 * layers() + 2}; }
+  [[nodiscard]] Lifetime forward_life(Half half) const { return {1, layers(), half}; }
+  [[nodiscard]] Lifetime backward_life(Half half) const {
+    return {head_tick() + 1, last_backward(), half};
+  }
+
+  BufferId add(std::string name, std::string_view phase, std::vector<std::int64_t> dims,
+               DType dtype, Lifetime life) {
+    return plan_.memory.add(std::move(name), phase, std::move(dims), dtype, life);
+  }
+  BufferId weight(std::string name, std::int64_t rows, std::int64_t cols) {
+    return add(std::move(name), "weights", {rows, cols}, shape_.compute, always());
+  }
+  BufferId vector_weight(std::string name, std::int64_t size) {
+    return add(std::move(name), "weights", {size}, DType::kF32, always());
+  }
+  // (T, cols) in the compute type.
+  BufferId activation(std::string name, std::string_view phase, std::int64_t cols, Lifetime life) {
+    return add(std::move(name), phase, {tokens_, cols}, shape_.compute, life);
+  }
+
+  [[nodiscard]] bool is_target(Projection p) const {
+    return std::find(lora_.targets.begin(), lora_.targets.end(), p) != lora_.targets.end();
+  }
+  // The inputs of these are normed, which the backward makes again.
+  [[nodiscard]] bool reads_normed() const {
+    return is_target(Projection::kQ) || is_target(Projection::kK) || is_target(Projection::kV) ||
+           is_target(Projection::kGate) || is_target(Projection::kUp);
+  }
+  [[nodiscard]] std::int64_t qkv_width() const { return model_.q_width() + 2 * model_.kv_width(); }
+  [[nodiscard]] std::int64_t inner_width() const {
+    return lora_.rank * static_cast<std::int64_t>(lora_.targets.size());
+  }
+
+  void add_slots();
+  void add_weights();
+  LayerWeights layer_weights(std::int64_t layer);
+  void add_adapter();
+  void add_constants();
+  void add_forward();
+  LayerActivations activations(const std::string& name, std::string_view phase, Lifetime attention,
+                               Lifetime mlp);
+  LayerActivations shared_forward();
+  void add_head();
+  void add_backward();
+  LayerActivations recomputed();
+  [[nodiscard]] GradientNeeds needs_of(std::int64_t layer) const;
+
+  const ModelConfig& model_;
+  const LoraSettings& lora_;
+  const StepShape& shape_;
+  std::int64_t first_;
+  std::int64_t tokens_;
+  bool checkpointing_;
+  StepPlan plan_;
+};
+
+void Planner::add_slots() {
+  for (std::int64_t layer = first_; layer < model_.layers; ++layer) {
+    LayerPlan& layer_plan = plan_.layers[static_cast<std::size_t>(layer)];
+    layer_plan.needs = needs_of(layer);
+    std::int64_t inner = 0;
+    for (const Projection projection : lora_.targets) {
+      const ProjectionShape size = shape_of(model_, projection);
+      const std::int64_t a = plan_.parameters;
+      const std::int64_t b = a + lora_.rank * size.in;
+      layer_plan.slots.at(static_cast<std::size_t>(projection)) =
+          static_cast<std::int64_t>(plan_.slots.size());
+      plan_.slots.push_back({layer, projection, size.in, size.out, a, b, inner});
+      plan_.parameters = b + lora_.rank * size.out;
+      inner += lora_.rank;
+    }
+  }
+}
+
+GradientNeeds Planner::needs_of(std::int64_t layer) const {
+  GradientNeeds needs;
+  needs.x = layer > first_;
+  needs.qkv = needs.x || is_target(Projection::kQ) || is_target(Projection::kK) ||
+              is_target(Projection::kV);
+  needs.attention = needs.qkv;
+  needs.x_mid = needs.attention || is_target(Projection::kO);
+  needs.gate_up = needs.x_mid || is_target(Projection::kGate) || is_target(Projection::kUp);
+  needs.swiglu = needs.gate_up;
+  return needs;
+}
+
+LayerWeights Planner::layer_weights(std::int64_t layer) {
+  const std::string name = fmt::format("layer {} ", layer);
+  LayerWeights w;
+  w.input_norm = vector_weight(name + "input norm", model_.hidden_size);
+  w.qkv = weight(name + "q,k,v", qkv_width(), model_.hidden_size);
+  if (model_.qkv_bias) w.qkv_bias = vector_weight(name + "q,k,v bias", qkv_width());
+  w.o = weight(name + "o", model_.hidden_size, model_.q_width());
+  if (model_.o_bias) w.o_bias = vector_weight(name + "o bias", model_.hidden_size);
+  w.post_norm = vector_weight(name + "post-attention norm", model_.hidden_size);
+  w.gate_up = weight(name + "gate,up", 2 * model_.intermediate_size, model_.hidden_size);
+  w.down = weight(name + "down", model_.hidden_size, model_.intermediate_size);
+  if (model_.mlp_bias) {
+    w.gate_up_bias = vector_weight(name + "gate,up bias", 2 * model_.intermediate_size);
+    w.down_bias = vector_weight(name + "down bias", model_.hidden_size);
+  }
+  return w;
+}
+
+void Planner::add_weights() {
+  plan_.embedding = weight("embedding", model_.vocab_size, model_.hidden_size);
+  for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
+    plan_.layers[static_cast<std::size_t>(layer)].weights = layer_weights(layer);
+  }
+  plan_.final_norm = vector_weight("final norm", model_.hidden_size);
+  plan_.head = model_.tied_embeddings ? plan_.embedding
+                                      : weight("head", model_.vocab_size, model_.hidden_size);
+}
+
+void Planner::add_adapter() {
+  const auto flat = [&](const char* name, std::string_view phase, DType dtype) {
+    return add(name, phase, {plan_.parameters}, dtype, always());
+  };
+  AdapterBuffers& adapter = plan_.adapter;
+  adapter.parameters = flat("adapter parameters", "adapter", DType::kF32);
+  adapter.compute = shape_.compute == DType::kF32
+                        ? adapter.parameters
+                        : flat("adapter compute copy", "adapter", shape_.compute);
+  adapter.gradients = flat("adapter gradients", "adapter", DType::kF32);
+  adapter.first_moments = flat("Adam first moments", "optimizer", DType::kF32);
+  adapter.second_moments = flat("Adam second moments", "optimizer", DType::kF32);
+}
+
+void Planner::add_constants() {
+  const std::vector<std::int64_t> table{shape_.longest_row, model_.head_dim / 2};
+  plan_.rope_cos = add("rope cos", "forward", table, DType::kF32, always());
+  plan_.rope_sin = add("rope sin", "forward", table, DType::kF32, always());
+  plan_.positions = add("positions", "forward", {tokens_}, DType::kI32, always());
+  plan_.gemm_scratch =
+      add("product scratch", "forward", {static_cast<std::int64_t>(Gemm::scratch_bound().count)},
+          DType::kU8, always());
+  const Bytes attention =
+      attention_scratch(plan_.attention, tokens_, shape_.longest_row, shape_.threads);
+  plan_.attention_scratch =
+      add("attention scratch", "forward", {static_cast<std::int64_t>(attention.count)}, DType::kU8,
+          {1, last_backward(), Half::kAttention});
+}
+
+// The buffers of one layer's forward, without x, x_mid and x_out. `attention` and `mlp` are the
+// lives of what is needed until the end of the attention's and of the MLP's backward.
+LayerActivations Planner::activations(const std::string& name, std::string_view phase,
+                                      Lifetime attention, Lifetime mlp) {
+  LayerActivations a;
+  a.input_rstd = add(name + "input rstd", phase, {tokens_}, DType::kF32, attention);
+  a.qkv = activation(name + "q,k,v", phase, qkv_width(), attention);
+  a.attention = activation(name + "attention", phase, model_.q_width(), attention);
+  a.log_sum_exp =
+      add(name + "attention log-sum-exp", phase, {model_.heads, tokens_}, DType::kF32, attention);
+  a.post_rstd = add(name + "post-attention rstd", phase, {tokens_}, DType::kF32, mlp);
+  a.gate_up = activation(name + "gate,up", phase, 2 * model_.intermediate_size, mlp);
+  return a;
+}
+
+// What every layer that saves nothing writes into, one after the other.
+LayerActivations Planner::shared_forward() {
+  LayerActivations shared;
+  shared.normed = activation("normed", "forward", model_.hidden_size, forward_life(Half::kBoth));
+  shared.swiglu =
+      activation("swiglu", "forward", model_.intermediate_size, forward_life(Half::kMlp));
+  const std::int64_t streamed = checkpointing_ ? model_.layers : first_;
+  if (streamed == 0) return shared;
+  const auto life = [&](Half half) { return Lifetime{1, forward_tick(streamed - 1), half}; };
+  const BufferId normed = shared.normed;
+  const BufferId swiglu = shared.swiglu;
+  shared = activations("streamed ", "forward", life(Half::kAttention), life(Half::kMlp));
+  shared.normed = normed;
+  shared.swiglu = swiglu;
+  if (checkpointing_) {
+    shared.inner = activation("streamed LoRA inner", "forward", inner_width(), life(Half::kBoth));
+  }
+  return shared;
+}
+
+void Planner::add_forward() {
+  // The stream runs in place through the layers below LoRA, and is the lowest LoRA layer's input.
+  const BufferId stream =
+      activation("residual stream", "forward", model_.hidden_size, {0, last_backward()});
+  const LayerActivations shared = shared_forward();
+  BufferId x = stream;
+  for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
+    LayerPlan& plan = plan_.layers[static_cast<std::size_t>(layer)];
+    const bool has_lora = layer >= first_;
+    const std::string name = fmt::format("layer {} ", layer);
+    const Lifetime kept{forward_tick(layer), backward_tick(layer)};
+    plan.recomputed = has_lora && checkpointing_;
+    LayerActivations& a = plan.forward;
+    if (!has_lora || checkpointing_) {
+      a = shared;
+    } else {
+      a = activations(name, "forward", kept, kept);
+      a.inner = activation(name + "LoRA inner", "forward", inner_width(), kept);
+      a.normed = shared.normed;
+      a.swiglu = shared.swiglu;
+    }
+    a.x = x;
+    const bool is_last = layer + 1 == model_.layers;
+    if (!has_lora) {
+      a.x_out = stream;
+    } else if (is_last) {
+      a.x_out = activation("last layer's output", "forward", model_.hidden_size,
+                           {forward_tick(layer), head_tick()});
+    } else {
+      a.x_out = activation(fmt::format("layer {} input", layer + 1), "forward", model_.hidden_size,
+                           {forward_tick(layer), backward_tick(layer + 1)});
+    }
+    a.x_mid = has_lora && !checkpointing_
+                  ? activation(name + "after attention", "forward", model_.hidden_size, kept)
+                  : a.x_out;
+    x = a.x_out;
+  }
+  plan_.final_x = x;
+}
+
+void Planner::add_head() {
+  const Lifetime life{head_tick(), head_tick()};
+  const std::int64_t vocabulary = model_.vocab_size;
+  const auto fitting = static_cast<std::int64_t>(kLogits.count / sizeof(float)) / vocabulary;
+  const std::int64_t chunk =
+      std::min(tokens_, std::max(kChunkUnit, fitting / kChunkUnit * kChunkUnit));
+  const auto rows = [&](const char* name, std::int64_t cols, DType dtype) {
+    return add(name, "head", {chunk, cols}, dtype, life);
+  };
+  const auto column = [&](const char* name, DType dtype) {
+    return add(name, "head", {chunk}, dtype, life);
+  };
+  HeadBuffers& head = plan_.head_buffers;
+  head.chunk = chunk;
+  head.x = rows("head chunk input", model_.hidden_size, shape_.compute);
+  head.normed = rows("head chunk normed", model_.hidden_size, shape_.compute);
+  head.rstd = column("head chunk rstd", DType::kF32);
+  head.logits = rows("head chunk logits", vocabulary, DType::kF32);
+  head.d_logits = shape_.compute == DType::kF32
+                      ? head.logits
+                      : rows("head chunk logits gradient", vocabulary, shape_.compute);
+  head.d_normed = rows("head chunk normed gradient", model_.hidden_size, shape_.compute);
+  head.dx = rows("head chunk input gradient", model_.hidden_size, shape_.compute);
+  head.targets = column("head chunk targets", DType::kI32);
+  head.coefficients = column("head chunk coefficients", DType::kF32);
+  head.losses = column("head chunk losses", DType::kF32);
+  head.log_sum_exp = column("head chunk log-sum-exp", DType::kF32);
+}
+
+// What a layer's forward writes when its backward runs it again.
+LayerActivations Planner::recomputed() {
+  const Lifetime both = backward_life(Half::kBoth);
+  LayerActivations again = activations("recomputed ", "backward", both, backward_life(Half::kMlp));
+  again.x_mid = activation("recomputed after attention", "backward", model_.hidden_size, both);
+  again.inner = activation("recomputed LoRA inner", "backward", inner_width(), both);
+  return again;
+}
+
+void Planner::add_backward() {
+  const auto scratch = [&](const char* name, std::int64_t cols, Half half) {
+    return activation(name, "backward", cols, backward_life(half));
+  };
+  BackwardScratch& b = plan_.backward;
+  b.dx = activation("residual gradient", "backward", model_.hidden_size,
+                    {head_tick(), last_backward()});
+  b.d_attention = scratch("attention gradient", model_.q_width(), Half::kAttention);
+  b.d_qkv = scratch("q,k,v gradient", qkv_width(), Half::kAttention);
+  b.d_normed = scratch("normed gradient", model_.hidden_size, Half::kBoth);
+  b.d_swiglu = scratch("swiglu gradient", model_.intermediate_size, Half::kMlp);
+  b.d_inner = scratch("LoRA inner gradient", lora_.rank, Half::kBoth);
+  LayerActivations again = checkpointing_ ? recomputed() : LayerActivations{};
+  if (checkpointing_ || reads_normed()) {
+    again.normed = scratch("normed again", model_.hidden_size, Half::kBoth);
+  }
+  if (is_target(Projection::kDown)) {
+    again.swiglu = scratch("swiglu again", model_.intermediate_size, Half::kMlp);
+  }
+  for (std::int64_t layer = first_; layer < model_.layers; ++layer) {
+    LayerPlan& plan = plan_.layers[static_cast<std::size_t>(layer)];
+    plan.backward = checkpointing_ ? again : plan.forward;
+    plan.backward.x = plan.forward.x;
+    plan.backward.x_out = {};
+    plan.backward.normed = again.normed;
+    plan.backward.swiglu = again.swiglu;
+  }
+}
+
+}  // namespace
+
+StepPlan plan_step(const ModelConfig& model, const LoraSettings& lora, const StepShape& shape) {
+  check(model, lora, shape);
+  return Planner(model, lora, shape).run();
+}
+
+MemoryPlan plan_memory(const ModelConfig& model, const LoraSettings& lora, const StepShape& shape) {
+  return plan_step(model, lora, shape).memory;
+}
+
+}  // namespace loadline

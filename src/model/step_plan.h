@@ -1,0 +1,135 @@
+// The memory plan of a model's step together with the handles by which the engine reaches its
+// buffers. Planner and engine cannot disagree: a handle exists only because a buffer was planned.
+//
+// Shape letters of this room: T tokens of a batch laid end to end, H hidden size, QW = NH x HD,
+// KW = NKV x HD, QKV = QW + 2 KW, I intermediate size, V vocabulary, R LoRA rank, C rows of a chunk
+// of the head, P adapter parameters.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "checkpoint/adapter.h"
+#include "checkpoint/config.h"
+#include "kernels/attention.h"
+#include "model/memory_plan.h"
+
+namespace loadline {
+
+// One LoRA pair's place among the flat adapter parameters, and in its layer's inner buffer.
+struct LoraSlot {
+  std::int64_t layer = 0;
+  Projection projection = Projection::kQ;
+  std::int64_t in = 0;
+  std::int64_t out = 0;
+  std::int64_t a = 0;      // first element of A (R,in) in the flat parameters
+  std::int64_t b = 0;      // first element of B (out,R)
+  std::int64_t inner = 0;  // first column in (T, targets x R)
+};
+
+// The frozen weights of a layer, in the compute type; norms and biases are f32. A bias that the
+// family does not have is none.
+struct LayerWeights {
+  BufferId input_norm;    // (H)
+  BufferId qkv;           // (QKV,H): q, k and v as one product
+  BufferId qkv_bias;      // (QKV)
+  BufferId o;             // (H,QW)
+  BufferId o_bias;        // (H)
+  BufferId post_norm;     // (H)
+  BufferId gate_up;       // (2I,H)
+  BufferId gate_up_bias;  // (2I)
+  BufferId down;          // (H,I)
+  BufferId down_bias;     // (H)
+};
+
+// What a layer's forward writes, and its backward reads. Handles may be equal: then the layer works
+// in place.
+struct LayerActivations {
+  BufferId x;            // (T,H) input
+  BufferId input_rstd;   // (T)
+  BufferId qkv;          // (T,QKV), q and k after rope
+  BufferId attention;    // (T,QW)
+  BufferId log_sum_exp;  // (NH x T)
+  BufferId x_mid;        // (T,H) after attention
+  BufferId post_rstd;    // (T)
+  BufferId gate_up;      // (T,2I)
+  BufferId inner;        // (T, targets x R): scale * x A^T of each target
+  BufferId x_out;        // (T,H); none when the layer is recomputed for its backward
+  BufferId normed;       // (T,H) scratch
+  BufferId swiglu;       // (T,I) scratch
+};
+
+// Which gradients a layer's backward has to make: below the lowest LoRA input nothing is needed.
+struct GradientNeeds {
+  bool x = false;          // of the layer's input
+  bool qkv = false;        // of q, k and v
+  bool attention = false;  // of the attention's output
+  bool x_mid = false;      // through the MLP's norm
+  bool gate_up = false;
+  bool swiglu = false;
+};
+
+struct LayerPlan {
+  LayerWeights weights;
+  LayerActivations forward;
+  bool recomputed = false;    // activation checkpointing: the forward keeps x alone
+  LayerActivations backward;  // what the backward reads; equals forward unless recomputed
+  std::array<std::int64_t, kProjections> slots{-1, -1, -1, -1, -1, -1, -1};  // into StepPlan::slots
+  GradientNeeds needs;
+  [[nodiscard]] std::int64_t slot(Projection p) const {
+    return slots.at(static_cast<std::size_t>(p));
+  }
+};
+
+struct BackwardScratch {
+  BufferId dx;           // (T,H) the residual stream's gradient
+  BufferId d_attention;  // (T,QW)
+  BufferId d_qkv;        // (T,QKV)
+  BufferId d_normed;     // (T,H)
+  BufferId d_swiglu;     // (T,I)
+  BufferId d_inner;      // (T,R)
+};
+
+struct HeadBuffers {
+  std::int64_t chunk = 0;  // C
+  BufferId x, normed;      // (C,H)
+  BufferId rstd;           // (C)
+  BufferId logits;         // (C,V) f32
+  BufferId d_logits;       // (C,V) compute type; equals logits when that is f32
+  BufferId d_normed, dx;   // (C,H)
+  BufferId targets;        // (C) i32
+  BufferId coefficients;   // (C)
+  BufferId losses;         // (C)
+  BufferId log_sum_exp;    // (C)
+};
+
+struct AdapterBuffers {
+  BufferId parameters, gradients;          // (P)
+  BufferId first_moments, second_moments;  // (P)
+  BufferId compute;  // (P) in the compute type; equals parameters when that is f32
+};
+
+struct StepPlan {
+  MemoryPlan memory;
+  std::int64_t first_lora_layer = 0;
+  std::vector<LoraSlot> slots;  // by layer, then projection
+  std::int64_t parameters = 0;  // P
+  AttentionShape attention;
+  std::vector<LayerPlan> layers;
+  BufferId embedding;           // (V,H)
+  BufferId head;                // (V,H); equals embedding when tied
+  BufferId final_norm;          // (H)
+  BufferId final_x;             // (T,H) the last layer's output
+  BufferId rope_cos, rope_sin;  // (longest row, HD/2)
+  BufferId positions;           // (T) i32
+  BufferId gemm_scratch, attention_scratch;
+  AdapterBuffers adapter;
+  BackwardScratch backward;
+  HeadBuffers head_buffers;
+};
+
+// Throws Error(kUsage) as plan_memory does.
+StepPlan plan_step(const ModelConfig& model, const LoraSettings& lora, const StepShape& shape);
+
+}  // namespace loadline
