@@ -16,6 +16,8 @@ namespace loadline {
 
 class Tokenizer {
  public:
+  struct Parts;  // tokenizer_parts.h
+
   // Throws Error(kBadInput) naming the file and the component when something in it is not supported
   // or malformed: never a silent skip.
   static Tokenizer load(const std::filesystem::path& tokenizer_json);
@@ -35,7 +37,6 @@ class Tokenizer {
   [[nodiscard]] std::int64_t vocabulary() const;
 
  private:
-  struct Parts;
   explicit Tokenizer(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };

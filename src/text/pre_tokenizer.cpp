@@ -1,0 +1,308 @@
+#include "text/pre_tokenizer.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "base/error.h"
+#include "text/byte_alphabet.h"
+#include "text/unicode.h"
+
+namespace loadline {
+namespace {
+
+using Piece = PieceScratch::Piece;
+
+// What becomes of the delimiter that a pattern found.
+enum class Behavior { kRemoved, kIsolated, kMergedWithPrevious, kMergedWithNext, kContiguous };
+
+struct SplitByPattern {
+  Pattern pattern;
+  Behavior behavior;
+  bool invert;
+};
+struct SplitByClass {
+  bool (*is_delimiter)(char32_t);
+  Behavior behavior;
+};
+struct SplitByChar {
+  char32_t delimiter;
+};
+struct PrefixSpace {};
+struct BytesToCharacters {};
+struct Metaspace {
+  enum class Prepend { kNever, kFirst, kAlways };
+  std::string replacement;
+  Prepend prepend;
+};
+
+// The part [begin, end) of a text and whether it is a delimiter.
+struct Cut {
+  std::size_t begin, end;
+  bool is_match;
+};
+
+// Puts the parts out as `behavior` asks.
+class Cutter {
+ public:
+  Cutter(Piece piece, Behavior behavior, std::vector<Piece>& out)
+      : piece_(piece), behavior_(behavior), out_(out) {}
+
+  void add(const Cut& cut) {
+    const bool joins = joins_open_part(cut);
+    previous_ = cut.is_match;
+    if (joins && has_open_) {
+      open_.end = cut.end;
+      return;
+    }
+    close();
+    open_ = cut;
+    has_open_ = true;
+  }
+  void close() {
+    const bool dropped = behavior_ == Behavior::kRemoved && open_.is_match;
+    if (has_open_ && !dropped && open_.begin < open_.end) {
+      out_.push_back({piece_.text.substr(open_.begin, open_.end - open_.begin),
+                      piece_.at_start && open_.begin == 0});
+    }
+    has_open_ = false;
+  }
+
+ private:
+  [[nodiscard]] bool joins_open_part(const Cut& cut) const {
+    switch (behavior_) {
+      case Behavior::kRemoved:
+      case Behavior::kIsolated:
+        return false;
+      case Behavior::kContiguous:
+        return cut.is_match == previous_;
+      case Behavior::kMergedWithPrevious:
+        return cut.is_match && !previous_;
+      case Behavior::kMergedWithNext:
+        // Seen from the end a delimiter joins what follows unless that is a delimiter too.
+        return !cut.is_match && previous_;
+    }
+    return false;
+  }
+
+  Piece piece_;
+  Behavior behavior_;
+  std::vector<Piece>& out_;
+  Cut open_{};
+  bool has_open_ = false;
+  bool previous_ = false;
+};
+
+// Calls `add` with the parts of `text` in order, matches and what is between them.
+template <typename Add>
+void each_part(std::string_view text, const Pattern& pattern, MatchScratch& matches, Add add) {
+  Pattern::Cursor cursor;
+  Pattern::Match match{};
+  std::size_t done = 0;
+  while (pattern.next(text, cursor, match, matches)) {
+    if (done != match.begin) add(Cut{done, match.begin, false});
+    add(Cut{match.begin, match.end, true});
+    done = match.end;
+  }
+  if (done != text.size()) add(Cut{done, text.size(), false});
+}
+
+template <typename IsDelimiter, typename Add>
+void each_part(std::string_view text, IsDelimiter is_delimiter, Add add) {
+  std::size_t done = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const CodePoint c = first_code_point(text.substr(at));
+    if (is_delimiter(c.value)) {
+      if (done != at) add(Cut{done, at, false});
+      add(Cut{at, at + c.bytes, true});
+      done = at + c.bytes;
+    }
+    at += c.bytes;
+  }
+  if (done != text.size()) add(Cut{done, text.size(), false});
+}
+
+void apply_step(const SplitByPattern& step, const Piece& piece, PieceScratch& scratch,
+                MatchScratch& matches) {
+  Cutter cutter(piece, step.behavior, scratch.next);
+  each_part(piece.text, step.pattern, matches, [&](Cut cut) {
+    cut.is_match = cut.is_match != step.invert;
+    cutter.add(cut);
+  });
+  cutter.close();
+}
+
+void apply_step(const SplitByClass& step, const Piece& piece, PieceScratch& scratch,
+                MatchScratch&) {
+  Cutter cutter(piece, step.behavior, scratch.next);
+  each_part(piece.text, step.is_delimiter, [&](const Cut& cut) { cutter.add(cut); });
+  cutter.close();
+}
+
+void apply_step(const SplitByChar& step, const Piece& piece, PieceScratch& scratch, MatchScratch&) {
+  Cutter cutter(piece, Behavior::kRemoved, scratch.next);
+  each_part(
+      piece.text, [&](char32_t c) { return c == step.delimiter; },
+      [&](const Cut& cut) { cutter.add(cut); });
+  cutter.close();
+}
+
+void apply_step(const PrefixSpace&, const Piece& piece, PieceScratch& scratch, MatchScratch&) {
+  if (piece.text.front() == ' ') {
+    scratch.next.push_back(piece);
+    return;
+  }
+  scratch.texts.push_back(' ' + std::string(piece.text));
+  scratch.next.push_back({scratch.texts.back(), piece.at_start});
+}
+
+void apply_step(const BytesToCharacters&, const Piece& piece, PieceScratch& scratch,
+                MatchScratch&) {
+  scratch.texts.emplace_back();
+  append_byte_characters(scratch.texts.back(), piece.text);
+  scratch.next.push_back({scratch.texts.back(), piece.at_start});
+}
+
+void apply_step(const Metaspace& step, const Piece& piece, PieceScratch& scratch, MatchScratch&) {
+  std::string changed;
+  for (const char c : piece.text) {
+    if (c == ' ') {
+      changed += step.replacement;
+    } else {
+      changed += c;
+    }
+  }
+  const bool prepend = step.prepend == Metaspace::Prepend::kAlways ||
+                       (step.prepend == Metaspace::Prepend::kFirst && piece.at_start);
+  if (prepend && !changed.starts_with(step.replacement)) changed.insert(0, step.replacement);
+  scratch.texts.push_back(std::move(changed));
+  scratch.next.push_back({scratch.texts.back(), piece.at_start});
+}
+
+Behavior parse_behavior(const Json& value, const std::string& source) {
+  const std::string name = json_string(value, "behavior", source);
+  if (name == "Removed") return Behavior::kRemoved;
+  if (name == "Isolated") return Behavior::kIsolated;
+  if (name == "MergedWithPrevious") return Behavior::kMergedWithPrevious;
+  if (name == "MergedWithNext") return Behavior::kMergedWithNext;
+  if (name == "Contiguous") return Behavior::kContiguous;
+  throw bad_input("{}: split behavior '{}' is not supported", source, name);
+}
+
+bool bool_or(const Json& value, std::string_view key, bool otherwise, const std::string& source) {
+  return json_find(value, key) == nullptr ? otherwise : json_bool(value, key, source);
+}
+
+char32_t one_character(const Json& value, std::string_view key, const std::string& source) {
+  const std::string text = json_string(value, key, source);
+  if (text.empty() || first_code_point(text).bytes != text.size()) {
+    throw bad_input("{}: '{}' should be one character, but it is '{}'", source, key, text);
+  }
+  return first_code_point(text).value;
+}
+
+Metaspace::Prepend parse_prepend(const Json& value, const std::string& source) {
+  using Prepend = Metaspace::Prepend;
+  const bool allowed = bool_or(value, "add_prefix_space", true, source);
+  if (json_find(value, "prepend_scheme") == nullptr) {
+    return allowed ? Prepend::kAlways : Prepend::kNever;
+  }
+  const std::string scheme = json_string(value, "prepend_scheme", source);
+  if (scheme == "never") return Prepend::kNever;
+  if (!allowed)
+    throw bad_input("{}: add_prefix_space is false, but prepend_scheme is '{}'", source, scheme);
+  if (scheme == "first") return Prepend::kFirst;
+  if (scheme == "always") return Prepend::kAlways;
+  throw bad_input("{}: prepend_scheme '{}' is not supported", source, scheme);
+}
+
+constexpr std::string_view kGpt2Pattern =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+
+}  // namespace
+
+struct PreTokenizer::Step {
+  std::variant<SplitByPattern, SplitByClass, SplitByChar, PrefixSpace, BytesToCharacters, Metaspace>
+      value;
+};
+
+PreTokenizer::PreTokenizer() = default;
+PreTokenizer::PreTokenizer(const Json& value, const std::string& source) {
+  if (!value.is_null()) add(value, source);
+  if (!steps_.empty() && std::holds_alternative<BytesToCharacters>(steps_.back().value)) {
+    steps_.pop_back();
+    leaves_bytes_ = true;
+  }
+}
+PreTokenizer::PreTokenizer(PreTokenizer&&) noexcept = default;
+PreTokenizer& PreTokenizer::operator=(PreTokenizer&&) noexcept = default;
+PreTokenizer::~PreTokenizer() = default;
+
+void PreTokenizer::add(const Json& value, const std::string& source) {
+  const std::string type = json_string(value, "type", source);
+  if (type == "Sequence") {
+    const Json* members = json_find(value, "pretokenizers");
+    if (members == nullptr || !members->is_array()) {
+      throw bad_input("{}: Sequence should have a list 'pretokenizers'", source);
+    }
+    for (const Json& member : *members) add(member, source);
+  } else if (type == "ByteLevel") {
+    if (bool_or(value, "add_prefix_space", true, source)) steps_.push_back({PrefixSpace{}});
+    if (bool_or(value, "use_regex", true, source)) {
+      steps_.push_back(
+          {SplitByPattern{Pattern::regex(kGpt2Pattern, source), Behavior::kIsolated, false}});
+    }
+    steps_.push_back({BytesToCharacters{}});
+  } else if (type == "Split") {
+    const Json* pattern = json_find(value, "pattern");
+    if (pattern == nullptr) throw bad_input("{}: Split without 'pattern'", source);
+    steps_.push_back(
+        {SplitByPattern{Pattern::parse(*pattern, source), parse_behavior(value, source),
+                        bool_or(value, "invert", false, source)}});
+  } else if (type == "Digits") {
+    const bool individual = bool_or(value, "individual_digits", false, source);
+    steps_.push_back(
+        {SplitByClass{is_numeric, individual ? Behavior::kIsolated : Behavior::kContiguous}});
+  } else if (type == "Punctuation") {
+    const bool given = json_find(value, "behavior") != nullptr;
+    steps_.push_back({SplitByClass{is_punctuation,
+                                   given ? parse_behavior(value, source) : Behavior::kIsolated}});
+  } else if (type == "Whitespace") {
+    steps_.push_back(
+        {SplitByPattern{Pattern::regex(R"(\w+|[^\w\s]+)", source), Behavior::kRemoved, true}});
+  } else if (type == "WhitespaceSplit") {
+    steps_.push_back({SplitByClass{is_white_space, Behavior::kRemoved}});
+  } else if (type == "CharDelimiterSplit") {
+    steps_.push_back({SplitByChar{one_character(value, "delimiter", source)}});
+  } else if (type == "BertPreTokenizer") {
+    steps_.push_back({SplitByClass{is_white_space, Behavior::kRemoved}});
+    steps_.push_back({SplitByClass{is_punctuation, Behavior::kIsolated}});
+  } else if (type == "Metaspace") {
+    std::string replacement;
+    append_utf8(replacement, one_character(value, "replacement", source));
+    steps_.push_back({Metaspace{replacement, parse_prepend(value, source)}});
+    if (bool_or(value, "split", true, source)) {
+      steps_.push_back(
+          {SplitByPattern{Pattern::literal(replacement), Behavior::kMergedWithNext, false}});
+    }
+  } else {
+    throw bad_input("{}: pre-tokenizer '{}' is not supported", source, type);
+  }
+}
+
+void PreTokenizer::cut(std::string_view text, bool at_start, PieceScratch& scratch,
+                       MatchScratch& matches) const {
+  scratch.pieces.clear();
+  scratch.texts.clear();
+  if (!text.empty()) scratch.pieces.push_back({text, at_start});
+  for (const Step& step : steps_) {
+    scratch.next.clear();
+    for (const Piece& piece : scratch.pieces) {
+      std::visit([&](const auto& value) { apply_step(value, piece, scratch, matches); },
+                 step.value);
+    }
+    scratch.pieces.swap(scratch.next);
+  }
+}
+
+}  // namespace loadline
