@@ -22,4 +22,9 @@ ProcessMemory read_own_memory();
 // Of another one; nothing when it is gone.
 std::optional<ProcessMemory> read_process_memory(pid_t pid);
 
+// What a process and all its living descendants hold together (Pss: a page that they share counts
+// once). Nothing when it has no children: that is cheap to ask; where it has, the kernel walks
+// their page tables, so ask seldom.
+std::optional<Bytes> read_tree_memory(pid_t pid);
+
 }  // namespace loadline

@@ -32,7 +32,7 @@ struct Finished {
 };
 // The worker's own word on why it ends without finishing.
 struct Failed {
-  Verdict verdict = Verdict::kCrashed;  // kOutOfMemory, kDiverged, kBadInput, kInterrupted
+  Verdict verdict = Verdict::kCrashed;  // or kOutOfMemory, kDiverged, kBadInput, kInterrupted
   std::string detail;
 };
 using WorkerEvent = std::variant<Loaded, Stepped, Evaluated, Saved, Finished, Failed>;
@@ -41,8 +41,11 @@ using WorkerEvent = std::variant<Loaded, Stepped, Evaluated, Saved, Finished, Fa
 inline constexpr int kProtocolDescriptor = 3;
 
 std::string encode_event(const WorkerEvent& event);  // without the newline
+inline constexpr std::size_t kLongestLine = 64 * 1024;
+
 // Throws Error(kBadInput) for anything else, for a line above 64 KiB, for numbers that are not
-// finite or negative.
+// finite or negative, for a verdict that no worker may claim. Only a loss may be null: it was not
+// finite, and reads as a NaN.
 WorkerEvent decode_event(std::string_view line);
 
 }  // namespace loadline

@@ -24,6 +24,9 @@ struct TrialSpec {
   double margin = 0.15;
   PredictedBytes planned;
   std::chrono::milliseconds time_limit{0};  // 0: none
+  // What earlier trials let one expect of a step; 0: unknown. Decides when a trial counts as
+  // stalled.
+  std::chrono::milliseconds predicted_step{0};
   Json worker;  // the worker's settings; opaque here: trial never sees a weight
 };
 
@@ -50,13 +53,13 @@ Verdict verdict_from(std::string_view name);  // throws Error(kBadInput)
 
 struct TrialStep {
   std::int64_t step = 0;
-  double loss = 0;
+  double loss = 0;  // not a number where the worker's was not finite; null in JSON
   double seconds = 0;
-  std::int64_t tokens = 0;
+  std::int64_t tokens = 0;  // useful ones
   Bytes peak;
 };
 
-// Least squares of peak memory over steps 10 to 15.
+// Least squares of peak memory over steps 10 to 15 (to the last one, where there are more).
 struct Growth {
   double relative = 0;        // (last - first) / first over that window: the guide warns above 0.10
   double bytes_per_step = 0;  // slope
@@ -92,6 +95,8 @@ struct TrialOutcome {
   [[nodiscard]] Bytes adjusted_peak(double margin) const;  // 0 when nothing was measured
 };
 
+// Documents of spec.json and outcome.json; reading checks every value and throws Error(kBadInput)
+// naming `source`, the key and the value.
 Json to_json(const TrialSpec& spec);
 TrialSpec trial_spec_from_json(const Json& document, const std::string& source);
 Json to_json(const TrialOutcome& outcome);

@@ -1,0 +1,62 @@
+#include "trial/fields.h"
+
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "base/error.h"
+
+namespace loadline {
+namespace {
+
+constexpr std::int64_t kMostBytes = std::int64_t{1} << 60;
+
+}  // namespace
+
+std::int64_t count_field(const Json& object, std::string_view key, std::string_view source) {
+  const std::int64_t value = json_int(object, key, source);
+  if (value < 0) throw bad_input("{}: '{}' is {}, but it counts something", source, key, value);
+  return value;
+}
+
+Bytes bytes_field(const Json& object, std::string_view key, std::string_view source) {
+  const std::int64_t value = count_field(object, key, source);
+  if (value > kMostBytes) {
+    throw bad_input("{}: '{}' is {} bytes, more than any machine has", source, key, value);
+  }
+  return Bytes{static_cast<std::uint64_t>(value)};
+}
+
+double finite_field(const Json& object, std::string_view key, std::string_view source) {
+  const double value = json_number(object, key, source);
+  if (!std::isfinite(value)) throw bad_input("{}: '{}' is not finite", source, key);
+  return value;
+}
+
+double amount_field(const Json& object, std::string_view key, std::string_view source) {
+  const double value = finite_field(object, key, source);
+  if (value < 0) throw bad_input("{}: '{}' is {}, but cannot be negative", source, key, value);
+  return value;
+}
+
+double loss_field(const Json& object, std::string_view key, std::string_view source) {
+  const auto it = object.find(std::string(key));
+  if (it != object.end() && it->is_null()) return std::numeric_limits<double>::quiet_NaN();
+  return finite_field(object, key, source);
+}
+
+const Json& object_field(const Json& object, std::string_view key, std::string_view source) {
+  const Json* value = json_find(object, key);
+  if (value == nullptr || !value->is_object()) {
+    throw bad_input("{}: '{}' should be an object", source, key);
+  }
+  return *value;
+}
+
+Json loss_json(double loss) { return std::isfinite(loss) ? Json(loss) : Json(nullptr); }
+
+std::string dump_line(const Json& document) {
+  return document.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace loadline

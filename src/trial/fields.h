@@ -1,0 +1,28 @@
+// Values of JSON documents that nobody vouches for, with the bounds that a trial needs. Each throws
+// Error(kBadInput) naming the source, the key and the value.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/json.h"
+
+namespace loadline {
+
+std::int64_t count_field(const Json& object, std::string_view key,
+                         std::string_view source);                                       // >= 0
+Bytes bytes_field(const Json& object, std::string_view key, std::string_view source);    // <= 2^60
+double amount_field(const Json& object, std::string_view key, std::string_view source);  // >= 0
+double finite_field(const Json& object, std::string_view key, std::string_view source);
+// null is a NaN; absent is an error.
+double loss_field(const Json& object, std::string_view key, std::string_view source);
+const Json& object_field(const Json& object, std::string_view key, std::string_view source);
+
+Json loss_json(double loss);  // null where it is not finite
+
+// Compact text; bytes that are not UTF-8 are replaced, never thrown about.
+std::string dump_line(const Json& document);
+
+}  // namespace loadline

@@ -1,0 +1,61 @@
+#include "trial/life_signs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace loadline {
+namespace {
+
+constexpr double kTimesLonger = 10;
+constexpr double kAliveCores = 0.05;
+constexpr auto kWindow = std::chrono::milliseconds(1000);
+constexpr Bytes kNewMemory = 1_MiB;
+
+double seconds_of(Clock::Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+}  // namespace
+
+LifeSigns::LifeSigns(const TrialSpec& spec, std::chrono::milliseconds floor, Clock::Duration now)
+    : floor_seconds_(seconds_of(floor)),
+      longest_step_(seconds_of(spec.predicted_step)),
+      last_event_(now),
+      last_life_(now),
+      window_start_(now) {}
+
+void LifeSigns::step_took(double seconds) { longest_step_ = std::max(longest_step_, seconds); }
+
+void LifeSigns::sample(Clock::Duration now, double cpu_seconds, Bytes peak) {
+  if (peak >= peak_ + kNewMemory) {
+    peak_ = peak;
+    last_life_ = now;
+  }
+  if (now - window_start_ < kWindow) return;
+  const double share = (cpu_seconds - window_cpu_) / seconds_of(now - window_start_);
+  if (share >= kAliveCores) last_life_ = now;
+  window_start_ = now;
+  window_cpu_ = cpu_seconds;
+}
+
+double LifeSigns::allowed_seconds() const {
+  return std::max(floor_seconds_, kTimesLonger * longest_step_);
+}
+
+std::optional<std::string> LifeSigns::stalled(Clock::Duration now) const {
+  const double quiet = seconds_of(now - last_event_);
+  const double lifeless = seconds_of(now - last_life_);
+  const double allowed = allowed_seconds();
+  if (stepping_ && longest_step_ > 0 && quiet > allowed) {
+    return fmt::format("no step for {:.1f} s, while the longest took {:.1f} s (allowed: {:.1f} s)",
+                       quiet, longest_step_, allowed);
+  }
+  if (quiet > allowed && lifeless > allowed) {
+    return fmt::format("no event and no sign of life for {:.1f} s (allowed: {:.1f} s)", lifeless,
+                       allowed);
+  }
+  return std::nullopt;
+}
+
+}  // namespace loadline

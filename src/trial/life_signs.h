@@ -1,0 +1,47 @@
+// Whether a trial still gets anywhere.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/bytes.h"
+#include "machine/clock.h"
+#include "trial/trial.h"
+
+namespace loadline {
+
+// A trial stalls when it is quiet for longer than allowed = max(floor, 10 x the longest step so far
+// or the predicted one), and
+// - between steps, whose time is known: always (a loop without end uses the processor too);
+// - elsewhere (loading, the first step, evaluation, save): when it also showed no sign of life for
+//   that long: 5 % of a core in processor time, or a new peak of memory. A slow machine is no
+//   fault.
+class LifeSigns {
+ public:
+  LifeSigns(const TrialSpec& spec, std::chrono::milliseconds floor, Clock::Duration now);
+
+  void event(Clock::Duration now) { last_event_ = last_life_ = now; }
+  void step_took(double seconds);
+  // Between steps from now on, or not.
+  void set_stepping(bool stepping) { stepping_ = stepping; }
+  void sample(Clock::Duration now, double cpu_seconds, Bytes peak);
+
+  // Says what is missing for how long, once the trial counts as stalled.
+  [[nodiscard]] std::optional<std::string> stalled(Clock::Duration now) const;
+
+ private:
+  [[nodiscard]] double allowed_seconds() const;
+
+  double floor_seconds_;
+  double longest_step_;  // or the predicted one; 0: not known
+  bool stepping_ = false;
+  Clock::Duration last_event_;
+  Clock::Duration last_life_;
+  Clock::Duration window_start_;
+  double window_cpu_ = 0;
+  Bytes peak_;
+};
+
+}  // namespace loadline

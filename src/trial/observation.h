@@ -1,0 +1,68 @@
+// All that was seen of a trial, before anything is concluded from it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "machine/cap.h"
+#include "machine/child.h"
+#include "machine/facts.h"
+#include "machine/process_memory.h"
+#include "trial/protocol.h"
+#include "trial/trial.h"
+
+namespace loadline {
+
+// What the worker said.
+struct WorkerReport {
+  std::optional<Loaded> loaded;
+  std::vector<TrialStep> steps;
+  std::optional<Evaluated> evaluated;
+  std::optional<Saved> saved;
+  std::optional<Finished> finished;
+  std::optional<Failed> failed;
+  // Something that the protocol does not allow: what, and the line (shortened).
+  std::string violation;
+
+  // The largest peak that it told of.
+  [[nodiscard]] Bytes peak() const;
+  // A loss that is not finite, of a step or an evaluation.
+  [[nodiscard]] bool diverged() const;
+};
+
+// Why we ended it, where it was we.
+enum class Ending : std::uint8_t {
+  kByItself,
+  kInterrupted,
+  kTimedOut,
+  kStalled,
+  kViolation,
+  kTree
+};
+
+struct TrialObservation {
+  WorkerReport report;
+  Ending ending = Ending::kByItself;
+  std::string ending_detail;
+  ChildExit exit;
+  ProcessMemory memory;            // each its largest sample
+  std::optional<Bytes> tree_peak;  // of the worker and its children together, where it had any
+  ChildActivity activity;
+  CapKind cap = CapKind::kRlimit;
+  CapEvidence evidence;
+  double seconds = 0;
+  std::string stderr_tail;
+};
+
+// Pure: concludes. The first rule that holds decides:
+// interrupted; out of memory with evidence; ended by us (time, stall, protocol); the worker's own
+// word, or a loss that is not finite; a signal; an exit code; no result; steps missing; then the
+// budget.
+TrialOutcome judge(const TrialSpec& spec, const TrialObservation& seen);
+
+// The outcome of a trial that was not started: neighbours hold what it needs.
+TrialOutcome refuse(Bytes needed, Bytes available);
+
+}  // namespace loadline

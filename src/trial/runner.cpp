@@ -1,0 +1,138 @@
+#include "trial/runner.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "machine/cap.h"
+#include "machine/child.h"
+#include "machine/kernel_file.h"
+#include "trial/event_reader.h"
+#include "trial/fields.h"
+#include "trial/observation.h"
+#include "trial/watcher.h"
+
+namespace loadline {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::size_t kTail = 4096;
+
+fs::path trial_folder(const fs::path& run_folder, int id) {
+  return run_folder / "trials" / fmt::format("{:03}", id);
+}
+
+std::string pretty(const Json& document) {
+  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+// The output's end, printable; the start of a cut line is dropped.
+std::string tail_of(const fs::path& output) {
+  std::error_code error;
+  const auto size = fs::file_size(output, error);
+  if (error || size == 0) return {};
+  std::string tail(std::min<std::uintmax_t>(size, kTail), '\0');
+  const std::uint64_t from = size - tail.size();
+  read_at(output, from, std::as_writable_bytes(std::span(tail)));
+  const std::size_t newline = from > 0 ? tail.find('\n') : std::string::npos;
+  if (newline != std::string::npos && newline + 1 < tail.size()) tail.erase(0, newline + 1);
+  for (char& c : tail) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f) c = '?';
+  }
+  return tail;
+}
+
+Bytes available_now(const fs::path& root) {
+  const MemoryFacts memory = read_memory(root);
+  return std::min(memory.available, memory.cgroup_available.value_or(memory.available));
+}
+
+double load_now(const fs::path& root) {
+  const auto text = read_kernel_file(root / "proc/loadavg");
+  return text ? std::strtod(text->c_str(), nullptr) : 0;
+}
+
+// The budget said that this much was there when the search began. Figures move a little by
+// themselves, so 2 % and 32 MiB less is still enough: the margin covers it.
+std::optional<TrialOutcome> refused_by_neighbours(const TrialSpec& spec,
+                                                  const RunnerOptions& options, const Clock& clock,
+                                                  const std::function<bool()>& stop_requested) {
+  const Bytes needed = std::min(adjusted(spec.planned.bytes, spec.margin), spec.budget);
+  const Bytes enough = needed.scaled(0.98) - 32_MiB;
+  const Clock::Duration start = clock.now();
+  Bytes available = available_now(options.root);
+  while (available < enough) {
+    if (clock.now() - start >= options.refusal_patience || stop_requested()) {
+      return refuse(needed, available);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    available = available_now(options.root);
+  }
+  return std::nullopt;
+}
+
+ChildCommand command_of(const RunnerOptions& options, const fs::path& folder) {
+  ChildCommand command{.arguments = options.command,
+                       .environment = worker_environment(),
+                       .output = folder / "stderr.txt"};
+  command.arguments.insert(command.arguments.end(), {"--spec", (folder / "spec.json").string()});
+  std::erase_if(command.environment,
+                [](const std::string& entry) { return entry.starts_with("OMP_NUM_THREADS="); });
+  command.environment.push_back("OMP_NUM_THREADS=" + std::to_string(options.threads));
+  return command;
+}
+
+TrialOutcome not_started(const Error& error) {
+  TrialOutcome outcome;
+  outcome.verdict = Verdict::kCrashed;
+  outcome.cause = error.what();
+  return outcome;
+}
+
+TrialOutcome watched(const TrialSpec& spec, const RunnerOptions& options, const Clock& clock,
+                     const std::function<bool()>& stop_requested, const TrialListener& listener,
+                     const fs::path& folder) {
+  AppendFile events(folder / "events.jsonl", AppendFile::Durability::kBuffered);
+  const auto cap = make_cap(options.cap, spec.cap, fmt::format("trial-{}", spec.id));
+  std::unique_ptr<Child> child;
+  try {
+    child = std::make_unique<Child>(command_of(options, folder), *cap);
+  } catch (const Error& error) {
+    return not_started(error);
+  }
+  Watcher watcher(spec, options, clock, *child, *cap, folder / "stderr.txt",
+                  [&](const WorkerEvent& event, std::string_view line) {
+                    events.append_line(line);
+                    listener(spec, event);
+                  });
+  TrialObservation seen = watcher.watch(stop_requested);
+  child.reset();  // with all that it left behind
+  seen.stderr_tail = tail_of(folder / "stderr.txt");
+  return judge(spec, seen);
+}
+
+}  // namespace
+
+TrialOutcome run_trial(const TrialSpec& spec, const RunnerOptions& options, const Clock& clock,
+                       const std::function<bool()>& stop_requested, const TrialListener& listener) {
+  const fs::path folder = trial_folder(options.run_folder, spec.id);
+  std::error_code ignored;
+  fs::remove_all(folder, ignored);  // of an earlier try that did not end
+  make_folder(folder);
+  replace_file(folder / "spec.json", pretty(to_json(spec)));
+  const double load = load_now(options.root);
+  const Bytes available = available_now(options.root);
+  auto outcome = refused_by_neighbours(spec, options, clock, stop_requested);
+  if (!outcome) outcome = watched(spec, options, clock, stop_requested, listener, folder);
+  outcome->evidence["load_average"] = load;
+  outcome->evidence["available_before_bytes"] = available.count;
+  outcome->evidence["available_after_bytes"] = available_now(options.root).count;
+  replace_file(folder / "outcome.json", pretty(to_json(*outcome)));
+  return std::move(*outcome);
+}
+
+}  // namespace loadline

@@ -1,0 +1,22 @@
+// What the steps of a trial say together.
+#pragma once
+
+#include <vector>
+
+#include "trial/trial.h"
+
+namespace loadline {
+
+// Of the steps after the first two (caches, page faults, compiled primitives); of all, where there
+// are no more than two.
+struct StepSpeed {
+  double step_seconds = 0;       // median
+  double tokens_per_second = 0;  // median
+  double spread = 0;             // half the interquartile range of tokens_per_second, relative
+};
+StepSpeed speed_of(const std::vector<TrialStep>& steps);
+
+// With linear interpolation between ranks; `values` must not be empty, fraction in [0, 1].
+double quantile(std::vector<double> values, double fraction);
+
+}  // namespace loadline

@@ -1,0 +1,190 @@
+#include "trial/trial.h"
+
+#include <limits>
+
+#include "base/error.h"
+#include "trial/fields.h"
+
+namespace loadline {
+namespace {
+
+constexpr std::int64_t kMostSteps = 1'000'000'000;
+
+Json bytes_or_null(const std::optional<Bytes>& bytes) {
+  return bytes ? Json(bytes->count) : Json(nullptr);
+}
+
+Json step_json(const TrialStep& step) {
+  return {{"step", step.step},
+          {"loss", loss_json(step.loss)},
+          {"seconds", step.seconds},
+          {"tokens", step.tokens},
+          {"peak_bytes", step.peak.count}};
+}
+
+TrialStep step_from(const Json& object, const std::string& source) {
+  return {.step = count_field(object, "step", source),
+          .loss = loss_field(object, "loss", source),
+          .seconds = amount_field(object, "seconds", source),
+          .tokens = count_field(object, "tokens", source),
+          .peak = bytes_field(object, "peak_bytes", source)};
+}
+
+Json phases_json(const PhasePeaks& phases) {
+  return {{"load_bytes", phases.load.count},
+          {"first_step_bytes", phases.first_step.count},
+          {"steady_bytes", phases.steady.count},
+          {"evaluation_bytes", phases.evaluation.count},
+          {"save_bytes", phases.save.count}};
+}
+
+PhasePeaks phases_from(const Json& object, const std::string& source) {
+  return {.load = bytes_field(object, "load_bytes", source),
+          .first_step = bytes_field(object, "first_step_bytes", source),
+          .steady = bytes_field(object, "steady_bytes", source),
+          .evaluation = bytes_field(object, "evaluation_bytes", source),
+          .save = bytes_field(object, "save_bytes", source)};
+}
+
+Json growth_json(const std::optional<Growth>& growth) {
+  if (!growth) return nullptr;
+  return {{"relative", growth->relative},
+          {"bytes_per_step", growth->bytes_per_step},
+          {"half_width", growth->half_width},
+          {"warns", growth->warns()},
+          {"rises", growth->rises()}};
+}
+
+std::optional<Growth> growth_from(const Json& object, const std::string& source) {
+  const Json* growth = json_find(object, "growth");
+  if (growth == nullptr) return std::nullopt;
+  return Growth{.relative = finite_field(*growth, "relative", source),
+                .bytes_per_step = finite_field(*growth, "bytes_per_step", source),
+                .half_width = amount_field(*growth, "half_width", source)};
+}
+
+int small_int(const Json& object, std::string_view key, const std::string& source) {
+  const std::int64_t value = json_int(object, key, source);
+  if (value < INT32_MIN || value > INT32_MAX) {
+    throw bad_input("{}: '{}' is {}, out of range", source, key, value);
+  }
+  return static_cast<int>(value);
+}
+
+std::int64_t at_least_one(const Json& object, std::string_view key, const std::string& source) {
+  const std::int64_t value = json_int(object, key, source);
+  if (value < 1 || value > kMostSteps) {
+    throw bad_input("{}: '{}' is {}, but must be 1 to {}", source, key, value, kMostSteps);
+  }
+  return value;
+}
+
+std::chrono::milliseconds duration_field(const Json& object, std::string_view key,
+                                         const std::string& source) {
+  // Nanoseconds of a hundred years still fit into 64 bits; a value above is nonsense.
+  const std::int64_t value = count_field(object, key, source);
+  if (value > std::int64_t{100} * 366 * 24 * 3600 * 1000) {
+    throw bad_input("{}: '{}' is {} ms, more than a hundred years", source, key, value);
+  }
+  return std::chrono::milliseconds(value);
+}
+
+void read_measured(TrialOutcome& outcome, const Json& document, const std::string& source) {
+  if (json_find(document, "peak_bytes") != nullptr) {
+    outcome.peak = MeasuredBytes{bytes_field(document, "peak_bytes", source)};
+  }
+  if (json_find(document, "cgroup_peak_bytes") != nullptr) {
+    outcome.cgroup_peak = bytes_field(document, "cgroup_peak_bytes", source);
+  }
+  outcome.phases = phases_from(object_field(document, "phases", source), source);
+  outcome.anonymous = bytes_field(document, "anonymous_bytes", source);
+  outcome.file = bytes_field(document, "file_bytes", source);
+  const Json* steps = json_find(document, "steps");
+  if (steps == nullptr || !steps->is_array()) {
+    throw bad_input("{}: 'steps' should be an array", source);
+  }
+  for (const Json& step : *steps) outcome.steps.push_back(step_from(step, source));
+  outcome.growth = growth_from(document, source);
+}
+
+}  // namespace
+
+Bytes TrialOutcome::adjusted_peak(double margin) const {
+  return peak ? adjusted(peak->bytes, margin) : Bytes{};
+}
+
+Json to_json(const TrialSpec& spec) {
+  return {{"schema_version", 1},
+          {"id", spec.id},
+          {"batch_size", spec.batch_size},
+          {"lora_rank", spec.lora_rank},
+          {"lora_layers", spec.lora_layers},
+          {"steps", spec.steps},
+          {"budget_bytes", spec.budget.count},
+          {"cap_bytes", spec.cap.count},
+          {"margin", spec.margin},
+          {"planned_bytes", spec.planned.bytes.count},
+          {"time_limit_ms", spec.time_limit.count()},
+          {"predicted_step_ms", spec.predicted_step.count()},
+          {"worker", spec.worker}};
+}
+
+TrialSpec trial_spec_from_json(const Json& document, const std::string& source) {
+  TrialSpec spec;
+  spec.id = small_int(document, "id", source);
+  spec.batch_size = at_least_one(document, "batch_size", source);
+  spec.lora_rank = count_field(document, "lora_rank", source);
+  spec.lora_layers = count_field(document, "lora_layers", source);
+  spec.steps = at_least_one(document, "steps", source);
+  spec.budget = bytes_field(document, "budget_bytes", source);
+  spec.cap = bytes_field(document, "cap_bytes", source);
+  spec.margin = amount_field(document, "margin", source);
+  spec.planned = {bytes_field(document, "planned_bytes", source)};
+  spec.time_limit = duration_field(document, "time_limit_ms", source);
+  spec.predicted_step = duration_field(document, "predicted_step_ms", source);
+  if (const Json* worker = json_find(document, "worker")) spec.worker = *worker;
+  return spec;
+}
+
+Json to_json(const TrialOutcome& outcome) {
+  Json document{{"schema_version", 1},
+                {"verdict", name_of(outcome.verdict)},
+                {"cause", outcome.cause},
+                {"peak_bytes", outcome.peak ? Json(outcome.peak->bytes.count) : Json(nullptr)},
+                {"phases", phases_json(outcome.phases)},
+                {"anonymous_bytes", outcome.anonymous.count},
+                {"file_bytes", outcome.file.count},
+                {"cgroup_peak_bytes", bytes_or_null(outcome.cgroup_peak)},
+                {"growth", growth_json(outcome.growth)},
+                {"step_seconds", outcome.step_seconds},
+                {"tokens_per_second", outcome.tokens_per_second},
+                {"tokens_per_second_spread", outcome.tokens_per_second_spread},
+                {"seconds", outcome.seconds},
+                {"coverage", outcome.coverage},
+                {"exit_code", outcome.exit_code},
+                {"signal", outcome.signal},
+                {"stderr_tail", outcome.stderr_tail},
+                {"evidence", outcome.evidence},
+                {"steps", Json::array()}};
+  for (const TrialStep& step : outcome.steps) document["steps"].push_back(step_json(step));
+  return document;
+}
+
+TrialOutcome trial_outcome_from_json(const Json& document, const std::string& source) {
+  TrialOutcome outcome;
+  outcome.verdict = verdict_from(json_string(document, "verdict", source));
+  outcome.cause = json_string(document, "cause", source);
+  read_measured(outcome, document, source);
+  outcome.step_seconds = amount_field(document, "step_seconds", source);
+  outcome.tokens_per_second = amount_field(document, "tokens_per_second", source);
+  outcome.tokens_per_second_spread = amount_field(document, "tokens_per_second_spread", source);
+  outcome.seconds = amount_field(document, "seconds", source);
+  outcome.coverage = json_string(document, "coverage", source);
+  outcome.exit_code = small_int(document, "exit_code", source);
+  outcome.signal = small_int(document, "signal", source);
+  outcome.stderr_tail = json_string(document, "stderr_tail", source);
+  outcome.evidence = object_field(document, "evidence", source);
+  return outcome;
+}
+
+}  // namespace loadline

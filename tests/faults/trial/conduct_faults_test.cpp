@@ -1,0 +1,179 @@
+// Trials that hang, lie, babble or die.
+#include <signal.h>
+
+#include "base/error.h"
+#include "fault.h"
+#include "machine/process_memory.h"
+
+namespace loadline {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(ConductFaults, AHangIsStalledWhereverItIs) {
+  for (const char* where : {"load", "first", "step", "evaluation", "exit"}) {
+    SCOPED_TRACE(where);
+    FaultRun trial(CapKind::kRlimit, {"hang", where});
+    expect_verdict(trial.run(), Verdict::kStalled, "stalled");
+    EXPECT_LT(trial.seconds, 6);
+  }
+}
+
+TEST(ConductFaults, ATimeLimitIsNeverSuccess) {
+  for (const CapKind cap : caps()) {
+    SCOPED_TRACE(name_of(cap));
+    FaultRun trial(cap, {"hang", "exit"});  // all its events have come, the last one too
+    trial.spec.time_limit = std::chrono::milliseconds(500);
+    expect_verdict(trial.run(), Verdict::kTimedOut, "time limit of 0.5 s");
+    EXPECT_EQ(trial.outcome.steps.size(), 15U);
+  }
+}
+
+TEST(ConductFaults, StoppingEndsAWorkerThatIgnoresSigterm) {
+  for (const CapKind cap : caps()) {
+    SCOPED_TRACE(name_of(cap));
+    FaultRun trial(cap, {"linger", "ignore"});
+    trial.stop = [&] { return !trial.events.empty(); };
+    expect_verdict(trial.run(), Verdict::kInterrupted, "interrupted");
+    EXPECT_EQ(trial.outcome.signal, SIGKILL);
+    EXPECT_LT(trial.seconds, 3);
+  }
+}
+
+TEST(ConductFaults, StoppingASoundWorkerNeedsNoSigkill) {
+  FaultRun trial(CapKind::kRlimit, {"hang", "first"});
+  trial.stop = [&] { return !trial.events.empty(); };
+  expect_verdict(trial.run(), Verdict::kInterrupted, "go on from here");
+  EXPECT_EQ(trial.outcome.signal, SIGTERM);
+}
+
+TEST(ConductFaults, RubbishIsABrokenProtocol) {
+  for (const char* what : {"bytes", "nan", "verdict", "backwards", "negative", "after"}) {
+    SCOPED_TRACE(what);
+    FaultRun trial(CapKind::kRlimit, {"odd", what});
+    expect_verdict(trial.run(), Verdict::kCrashed, "broke the worker protocol");
+    EXPECT_TRUE(trial.outcome.evidence.contains("protocol_violation"));
+    EXPECT_LT(trial.seconds, 2);
+  }
+}
+
+TEST(ConductFaults, AFloodDoesNotFillTheParent) {
+  for (const char* what : {"line", "lines", "events", "stderr"}) {
+    SCOPED_TRACE(what);
+    const Bytes before = read_own_memory().resident;
+    FaultRun trial(CapKind::kRlimit, {"flood", what, "100"});
+    expect_verdict(trial.run(), Verdict::kCrashed, "broke the worker protocol");
+    EXPECT_LT(read_own_memory().resident - before, 16_MiB);
+    EXPECT_LT(std::filesystem::file_size(trial.file("events.jsonl")), 1U << 20);
+    EXPECT_LE(trial.outcome.stderr_tail.size(), 4096U);
+    EXPECT_LT(trial.seconds, 5);
+  }
+}
+
+TEST(ConductFaults, ClosingTheProtocolEarlyIsSeen) {
+  FaultRun trial(CapKind::kRlimit, {"ending", "close"});
+  trial.options.stall_floor = std::chrono::seconds(30);
+  expect_verdict(trial.run(), Verdict::kCrashed, "closed descriptor 3");
+  EXPECT_LT(trial.seconds, 5);
+}
+
+TEST(ConductFaults, ExitZeroWithoutAResultIsACrash) {
+  FaultRun trial(CapKind::kRlimit, {"ending", "silent"});
+  expect_verdict(trial.run(), Verdict::kCrashed, "without a result");
+  EXPECT_THAT(trial.outcome.cause, HasSubstr("something went wrong in layer 3"));
+}
+
+TEST(ConductFaults, FinishingWithTooFewStepsIsACrash) {
+  FaultRun trial(CapKind::kRlimit, {"ending", "few_steps"});
+  expect_verdict(trial.run(), Verdict::kCrashed, "after 3 of 15 steps");
+}
+
+TEST(ConductFaults, AnExitCodeIsACrashWithTheLastWords) {
+  FaultRun trial(CapKind::kRlimit, {"ending", "code"});
+  expect_verdict(trial.run(), Verdict::kCrashed, "exit code 7");
+  EXPECT_THAT(trial.outcome.stderr_tail, HasSubstr("something went wrong in layer 3"));
+  EXPECT_EQ(trial.outcome.exit_code, 7);
+}
+
+TEST(ConductFaults, ALossThatIsNotFiniteIsDiverged) {
+  FaultRun silent(CapKind::kRlimit, {"ending", "null_loss"});
+  expect_verdict(silent.run(), Verdict::kDiverged, "not finite");
+  FaultRun honest(CapKind::kRlimit, {"failing", "diverged"});
+  expect_verdict(honest.run(), Verdict::kDiverged, "as the test asked");
+}
+
+TEST(ConductFaults, TheWorkersOwnWordIsTaken) {
+  const std::vector<std::pair<const char*, Verdict>> words{{"out_of_memory", Verdict::kOutOfMemory},
+                                                           {"bad_input", Verdict::kBadInput},
+                                                           {"interrupted", Verdict::kInterrupted},
+                                                           {"crashed", Verdict::kCrashed}};
+  for (const auto& [word, verdict] : words) {
+    SCOPED_TRACE(word);
+    FaultRun trial(CapKind::kRlimit, {"failing", word});
+    expect_verdict(trial.run(), verdict, "as the test asked");
+  }
+}
+
+TEST(ConductFaults, ASignalIsNamed) {
+  const std::vector<std::pair<int, const char*>> signals{
+      {SIGSEGV, "SIGSEGV"}, {SIGABRT, "SIGABRT"}, {SIGBUS, "SIGBUS"}, {SIGFPE, "SIGFPE"},
+      {SIGILL, "SIGILL"},   {SIGTERM, "SIGTERM"}, {SIGINT, "SIGINT"}, {SIGPIPE, "SIGPIPE"}};
+  for (const auto& [number, name] : signals) {
+    SCOPED_TRACE(name);
+    FaultRun trial(CapKind::kRlimit, {"ending", std::to_string(number)});
+    expect_verdict(trial.run(), Verdict::kCrashed, name);
+    EXPECT_EQ(trial.outcome.signal, number);
+  }
+}
+
+TEST(ConductFaults, KilledWithoutEvidenceIsNotCalledOutOfMemory) {
+  for (const CapKind cap : caps()) {
+    SCOPED_TRACE(name_of(cap));
+    FaultRun trial(cap, {"ending", "9"});
+    expect_verdict(trial.run(), Verdict::kKilled, "cause unknown");
+    EXPECT_FALSE(is_memory_failure(trial.outcome.verdict));
+    EXPECT_EQ(trial.outcome.steps.size(), 3U);
+  }
+}
+
+TEST(ConductFaults, ALineTornByDeathIsNoViolation) {
+  FaultRun trial(CapKind::kRlimit, {"ending", "torn"});
+  expect_verdict(trial.run(), Verdict::kKilled, "after step 3 of 15");
+}
+
+TEST(ConductFaults, AWorkerThatCannotStartIsAnOutcome) {
+  FaultRun trial(CapKind::kRlimit, {});
+  trial.options.command = {"/nonexistent/worker"};
+  expect_verdict(trial.run(), Verdict::kCrashed, "/nonexistent/worker");
+}
+
+TEST(ConductFaults, ARunFolderThatCannotBeWrittenIsTheEnvironmentsFault) {
+  FaultRun trial(CapKind::kRlimit, {"healthy", "1"});
+  replace_file(trial.folder.path() / "file", "");
+  trial.options.run_folder = trial.folder.path() / "file";
+  EXPECT_THROW(trial.run(), Error);
+}
+
+TEST(ConductFaults, ASlowWorkerIsNotStalled) {
+  FaultRun trial(CapKind::kRlimit, {"healthy", "10"});
+  trial.spec.predicted_step = std::chrono::seconds(1);
+  trial.options.stall_floor = std::chrono::milliseconds(1);
+  expect_verdict(trial.run(), Verdict::kFits, "fits");
+}
+
+TEST(ConductFaults, TheWorkerStartsInCleanSurroundings) {
+  ::setenv("LOADLINE_TEST_SECRET", "visible", 1);
+  for (const CapKind cap : caps()) {
+    SCOPED_TRACE(name_of(cap));
+    FaultRun trial(cap, {"surroundings"});
+    trial.options.threads = 3;
+    expect_verdict(trial.run(), Verdict::kFits, "fits");
+    EXPECT_EQ(
+        trial.output(),
+        "stdin /dev/null\ngroup leader 1\noom 1000\nsecret absent\nthreads 3\npath present\n");
+  }
+  ::unsetenv("LOADLINE_TEST_SECRET");
+}
+
+}  // namespace
+}  // namespace loadline

@@ -1,0 +1,107 @@
+// Trials that want more memory than they may have.
+#include "base/json.h"
+#include "fault.h"
+
+namespace loadline {
+namespace {
+
+TEST(MemoryFaults, AHealthyTrialFits) {
+  for (const CapKind cap : caps()) {
+    SCOPED_TRACE(name_of(cap));
+    FaultRun trial(cap, {"healthy", "20"});
+    expect_verdict(trial.run(), Verdict::kFits, "within the budget");
+    EXPECT_EQ(trial.outcome.steps.size(), 15U);
+    ASSERT_TRUE(trial.outcome.peak.has_value());
+    EXPECT_GE(trial.outcome.peak->bytes, 20_MiB);
+    EXPECT_LE(trial.outcome.peak->bytes, 28_MiB);
+    EXPECT_EQ(trial.events.size(), 19U);
+    EXPECT_DOUBLE_EQ(trial.outcome.tokens_per_second, 10000);
+    EXPECT_FALSE(trial.outcome.growth->warns());
+    EXPECT_EQ(trial.outcome.coverage, "covers 100 % of batches, longest row 50 tokens");
+    EXPECT_GT(trial.outcome.evidence.at("available_before_bytes").get<std::uint64_t>(), 0U);
+  }
+}
+
+TEST(MemoryFaults, TheTrialsFilesAreWhole) {
+  FaultRun trial(CapKind::kRlimit, {"healthy", "5"});
+  trial.run();
+  const TrialSpec spec = trial_spec_from_json(read_json(trial.file("spec.json")), "spec.json");
+  EXPECT_EQ(to_json(spec), to_json(trial.spec));
+  const TrialOutcome outcome =
+      trial_outcome_from_json(read_json(trial.file("outcome.json")), "outcome.json");
+  EXPECT_EQ(to_json(outcome), to_json(trial.outcome));
+  const std::string events = read_file(trial.file("events.jsonl"), 1_MiB);
+  EXPECT_EQ(std::count(events.begin(), events.end(), '\n'), 19);
+}
+
+TEST(MemoryFaults, APeakAboveTheBudgetDoesNotFitAlthoughItRan) {
+  for (const CapKind cap : caps()) {
+    SCOPED_TRACE(name_of(cap));
+    FaultRun trial(cap, {"healthy", "60"});
+    trial.spec.budget = 64_MiB;  // 60 would do, 60 x 1.15 does not
+    expect_verdict(trial.run(), Verdict::kExceedsBudget, "above the budget of 64.0 MiB");
+  }
+}
+
+TEST(MemoryFaults, ALeakEndsAtTheCeilingWithEvidence) {
+  for (const CapKind cap : caps()) {
+    SCOPED_TRACE(name_of(cap));
+    FaultRun trial(cap, {"leak"});
+    expect_verdict(trial.run(), Verdict::kOutOfMemory, "out of memory");
+    EXPECT_GE(trial.outcome.steps.size(), 2U);
+    // Pages of libc that another process had read first are not charged to this group.
+    EXPECT_LE(trial.outcome.peak->bytes, 96_MiB + 4_MiB);
+    EXPECT_LT(trial.seconds, 5);
+    if (cap != CapKind::kRlimit) {
+      EXPECT_GE(trial.outcome.evidence.at("oom_kills").get<int>(), 1);
+      EXPECT_EQ(trial.outcome.signal, 9);
+    }
+  }
+}
+
+TEST(MemoryFaults, TakingAllAtOnceEndsAtTheCeilingWithEvidence) {
+  for (const CapKind cap : caps()) {
+    SCOPED_TRACE(name_of(cap));
+    FaultRun trial(cap, {"healthy", "300"});
+    expect_verdict(trial.run(), Verdict::kOutOfMemory, "out of memory");
+    EXPECT_LT(trial.seconds, 5);
+  }
+}
+
+TEST(MemoryFaults, ChildrenOfTheWorkerCountTogether) {
+  for (const CapKind cap : caps()) {
+    SCOPED_TRACE(name_of(cap));
+    FaultRun trial(cap, {"brood", "4", "40"});  // 40 each is allowed, 160 is not
+    expect_verdict(trial.run(), Verdict::kOutOfMemory, "out of memory");
+    EXPECT_LT(trial.seconds, 5);
+  }
+}
+
+TEST(MemoryFaults, NoGroupIsLeftBehind) {
+  const auto own = caps();
+  const auto probe = make_cap(own.back(), 50_MiB, "probe-of-test");
+  if (probe->folder().empty()) GTEST_SKIP() << "no control group can be made here";
+  FaultRun trial(own.back(), {"leak"});
+  trial.run();
+  for (const auto& entry : std::filesystem::directory_iterator(probe->folder().parent_path())) {
+    const std::string name = entry.path().filename().string();
+    const std::string ours = "-" + std::to_string(getpid()) + "-trial-7";
+    EXPECT_FALSE(name.ends_with(ours)) << name;
+  }
+}
+
+TEST(MemoryFaults, NeighboursThatLeaveTooLittleAreNotAVerdictOnTheTrial) {
+  const TemporaryFolder root;
+  make_folder(root.path() / "proc");
+  replace_file(root.path() / "proc/meminfo", "MemTotal: 4000000 kB\nMemAvailable: 204800 kB\n");
+  FaultRun trial(CapKind::kRlimit, {"healthy", "20"});
+  trial.options.root = root.path();
+  trial.spec.planned = {300_MiB};
+  expect_verdict(trial.run(), Verdict::kRefused, "needs 345.0 MiB");
+  EXPECT_THAT(trial.outcome.cause, testing::HasSubstr("only 200.0 MiB"));
+  EXPECT_FALSE(is_memory_failure(trial.outcome.verdict));
+  EXPECT_FALSE(trial.outcome.peak.has_value());
+}
+
+}  // namespace
+}  // namespace loadline

@@ -1,0 +1,261 @@
+// A worker that does one thing wrong. Built without sanitizers in every preset, so that its memory
+// is its own: it uses nothing of ours and speaks the protocol by hand.
+//
+// worker MODE [ARGUMENT...] --spec FILE
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+namespace {
+
+constexpr std::size_t kMiB = std::size_t{1} << 20;
+
+void say(const char* format, ...) {
+  char line[1024];
+  va_list arguments;
+  va_start(arguments, format);
+  const int n = std::vsnprintf(line, sizeof line - 1, format, arguments);
+  va_end(arguments);
+  line[n] = '\n';
+  if (write(3, line, static_cast<std::size_t>(n) + 1) < 0) _exit(90);
+}
+
+unsigned long long own_peak() {
+  FILE* status = std::fopen("/proc/self/status", "r");
+  char line[256];
+  unsigned long long kib = 0;
+  while (status != nullptr && std::fgets(line, sizeof line, status) != nullptr) {
+    if (std::sscanf(line, "VmHWM: %llu", &kib) == 1) break;
+  }
+  if (status != nullptr) std::fclose(status);
+  return kib * 1024;
+}
+
+void say_loaded() {
+  say(R"({"event":"loaded","seconds":0.01,"planned_bytes":1000,"peak_bytes":%llu,"rows":10,)"
+      R"("worst_batch_tokens":100,"longest_row":50})",
+      own_peak());
+}
+void say_step(int step, const char* loss = "2.5") {
+  say(R"({"event":"step","step":%d,"loss":%s,"seconds":0.01,"tokens":100,"peak_bytes":%llu})", step,
+      loss, own_peak());
+}
+void say_finished() {
+  say(R"({"event":"finished","peak_bytes":%llu,"anonymous_bytes":1,"file_bytes":2,)"
+      R"("coverage":"covers 100 %% of batches, longest row 50 tokens"})",
+      own_peak());
+}
+void say_steps(int from, int to, int pause_ms) {
+  for (int step = from; step <= to; ++step) {
+    usleep(static_cast<unsigned>(pause_ms) * 1000);
+    say_step(step);
+  }
+}
+void say_end() {
+  say(R"({"event":"evaluated","loss":2.25,"seconds":0.01,"peak_bytes":%llu})", own_peak());
+  say(R"({"event":"saved","peak_bytes":%llu})", own_peak());
+  say_finished();
+}
+
+// Maps and touches; a refusal is reported as the real worker reports it.
+void touch(std::size_t mib) {
+  void* block =
+      mmap(nullptr, mib * kMiB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (block == MAP_FAILED) {
+    say(R"({"event":"failed","verdict":"out_of_memory","detail":"%zu MiB were refused"})", mib);
+    std::exit(1);
+  }
+  std::memset(block, 1, mib * kMiB);
+}
+
+[[noreturn]] void sleep_forever() {
+  while (true) pause();
+}
+
+int healthy(std::size_t mib) {
+  touch(mib);
+  say_loaded();
+  say_steps(1, 15, 2);
+  say_end();
+  return 0;
+}
+
+int leak() {
+  say_loaded();
+  for (int step = 1; step <= 15; ++step) {
+    touch(16);
+    say_step(step);
+    usleep(2000);
+  }
+  sleep_forever();
+}
+
+// Children that each stay below the ceiling, and together do not.
+int brood(int count, std::size_t mib) {
+  say_loaded();
+  for (int i = 0; i < count; ++i) {
+    if (fork() == 0) {
+      close(3);
+      touch(mib);
+      sleep_forever();
+    }
+  }
+  sleep_forever();
+}
+
+int flood(std::string_view what, std::size_t mib) {
+  say_loaded();
+  const std::string line = what == "events" ? R"({"event":"saved","peak_bytes":1})"
+                                              "\n"
+                                            : std::string(1000, what == "line" ? 'x' : '\n');
+  const int to = what == "stderr" ? 2 : 3;
+  for (std::size_t sent = 0; sent < mib * kMiB; sent += line.size()) {
+    if (write(to, line.data(), line.size()) < 0) return 91;
+  }
+  say_steps(1, 15, 1);
+  say_end();
+  return 0;
+}
+
+int hang(std::string_view where) {
+  if (where == "load") sleep_forever();
+  say_loaded();
+  if (where == "first") sleep_forever();
+  say_steps(1, 5, 2);
+  if (where == "step") {
+    // A loop without end: it uses the processor, and yet gets nowhere.
+    volatile bool more = true;
+    while (more) {
+    }
+  }
+  say_steps(6, 15, 2);
+  if (where == "evaluation") sleep_forever();
+  say_end();
+  sleep_forever();
+}
+
+// Ends when it is told to, or not even then; says who it and its child are.
+int linger(bool ignore) {
+  if (ignore) signal(SIGTERM, SIG_IGN);
+  const pid_t child = fork();
+  if (child == 0) {
+    close(3);
+    signal(SIGTERM, SIG_IGN);
+    sleep_forever();
+  }
+  std::printf("pids %d %d\n", getpid(), child);
+  std::fflush(stdout);
+  say_loaded();
+  say_step(1);
+  sleep_forever();
+}
+
+// What a child finds at its start, one fact a line on stdout.
+int surroundings() {
+  char link[256] = {};
+  (void)!readlink("/proc/self/fd/0", link, sizeof link - 1);
+  std::printf("stdin %s\n", link);
+  for (int fd = 4; fd < 1024; ++fd) {
+    if (fcntl(fd, F_GETFD) >= 0) std::printf("open descriptor %d\n", fd);
+  }
+  std::printf("group leader %d\n", getpgrp() == getpid());
+  FILE* score = std::fopen("/proc/self/oom_score_adj", "r");
+  int value = 0;
+  if (score != nullptr && std::fscanf(score, "%d", &value) == 1) std::printf("oom %d\n", value);
+  if (score != nullptr) std::fclose(score);
+  const char* secret = std::getenv("LOADLINE_TEST_SECRET");
+  std::printf("secret %s\n", secret == nullptr ? "absent" : secret);
+  std::printf("threads %s\n", std::getenv("OMP_NUM_THREADS"));
+  std::printf("path %s\n", std::getenv("PATH") == nullptr ? "absent" : "present");
+  std::fflush(stdout);
+  return healthy(1);
+}
+
+int odd_word(std::string_view what) {
+  if (what == "bytes") {
+    (void)!write(3, "\x00\xff\xfe{]\n", 6);
+    sleep_forever();
+  }
+  if (what == "nan") {
+    say_loaded();
+    say_step(1, "NaN");
+    sleep_forever();
+  }
+  if (what == "verdict") say(R"({"event":"failed","verdict":"fits","detail":"trust me"})");
+  if (what == "backwards") {
+    say_step(5);
+    say_step(4);
+  }
+  if (what == "negative") say(R"({"event":"saved","peak_bytes":-1})");
+  if (what == "after") {
+    say_loaded();
+    say_steps(1, 15, 1);
+    say_end();
+    say_step(16);
+  }
+  sleep_forever();
+}
+
+int failing(const char* verdict) {
+  say_loaded();
+  say_step(1);
+  say(R"({"event":"failed","verdict":"%s","detail":"as the test asked"})", verdict);
+  return 1;
+}
+
+int ending(std::string_view how) {
+  say_loaded();
+  say_steps(1, 3, 1);
+  std::fprintf(stderr, "something went wrong in layer 3\n");
+  if (how == "silent") return 0;
+  if (how == "code") return 7;
+  if (how == "null_loss") {
+    say_step(4, "null");
+    return 0;
+  }
+  if (how == "few_steps") {
+    say_end();
+    return 0;
+  }
+  if (how == "torn") {
+    (void)!write(3, R"({"event":"st)", 12);
+    raise(SIGKILL);
+  }
+  if (how == "close") {
+    close(3);
+    sleep_forever();
+  }
+  signal(SIGABRT, SIG_DFL);
+  raise(std::atoi(std::string(how).c_str()));
+  sleep_forever();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string_view mode = argc > 1 ? argv[1] : "";
+  const std::string argument = argc > 2 ? argv[2] : "";
+  const auto number = [&](int index) {
+    return argc > index ? static_cast<std::size_t>(std::atoll(argv[index])) : 0;
+  };
+  if (mode == "healthy") return healthy(number(2));
+  if (mode == "leak") return leak();
+  if (mode == "brood") return brood(std::atoi(argument.c_str()), number(3));
+  if (mode == "flood") return flood(argument, number(3));
+  if (mode == "hang") return hang(argument);
+  if (mode == "linger") return linger(argument == "ignore");
+  if (mode == "surroundings") return surroundings();
+  if (mode == "odd") return odd_word(argument);
+  if (mode == "failing") return failing(argument.c_str());
+  if (mode == "ending") return ending(argument);
+  std::fprintf(stderr, "worker: unknown mode\n");
+  return 2;
+}
