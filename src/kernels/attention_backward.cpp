@@ -89,11 +89,61 @@ void softmax_gradient(const Inputs& in, const Scratch& s, const Row& row, std::i
       ds[j] = p[j] * (ds[j] - delta);
     }
     if (!masked) continue;
-    for (std::int64_t j = 0; j < kBlock; ++j) {
-      if (sees(first + i, key_block * kBlock + j, in.shape.window)) continue;
-      p[j] = 0;
-      ds[j] = 0;
+    // The keys that this query sees are consecutive.
+    const std::int64_t to = first + i + 1 - key_block * kBlock;
+    const std::int64_t from = in.shape.window > 0 ? to - in.shape.window : 0;
+    for (float* row : {p, ds}) {
+      std::fill(row, row + std::clamp<std::int64_t>(from, 0, kBlock), 0.0F);
+      std::fill(row + std::clamp<std::int64_t>(to, 0, kBlock), row + kBlock, 0.0F);
     }
+  }
+}
+
+// The sizes of one pair of blocks. A diagonal pair's triangle is computed in strips, each of them
+// with the part of the other side that it sees.
+struct Pair {
+  std::int64_t queries = 0;
+  std::int64_t keys = 0;
+  std::int64_t head_dim = 0;
+  std::int64_t width = 0;
+  bool diagonal = false;
+
+  [[nodiscard]] std::int64_t strip(std::int64_t rows) const { return diagonal ? kStrip : rows; }
+};
+
+// out (queries, keys) = left (queries, HD) · right (HD, keys).
+void query_key_product(const Pair& pair, const float* left, const float* right, float* out) {
+  const std::int64_t rows = whole_rows(pair.queries);
+  const std::int64_t strip = pair.strip(rows);
+  const std::int64_t keys = padded(pair.keys);
+  for (std::int64_t i = 0; i < rows; i += strip) {
+    block_product<false>(
+        std::min(strip, rows - i), pair.diagonal ? std::min(keys, i + kStrip) : keys, pair.head_dim,
+        left + i * pair.width, {pair.width, 1}, right, kBlock, out + i * kBlock, kBlock);
+  }
+}
+
+// to (keys, HD) += weight (queries, keys)^T · from (queries, HD).
+void add_to_keys(const Pair& pair, const float* weight, const float* from, float* to) {
+  const std::int64_t rows = whole_rows(pair.keys);
+  const std::int64_t strip = pair.strip(rows);
+  for (std::int64_t j = 0; j < rows; j += strip) {
+    const std::int64_t first = pair.diagonal ? j : 0;
+    block_product<true>(std::min(strip, rows - j), pair.width, pair.queries - first,
+                        weight + first * kBlock + j, {1, kBlock}, from + first * pair.width,
+                        pair.width, to + j * pair.width, pair.width);
+  }
+}
+
+// to (queries, HD) += weight (queries, keys) · from (keys, HD).
+void add_to_queries(const Pair& pair, const float* weight, const float* from, float* to) {
+  const std::int64_t rows = whole_rows(pair.queries);
+  const std::int64_t strip = pair.strip(rows);
+  for (std::int64_t i = 0; i < rows; i += strip) {
+    block_product<true>(std::min(strip, rows - i), pair.width,
+                        pair.diagonal ? std::min(pair.keys, i + kStrip) : pair.keys,
+                        weight + i * kBlock, {kBlock, 1}, from, pair.width, to + i * pair.width,
+                        pair.width);
   }
 }
 
@@ -101,22 +151,22 @@ template <typename T>
 void block_pair(const Inputs& in, const Unit& unit, std::int64_t member, std::int64_t query_block,
                 std::int64_t key_block, const Scratch& s) {
   const std::int64_t hd = in.shape.head_dim;
-  const std::int64_t width = in.width();
   const std::int64_t head = unit.kv_head * in.group() + member;
   const std::int64_t first = unit.row.begin + query_block * kBlock;
-  const std::int64_t count = std::min(kBlock, unit.row.length - query_block * kBlock);
-  gather<T>(in.q, first, count, head * hd, hd, in.shape.scale, s.query, width);
-  gather<T>(in.dout, first, count, head * hd, hd, 1.0F, s.dout, width);
-  block_product<false>(count, kBlock, hd, s.query, {width, 1}, s.key_transposed, kBlock,
-                       s.probability, kBlock);
-  block_product<false>(count, kBlock, hd, s.dout, {width, 1}, s.value_transposed, kBlock, s.dscore,
-                       kBlock);
+  const Pair pair{.queries = std::min(kBlock, unit.row.length - query_block * kBlock),
+                  .keys = std::min(kBlock, unit.row.length - key_block * kBlock),
+                  .head_dim = hd,
+                  .width = in.width(),
+                  .diagonal = query_block == key_block};
+  gather<T>(in.q, first, pair.queries, head * hd, hd, in.shape.scale, s.query, pair.width);
+  gather<T>(in.dout, first, pair.queries, head * hd, hd, 1.0F, s.dout, pair.width);
+  query_key_product(pair, s.query, s.key_transposed, s.probability);
+  query_key_product(pair, s.dout, s.value_transposed, s.dscore);
   softmax_gradient(in, s, unit.row, head, query_block, key_block);
-  float* dquery = s.dquery + (member * blocks(unit.row.length) + query_block) * kBlock * width;
-  block_product<true>(kBlock, width, count, s.probability, {1, kBlock}, s.dout, width, s.dvalue,
-                      width);
-  block_product<true>(kBlock, width, count, s.dscore, {1, kBlock}, s.query, width, s.dkey, width);
-  block_product<true>(count, width, kBlock, s.dscore, {kBlock, 1}, s.key, width, dquery, width);
+  const std::int64_t block = member * blocks(unit.row.length) + query_block;
+  add_to_keys(pair, s.probability, s.dout, s.dvalue);
+  add_to_keys(pair, s.dscore, s.query, s.dkey);
+  add_to_queries(pair, s.dscore, s.key, s.dquery + block * kBlock * pair.width);
 }
 
 template <typename T>

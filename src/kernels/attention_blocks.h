@@ -12,9 +12,13 @@
 namespace loadline::attention {
 
 constexpr std::int64_t kBlock = 64;
+constexpr std::int64_t kStrip =
+    16;  // a diagonal block's triangle is cut into strips of this height
 constexpr std::int64_t kLanes = 16;  // columns of a gathered block are a multiple of this
 
 inline std::int64_t padded(std::int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
+// Rows of a product: the few beyond a short block are zeros, and cheaper than odd ones.
+inline std::int64_t whole_rows(std::int64_t n) { return (n + 7) / 8 * 8; }
 inline std::int64_t blocks(std::int64_t length) { return (length + kBlock - 1) / kBlock; }
 
 // Tokens [begin, begin + length) of the batch.
@@ -62,9 +66,6 @@ inline std::int64_t last_query_block(std::int64_t key_block, std::int64_t length
 inline bool needs_mask(std::int64_t query_block, std::int64_t key_block, std::int64_t window) {
   if (query_block == key_block) return true;
   return window > 0 && query_block * kBlock + kBlock - 1 - key_block * kBlock >= window;
-}
-inline bool sees(std::int64_t query, std::int64_t key, std::int64_t window) {
-  return key <= query && (window <= 0 || query - key < window);
 }
 
 // One head's columns of `count` tokens from `first`, times factor, as (kBlock, width) f32; the rest

@@ -40,17 +40,20 @@ Scratch carve(Carver& carver, std::int64_t width) {
   return s;
 }
 
+// The queries that see a key are consecutive: those before and after them get no weight.
 void mask(float* score, std::int64_t first_query, std::int64_t first_key, std::int64_t window) {
   for (std::int64_t j = 0; j < kBlock; ++j) {
-    for (std::int64_t i = 0; i < kBlock; ++i) {
-      if (!sees(first_query + i, first_key + j, window)) score[j * kBlock + i] = kMinusInfinity;
-    }
+    const std::int64_t from = first_key + j - first_query;
+    const std::int64_t to = window > 0 ? from + window : kBlock;
+    float* row = score + j * kBlock;
+    std::fill(row, row + std::clamp<std::int64_t>(from, 0, kBlock), kMinusInfinity);
+    std::fill(row + std::clamp<std::int64_t>(to, 0, kBlock), row + kBlock, kMinusInfinity);
   }
 }
 
 // Turns the scores into exp(score - maximum), raising maximum and sum and leaving the correction.
 // A NaN is never the maximum; it reaches the sum and so the output.
-void online_softmax(const Scratch& s, std::int64_t keys) {
+void online_softmax(const Scratch& s, std::int64_t keys, std::int64_t queries) {
   std::array<float, kBlock> highest;
   std::array<float, kBlock> base;  // any finite value where nothing was seen: no -inf - (-inf)
   std::array<float, kBlock> sum{};
@@ -59,7 +62,7 @@ void online_softmax(const Scratch& s, std::int64_t keys) {
     const float* score = s.score + j * kBlock;
     float* high = highest.data();
 #pragma omp simd
-    for (std::int64_t i = 0; i < kBlock; ++i) high[i] = score[i] > high[i] ? score[i] : high[i];
+    for (std::int64_t i = 0; i < queries; ++i) high[i] = score[i] > high[i] ? score[i] : high[i];
   }
   for (std::size_t i = 0; i < kBlock; ++i) {
     base[i] = highest[i] == kMinusInfinity ? 0.0F : highest[i];
@@ -69,7 +72,7 @@ void online_softmax(const Scratch& s, std::int64_t keys) {
     float* total = sum.data();
     const float* from = base.data();
 #pragma omp simd
-    for (std::int64_t i = 0; i < kBlock; ++i) {
+    for (std::int64_t i = 0; i < queries; ++i) {
       score[i] = exponential(score[i] - from[i]);
       total[i] += score[i];
     }
@@ -81,8 +84,8 @@ void online_softmax(const Scratch& s, std::int64_t keys) {
   }
 }
 
-void rescale(const Scratch& s, std::int64_t width) {
-  for (std::int64_t i = 0; i < kBlock; ++i) {
+void rescale(const Scratch& s, std::int64_t count, std::int64_t width) {
+  for (std::int64_t i = 0; i < count; ++i) {
     const float factor = s.correction[i];
     float* out = s.out + i * width;
 #pragma omp simd
@@ -97,6 +100,33 @@ struct Inputs {
   std::span<float> log_sum_exp;
 };
 
+// score = key · query, where a diagonal block's strip of keys is seen by the queries from its own
+// on.
+void score_block(const Scratch& s, std::int64_t keys, std::int64_t queries, std::int64_t head_dim,
+                 bool diagonal) {
+  const std::int64_t width = padded(head_dim);
+  const std::int64_t rows = whole_rows(keys);
+  const std::int64_t strip = diagonal ? kStrip : rows;
+  for (std::int64_t j = 0; j < rows; j += strip) {
+    const std::int64_t first = diagonal ? j : 0;
+    block_product<false>(std::min(strip, rows - j), queries - first, head_dim, s.key + j * width,
+                         {width, 1}, s.query + first, kBlock, s.score + j * kBlock + first, kBlock);
+  }
+}
+
+// out += probability · value, where a diagonal block's strip of queries sees the keys up to its
+// own.
+void add_values(const Scratch& s, std::int64_t keys, std::int64_t count, std::int64_t width,
+                bool diagonal) {
+  const std::int64_t rows = whole_rows(count);
+  const std::int64_t strip = diagonal ? kStrip : rows;
+  for (std::int64_t i = 0; i < rows; i += strip) {
+    block_product<true>(std::min(strip, rows - i), width,
+                        diagonal ? std::min(keys, i + kStrip) : keys, s.score + i, {1, kBlock},
+                        s.value, width, s.out + i * width, width);
+  }
+}
+
 template <typename T>
 void add_key_block(const Inputs& in, const Row& row, std::int64_t head, std::int64_t query_block,
                    std::int64_t key_block, const Scratch& s) {
@@ -104,16 +134,18 @@ void add_key_block(const Inputs& in, const Row& row, std::int64_t head, std::int
   const std::int64_t width = padded(hd);
   const std::int64_t first = key_block * kBlock;
   const std::int64_t keys = std::min(kBlock, row.length - first);
+  const std::int64_t count = std::min(kBlock, row.length - query_block * kBlock);
   const std::int64_t column = head / (in.shape.heads / in.shape.kv_heads) * hd;
+  const bool diagonal = query_block == key_block;
   gather<T>(in.k, row.begin + first, keys, column, hd, 1.0F, s.key, width);
   gather<T>(in.v, row.begin + first, keys, column, hd, 1.0F, s.value, width);
-  block_product<false>(keys, kBlock, hd, s.key, {width, 1}, s.query, kBlock, s.score, kBlock);
+  score_block(s, keys, padded(count), hd, diagonal);
   if (needs_mask(query_block, key_block, in.shape.window)) {
     mask(s.score, query_block * kBlock, first, in.shape.window);
   }
-  online_softmax(s, keys);
-  rescale(s, width);
-  block_product<true>(kBlock, width, keys, s.score, {1, kBlock}, s.value, width, s.out, width);
+  online_softmax(s, keys, padded(count));
+  rescale(s, count, width);
+  add_values(s, keys, count, width, diagonal);
 }
 
 template <typename T>
