@@ -92,9 +92,9 @@ void softmax_gradient(const Inputs& in, const Scratch& s, const Row& row, std::i
     // The keys that this query sees are consecutive.
     const std::int64_t to = first + i + 1 - key_block * kBlock;
     const std::int64_t from = in.shape.window > 0 ? to - in.shape.window : 0;
-    for (float* row : {p, ds}) {
-      std::fill(row, row + std::clamp<std::int64_t>(from, 0, kBlock), 0.0F);
-      std::fill(row + std::clamp<std::int64_t>(to, 0, kBlock), row + kBlock, 0.0F);
+    for (float* weights : {p, ds}) {
+      std::fill(weights, weights + std::clamp<std::int64_t>(from, 0, kBlock), 0.0F);
+      std::fill(weights + std::clamp<std::int64_t>(to, 0, kBlock), weights + kBlock, 0.0F);
     }
   }
 }
