@@ -12,3 +12,8 @@ if(LOADLINE_SANITIZE)
                          -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(loadline_flags INTERFACE -fsanitize=address,undefined)
 endif()
+if(LOADLINE_FUZZ)
+  target_compile_options(loadline_flags INTERFACE -fsanitize=fuzzer-no-link,address,undefined
+                         -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(loadline_flags INTERFACE -fsanitize=address,undefined)
+endif()

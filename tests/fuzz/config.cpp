@@ -1,0 +1,55 @@
+// Any text is a configuration whose products fit, or an Error.
+#include "checkpoint/config.h"
+
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "base/error.h"
+#include "checkpoint/peft.h"
+
+namespace loadline {
+namespace {
+
+void require(bool promise) {
+  if (!promise) std::abort();
+}
+
+void check(const ModelConfig& config) {
+  require(config.layers > 0 && config.heads > 0 && config.kv_heads > 0 && config.head_dim > 0);
+  require(config.heads % config.kv_heads == 0 && config.head_dim % 2 == 0);
+  require(config.sliding_window >= 0 && config.bos_id < config.vocab_size);
+  std::int64_t bytes = 64;
+  for (const std::int64_t n : {config.layers, config.hidden_size, config.intermediate_size}) {
+    require(n > 0 && !__builtin_mul_overflow(bytes, n, &bytes));
+  }
+  for (const std::int64_t id : config.eos_ids) require(id >= 0 && id < config.vocab_size);
+}
+
+template <typename Function>
+void only_bad_input(Function function) {
+  try {
+    function();
+  } catch (const Error& error) {
+    require(error.kind() == ErrorKind::kBadInput);
+  }
+}
+
+}  // namespace
+}  // namespace loadline
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace loadline;
+  Json document;
+  try {
+    document = parse_json({reinterpret_cast<const char*>(data), size}, "fuzz.json");
+  } catch (const Error&) {
+    return 0;
+  }
+  only_bad_input([&] { check(parse_config(document, "config.json")); });
+  only_bad_input([&] {
+    const AdapterClaims claims = parse_peft_config(document, "adapter_config.json");
+    require(claims.rank > 0 && claims.alpha > 0);
+  });
+  return 0;
+}

@@ -1,0 +1,38 @@
+// Any text is a tokenizer whose ids lie below vocabulary(), or an Error.
+#include "text/tokenizer.h"
+
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace loadline {
+namespace {
+
+void require(bool promise) {
+  if (!promise) std::abort();
+}
+
+void check(const Tokenizer& tokenizer) {
+  for (const std::string_view text :
+       {"", "a", "Hello, world! 123\n\n  \xE2\x96\x81x \xF0\x9F\x98\x80", "\xff\xfe <s> </s>"}) {
+    const std::vector<std::int32_t> ids = tokenizer.encode(text, true);
+    for (const std::int32_t id : ids) require(id >= 0 && id < tokenizer.vocabulary());
+    (void)tokenizer.decode(ids, false);
+    (void)tokenizer.decode(ids, true);
+  }
+}
+
+}  // namespace
+}  // namespace loadline
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace loadline;
+  try {
+    check(Tokenizer::parse({reinterpret_cast<const char*>(data), size}, "fuzz.json"));
+  } catch (const Error& error) {
+    require(error.kind() == ErrorKind::kBadInput);
+  }
+  return 0;
+}
