@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <compare>
 #include <map>
 #include <oneapi/dnnl/dnnl.hpp>
@@ -15,8 +16,29 @@
 namespace loadline {
 namespace {
 
-// Token counts are cut into these, largest first. The last is 1, so every count can be cut.
-constexpr std::array<std::int64_t, 10> kBlocks = {512, 256, 128, 64, 32, 16, 8, 4, 2, 1};
+// Token counts are cut into blocks of 2^0 ... 2^9 tokens.
+constexpr std::size_t kSizes = 10;
+constexpr std::int64_t kLargest = std::int64_t{1} << (kSizes - 1);
+// Each block reads and repacks the other operand again, which takes as long as some 10 tokens (5 to
+// 15, measured over widths from 16 to 5632).
+constexpr std::int64_t kBlockCost = 10;
+
+struct Block {
+  std::int64_t begin = 0;
+  std::int64_t count = 0;  // a power of two
+};
+
+// The block that continues after `done` of `total` tokens. Where tokens may be computed twice, one
+// block that reaches back replaces several small ones if that is cheaper.
+Block next_block(std::int64_t done, std::int64_t total, bool may_overlap) {
+  const auto rest = static_cast<std::uint64_t>(total - done);
+  const auto above = static_cast<std::int64_t>(std::bit_ceil(rest));
+  const std::int64_t exact = total - done + kBlockCost * std::popcount(rest);
+  if (may_overlap && above <= std::min(total, kLargest) && above + kBlockCost < exact) {
+    return {total - above, above};
+  }
+  return {done, std::min(kLargest, static_cast<std::int64_t>(std::bit_floor(rest)))};
+}
 
 // Everything but the token count that a compiled primitive depends on.
 struct Key {
@@ -41,7 +63,7 @@ struct Compiled {
   dnnl::memory a, b, c, scratch;
 };
 
-using Family = std::array<Compiled, kBlocks.size()>;
+using Family = std::array<Compiled, kSizes>;  // at i the block of 2^i tokens
 
 dnnl::memory::data_type dnnl_type(DType dtype) {
   return dtype == DType::kBf16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
@@ -132,10 +154,10 @@ Family& Gemm::State::family(const Key& key) {
   const auto found = families.find(key);
   if (found != families.end()) return found->second;
   Family made;
-  for (std::size_t i = 0; i < kBlocks.size(); ++i) {
-    made[i] = compile(engine, key, kBlocks[i], scratch.size());
+  for (std::size_t i = 0; i < kSizes; ++i) {
+    made[i] = compile(engine, key, std::int64_t{1} << i, scratch.size());
   }
-  compiled += kBlocks.size();
+  compiled += kSizes;
   return families.emplace(key, std::move(made)).first->second;
 }
 
@@ -195,15 +217,16 @@ void Gemm::run(Product product, ConstView a, ConstView b, View c, bool accumulat
   Family* family = &state_->family(key);
   key.accumulate = true;
   Family* rest = over_tokens ? &state_->family(key) : family;
-  std::int64_t done = 0;
-  for (std::size_t i = 0; i < kBlocks.size(); ++i) {
-    for (; a.rows - done >= kBlocks[i]; done += kBlocks[i]) {
-      const ConstView a_block = a.slice(done, kBlocks[i]);
-      const ConstView b_block = over_tokens ? b.slice(done, kBlocks[i]) : b;
-      const View c_block = over_tokens ? c : c.slice(done, kBlocks[i]);
-      state_->execute((*family)[i], a_block.data, b_block.data, c_block.data);
-      family = rest;
-    }
+  const bool may_overlap = !accumulate && !over_tokens;
+  for (std::int64_t done = 0; done < a.rows;) {
+    const auto [begin, count] = next_block(done, a.rows, may_overlap);
+    const ConstView b_block = over_tokens ? b.slice(begin, count) : b;
+    const View c_block = over_tokens ? c : c.slice(begin, count);
+    auto& block =
+        family->at(static_cast<std::size_t>(std::countr_zero(static_cast<std::uint64_t>(count))));
+    state_->execute(block, a.slice(begin, count).data, b_block.data, c_block.data);
+    family = rest;
+    done = begin + count;
   }
 }
 
