@@ -1,4 +1,5 @@
-// Writes the first inputs of each fuzz target: fuzz_seeds FOLDER.
+// Writes the first inputs of each fuzz target: fuzz_seeds FOLDER. Each is read once, as a seed that
+// is refused at the door would lead nowhere.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -11,7 +12,10 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "checkpoint/adapter.h"
+#include "checkpoint/config.h"
+#include "checkpoint/peft.h"
 #include "checkpoint/safetensors.h"
+#include "text/tokenizer.h"
 
 namespace loadline {
 namespace {
@@ -60,17 +64,23 @@ void safetensors_seeds(const fs::path& folder) {
 
 void config_seeds(const fs::path& folder) {
   Seeds seeds(folder / "config");
-  seeds.add(read_file(LOADLINE_SOURCE_DIR "/demo/model/config.json", 1_MiB));
-  seeds.add(R"({"model_type":"qwen2","vocab_size":99,"hidden_size":64,"intermediate_size":96,
+  const auto add_config = [&](const std::string& text) {
+    (void)parse_config(parse_json(text, "seed"), "seed");
+    seeds.add(text);
+  };
+  add_config(read_file(LOADLINE_SOURCE_DIR "/demo/model/config.json", 1_MiB));
+  add_config(R"({"model_type":"qwen2","vocab_size":99,"hidden_size":64,"intermediate_size":96,
 "num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,"use_sliding_window":true,
-"sliding_window":16,"max_window_layers":0,"eos_token_id":[1,2],"layer_types":["full_attention",
+"sliding_window":16,"max_window_layers":0,"eos_token_id":[1,2],"layer_types":["sliding_attention",
 "sliding_attention"],"rope_parameters":{"rope_type":"llama3","rope_theta":5e5,"factor":8,
 "low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":8192}})");
   Adapter adapter;
   adapter.lora = {.rank = 1, .alpha = 2, .layers = 1, .targets = {Projection::kQ}};
   adapter.pairs.push_back({.layer = 0, .projection = Projection::kQ, .a = {1}, .b = {1}});
   write_adapter(folder / "adapter", adapter);
-  seeds.add(read_file(folder / "adapter" / "adapter_config.json", 1_MiB));
+  const std::string adapter_config = read_file(folder / "adapter" / "adapter_config.json", 1_MiB);
+  (void)parse_peft_config(parse_json(adapter_config, "seed"), "seed");
+  seeds.add(adapter_config);
 }
 
 // A whole vocabulary would leave no time for mutations: bytes, a few pieces and merges are enough.
@@ -103,7 +113,11 @@ Json small_tokenizer(bool byte_fallback) {
 
 void tokenizer_seeds(const fs::path& folder) {
   Seeds seeds(folder / "tokenizer");
-  seeds.add(small_tokenizer(true).dump());
+  const auto add_tokenizer = [&](const Json& json) {
+    (void)Tokenizer::parse(json.dump(), "seed");
+    seeds.add(json.dump());
+  };
+  add_tokenizer(small_tokenizer(true));
   Json bytes = small_tokenizer(false);
   bytes["normalizer"] = nullptr;
   bytes["post_processor"] = nullptr;
@@ -114,7 +128,7 @@ void tokenizer_seeds(const fs::path& folder) {
   bytes["decoder"] = bytes["pre_tokenizer"];
   bytes["model"]["byte_fallback"] = false;
   bytes["model"]["unk_token"] = nullptr;
-  seeds.add(bytes.dump());
+  add_tokenizer(bytes);
   bytes["pre_tokenizer"] = {
       {"type", "Sequence"},
       {"pretokenizers",
@@ -123,7 +137,7 @@ void tokenizer_seeds(const fs::path& folder) {
          {"behavior", "Isolated"},
          {"invert", false}},
         {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}}}};
-  seeds.add(bytes.dump());
+  add_tokenizer(bytes);
 }
 
 }  // namespace
