@@ -51,7 +51,9 @@ std::string digits_of(const std::string& created) {
 }
 
 std::string free_name(const fs::path& folder, const Profile& profile) {
-  const std::string model = fs::path(profile.model_path).lexically_normal().filename().string();
+  std::string path = profile.model_path;
+  while (!path.empty() && path.back() == '/') path.pop_back();
+  const std::string model = fs::path(path).filename().string();
   const std::string base =
       profile_name_from(model).substr(0, 70) + "-" + profile_name_from(digits_of(profile.created));
   std::string name = base;

@@ -26,13 +26,18 @@ void add_heading(Lines& lines, const SearchResult& result) {
   }
 }
 
-std::string cell_text(const FrontierCell& cell) {
-  std::string text = std::to_string(cell.max_batch);
-  if (!cell.settled) return text + "?";
-  if (cell.at_limit) return text + "+";
-  if (cell.unusable) return text + "!";
+// What a cell's number must not be read without; ' ' where it was measured or proven on both sides.
+char mark_of(const FrontierCell& cell) {
+  if (!cell.settled) return '?';
+  if (cell.at_limit) return '+';
+  if (cell.unusable) return '!';
   const bool planned = cell.basis == Basis::kPlanned || cell.next_fails == Basis::kPlanned;
-  return planned ? text + "*" : text;
+  return planned ? '*' : ' ';
+}
+
+std::string without_trailing_spaces(std::string line) {
+  line.erase(line.find_last_not_of(' ') + 1);
+  return line;
 }
 
 void add_legend(Lines& lines, const std::string& marks) {
@@ -53,26 +58,21 @@ void add_frontier(Lines& lines, const SearchResult& result) {
   if (result.frontier.size() < 2) return;
   lines.emplace_back();
   lines.emplace_back("Largest batch that fits, by LoRA rank (down) and layers (across):");
+  const std::int64_t first_rank = result.frontier.front().lora_rank;
   std::string header = "        ";
   std::string marks;
-  std::string row;
-  const std::int64_t first_rank = result.frontier.front().lora_rank;
+  std::int64_t rank = 0;
   Lines rows;
-  for (std::size_t i = 0; i < result.frontier.size(); ++i) {
-    const FrontierCell& cell = result.frontier[i];
-    if (cell.lora_rank == first_rank) header += fmt::format("{:>7}", cell.lora_layers);
-    if (i == 0 || cell.lora_rank != result.frontier[i - 1].lora_rank) {
+  for (const FrontierCell& cell : result.frontier) {
+    if (cell.lora_rank == first_rank) header += fmt::format("{:>7} ", cell.lora_layers);
+    if (rows.empty() || cell.lora_rank != rank)
       rows.push_back(fmt::format("  {:>6}", cell.lora_rank));
-    }
-    const std::string text = cell_text(cell);
-    // Marks hang outside of the column, so that numbers stand under each other.
-    const bool marked = text.back() < '0' || text.back() > '9';
-    rows.back() += fmt::format("{:>{}}", text, marked ? 8 : 7);
-    if (!marked) continue;
-    marks += text.back();
+    rank = cell.lora_rank;
+    marks += mark_of(cell);
+    rows.back() += fmt::format("{:>7}{}", cell.max_batch, marks.back());
   }
-  lines.push_back(header);
-  for (std::string& line : rows) lines.push_back(std::move(line));
+  lines.push_back(without_trailing_spaces(header));
+  for (const std::string& row : rows) lines.push_back(without_trailing_spaces(row));
   add_legend(lines, marks);
 }
 

@@ -1,0 +1,237 @@
+#include "report/profile.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace loadline {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+Profile example() {
+  return {.name = "",
+          .created = "2026-11-23T15:04:05Z",
+          .key = {.machine = "EPYC, 2 cores, 24 GiB",
+                  .model = "sha256:aa",
+                  .data = "sha256:bb",
+                  .max_seq_length = 512,
+                  .quantize = "none",
+                  .compute = "bf16",
+                  .grad_checkpoint = false,
+                  .target_modules = {"q_proj", "v_proj"},
+                  .version = "0.1.0"},
+          .model_path = "/models/Hermes 2 Pro/",
+          .data_path = "rows/train.jsonl",
+          .machine_text = "AMD EPYC, 2 cores, 24.0 GiB",
+          .batch_size = 17,
+          .lora_rank = 128,
+          .lora_layers = 16,
+          .peak = 16086_MiB,
+          .adjusted = 18499_MiB,
+          .budget = 20_GiB,
+          .margin = 0.15,
+          .step_seconds = 3.2,
+          .tokens_per_second = 512.25,
+          .run_folder = "runs/1",
+          .trial = 4};
+}
+
+std::string message_of(const std::function<void()>& action, ErrorKind kind) {
+  try {
+    action();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), kind);
+    return error.what();
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return "";
+}
+
+std::string document_of(const Profile& profile) { return to_json(profile).dump(); }
+
+TEST(Profile, ReadsBackWhatWasSaved) {
+  const TemporaryFolder folder;
+  const auto path = save_profile(folder.path() / "new" / "profiles", example());
+  EXPECT_EQ(path.filename(), "Hermes-2-Pro-20261123-150405.json");
+  const Profile read = load_profile(path.parent_path(), path.stem().string());
+  EXPECT_EQ(read.name, "Hermes-2-Pro-20261123-150405");
+  EXPECT_EQ(document_of(read), document_of(example()));
+  EXPECT_EQ(to_json(read)["schema_version"], 1);
+}
+
+TEST(Profile, WithoutANameNeverReplacesAnother) {
+  const TemporaryFolder folder;
+  const auto first = save_profile(folder.path(), example());
+  const auto second = save_profile(folder.path(), example());
+  EXPECT_NE(first, second);
+  std::vector<std::string> warnings;
+  EXPECT_THAT(list_profiles(folder.path(), warnings), SizeIs(2));
+}
+
+TEST(Profile, WithANameReplacesTheOneThatHasIt) {
+  const TemporaryFolder folder;
+  Profile profile = example();
+  profile.name = "mine";
+  (void)save_profile(folder.path(), profile);
+  profile.batch_size = 3;
+  (void)save_profile(folder.path(), profile);
+  EXPECT_EQ(load_profile(folder.path(), "mine").batch_size, 3);
+}
+
+TEST(Profile, NumbersThatAreNotFiniteStayReadable) {
+  const TemporaryFolder folder;
+  Profile profile = example();
+  profile.name = "odd";
+  profile.step_seconds = NAN;
+  profile.tokens_per_second = INFINITY;
+  (void)save_profile(folder.path(), profile);
+  EXPECT_EQ(load_profile(folder.path(), "odd").step_seconds, 0);
+}
+
+TEST(ProfileName, KeepsToTheFolder) {
+  const TemporaryFolder folder;
+  for (const std::string name : {"../x", "a/b", ".hidden", "-rf", "", "a b", "x\n", "a\x1b[2J"}) {
+    EXPECT_FALSE(is_profile_name(name)) << name;
+    EXPECT_THAT(message_of([&] { (void)load_profile(folder.path(), name); }, ErrorKind::kUsage),
+                HasSubstr("There are none"));
+    EXPECT_THROW(remove_profile(folder.path(), name), Error);
+    Profile profile = example();
+    profile.name = name;
+    if (!name.empty()) {
+      EXPECT_THROW((void)save_profile(folder.path(), profile), Error);
+    }
+  }
+  EXPECT_FALSE(is_profile_name(std::string(101, 'a')));
+  EXPECT_TRUE(is_profile_name("Hermes-2.1_x"));
+}
+
+TEST(ProfileName, IsMadeFromAnyText) {
+  EXPECT_EQ(profile_name_from("NousResearch/Hermes-2 Pro"), "NousResearch-Hermes-2-Pro");
+  EXPECT_EQ(profile_name_from("../../etc/passwd"), "etc-passwd");
+  EXPECT_EQ(profile_name_from("日本"), "profile");
+  for (const std::string text : {"", "...", "a  b--", "-x", "~", std::string(500, 'z').c_str()}) {
+    EXPECT_TRUE(is_profile_name(profile_name_from(text))) << text;
+  }
+}
+
+TEST(ProfileList, IsNewestFirstAndNamesDamagedFiles) {
+  const TemporaryFolder folder;
+  Profile profile = example();
+  for (const char* created : {"2026-11-21T00:00:00Z", "2026-11-23T00:00:00Z"}) {
+    profile.created = created;
+    (void)save_profile(folder.path(), profile);
+  }
+  std::ofstream(folder.path() / "torn.json") << document_of(example()).substr(0, 100);
+  std::ofstream(folder.path() / "newer.json") << R"({"schema_version": 2})";
+  std::ofstream(folder.path() / "notes.txt") << "not a profile";
+  std::filesystem::create_directory(folder.path() / "folder.json");
+  std::vector<std::string> warnings;
+  const auto profiles = list_profiles(folder.path(), warnings);
+  ASSERT_THAT(profiles, SizeIs(2));
+  EXPECT_GT(profiles[0].created, profiles[1].created);
+  std::sort(warnings.begin(), warnings.end());
+  EXPECT_THAT(warnings, ElementsAre(HasSubstr("folder.json"), HasSubstr("schema_version is 2"),
+                                    HasSubstr("torn.json")));
+}
+
+TEST(ProfileList, OfAMissingFolderIsEmpty) {
+  const TemporaryFolder folder;
+  std::vector<std::string> warnings;
+  EXPECT_THAT(list_profiles(folder.path() / "none", warnings), IsEmpty());
+  EXPECT_THAT(warnings, IsEmpty());
+}
+
+// Each field gone, of another type, or out of its range: named, never taken.
+TEST(ProfileFile, WithAnyFieldBrokenIsRefusedWithTheFieldsName) {
+  const Json whole = to_json(example());
+  for (const auto& [field, value] : whole.items()) {
+    for (const Json& broken : {Json(), Json::array({1}), Json("text"), Json(-1), Json(1e300)}) {
+      if (broken.is_string() && value.is_string()) continue;
+      Json document = whole;
+      document[field] = broken;
+      const auto refuse = [&] { (void)profile_from_json(document, "p.json"); };
+      EXPECT_THAT(message_of(refuse, ErrorKind::kBadInput), HasSubstr(field)) << broken;
+    }
+  }
+  for (const auto& [field, value] : whole["key"].items()) {
+    Json document = whole;
+    document["key"][field] = Json::object();
+    const auto refuse = [&] { (void)profile_from_json(document, "p.json"); };
+    EXPECT_THAT(message_of(refuse, ErrorKind::kBadInput), HasSubstr(field));
+  }
+}
+
+TEST(RemoveProfile, RemovesItAndListsWhatThereIsOtherwise) {
+  const TemporaryFolder folder;
+  Profile profile = example();
+  profile.name = "kept";
+  (void)save_profile(folder.path(), profile);
+  EXPECT_THAT(message_of([&] { remove_profile(folder.path(), "lost"); }, ErrorKind::kUsage),
+              HasSubstr("no profile 'lost' in"));
+  EXPECT_THAT(message_of([&] { remove_profile(folder.path(), "lost"); }, ErrorKind::kUsage),
+              HasSubstr("There are: kept."));
+  remove_profile(folder.path(), "kept");
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "kept.json"));
+}
+
+TEST(MatchProfile, TakesTheNewestThatAgrees) {
+  Profile older = example();
+  older.name = "older";
+  older.created = "2026-01-01T00:00:00Z";
+  Profile newer = example();
+  newer.name = "newer";
+  const ProfileMatch match = match_profile({older, newer}, example().key);
+  ASSERT_TRUE(match.profile);
+  EXPECT_EQ(match.profile->name, "newer");
+  EXPECT_THAT(match.differences, IsEmpty());
+}
+
+TEST(MatchProfile, NamesTheDifferencesOfTheNearest) {
+  Profile near = example();
+  near.key.max_seq_length = 1024;
+  Profile far = example();
+  far.key.model = "sha256:cc";
+  far.key.machine = "another";
+  const ProfileMatch match = match_profile({far, near}, example().key);
+  EXPECT_FALSE(match.profile);
+  EXPECT_THAT(match.differences, ElementsAre("max_seq_length: profile 1024, now 512"));
+}
+
+TEST(MatchProfile, SeesADifferenceInEachPartOfTheKey) {
+  const ProfileKey key = example().key;
+  std::vector<ProfileKey> others(9, key);
+  others[0].machine = others[1].model = others[2].data = "x";
+  others[3].max_seq_length = 1;
+  others[4].quantize = "nf4";
+  others[5].compute = "f32";
+  others[6].grad_checkpoint = true;
+  others[7].target_modules = {"q_proj"};
+  others[8].version = "0.2.0";
+  for (const ProfileKey& other : others) EXPECT_THAT(differences_of(key, other), SizeIs(1));
+  ProfileKey reordered = key;
+  reordered.target_modules = {"v_proj", "q_proj"};
+  EXPECT_THAT(differences_of(key, reordered), IsEmpty());
+}
+
+TEST(TrainCommand, CanBePastedIntoAShell) {
+  EXPECT_EQ(
+      train_command(example()),
+      "loadline train --model '/models/Hermes 2 Pro/' --data rows/train.jsonl --batch-size 17 "
+      "--lora-rank 128 --lora-layers 16 --target-modules q_proj,v_proj --max-seq-length 512 "
+      "--compute-dtype bf16 --adapter-path adapters");
+  Profile hostile = example();
+  hostile.model_path = "x'; rm -rf $HOME; '";
+  EXPECT_THAT(train_command(hostile), HasSubstr(R"(--model 'x'\''; rm -rf $HOME; '\''' --data)"));
+}
+
+}  // namespace
+}  // namespace loadline

@@ -1,0 +1,285 @@
+// What people read, as golden text.
+#include "report/terminal.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <functional>
+
+#include "report/text.h"
+#include "unit/report/example_result.h"
+
+namespace loadline {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// What the view writes while `show` runs, and at its end.
+std::string shown(bool is_terminal, const std::function<void(TerminalView&)>& show,
+                  bool colour = true) {
+  char* text = nullptr;
+  std::size_t size = 0;
+  std::FILE* out = open_memstream(&text, &size);
+  {
+    TerminalView view(out, is_terminal, colour);
+    show(view);
+  }
+  (void)std::fclose(out);
+  std::string result(text, size);
+  std::free(text);  // NOLINT: open_memstream gives memory of malloc
+  return result;
+}
+
+TrialSpec spec_of(std::int64_t batch, std::int64_t rank, std::int64_t layers) {
+  TrialSpec spec;
+  spec.batch_size = batch;
+  spec.lora_rank = rank;
+  spec.lora_layers = layers;
+  spec.budget = 20480_MiB;
+  spec.planned = {14400_MiB};
+  return spec;
+}
+
+void run_steps(TerminalView& view, const TrialSpec& spec) {
+  view.trial_begins(spec);
+  view.trial_event(spec, Loaded{.seconds = 0.8,
+                                .planned = 14400_MiB,
+                                .peak = 13000_MiB,
+                                .rows = 500,
+                                .worst_batch_tokens = 812,
+                                .longest_row = 812});
+  for (std::int64_t step = 1; step <= 15; ++step) {
+    view.trial_event(spec, Stepped{{.step = step,
+                                    .loss = 2.5 - 0.01 * static_cast<double>(step),
+                                    .seconds = 2.04,
+                                    .tokens = 812,
+                                    .peak = 14500_MiB}});
+  }
+  view.trial_event(spec, Evaluated{.loss = 2.3, .seconds = 0.5, .peak = 14535_MiB});
+  view.trial_event(spec, Saved{.peak = 14535_MiB});
+}
+
+TEST(TerminalView, ShowsATrialAsTheGuideDoes) {
+  const std::string text = shown(false, [](TerminalView& view) {
+    const TrialSpec spec = spec_of(1, 64, 16);
+    run_steps(view, spec);
+    TrialOutcome outcome;
+    outcome.verdict = Verdict::kFits;
+    outcome.peak = MeasuredBytes{14535_MiB};
+    outcome.step_seconds = 2.0;
+    outcome.tokens_per_second = 406;
+    view.trial_ends(spec, outcome);
+  });
+  EXPECT_EQ(text,
+            "\n"
+            "Finding optimal batch size for rank=64, layers=16\n"
+            "Testing: batch=1, rank=64, layers=16 (15 steps)\n"
+            "  Loading model and data...\n"
+            "  Loaded 500 training samples (0.800 s; longest row 812 tokens, largest batch 812 "
+            "tokens; planned 14400 MiB)\n"
+            "  Step  1/15: loss 2.4900, memory 14500 MiB, 2.04 s\n"
+            "  Step  5/15: loss 2.4500, memory 14500 MiB, 2.04 s\n"
+            "  Step 10/15: loss 2.4000, memory 14500 MiB, 2.04 s\n"
+            "  Step 15/15: loss 2.3500, memory 14500 MiB, 2.04 s\n"
+            "  Evaluation: loss 2.3000, memory 14535 MiB, 0.500 s\n"
+            "  Adapter saved: memory 14535 MiB\n"
+            "  SUCCESS\n"
+            "  Peak memory: 14535 MiB (adjusted: 16715 MiB of 20480 MiB)\n"
+            "  Average step time: 2.00 s (406 tokens/s)\n");
+}
+
+std::string ending(Verdict verdict, const std::string& cause) {
+  return shown(false, [&](TerminalView& view) {
+    TrialOutcome outcome;
+    outcome.verdict = verdict;
+    outcome.cause = cause;
+    view.trial_begins(spec_of(32, 64, 16));
+    view.trial_ends(spec_of(32, 64, 16), outcome);
+  });
+}
+
+TEST(TerminalView, NamesTheCauseAndCallsNothingOutOfMemoryByGuess) {
+  EXPECT_THAT(ending(Verdict::kExceedsBudget, "adjusted peak is above"),
+              HasSubstr("  Does not fit: adjusted peak is above\n"));
+  EXPECT_THAT(ending(Verdict::kOutOfMemory, "the cgroup's oom_kill rose"),
+              HasSubstr("  Does not fit: the cgroup's oom_kill rose\n"));
+  EXPECT_THAT(ending(Verdict::kKilled, "SIGKILL, cause unknown"),
+              HasSubstr("  Not usable (killed): SIGKILL, cause unknown\n"));
+  EXPECT_THAT(ending(Verdict::kTimedOut, "over 60 s"), HasSubstr("  Not usable (timed_out): over"));
+  EXPECT_THAT(ending(Verdict::kRefused, "neighbours"), HasSubstr("  Stopped (refused): neighb"));
+  for (const Verdict verdict : {Verdict::kKilled, Verdict::kTimedOut, Verdict::kCrashed}) {
+    EXPECT_THAT(ending(verdict, "x"), Not(HasSubstr("Does not fit")));
+  }
+}
+
+TEST(TerminalView, WarnsOfGrowthAboveTenPercent) {
+  const auto growing = [](double relative) {
+    return shown(false, [&](TerminalView& view) {
+      TrialOutcome outcome;
+      outcome.verdict = Verdict::kFits;
+      outcome.growth = Growth{.relative = relative};
+      view.trial_begins(spec_of(1, 64, 16));
+      view.trial_ends(spec_of(1, 64, 16), outcome);
+    });
+  };
+  EXPECT_THAT(growing(0.123), HasSubstr("Warning: memory grew by 12.3 % between steps 10 and 15"));
+  EXPECT_THAT(growing(0.09), Not(HasSubstr("Warning")));
+}
+
+TEST(TerminalView, SaysTheCellOnceForTrialsInARow) {
+  const std::string text = shown(false, [](TerminalView& view) {
+    for (const std::int64_t batch : {1, 2, 3}) view.trial_begins(spec_of(batch, 64, 16));
+    view.trial_begins(spec_of(3, 128, 16));
+  });
+  const std::string phrase = "Finding optimal batch size";
+  EXPECT_NE(text.find(phrase), text.rfind(phrase));
+  EXPECT_EQ(text.find(phrase, text.find(phrase) + 1), text.rfind(phrase));
+}
+
+TEST(TerminalView, PlainOutputHasNoControlCharacters) {
+  const std::string text = shown(false, [](TerminalView& view) {
+    view.search_begins({{64}, {16}, 64}, testing::example_limits(), "--memory-limit");
+    run_steps(view, spec_of(1, 64, 16));
+    TrialOutcome outcome;
+    outcome.cause = "\x1b[2J\rgone\xc2\x9b";
+    view.trial_ends(spec_of(1, 64, 16), outcome);
+    view.search_ends(testing::example_result(), testing::example_limits());
+  });
+  for (const char c : text) EXPECT_TRUE(c == '\n' || static_cast<unsigned char>(c) >= 0x20);
+  EXPECT_THAT(text, HasSubstr("Not usable (crashed): ?[2J?gone?\n"));
+}
+
+// What a terminal shows in the end: a carriage return and "erase line" begin the line anew.
+std::string as_seen(const std::string& text) {
+  std::string seen;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text.compare(i, 5, "\r\x1b[2K") == 0) {
+      seen.erase(seen.find_last_of('\n') + 1);
+      i += 4;
+    } else {
+      seen += text[i];
+    }
+  }
+  return seen;
+}
+
+void whole_search(TerminalView& view) {
+  view.search_begins({{64}, {16}, 64}, testing::example_limits(), "--memory-limit");
+  view.outlook({0, {{1, 64, 16}, {2, 64, 16}}});
+  run_steps(view, spec_of(1, 64, 16));
+  TrialOutcome outcome;
+  outcome.verdict = Verdict::kFits;
+  outcome.seconds = 30;
+  view.trial_ends(spec_of(1, 64, 16), outcome);
+  view.outlook({1, {{2, 64, 16}}});
+  run_steps(view, spec_of(2, 64, 16));
+}
+
+TEST(TerminalView, TheBarLeavesNoTrace) {
+  EXPECT_EQ(as_seen(shown(true, whole_search, false)), shown(false, whole_search));
+}
+
+TEST(TerminalView, TheBarShowsTrialsStepsAndTheTimeLeft) {
+  const std::string text = shown(true, whole_search, false);
+  EXPECT_THAT(text, HasSubstr("] trial 1 of about 2, step 5 of 15\r"));
+  EXPECT_THAT(text, HasSubstr("] trial 1 of about 2, about 30 s left"));
+  EXPECT_THAT(text, HasSubstr("] trial 2 of about 2, step 0 of 15, about 30 s left"));
+  for (std::size_t at = text.find('['); at != std::string::npos;
+       at = text.find("\r\x1b[2K[", at + 1)) {
+    const std::size_t end = text.find_first_of("\r\n", at + 6);
+    EXPECT_LE(end - at, 85U);
+  }
+}
+
+TEST(TerminalView, ColoursOnlyOnATerminalThatWantsThem) {
+  EXPECT_THAT(shown(true, whole_search), HasSubstr("\x1b[32m"));
+  EXPECT_THAT(shown(true, whole_search, false), Not(HasSubstr("\x1b[32m")));
+  EXPECT_THAT(shown(false, whole_search, true), Not(HasSubstr("\x1b")));
+}
+
+std::string ended(const SearchResult& result) {
+  return shown(false,
+               [&](TerminalView& view) { view.search_ends(result, testing::example_limits()); });
+}
+
+TEST(TerminalView, EndsWithTheOptimalConfiguration) {
+  EXPECT_EQ(ended(testing::example_result()), R"(
+BENCHMARK COMPLETE
+
+Largest batch that fits, by LoRA rank (down) and layers (across):
+             16      24
+      64     18+     12*
+     128     17      11*
+  * settled by the plan, which trials confirmed; not itself measured
+  + the largest batch that was asked for; more may fit
+
+OPTIMAL CONFIGURATION
+  Objective:    balanced
+  Batch size:   17
+  LoRA rank:    128
+  LoRA layers:  16
+  Peak memory:  16086 MiB (with 15 % margin: 18499 MiB of 20480 MiB)
+  Planned:      15925 MiB (measured +1.0 %)
+  Step time:    3.20 s
+  Speed:        512 tokens/s
+  Trial:        2, covers 100 % of batches, longest row 812 tokens
+  Next larger:  batch=18 does not fit (trial 3): adjusted peak 20700 MiB is above the budget of 20480 MiB
+
+                       LARGEST       FASTEST
+  Batch size                17            18
+  LoRA rank                128            64
+  LoRA layers               16            16
+  With margin        18499 MiB     18975 MiB
+  Step time             3.20 s        3.00 s
+  Speed           512 tokens/s  530 tokens/s
+)");
+}
+
+TEST(TerminalView, SaysWhatToDoWhenNothingFits) {
+  SearchResult result;
+  result.trials = {
+      testing::example_trial(1, {1, 64, 16}, Verdict::kExceedsBudget, 20000_MiB, 2, 400)};
+  const std::string text = ended(result);
+  EXPECT_THAT(text, HasSubstr("NOTHING FITS\n  Not even batch=1, rank=64, layers=16 fits within "
+                              "20480 MiB: adjusted peak"));
+  EXPECT_THAT(text, HasSubstr("--max-seq-length"));
+  EXPECT_THAT(text, Not(HasSubstr("OPTIMAL")));
+}
+
+TEST(TerminalView, SaysThatAnUnfinishedSearchIsUnfinished) {
+  SearchResult result = testing::example_result();
+  result.status = SearchResult::Status::kUnfinished;
+  result.stopped_by = "the time limit was reached";
+  result.next_larger.reset();
+  result.frontier[2].settled = false;
+  const std::string text = ended(result);
+  EXPECT_THAT(text, HasSubstr("BENCHMARK UNFINISHED\n  the time limit was reached\n"));
+  EXPECT_THAT(text, HasSubstr("17?"));
+  EXPECT_THAT(text, HasSubstr("batch=18 was not tried yet"));
+  EXPECT_THAT(text, Not(HasSubstr("COMPLETE")));
+}
+
+TEST(TerminalView, SaysWhyANextLargerBatchWasNotTried) {
+  SearchResult result = testing::example_result();
+  result.next_larger.reset();
+  result.next_larger_planned = PredictedBytes{50000_MiB};
+  EXPECT_THAT(ended(result), HasSubstr("batch=18 was not tried: the confirmed plan puts it at "
+                                       "57500 MiB of 20480 MiB"));
+  result.frontier[2].at_limit = true;
+  EXPECT_THAT(ended(result), HasSubstr("batch=18 was not asked for (--max-batch"));
+  result = testing::example_result();
+  result.trials[2].outcome.verdict = Verdict::kTimedOut;
+  EXPECT_THAT(ended(result), HasSubstr("batch=18 not usable (timed_out) (trial 3): "));
+}
+
+TEST(TimeLeft, IsRoundedToWhatPeoplePlanWith) {
+  EXPECT_EQ(in_time_left(0.2), "1 s");
+  EXPECT_EQ(in_time_left(89.5), "90 s");
+  EXPECT_EQ(in_time_left(91), "2 min");
+  EXPECT_EQ(in_time_left(3600.0 * 2), "2 h 0 min");
+}
+
+}  // namespace
+}  // namespace loadline

@@ -1,0 +1,162 @@
+// The search against the exhaustive grid on random machines.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <stdexcept>
+
+#include "unit/search/landscape.h"
+
+namespace loadline {
+namespace {
+
+using testing::Landscape;
+
+enum class Plan { kGood, kTwentyOver, kTwentyUnder, kThrows, kConstant, kRandom };
+
+struct Case {
+  Landscape land;
+  SearchSpace space;
+  SearchLimits limits;
+  std::vector<RunTrial> truth;
+};
+
+// A random machine whose budget lies somewhere on its grid. Tries again where noise at the line
+// makes the grid's answer not monotone.
+Case random_case(std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  const auto between = [&](double low, double high) {
+    return std::uniform_real_distribution<double>(low, high)(random);
+  };
+  for (;;) {
+    Case c;
+    c.space.ranks = {8, 16, 32, 64};
+    c.space.layers = {4, 8, 16, 24};
+    c.space.max_batch = 24;
+    c.land.seed = random();
+    c.land.fixed = between(100, 2000);
+    c.land.token = between(20, 200);
+    c.land.activation = between(0.5, 12);
+    c.land.adapter = between(0.02, 0.5);
+    c.land.layer = between(1, 20);
+    c.land.noise = between(0, 5e-4);
+    c.land.speed_noise = between(0, 5e-3);
+    c.land.token_layer = between(0, 1e-4);
+    c.land.token_adapter = between(0, 2e-7);
+    if (seed % 3 == 1) c.land.step = between(8, 64);
+    if (seed % 3 == 2) {
+      c.land.cliff = between(50, 800);
+      c.land.cliff_batch = 2 + static_cast<std::int64_t>(random() % 20);
+      c.land.cliff_layers = 2 + static_cast<std::int64_t>(random() % 20);
+    }
+    const Configuration at{1 + static_cast<std::int64_t>(random() % 24), 32, 16};
+    c.limits.budget = adjusted(c.land.peak(at), c.limits.margin).scaled(between(1.0, 1.05));
+    c.truth = testing::exhaustive(c.land, c.space, c.limits);
+    if (testing::is_monotone(c.truth)) return c;
+  }
+}
+
+PredictedBytes predicted(const Landscape& land, Plan plan, const Configuration& c) {
+  double amount = land.mib_without_noise(c) * (1 + 0.002 * land.chance(c, 3));
+  if (plan == Plan::kTwentyOver) amount *= 1.2;
+  if (plan == Plan::kTwentyUnder) amount *= 0.8;
+  if (plan == Plan::kThrows) throw std::runtime_error("no plan");
+  if (plan == Plan::kConstant) amount = 1000;
+  if (plan == Plan::kRandom) amount = 1000 + 900 * land.chance(c, 4);
+  return {Bytes{static_cast<std::uint64_t>(amount * (1 << 20))}};
+}
+
+SearchResult searched(const Case& c, Plan plan) {
+  SearchFunctions functions;
+  functions.estimate = [&](const Configuration& q) { return predicted(c.land, plan, q); };
+  functions.run = [&](const Configuration& q) { return c.land.run(q, c.limits); };
+  return search(c.space, c.limits, functions, {});
+}
+
+void expect_the_exhaustive_frontier(const Case& c, const SearchResult& result) {
+  ASSERT_EQ(result.frontier.size(), c.space.ranks.size() * c.space.layers.size());
+  for (const FrontierCell& cell : result.frontier) {
+    EXPECT_EQ(cell.max_batch, testing::largest_batch(c.truth, cell.lora_rank, cell.lora_layers))
+        << "rank " << cell.lora_rank << ", layers " << cell.lora_layers << ", basis "
+        << static_cast<int>(cell.basis) << ", next " << static_cast<int>(cell.next_fails);
+    EXPECT_TRUE(cell.settled);
+  }
+}
+
+// Largest: exactly. Fastest and balanced: within what noise in speed can decide.
+void expect_the_exhaustive_optimum(const Case& c, const SearchResult& result) {
+  ASSERT_TRUE(result.optimal && result.largest && result.fastest);
+  const auto& optimal = result.trials[*result.optimal];
+  const auto best = choose(c.truth, Objective::kLargest);
+  EXPECT_EQ(testing::size_of(result.trials[*result.largest].configuration),
+            testing::size_of(c.truth[*best].configuration));
+  const auto quickest = choose(c.truth, Objective::kFastest);
+  EXPECT_GE(result.trials[*result.fastest].outcome.tokens_per_second,
+            0.97 * c.truth[*quickest].outcome.tokens_per_second);
+  if (c.limits.objective != Objective::kBalanced) return;
+  // The balanced answer if the line were drawn a little higher: ours must not be smaller.
+  double sure = 0;
+  for (const FrontierCell& cell : result.frontier) {
+    if (cell.max_batch == 0) continue;
+    const Configuration q{cell.max_batch, cell.lora_rank, cell.lora_layers};
+    const double share = c.land.speed(q) / c.truth[*quickest].outcome.tokens_per_second;
+    if (share >= kBalancedSpeed * 1.02) sure = std::max(sure, testing::size_of(q));
+  }
+  EXPECT_GE(testing::size_of(optimal.configuration), sure);
+}
+
+// What was chosen was run and fits, and the next larger one was run and does not.
+void expect_a_proven_choice(const Case& c, const SearchResult& result) {
+  EXPECT_EQ(result.status, SearchResult::Status::kComplete);
+  ASSERT_TRUE(result.optimal);
+  const RunTrial& optimal = result.trials[*result.optimal];
+  EXPECT_EQ(optimal.outcome.verdict, Verdict::kFits);
+  if (optimal.configuration.batch_size == c.space.max_batch) return;
+  if (c.limits.objective == Objective::kFastest) return;
+  ASSERT_TRUE(result.next_larger);
+  EXPECT_TRUE(is_memory_failure(result.trials[*result.next_larger].outcome.verdict));
+}
+
+class OnRandomLandscapes : public ::testing::TestWithParam<std::tuple<Plan, std::size_t, double>> {
+};
+
+TEST_P(OnRandomLandscapes, TheFrontierAndTheOptimumAreTheExhaustiveOnes) {
+  const auto [plan, most_trials, usual_trials] = GetParam();
+  std::size_t sum = 0;
+  std::size_t most = 0;
+  constexpr Objective kObjectives[] = {Objective::kBalanced, Objective::kLargest,
+                                       Objective::kFastest};
+  constexpr std::uint64_t kCases = 60;
+  for (std::uint64_t seed = 1; seed <= kCases; ++seed) {
+    SCOPED_TRACE("landscape " + std::to_string(seed));
+    Case c = random_case(seed);
+    c.limits.objective = kObjectives[(seed / 3) % 3];
+    const SearchResult result = searched(c, plan);
+    expect_the_exhaustive_frontier(c, result);
+    expect_the_exhaustive_optimum(c, result);
+    expect_a_proven_choice(c, result);
+    EXPECT_LE(result.trials.size(), most_trials);
+    sum += result.trials.size();
+    most = std::max(most, result.trials.size());
+    if (HasFatalFailure()) return;
+  }
+  const double mean = static_cast<double>(sum) / kCases;
+  RecordProperty("mean_trials", std::to_string(mean));
+  std::printf("trials: mean %.1f, most %zu, of %zu\n", mean, most, std::size_t{16 * 24});
+  EXPECT_LE(mean, usual_trials);
+}
+
+std::string name_of_plan(const ::testing::TestParamInfo<OnRandomLandscapes::ParamType>& one) {
+  constexpr const char* kNames[] = {"GoodPlan",   "TwentyPercentOver", "TwentyPercentUnder",
+                                    "PlanThrows", "ConstantPlan",      "RandomPlan"};
+  return kNames[static_cast<int>(std::get<0>(one.param))];
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Plans, OnRandomLandscapes,
+    ::testing::Values(std::tuple(Plan::kGood, 16, 9.0), std::tuple(Plan::kTwentyOver, 16, 9.0),
+                      std::tuple(Plan::kTwentyUnder, 16, 9.0), std::tuple(Plan::kThrows, 40, 30.0),
+                      std::tuple(Plan::kConstant, 40, 30.0), std::tuple(Plan::kRandom, 44, 34.0)),
+    name_of_plan);
+
+}  // namespace
+}  // namespace loadline

@@ -1,0 +1,358 @@
+// Each rule of the search on a machine made for it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <stdexcept>
+
+#include "base/error.h"
+#include "unit/search/landscape.h"
+
+namespace loadline {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::Landscape;
+
+constexpr double kMiB = 1 << 20;
+
+// A search on a landscape, with what it asked.
+struct Bench {
+  Landscape land;
+  SearchSpace space{{8, 16, 32}, {4, 8, 16}, 16};
+  SearchLimits limits{.budget = 1000_MiB};
+  std::vector<Configuration> asked;
+  std::vector<RunTrial> known;
+  bool has_plan = true;
+  // Another answer than the landscape's, for some.
+  std::function<std::optional<Verdict>(const Configuration&)> verdict;
+  std::function<bool()> out_of_time;
+  std::function<void(const Outlook&)> outlook;
+
+  RunTrial run(const Configuration& c) {
+    asked.push_back(c);
+    RunTrial trial = land.run(c, limits);
+    trial.trial = static_cast<int>(asked.size());
+    const auto other = verdict ? verdict(c) : std::nullopt;
+    if (other) {
+      trial.outcome.verdict = *other;
+      trial.outcome.peak.reset();
+      trial.outcome.cause = "made so";
+    }
+    return trial;
+  }
+
+  SearchResult search() {
+    SearchFunctions functions;
+    functions.run = [this](const Configuration& c) { return run(c); };
+    functions.out_of_time = out_of_time;
+    functions.outlook = outlook;
+    functions.estimate = [this](const Configuration& c) {
+      const double amount = has_plan ? land.mib_without_noise(c) : 0;
+      return PredictedBytes{Bytes{static_cast<std::uint64_t>(amount * kMiB)}};
+    };
+    return loadline::search(space, limits, functions, known);
+  }
+};
+
+const FrontierCell& cell(const SearchResult& result, std::int64_t rank, std::int64_t layers) {
+  for (const FrontierCell& c : result.frontier) {
+    if (c.lora_rank == rank && c.lora_layers == layers) return c;
+  }
+  throw std::logic_error("no such cell");
+}
+
+TEST(Search, WhenTheSmallestDoesNotFitOneTrialProvesThatNothingDoes) {
+  Bench bench;
+  bench.land.fixed = 5000;
+  const SearchResult result = bench.search();
+  EXPECT_EQ(result.status, SearchResult::Status::kNothingFits);
+  EXPECT_EQ(bench.asked, (std::vector<Configuration>{{1, 8, 4}}));
+  EXPECT_FALSE(result.optimal || result.largest || result.fastest);
+  for (const FrontierCell& c : result.frontier) EXPECT_EQ(c.max_batch, 0);
+}
+
+TEST(Search, WhenTheLargestFitsItProvesTheWholeGrid) {
+  Bench bench;
+  bench.limits = {.budget = 100_GiB, .objective = Objective::kLargest};
+  const SearchResult result = bench.search();
+  EXPECT_EQ(result.status, SearchResult::Status::kComplete);
+  EXPECT_EQ(result.trials[*result.optimal].configuration, (Configuration{16, 32, 16}));
+  EXPECT_FALSE(result.next_larger);
+  EXPECT_LE(bench.asked.size(), 3U);
+  for (const FrontierCell& c : result.frontier) {
+    EXPECT_EQ(c.max_batch, 16);
+    EXPECT_TRUE(c.at_limit);
+    EXPECT_NE(c.basis, Basis::kPlanned);
+  }
+}
+
+TEST(Search, ASingleCellIsBisectedWithItsPlanAndProvenByTwoTrials) {
+  Bench bench;
+  bench.space = {{8}, {4}, 64};
+  bench.land.token = 50;
+  const SearchResult result = bench.search();
+  ASSERT_TRUE(result.optimal && result.next_larger);
+  EXPECT_EQ(result.trials[*result.next_larger].configuration.batch_size,
+            result.trials[*result.optimal].configuration.batch_size + 1);
+  EXPECT_EQ(cell(result, 8, 4).basis, Basis::kMeasured);
+  EXPECT_EQ(cell(result, 8, 4).next_fails, Basis::kMeasured);
+  EXPECT_LE(bench.asked.size(), 3U);  // the smallest, the largest that fits, the next
+}
+
+class SearchWithout : public ::testing::TestWithParam<Verdict> {};
+
+TEST_P(SearchWithout, EvidenceOfMemoryAClosedBatchIsNotCalledAFailureOfMemory) {
+  Bench bench;
+  bench.has_plan = false;
+  bench.limits.budget = 100_GiB;
+  bench.verdict = [&](const Configuration& c) -> std::optional<Verdict> {
+    const bool bad = c.lora_rank == 32 && c.lora_layers == 16 && c.batch_size >= 4;
+    return bad ? std::optional(GetParam()) : std::nullopt;
+  };
+  const SearchResult result = bench.search();
+  const FrontierCell& closed = cell(result, 32, 16);
+  EXPECT_EQ(closed.max_batch, 3);
+  ASSERT_TRUE(closed.unusable);
+  EXPECT_EQ(result.trials[*closed.unusable].outcome.verdict, GetParam());
+  // Its neighbours were asked for themselves: nothing spread from it.
+  EXPECT_EQ(cell(result, 16, 16).max_batch, 16);
+  EXPECT_EQ(cell(result, 32, 8).max_batch, 16);
+  EXPECT_EQ(result.status, SearchResult::Status::kComplete);
+}
+
+INSTANTIATE_TEST_SUITE_P(Verdicts, SearchWithout,
+                         ::testing::Values(Verdict::kKilled, Verdict::kTimedOut, Verdict::kStalled,
+                                           Verdict::kCrashed, Verdict::kDiverged));
+
+TEST(Search, TrialsThatAllCrashEndItEarlyAndAreNotCalledTooLarge) {
+  Bench bench;
+  bench.verdict = [](const Configuration&) { return Verdict::kCrashed; };
+  const SearchResult result = bench.search();
+  EXPECT_EQ(result.status, SearchResult::Status::kUnfinished);
+  EXPECT_EQ(result.stop_verdict, Verdict::kCrashed);
+  EXPECT_THAT(result.stopped_by, HasSubstr("crashed: made so"));
+  EXPECT_EQ(bench.asked.size(), 3U);
+}
+
+class SearchEndedBy : public ::testing::TestWithParam<Verdict> {};
+
+TEST_P(SearchEndedBy, AVerdictThatIsNoAnswerKeepsTheBestSoFar) {
+  Bench bench;
+  bench.verdict = [&](const Configuration&) {
+    return bench.asked.size() == 3 ? std::optional(GetParam()) : std::nullopt;
+  };
+  const SearchResult result = bench.search();
+  EXPECT_EQ(result.status, SearchResult::Status::kUnfinished);
+  EXPECT_EQ(result.stop_verdict, GetParam());
+  EXPECT_EQ(bench.asked.size(), 3U);
+  ASSERT_TRUE(result.optimal);
+  EXPECT_TRUE(result.trials[*result.optimal].outcome.fits());
+}
+
+INSTANTIATE_TEST_SUITE_P(Verdicts, SearchEndedBy,
+                         ::testing::Values(Verdict::kInterrupted, Verdict::kRefused,
+                                           Verdict::kBadInput));
+
+TEST(Search, TheTimeLimitIsAskedBetweenTrials) {
+  Bench bench;
+  bench.out_of_time = [&] { return bench.asked.size() >= 2; };
+  const SearchResult result = bench.search();
+  EXPECT_EQ(result.status, SearchResult::Status::kUnfinished);
+  EXPECT_FALSE(result.stop_verdict);
+  EXPECT_THAT(result.stopped_by, HasSubstr("time limit"));
+  EXPECT_EQ(bench.asked.size(), 2U);
+  EXPECT_TRUE(result.optimal);
+}
+
+TEST(Search, AResumedSearchGoesTheSameWayAndRunsNothingTwice) {
+  Bench whole;
+  const SearchResult full = whole.search();
+  ASSERT_GT(full.trials.size(), 4U);
+  for (std::size_t done = 0; done <= full.trials.size(); ++done) {
+    Bench rest;
+    rest.known.assign(full.trials.begin(), full.trials.begin() + static_cast<std::ptrdiff_t>(done));
+    const SearchResult result = rest.search();
+    ASSERT_EQ(result.trials.size(), full.trials.size());
+    for (std::size_t i = 0; i < full.trials.size(); ++i) {
+      EXPECT_EQ(result.trials[i].configuration, full.trials[i].configuration);
+    }
+    EXPECT_EQ(rest.asked.size(), full.trials.size() - done);
+    EXPECT_EQ(result.optimal, full.optimal);
+  }
+}
+
+TEST(Search, AnInterruptedTrialOfAnEarlierSearchIsRunAgain) {
+  Bench bench;
+  RunTrial cut = bench.land.run({1, 8, 4}, bench.limits);
+  cut.outcome.verdict = Verdict::kInterrupted;
+  bench.known = {cut};
+  const SearchResult result = bench.search();
+  EXPECT_EQ(bench.asked.front(), (Configuration{1, 8, 4}));
+  EXPECT_EQ(result.status, SearchResult::Status::kComplete);
+}
+
+TEST(Search, ANextLargerBatchFarOverTheBudgetIsLeftToTheConfirmedPlan) {
+  Bench bench;
+  bench.space = {{8, 16}, {4, 8}, 16};
+  bench.land.fixed = 600;
+  bench.land.token = 20;
+  bench.land.cliff = 4000;
+  bench.land.cliff_batch = 4;
+  bench.land.cliff_layers = 1000;
+  bench.limits.objective = Objective::kLargest;
+  const SearchResult result = bench.search();
+  ASSERT_TRUE(result.optimal);
+  EXPECT_EQ(result.trials[*result.optimal].configuration.batch_size, 3);
+  EXPECT_FALSE(result.next_larger);
+  ASSERT_TRUE(result.next_larger_planned);
+  EXPECT_GT(result.next_larger_planned->bytes, 4000_MiB);
+}
+
+TEST(Search, APlanThatKnowsNoCliffsCostsNoMeasuredTruth) {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    Bench bench;
+    bench.land.seed = seed;
+    bench.land.cliff = 20.0 * static_cast<double>(seed);
+    bench.land.cliff_batch = 1 + static_cast<std::int64_t>(seed % 16);
+    bench.land.cliff_layers = 8;
+    SearchFunctions functions;
+    functions.run = [&](const Configuration& c) { return bench.run(c); };
+    functions.estimate = [&](const Configuration& c) {
+      return PredictedBytes{Bytes{static_cast<std::uint64_t>(bench.land.smooth_mib(c) * kMiB)}};
+    };
+    const SearchResult result = search(bench.space, bench.limits, functions, {});
+    const auto truth = testing::exhaustive(bench.land, bench.space, bench.limits);
+    for (const FrontierCell& c : result.frontier) {
+      const std::int64_t right = testing::largest_batch(truth, c.lora_rank, c.lora_layers);
+      if (c.basis != Basis::kPlanned) {
+        EXPECT_LE(c.max_batch, right);
+      }
+      if (c.next_fails != Basis::kPlanned) {
+        EXPECT_GE(c.max_batch, right);
+      }
+    }
+    if (!result.optimal) continue;
+    const Configuration chosen = result.trials[*result.optimal].configuration;
+    EXPECT_EQ(chosen.batch_size,
+              testing::largest_batch(truth, chosen.lora_rank, chosen.lora_layers));
+  }
+}
+
+TEST(Search, AnyMixOfVerdictsEndsWithoutAskingTwiceOrChoosingWhatWasNotMeasured) {
+  std::mt19937_64 random(7);
+  for (int round = 0; round < 300; ++round) {
+    Bench bench;
+    bench.has_plan = round % 2 == 0;
+    bench.limits.objective = static_cast<Objective>(round % 3);
+    bench.land.token = 5 + static_cast<double>(random() % 60);
+    bench.verdict = [&](const Configuration&) -> std::optional<Verdict> {
+      const auto roll = random() % 12;
+      if (roll < 7) return std::nullopt;
+      constexpr Verdict kOthers[] = {Verdict::kFits, Verdict::kOutOfMemory, Verdict::kKilled,
+                                     Verdict::kTimedOut, Verdict::kExceedsBudget};
+      return kOthers[roll - 7];
+    };
+    const SearchResult result = bench.search();
+    const std::set<Configuration> different(bench.asked.begin(), bench.asked.end());
+    EXPECT_EQ(different.size(), bench.asked.size());
+    EXPECT_LE(bench.asked.size(), 9U * 16U);
+    for (const auto& index : {result.optimal, result.largest, result.fastest}) {
+      if (index) {
+        EXPECT_TRUE(result.trials[*index].outcome.fits());
+      }
+    }
+    for (const FrontierCell& c : result.frontier) {
+      EXPECT_GE(c.max_batch, 0);
+      EXPECT_LE(c.max_batch, bench.space.max_batch);
+    }
+  }
+}
+
+TEST(Search, TheOutlookBeginsWithTheNextTrialAndAGoodPlanSeesTheEnd) {
+  Bench bench;
+  bench.limits.objective = Objective::kLargest;
+  std::vector<Outlook> outlooks;
+  bench.outlook = [&](const Outlook& outlook) { outlooks.push_back(outlook); };
+  const SearchResult result = bench.search();
+  ASSERT_EQ(outlooks.size(), bench.asked.size());
+  for (std::size_t i = 0; i < outlooks.size(); ++i) {
+    EXPECT_EQ(outlooks[i].trials_done, i);
+    EXPECT_EQ(outlooks[i].expected.front(), bench.asked[i]);
+  }
+  // The plan is exact here: from the first trial on the rest is foreseen.
+  EXPECT_EQ(outlooks[1].expected,
+            std::vector<Configuration>(bench.asked.begin() + 1, bench.asked.end()));
+}
+
+TEST(Search, TheEstimateIsAskedOnceForAConfiguration) {
+  Landscape land;
+  const SearchLimits limits{.budget = 1000_MiB};
+  std::multiset<Configuration> estimated;
+  SearchFunctions functions;
+  functions.run = [&](const Configuration& c) { return land.run(c, limits); };
+  functions.estimate = [&](const Configuration& c) {
+    estimated.insert(c);
+    return PredictedBytes{land.peak(c)};
+  };
+  (void)search({{8, 16}, {4, 8}, 32}, limits, functions, {});
+  EXPECT_FALSE(estimated.empty());
+  for (const Configuration& c : estimated) EXPECT_EQ(estimated.count(c), 1U);
+}
+
+TEST(Search, RefusesAGridThatIsNone) {
+  const auto message = [](const SearchSpace& space) -> std::string {
+    Bench bench;
+    bench.space = space;
+    try {
+      (void)bench.search();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(message({{}, {4}, 8}), HasSubstr("--ranks is empty"));
+  EXPECT_THAT(message({{0, 8}, {4}, 8}), HasSubstr("--ranks: 0 is below 1"));
+  EXPECT_THAT(message({{8}, {8, 4}, 8}), HasSubstr("--layers-grid: 4 does not rise after 8"));
+  EXPECT_THAT(message({{8}, {4}, 0}), HasSubstr("--max-batch 0"));
+}
+
+RunTrial measured(Configuration configuration, double speed, Verdict verdict = Verdict::kFits) {
+  RunTrial trial;
+  trial.configuration = configuration;
+  trial.outcome.verdict = verdict;
+  trial.outcome.tokens_per_second = speed;
+  return trial;
+}
+
+TEST(Choose, FollowsEachObjective) {
+  const std::vector<RunTrial> trials = {measured({8, 8, 4}, 1000), measured({6, 16, 4}, 920),
+                                        measured({6, 32, 16}, 500),
+                                        measured({9, 64, 16}, 2000, Verdict::kExceedsBudget)};
+  EXPECT_EQ(choose(trials, Objective::kFastest), 0U);
+  EXPECT_EQ(choose(trials, Objective::kBalanced), 1U);
+  EXPECT_EQ(choose(trials, Objective::kLargest), 2U);
+}
+
+TEST(Choose, ASmallerBatchOfACellIsNeitherTheBalancedAnswerNorItsYardstick) {
+  const std::vector<RunTrial> trials = {measured({1, 8, 4}, 1500), measured({8, 8, 4}, 1000),
+                                        measured({6, 16, 4}, 950)};
+  EXPECT_EQ(choose(trials, Objective::kFastest), 0U);
+  EXPECT_EQ(choose(trials, Objective::kBalanced), 2U);
+}
+
+TEST(Choose, HasNoAnswerWhereNothingFits) {
+  EXPECT_FALSE(choose({}, Objective::kBalanced));
+  EXPECT_FALSE(choose({measured({1, 8, 4}, 10, Verdict::kKilled)}, Objective::kLargest));
+}
+
+TEST(Objectives, HaveNamesThatReadBack) {
+  for (const auto objective : {Objective::kBalanced, Objective::kLargest, Objective::kFastest}) {
+    EXPECT_EQ(objective_from(name_of(objective)), objective);
+  }
+  EXPECT_THROW((void)objective_from("best"), Error);
+}
+
+}  // namespace
+}  // namespace loadline
