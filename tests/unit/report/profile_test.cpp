@@ -118,7 +118,8 @@ TEST(ProfileName, IsMadeFromAnyText) {
   EXPECT_EQ(profile_name_from("NousResearch/Hermes-2 Pro"), "NousResearch-Hermes-2-Pro");
   EXPECT_EQ(profile_name_from("../../etc/passwd"), "etc-passwd");
   EXPECT_EQ(profile_name_from("日本"), "profile");
-  for (const std::string text : {"", "...", "a  b--", "-x", "~", std::string(500, 'z').c_str()}) {
+  const std::vector<std::string> texts = {"", "...", "a  b--", "-x", "~", std::string(500, 'z')};
+  for (const std::string& text : texts) {
     EXPECT_TRUE(is_profile_name(profile_name_from(text))) << text;
   }
 }

@@ -153,9 +153,9 @@ std::string name_of_plan(const ::testing::TestParamInfo<OnRandomLandscapes::Para
 
 INSTANTIATE_TEST_SUITE_P(
     Plans, OnRandomLandscapes,
-    ::testing::Values(std::tuple(Plan::kGood, 16, 9.0), std::tuple(Plan::kTwentyOver, 16, 9.0),
-                      std::tuple(Plan::kTwentyUnder, 16, 9.0), std::tuple(Plan::kThrows, 40, 30.0),
-                      std::tuple(Plan::kConstant, 40, 30.0), std::tuple(Plan::kRandom, 44, 34.0)),
+    ::testing::Values(std::tuple(Plan::kGood, 12, 8.0), std::tuple(Plan::kTwentyOver, 12, 8.0),
+                      std::tuple(Plan::kTwentyUnder, 12, 8.0), std::tuple(Plan::kThrows, 58, 52.0),
+                      std::tuple(Plan::kConstant, 58, 52.0), std::tuple(Plan::kRandom, 100, 62.0)),
     name_of_plan);
 
 }  // namespace
