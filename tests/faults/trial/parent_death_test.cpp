@@ -1,0 +1,105 @@
+// The search itself is killed: nothing that it started may stay.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+#include <thread>
+
+#include "fault.h"
+#include "machine/process_memory.h"
+#include "trial/journal.h"
+
+namespace loadline {
+namespace {
+
+// Waits up to 5 s.
+template <typename Condition>
+bool soon(Condition condition) {
+  for (int i = 0; i < 500; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
+
+bool is_gone(pid_t pid) { return !read_process_memory(pid).has_value(); }
+
+struct Family {
+  int worker = 0;
+  int child = 0;
+};
+
+std::optional<Family> family_of(const FaultRun& trial) {
+  if (!std::filesystem::exists(trial.file("stderr.txt"))) return std::nullopt;
+  Family family;
+  const std::string text = trial.output();
+  if (std::sscanf(text.c_str(), "pids %d %d", &family.worker, &family.child) != 2) {
+    return std::nullopt;
+  }
+  return family;
+}
+
+std::size_t groups_of(pid_t pid) {
+  const auto place = make_cap(caps().back(), 50_MiB, "where")->folder().parent_path();
+  std::size_t count = 0;
+  const std::string mark = "-" + std::to_string(pid) + "-";
+  for (const auto& entry : std::filesystem::directory_iterator(place)) {
+    if (entry.path().filename().string().find(mark) != std::string::npos) ++count;
+  }
+  return count;
+}
+
+TEST(ParentDeath, KillingTheSearchEndsTheTrialAndItsChildren) {
+  for (const CapKind cap : caps()) {
+    SCOPED_TRACE(name_of(cap));
+    FaultRun trial(cap, {"linger", "ignore"});
+    const pid_t search = ::fork();
+    if (search == 0) {
+      Journal journal(trial.folder.path());
+      journal.started(trial.spec);
+      trial.run();
+      ::_exit(0);
+    }
+    std::optional<Family> family;
+    ASSERT_TRUE(soon([&] { return (family = family_of(trial)).has_value(); }));
+    EXPECT_FALSE(is_gone(family->worker));
+    EXPECT_FALSE(is_gone(family->child));
+    ::kill(search, SIGKILL);
+    ::waitpid(search, nullptr, 0);
+    EXPECT_TRUE(soon([&] { return is_gone(family->worker); }));
+    EXPECT_TRUE(soon([&] { return is_gone(family->child); })) << "a grandchild lives on";
+    if (cap != CapKind::kRlimit) {
+      EXPECT_TRUE(soon([&] { return groups_of(search) == 0; })) << "its control group stays";
+    }
+    // The next search finds the journal free, and the trial marked as having been running.
+    EXPECT_TRUE(soon([&] {
+      try {
+        const Journal journal(trial.folder.path());
+        return journal.entries().size() == 1 && !journal.entries()[0].outcome;
+      } catch (const std::exception&) {
+        return false;
+      }
+    }));
+  }
+}
+
+TEST(ParentDeath, KillingTheWorkerLeavesNoChildOfIt) {
+  for (const CapKind cap : caps()) {
+    SCOPED_TRACE(name_of(cap));
+    FaultRun trial(cap, {"linger", "ignore"});
+    std::optional<Family> family;
+    trial.stop = [&] {
+      if (!family && (family = family_of(trial))) ::kill(family->worker, SIGKILL);
+      return false;
+    };
+    expect_verdict(trial.run(), Verdict::kKilled, "cause unknown");
+    ASSERT_TRUE(family.has_value());
+    EXPECT_TRUE(soon([&] { return is_gone(family->child); }));
+  }
+}
+
+}  // namespace
+}  // namespace loadline

@@ -1,0 +1,148 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "machine/cap.h"
+#include "machine/cgroup_cap.h"
+#include "made_root.h"
+
+namespace loadline {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+// Does what the kernel does to a new group's folder, in an ordinary one.
+class MadeFolders : public CgroupFolders {
+ public:
+  explicit MadeFolders(CgroupVersion version) : version_(version) {}
+  [[nodiscard]] std::optional<std::string> make(const fs::path& folder) const override {
+    if (auto failed = CgroupFolders::make(folder)) return failed;
+    made_.push_back(folder);
+    const bool v1 = version_ == CgroupVersion::kV1;
+    for (const char* name : {"cgroup.procs", v1 ? "memory.limit_in_bytes" : "memory.max",
+                             v1 ? "memory.memsw.limit_in_bytes" : "memory.swap.max"}) {
+      std::ofstream(folder / name) << "";
+    }
+    return std::nullopt;
+  }
+  [[nodiscard]] std::optional<std::string> remove(const fs::path& folder) const override {
+    fs::remove_all(folder);
+    return std::nullopt;
+  }
+  [[nodiscard]] const std::vector<fs::path>& made() const { return made_; }
+
+ private:
+  CgroupVersion version_;
+  mutable std::vector<fs::path> made_;
+};
+
+std::string content(const fs::path& path) { return read_file(path, 1_MiB); }
+
+TEST(Caps, AV2CapIsMadeWhereMemoryIsHandedDown) {
+  const MadeRoot root;
+  root.mount_v2("/user.slice/app.slice/shell.scope");
+  const std::string slice = "sys/fs/cgroup/user.slice/app.slice/";
+  root.write(slice + "shell.scope/cgroup.subtree_control", "\n");
+  root.write(slice + "cgroup.subtree_control", "cpu memory pids\n");
+  const MadeFolders folders(CgroupVersion::kV2);
+  const auto cap = make_cap(CapKind::kCgroupV2, 300_MiB, "trial-1", root.path(), folders);
+  EXPECT_EQ(cap->kind(), CapKind::kCgroupV2);
+  EXPECT_EQ(cap->folder().parent_path(), root.path() / (slice.substr(0, slice.size() - 1)));
+  EXPECT_THAT(cap->folder().filename().string(), HasSubstr(std::to_string(getpid()) + "-trial-1"));
+  EXPECT_EQ(content(cap->folder() / "memory.max"), "314572800");
+  EXPECT_EQ(content(cap->folder() / "memory.swap.max"), "0");
+  EXPECT_EQ(content(cap->folder() / "cgroup.procs"), "0");  // the probe went in
+  EXPECT_EQ(folders.made().size(), 1U);
+}
+
+TEST(Caps, AV2CapReadsTheKernelsCounts) {
+  const TemporaryFolder folder;
+  std::ofstream(folder.path() / "memory.events") << "low 0\nhigh 0\nmax 17\noom 2\noom_kill 1\n";
+  std::ofstream(folder.path() / "memory.peak") << "104857600\n";
+  const CapEvidence evidence = cgroup_evidence(folder.path(), CgroupVersion::kV2);
+  EXPECT_EQ(evidence.oom_kills, 1U);
+  EXPECT_EQ(evidence.failures, 17U);
+  EXPECT_EQ(evidence.peak, 100_MiB);
+}
+
+TEST(Caps, OomKillDisableIsNotTakenForOomKill) {
+  const TemporaryFolder folder;
+  std::ofstream(folder.path() / "memory.oom_control")
+      << "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n";
+  EXPECT_EQ(cgroup_evidence(folder.path(), CgroupVersion::kV1).oom_kills, 3U);
+  std::ofstream(folder.path() / "memory.oom_control") << "oom_kill_disable 1\nunder_oom 0\n";
+  EXPECT_FALSE(cgroup_evidence(folder.path(), CgroupVersion::kV1).oom_kills.has_value());
+}
+
+TEST(Caps, AFolderThatTheKernelDoesNotFillIsNoCap) {
+  const MadeRoot root;
+  root.mount_v1("/box");
+  root.write("sys/fs/cgroup/memory/box/memory.limit_in_bytes", "9223372036854771712\n");
+  const CapChoice choice = choose_cap(root.path());  // ordinary folders
+  EXPECT_EQ(choice.best.kind, CapKind::kRlimit);
+  ASSERT_EQ(choice.notes.size(), 3U);
+  EXPECT_THAT(choice.notes[2], HasSubstr("memory.limit_in_bytes cannot be set"));
+  for (const auto& entry : fs::directory_iterator(root.path() / "sys/fs/cgroup/memory/box")) {
+    EXPECT_FALSE(entry.is_directory()) << entry.path();
+  }
+}
+
+TEST(Caps, NoLevelThatHandsMemoryDownIsSaid) {
+  const MadeRoot root;
+  root.mount_v2("/user.slice/session.scope");
+  root.write("sys/fs/cgroup/cgroup.subtree_control", "cpu pids\n");
+  const CapChoice choice = choose_cap(root.path(), MadeFolders(CgroupVersion::kV2));
+  EXPECT_EQ(choice.best.kind, CapKind::kRlimit);
+  EXPECT_THAT(choice.notes[0], HasSubstr("does not hand the memory controller down"));
+  EXPECT_THAT(choice.notes[2], HasSubstr("the memory controller is v2's here"));
+}
+
+TEST(Caps, GroupsOfEndedProcessesAreRemovedAndOthersLeft) {
+  const MadeRoot root;
+  root.mount_v1("/");
+  fs::create_directories(root.path() / "proc/self/ns");
+  fs::create_symlink("pid:[77]", root.path() / "proc/self/ns/pid");
+  const fs::path top = root.path() / "sys/fs/cgroup/memory";
+  // 4194304 is above the kernel's largest process number.
+  for (const char* name : {"loadline-77-4194304-trial-1", "loadline-99-4194304-trial-1",
+                           "loadline-77-1-trial-1", "other-77-4194304"}) {
+    fs::create_directories(top / name);
+  }
+  remove_stale_groups(top, root.path(), MadeFolders(CgroupVersion::kV1));
+  EXPECT_FALSE(fs::exists(top / "loadline-77-4194304-trial-1"));
+  EXPECT_TRUE(fs::exists(top / "loadline-99-4194304-trial-1")) << "another container's";
+  EXPECT_TRUE(fs::exists(top / "loadline-77-1-trial-1")) << "its process lives";
+  EXPECT_TRUE(fs::exists(top / "other-77-4194304"));
+}
+
+TEST(Caps, TheRealChoiceHoldsAndIsRemoved) {
+  const CapChoice choice = choose_cap();
+  if (choice.best.kind == CapKind::kRlimit) {
+    GTEST_SKIP() << "no group with a limit can be made here: " << choice.notes.at(0);
+  }
+  fs::path folder;
+  {
+    const auto cap = make_cap(choice.best.kind, 64_MiB, "unit");
+    folder = cap->folder();
+    EXPECT_TRUE(fs::is_directory(folder));
+    EXPECT_EQ(cap->evidence().oom_kills, 0U);
+  }
+  EXPECT_FALSE(fs::exists(folder));
+}
+
+TEST(Caps, ASystemdScopeNeedsCgroupV2) {
+  const MadeRoot root;
+  root.mount_v1("/");
+  try {
+    make_cap(CapKind::kSystemdScope, 64_MiB, "x", root.path());
+    FAIL() << "a scope was promised";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kEnvironment);
+    EXPECT_THAT(error.what(), HasSubstr("cgroup v2"));
+  }
+}
+
+}  // namespace
+}  // namespace loadline

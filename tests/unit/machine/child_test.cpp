@@ -1,0 +1,172 @@
+#include "machine/child.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "base/error.h"
+#include "machine/file_lock.h"
+#include "machine/interrupt.h"
+#include "machine/kernel_file.h"
+#include "machine/process_memory.h"
+
+namespace loadline {
+namespace {
+
+class ChildTest : public testing::Test {
+ protected:
+  ChildCommand shell(const std::string& script) {
+    return {.arguments = {"sh", "-c", script},
+            .environment = {"PATH=/usr/bin:/bin", "ONE=1"},
+            .output = folder_.path() / "output"};
+  }
+  ChildExit wait_for(Child& child) {
+    for (int i = 0; i < 1000; ++i) {
+      if (const auto exit = child.poll_exit()) return *exit;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    ADD_FAILURE() << "the child did not end";
+    return {};
+  }
+  std::string output() { return read_file(folder_.path() / "output", 1_MiB); }
+
+  TemporaryFolder folder_;
+  std::unique_ptr<Cap> cap_ = make_cap(CapKind::kRlimit, 1_GiB, "child");
+};
+
+TEST_F(ChildTest, ExitCodesAndSignalsAreToldApart) {
+  Child exits(shell("exit 9"), *cap_);
+  EXPECT_EQ(wait_for(exits).code, 9);
+  EXPECT_EQ(wait_for(exits).signal, 0);
+  Child dies(shell("kill -SEGV $$"), *cap_);
+  EXPECT_EQ(wait_for(dies).signal, SIGSEGV);
+}
+
+TEST_F(ChildTest, TheEnvironmentIsWhatWasGiven) {
+  Child child(shell("env | grep -v -E '^(PWD|SHLVL|_|OLDPWD)=' | sort"), *cap_);
+  wait_for(child);
+  EXPECT_EQ(output(), "ONE=1\nPATH=/usr/bin:/bin\n");
+}
+
+TEST_F(ChildTest, TheDataLimitIsSet) {
+  Child child(shell("ulimit -d; ulimit -c"), *cap_);
+  wait_for(child);
+  EXPECT_EQ(output(), "1048576\n0\n");
+}
+
+TEST_F(ChildTest, IgnoredSignalsAreNotInherited) {
+  ::signal(SIGTERM, SIG_IGN);
+  Child child(shell("kill -TERM $$; echo alive"), *cap_);
+  ::signal(SIGTERM, SIG_DFL);
+  EXPECT_EQ(wait_for(child).signal, SIGTERM);
+}
+
+TEST_F(ChildTest, DescriptorThreeArrives) {
+  Child child(shell("echo hello >&3"), *cap_);
+  wait_for(child);
+  char text[16] = {};
+  EXPECT_EQ(::read(child.protocol(), text, sizeof text), 6);
+  EXPECT_STREQ(text, "hello\n");
+}
+
+TEST_F(ChildTest, AMissingProgramIsNamed) {
+  ChildCommand command = shell("");
+  command.arguments = {"no-such-program-anywhere"};
+  try {
+    Child child(command, *cap_);
+    FAIL() << "it started";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kEnvironment);
+    EXPECT_THAT(error.what(), testing::HasSubstr("no-such-program-anywhere"));
+  }
+}
+
+TEST_F(ChildTest, AnOutputThatCannotBeMadeIsNamed) {
+  ChildCommand command = shell("true");
+  command.output = folder_.path() / "missing/output";
+  EXPECT_THROW(Child(command, *cap_), Error);
+}
+
+TEST_F(ChildTest, ItsEndEndsItsChildren) {
+  pid_t grandchild = 0;
+  {
+    Child child(shell("sleep 1000 & echo $! >&3; exit 0"), *cap_);
+    wait_for(child);
+    char text[32] = {};
+    ASSERT_GT(::read(child.protocol(), text, sizeof text - 1), 0);
+    grandchild = static_cast<pid_t>(std::atoi(text));
+    EXPECT_EQ(::kill(grandchild, 0), 0);
+  }
+  // It is init's now; wait until init has reaped it, or it is seen as a zombie.
+  for (int i = 0; i < 200 && read_process_memory(grandchild); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_FALSE(read_process_memory(grandchild).has_value());
+}
+
+TEST_F(ChildTest, ActivityCountsProcessorTime) {
+  Child child(shell("while :; do :; done"), *cap_);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  const auto activity = read_activity(child.pid());
+  ASSERT_TRUE(activity.has_value());
+  EXPECT_GT(activity->cpu_seconds, 0.0);
+  EXPECT_FALSE(read_activity(0).has_value());
+}
+
+TEST(ProcessMemory, OwnPeakIsAtLeastWhatIsResident) {
+  const ProcessMemory memory = read_own_memory();
+  EXPECT_GE(memory.peak, memory.resident);
+  EXPECT_GT(memory.anonymous.count, 0U);
+}
+
+TEST(ProcessMemory, AProcessThatIsGoneHasNone) {
+  EXPECT_FALSE(read_process_memory(4194304).has_value());
+  EXPECT_FALSE(read_tree_memory(4194304).has_value());
+}
+
+TEST(Interrupts, TheFirstIsAskedForAndTheSecondEnds) {
+  const auto run = [](int times) {
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      catch_interrupts();
+      if (interrupted()) ::_exit(1);
+      for (int i = 0; i < times; ++i) ::raise(SIGINT);
+      ::_exit(interrupted() ? 50 : 2);
+    }
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    return WEXITSTATUS(status);
+  };
+  EXPECT_EQ(run(1), 50);
+  EXPECT_EQ(run(2), 128 + SIGINT);
+}
+
+TEST(FileLock, OneProcessAtATimeHoldsIt) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "lock";
+  {
+    const auto first = lock_file(path);
+    ASSERT_TRUE(first.has_value());
+    EXPECT_FALSE(lock_file(path).has_value());
+  }
+  EXPECT_TRUE(lock_file(path).has_value());
+  EXPECT_THROW(lock_file(folder.path() / "missing/lock"), Error);
+}
+
+TEST(KernelFile, FieldsAreWholeWords) {
+  const std::string text = "VmHWM:\t  123 kB\noom_kill_disable 7\noom_kill 2\nempty:\n";
+  EXPECT_EQ(kernel_field(text, "oom_kill"), 2U);
+  EXPECT_EQ(kernel_field_kib(text, "VmHWM:"), 123_KiB);
+  EXPECT_FALSE(kernel_field(text, "empty:").has_value());
+  EXPECT_FALSE(kernel_field(text, "VmRSS:").has_value());
+  EXPECT_FALSE(read_kernel_file("/proc/self/no-such-file").has_value());
+  EXPECT_TRUE(write_kernel_file("/proc/self/no-such-file", "1").has_value());
+}
+
+}  // namespace
+}  // namespace loadline

@@ -1,0 +1,133 @@
+#include "trial/journal.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/error.h"
+
+namespace loadline {
+namespace {
+
+class JournalTest : public testing::Test {
+ protected:
+  static TrialSpec spec(int id) {
+    TrialSpec made;
+    made.id = id;
+    made.batch_size = 2 * id + 1;
+    made.worker = {{"nested", {{"list", {1, 2}}}}};
+    return made;
+  }
+  static TrialOutcome outcome(Verdict verdict) {
+    TrialOutcome made;
+    made.verdict = verdict;
+    made.cause = "because";
+    return made;
+  }
+  // Three trials: two ended, one was running.
+  void write_three() {
+    Journal journal(folder_.path());
+    journal.started(spec(1));
+    journal.finished(spec(1), outcome(Verdict::kFits));
+    journal.started(spec(2));
+    journal.finished(spec(2), outcome(Verdict::kOutOfMemory));
+    journal.started(spec(3));
+  }
+  std::vector<JournalEntry> reopened() { return Journal(folder_.path()).entries(); }
+  [[nodiscard]] std::filesystem::path file() const { return folder_.path() / "journal.jsonl"; }
+  [[nodiscard]] std::string text() const { return read_file(file(), 1_MiB); }
+  void write(const std::string& content) { std::ofstream(file()) << content; }
+  void expect_refused(const std::string& part) {
+    try {
+      reopened();
+      ADD_FAILURE() << "accepted: " << text();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kBadInput);
+      EXPECT_THAT(error.what(), testing::HasSubstr(part));
+      EXPECT_THAT(error.what(), testing::HasSubstr("--restart"));
+    }
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(JournalTest, ANewOneIsEmpty) { EXPECT_TRUE(reopened().empty()); }
+
+TEST_F(JournalTest, WhatWasWrittenIsReadBack) {
+  write_three();
+  const auto entries = reopened();
+  ASSERT_EQ(entries.size(), 3U);
+  EXPECT_EQ(to_json(entries[0].spec), to_json(spec(1)));
+  EXPECT_EQ(entries[0].outcome->verdict, Verdict::kFits);
+  EXPECT_EQ(entries[1].outcome->verdict, Verdict::kOutOfMemory);
+  EXPECT_FALSE(entries[2].outcome.has_value()) << "it was running when the journal ended";
+}
+
+TEST_F(JournalTest, ACutAnywhereLosesAtMostTheLastLine) {
+  write_three();
+  const std::string whole = text();
+  for (std::size_t cut = 0; cut <= whole.size(); ++cut) {
+    // Every byte around the line ends, every 37th elsewhere: each opening syncs a file.
+    const std::size_t from = cut < 2 ? 0 : cut - 2;
+    const bool near_end = whole.substr(from, 4).find('\n') != std::string::npos;
+    if (!near_end && cut % 37 != 0) continue;
+    write(whole.substr(0, cut));
+    const auto lines = std::count(whole.begin(), whole.begin() + static_cast<long>(cut), '\n');
+    {
+      Journal journal(folder_.path());
+      const auto& entries = journal.entries();
+      ASSERT_EQ(entries.size(), static_cast<std::size_t>((lines + 1) / 2)) << "cut at " << cut;
+      journal.started(spec(9));
+    }
+    ASSERT_EQ(reopened().back().spec.id, 9) << "cut at " << cut;
+  }
+}
+
+TEST_F(JournalTest, ASecondSearchIsRefused) {
+  const Journal first(folder_.path());
+  try {
+    const Journal second(folder_.path());
+    FAIL() << "two searches write one journal";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kEnvironment);
+    EXPECT_THAT(error.what(), testing::HasSubstr("another search"));
+  }
+}
+
+TEST_F(JournalTest, ARubbishLineIsNamedWithItsNumber) {
+  write_three();
+  write(text() + "rubbish\n");
+  expect_refused("journal.jsonl line 6");
+}
+
+TEST_F(JournalTest, AnEndWithoutABeginningIsRefused) {
+  write(R"({"event":"finished","trial":5,"outcome":{}})"
+        "\n");
+  expect_refused("trial 5 finished but never started");
+  write(R"({"event":"finished","trial":99999999999,"outcome":{}})"
+        "\n");
+  expect_refused("99999999999");
+  write(R"({"event":"started","spec":{"id":1}})"
+        "\n");
+  expect_refused("'batch_size' is missing");
+}
+
+TEST_F(JournalTest, ATrialThatIsStartedAgainIsRunningAgain) {
+  write_three();
+  {
+    Journal journal(folder_.path());
+    journal.started(spec(2));
+  }
+  const auto entries = reopened();
+  ASSERT_EQ(entries.size(), 3U);
+  EXPECT_FALSE(entries[1].outcome.has_value());
+}
+
+TEST_F(JournalTest, AFolderThatCannotBeWrittenIsNamed) {
+  std::ofstream(folder_.path() / "file") << "x";
+  EXPECT_THROW(Journal(folder_.path() / "file"), Error);
+}
+
+}  // namespace
+}  // namespace loadline

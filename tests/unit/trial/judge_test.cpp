@@ -1,0 +1,219 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+#include "trial/observation.h"
+#include "trial/statistics.h"
+
+namespace loadline {
+namespace {
+
+TrialSpec spec_of_15() {
+  TrialSpec spec;
+  spec.id = 3;
+  spec.budget = 115_MiB;
+  spec.cap = 115_MiB;
+  spec.planned = {90_MiB};
+  return spec;
+}
+
+TrialObservation finished_with(Bytes peak) {
+  TrialObservation seen;
+  seen.report.loaded = Loaded{.seconds = 1, .planned = 90_MiB, .peak = 50_MiB};
+  for (int step = 1; step <= 15; ++step) {
+    seen.report.steps.push_back({step, 2.0, 0.5, 100, 60_MiB});
+  }
+  seen.report.finished = Finished{peak, 40_MiB, 5_MiB, "all"};
+  return seen;
+}
+
+Verdict verdict_of(const TrialObservation& seen) { return judge(spec_of_15(), seen).verdict; }
+
+TEST(Judge, FitsUpToTheVeryByte) {
+  EXPECT_EQ(verdict_of(finished_with(100_MiB)), Verdict::kFits);
+  EXPECT_EQ(verdict_of(finished_with(100_MiB + 1_B)), Verdict::kExceedsBudget);
+}
+
+TEST(Judge, TheLargerOfTheTwoPeaksCounts) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.memory.peak = 101_MiB;  // the worker told less than was seen from outside
+  EXPECT_EQ(verdict_of(seen), Verdict::kExceedsBudget);
+  EXPECT_EQ(judge(spec_of_15(), seen).peak->bytes, 101_MiB);
+}
+
+TEST(Judge, AnOomKillInsideIsNeverSuccess) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.evidence.oom_kills = 1;  // of a child of the worker, which itself lived on
+  EXPECT_EQ(verdict_of(seen), Verdict::kOutOfMemory);
+}
+
+TEST(Judge, ASigkillNeedsEvidence) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.report.finished.reset();
+  seen.exit.signal = SIGKILL;
+  EXPECT_EQ(verdict_of(seen), Verdict::kKilled);
+  seen.evidence.oom_kills = 0;
+  EXPECT_EQ(verdict_of(seen), Verdict::kKilled);
+  seen.evidence.oom_kills = 2;
+  EXPECT_EQ(verdict_of(seen), Verdict::kOutOfMemory);
+}
+
+TEST(Judge, MeetingTheCeilingWithoutAKillIsNoEvidence) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.report.finished.reset();
+  seen.exit.signal = SIGKILL;
+  seen.evidence.failures = 500;  // the kernel dropped file cache: ordinary
+  EXPECT_EQ(verdict_of(seen), Verdict::kKilled);
+}
+
+TEST(Judge, ATimeoutIsNoSuccessEvenWithAResult) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.ending = Ending::kTimedOut;
+  EXPECT_EQ(verdict_of(seen), Verdict::kTimedOut);
+}
+
+TEST(Judge, AnInterruptedTrialIsOnlyThat) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.ending = Ending::kInterrupted;
+  seen.exit.signal = SIGTERM;
+  EXPECT_EQ(verdict_of(seen), Verdict::kInterrupted);
+}
+
+TEST(Judge, ACrashAfterTheResultIsStillACrash) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.exit.signal = SIGSEGV;
+  EXPECT_EQ(verdict_of(seen), Verdict::kCrashed);
+  seen.exit = {.code = 1, .signal = 0};
+  EXPECT_EQ(verdict_of(seen), Verdict::kCrashed);
+}
+
+TEST(Judge, ANotFiniteLossIsDivergedEvenWithAResult) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.report.steps[7].loss = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(verdict_of(seen), Verdict::kDiverged);
+}
+
+TEST(Judge, PhasesAndSpeedComeFromTheEvents) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.report.steps[0] = {1, 2.0, 9.0, 100, 55_MiB};
+  seen.report.evaluated = Evaluated{2, 1, 70_MiB};
+  seen.report.saved = Saved{75_MiB};
+  const TrialOutcome outcome = judge(spec_of_15(), seen);
+  EXPECT_EQ(outcome.phases.load, 50_MiB);
+  EXPECT_EQ(outcome.phases.first_step, 55_MiB);
+  EXPECT_EQ(outcome.phases.steady, 60_MiB);
+  EXPECT_EQ(outcome.phases.evaluation, 70_MiB);
+  EXPECT_EQ(outcome.phases.save, 75_MiB);
+  EXPECT_DOUBLE_EQ(outcome.step_seconds, 0.5);
+  EXPECT_DOUBLE_EQ(outcome.tokens_per_second, 200);
+  EXPECT_DOUBLE_EQ(outcome.tokens_per_second_spread, 0);
+}
+
+TEST(Judge, AnOutcomeSurvivesItsDocument) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.evidence = {.oom_kills = 0, .failures = 3, .peak = 99_MiB};
+  seen.stderr_tail = "two\nlines \xff";
+  TrialOutcome outcome = judge(spec_of_15(), seen);
+  const std::string text = to_json(outcome).dump(-1, ' ', false, Json::error_handler_t::replace);
+  const TrialOutcome back = trial_outcome_from_json(parse_json(text, "test"), "test");
+  EXPECT_EQ(to_json(back).dump(), text);
+  EXPECT_EQ(back.cgroup_peak, 99_MiB);
+}
+
+TEST(TrialDocuments, VerdictsHaveTheirNames) {
+  for (int i = 0; i <= static_cast<int>(Verdict::kInterrupted); ++i) {
+    const auto verdict = static_cast<Verdict>(i);
+    EXPECT_EQ(verdict_from(name_of(verdict)), verdict);
+  }
+  EXPECT_THROW(verdict_from("OOM"), Error);
+}
+
+TEST(TrialDocuments, HostileSpecsAreRefused) {
+  const Json good = to_json(spec_of_15());
+  EXPECT_EQ(to_json(trial_spec_from_json(good, "spec")), good);
+  const std::vector<std::pair<const char*, Json>> changes{{"id", 1LL << 40},
+                                                          {"batch_size", 0},
+                                                          {"steps", -3},
+                                                          {"steps", 1e300},
+                                                          {"budget_bytes", -1},
+                                                          {"cap_bytes", "many"},
+                                                          {"margin", -0.1},
+                                                          {"time_limit_ms", INT64_MAX},
+                                                          {"planned_bytes", nullptr}};
+  for (const auto& [key, value] : changes) {
+    Json bad = good;
+    bad[key] = value;
+    try {
+      trial_spec_from_json(bad, "spec.json");
+      ADD_FAILURE() << key << " = " << value << " was accepted";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), testing::HasSubstr("spec.json: '" + std::string(key)));
+    }
+  }
+}
+
+std::vector<TrialStep> steps_with_peaks(const std::vector<double>& mib, std::int64_t first) {
+  std::vector<TrialStep> steps;
+  for (std::size_t i = 0; i < mib.size(); ++i) {
+    TrialStep step;
+    step.step = first + static_cast<std::int64_t>(i);
+    step.peak = Bytes{static_cast<std::uint64_t>(mib[i] * (1 << 20))};
+    steps.push_back(step);
+  }
+  return steps;
+}
+
+TEST(Growth, LevelPeaksNeitherWarnNorRise) {
+  const auto growth = growth_of(steps_with_peaks({333.3, 333.3, 333.3, 333.3, 333.3, 333.3}, 10));
+  ASSERT_TRUE(growth.has_value());
+  EXPECT_EQ(growth->bytes_per_step, 0);
+  EXPECT_FALSE(growth->rises());
+  EXPECT_FALSE(growth->warns());
+}
+
+TEST(Growth, AStraightLeakIsMeasuredToTheByte) {
+  const auto growth = growth_of(steps_with_peaks({100, 103, 106, 109, 112, 115}, 10));
+  ASSERT_TRUE(growth.has_value());
+  EXPECT_NEAR(growth->bytes_per_step, 3.0 * (1 << 20), 1e-3);
+  EXPECT_NEAR(growth->half_width, 0, 1e-3);
+  EXPECT_NEAR(growth->relative, 0.15, 1e-12);
+  EXPECT_TRUE(growth->rises());
+  EXPECT_TRUE(growth->warns());
+}
+
+TEST(Growth, TheIntervalIsStudents) {
+  const auto growth = growth_of(steps_with_peaks({100, 103, 102, 106}, 12));
+  ASSERT_TRUE(growth.has_value());
+  // y against x = -1.5 -0.5 0.5 1.5: sxy = 8.5, slope 1.7, SSE = 18.75 - 8.5^2 / 5 = 4.3.
+  EXPECT_NEAR(growth->bytes_per_step / (1 << 20), 1.7, 1e-9);
+  EXPECT_NEAR(growth->half_width / (1 << 20), 4.303 * std::sqrt(4.3 / 2 / 5), 1e-9);
+  EXPECT_FALSE(growth->rises());
+}
+
+TEST(Growth, EarlyStepsAreNotGrowth) {
+  EXPECT_FALSE(growth_of(steps_with_peaks({1, 2, 3, 4, 5, 6, 7, 8, 9}, 1)).has_value());
+  EXPECT_FALSE(growth_of(steps_with_peaks({1, 2}, 10)).has_value());
+  const auto late =
+      growth_of(steps_with_peaks({1, 50, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100}, 1));
+  ASSERT_TRUE(late.has_value());
+  EXPECT_EQ(late->relative, 0);
+}
+
+TEST(Speed, MedianAndSpreadOfSteadySteps) {
+  std::vector<TrialStep> steps;
+  for (const double seconds : {9.0, 5.0, 1.0, 2.0, 4.0}) {
+    steps.push_back({static_cast<std::int64_t>(steps.size()) + 1, 2, seconds, 400, {}});
+  }
+  const StepSpeed speed = speed_of(steps);
+  EXPECT_DOUBLE_EQ(speed.step_seconds, 2);
+  EXPECT_DOUBLE_EQ(speed.tokens_per_second, 200);  // of 400, 200, 100
+  EXPECT_DOUBLE_EQ(speed.spread, (300.0 - 150.0) / 2 / 200);
+  EXPECT_DOUBLE_EQ(speed_of({}).tokens_per_second, 0);
+}
+
+}  // namespace
+}  // namespace loadline

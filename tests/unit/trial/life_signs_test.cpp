@@ -1,0 +1,83 @@
+#include "trial/life_signs.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace loadline {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class LifeSignsTest : public testing::Test {
+ protected:
+  // `cores` busy and `memory` as the peak, for a while.
+  void live(seconds duration, double cores, Bytes memory = 10_MiB) {
+    for (int i = 0; i < duration.count() * 10; ++i) {
+      clock_.advance(milliseconds(100));
+      cpu_ += cores * 0.1;
+      life_.sample(clock_.now(), cpu_, memory);
+    }
+  }
+  [[nodiscard]] bool stalled() const { return life_.stalled(clock_.now()).has_value(); }
+
+  FakeClock clock_;
+  LifeSigns life_{TrialSpec{}, seconds(60), clock_.now()};
+  double cpu_ = 0;
+};
+
+TEST_F(LifeSignsTest, QuietAndIdleForAMinuteIsStalled) {
+  live(seconds(59), 0);
+  EXPECT_FALSE(stalled());
+  live(seconds(3), 0);
+  EXPECT_TRUE(stalled());
+  EXPECT_THAT(*life_.stalled(clock_.now()), testing::HasSubstr("no sign of life"));
+}
+
+TEST_F(LifeSignsTest, ASlowFirstStepThatComputesIsNot) {
+  live(seconds(3600), 1.5);
+  EXPECT_FALSE(stalled());
+}
+
+TEST_F(LifeSignsTest, ALoadThatFillsMemoryIsNot) {
+  for (std::uint64_t mib = 20; mib < 2000; mib += 20) live(seconds(5), 0.01, Bytes{mib << 20});
+  EXPECT_FALSE(stalled());
+}
+
+TEST_F(LifeSignsTest, ThrashingIsStalled) {
+  live(seconds(62), 0.03);
+  EXPECT_TRUE(stalled());
+}
+
+TEST_F(LifeSignsTest, AStepMayTakeTenTimesTheLongest) {
+  life_.event(clock_.now());
+  life_.step_took(12);
+  life_.set_stepping(true);
+  live(seconds(119), 2);
+  EXPECT_FALSE(stalled());
+  live(seconds(2), 2);
+  EXPECT_TRUE(stalled());
+  EXPECT_THAT(*life_.stalled(clock_.now()), testing::HasSubstr("longest took 12.0 s"));
+}
+
+TEST_F(LifeSignsTest, AnEvaluationMayTakeLongerThanSteps) {
+  life_.event(clock_.now());
+  life_.step_took(1);
+  life_.set_stepping(false);
+  live(seconds(600), 1);
+  EXPECT_FALSE(stalled());
+}
+
+TEST_F(LifeSignsTest, APredictionCountsFromTheStart) {
+  TrialSpec spec;
+  spec.predicted_step = seconds(30);
+  LifeSigns predicted(spec, seconds(60), clock_.now());
+  predicted.set_stepping(true);
+  clock_.advance(seconds(299));
+  EXPECT_FALSE(predicted.stalled(clock_.now()).has_value());
+  clock_.advance(seconds(2));
+  EXPECT_TRUE(predicted.stalled(clock_.now()).has_value());
+}
+
+}  // namespace
+}  // namespace loadline
