@@ -180,6 +180,7 @@ bool is_kept(std::string_view variable) {
                               "ONEDNN_",
                               "MALLOC_",
                               "DBUS_SESSION_BUS_ADDRESS="};
+  if (variable.starts_with("HF_TOKEN")) return false;  // a worker reads what is here already
   return std::any_of(kNames.begin(), kNames.end(),
                      [&](const char* name) { return variable.starts_with(name); });
 }

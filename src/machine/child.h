@@ -24,8 +24,8 @@ struct ChildCommand {
 };
 
 // This process's environment, less everything that a worker has no business with. Kept: PATH, HOME,
-// USER, LANG, LC_*, TZ, TMPDIR, LD_LIBRARY_PATH, XDG_*, HF_*, OMP_*, GOMP_*, KMP_*, DNNL_*,
-// ONEDNN_*, MALLOC_*, GLIBC_TUNABLES and the sanitizers' options.
+// USER, LANG, LC_*, TZ, TMPDIR, LD_LIBRARY_PATH, XDG_*, HF_* but the token, OMP_*, GOMP_*, KMP_*,
+// DNNL_*, ONEDNN_*, MALLOC_*, GLIBC_TUNABLES and the sanitizers' options.
 std::vector<std::string> worker_environment();
 
 struct ChildExit {

@@ -65,6 +65,7 @@ TrialObservation Watcher::watch(const std::function<bool()>& stop_requested) {
   // What it wrote before it ended; a child that it left behind may still hold the other end.
   while (!reader_.at_end() && !reader_.broken() && reader_.read(child_.protocol()) > 0) {
   }
+  check_output();
   seen_.evidence = cap_.evidence();
   seen_.report = reader_.report();
   seen_.seconds = std::chrono::duration<double>(clock_.now() - start_).count();
@@ -88,11 +89,14 @@ void Watcher::sample() {
   if (const auto activity = read_activity(child_.pid())) seen_.activity = *activity;
   life_.sample(clock_.now(), seen_.activity.cpu_seconds, seen_.memory.peak);
   if (clock_.now() >= next_tree_sample_) sample_tree();
+  check_output();
+}
+
+void Watcher::check_output() {
   std::error_code error;
   const auto written = std::filesystem::file_size(output_, error);
-  if (!error && written > kMostOutput.count) {
-    reader_.add_violation(fmt::format("more than {} on stdout and stderr", to_string(kMostOutput)));
-  }
+  if (error || written <= kMostOutput.count) return;
+  reader_.add_violation(fmt::format("more than {} on stdout and stderr", to_string(kMostOutput)));
 }
 
 // A control group holds all of them together; RLIMIT_DATA holds each apart, so we add up.

@@ -26,6 +26,7 @@ class Watcher {
   void wait_for_news();
   void sample();
   void sample_tree();
+  void check_output();
   void look_for_trouble(bool stop);
   void end(Ending why, std::string detail, bool at_once);
   void escalate();
