@@ -267,7 +267,7 @@ void all_units(const Inputs& in, std::span<const std::int32_t> row_starts, float
   const auto unit_at = [&](std::int64_t u) {
     return Unit{row_at(row_starts, u / in.shape.kv_heads), u % in.shape.kv_heads};
   };
-  if (units < 4 * team) {
+  if (units < std::int64_t{4} * team) {
     for (std::int64_t u = 0; u < units; ++u) unit_together<T>(in, unit_at(u), parts, each, team);
     return;
   }

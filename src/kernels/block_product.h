@@ -16,13 +16,13 @@ namespace block_product_detail {
 
 // A tile's sums take 16 of 32 registers, or 8 of 16; two vectors of the right block one more each.
 #ifdef __AVX512F__
-constexpr int kFloats = 16;  // in a vector register
-constexpr int kRows = 8;
+constexpr std::int64_t kFloats = 16;  // in a vector register
+constexpr std::int64_t kRows = 8;
 #else
-constexpr int kFloats = 8;
-constexpr int kRows = 4;
+constexpr std::int64_t kFloats = 8;
+constexpr std::int64_t kRows = 4;
 #endif
-constexpr int kColumns = 2;
+constexpr std::int64_t kColumns = 2;
 
 // A type of GCC and clang; one name would not do for an attribute in a template.
 typedef float Vector __attribute__((vector_size(kFloats * sizeof(float))));
@@ -34,29 +34,30 @@ inline Vector load_vector(const float* from) {
 }
 
 // A tile of R rows and N vectors stays in registers over the whole inner dimension.
-template <int R, int N, bool kAdd>
+template <std::int64_t R, std::int64_t N, bool kAdd>
 void tile(std::int64_t k, const float* a, BlockStrides strides, const float* b, std::int64_t ldb,
           float* c, std::int64_t ldc) {
   Vector sum[R][N];
-  for (int r = 0; r < R; ++r) {
-    for (int n = 0; n < N; ++n) {
+  for (std::int64_t r = 0; r < R; ++r) {
+    for (std::int64_t n = 0; n < N; ++n) {
       sum[r][n] = kAdd ? load_vector(c + r * ldc + n * kFloats) : Vector{};
     }
   }
   for (std::int64_t p = 0; p < k; ++p) {
     Vector right[N];
-    for (int n = 0; n < N; ++n) right[n] = load_vector(b + p * ldb + n * kFloats);
-    for (int r = 0; r < R; ++r) {
+    for (std::int64_t n = 0; n < N; ++n) right[n] = load_vector(b + p * ldb + n * kFloats);
+    for (std::int64_t r = 0; r < R; ++r) {
       const float left = a[r * strides.row + p * strides.inner];
-      for (int n = 0; n < N; ++n) sum[r][n] += left * right[n];
+      for (std::int64_t n = 0; n < N; ++n) sum[r][n] += left * right[n];
     }
   }
-  for (int r = 0; r < R; ++r) {
-    for (int n = 0; n < N; ++n) std::memcpy(c + r * ldc + n * kFloats, &sum[r][n], sizeof(Vector));
+  for (std::int64_t r = 0; r < R; ++r) {
+    for (std::int64_t n = 0; n < N; ++n)
+      std::memcpy(c + r * ldc + n * kFloats, &sum[r][n], sizeof(Vector));
   }
 }
 
-template <int N, bool kAdd>
+template <std::int64_t N, bool kAdd>
 void column(std::int64_t m, std::int64_t k, const float* a, BlockStrides strides, const float* b,
             std::int64_t ldb, float* c, std::int64_t ldc) {
   const std::int64_t whole = m - m % kRows;

@@ -54,7 +54,7 @@ struct Key {
   std::int64_t b_stride = 0;
   std::int64_t c_stride = 0;
 
-  friend auto operator<=>(const Key&, const Key&) = default;
+  friend auto operator<=>(const Key&, const Key&) = default;  // NOLINT(modernize-use-nullptr)
 };
 
 // The memory objects carry shapes only; their pointers are set before each execution.

@@ -21,7 +21,9 @@ enum class Product : std::uint8_t {
 // Runs products over user-owned scratch and keeps one compiled primitive for each block shape. The
 // first product with given widths, strides and types compiles every block size that any token count
 // can need, so that after one pass of a step over any batch, nothing is compiled or allocated
-// again.
+// again (but for oneDNN's own table of arguments: a few allocations of under 1 KiB, freed on
+// return). The same inputs, token count and threads give the same bits. Once use_scratch was
+// called, a product after set_threads with another count compiles anew. Not for concurrent use.
 class Gemm {
  public:
   Gemm();
@@ -29,13 +31,15 @@ class Gemm {
   Gemm& operator=(const Gemm&) = delete;
   ~Gemm();
 
-  // The most scratch that any product may ask for: a plan line.
+  // The most scratch that any product may ask for with the present threads(): a plan line.
   [[nodiscard]] static Bytes scratch_bound();
   // Must be at least scratch_bound() and outlive this object; 64-byte aligned.
   void use_scratch(std::span<std::byte> scratch);
 
-  // accumulate: C += instead of C =. C is f32, or the type of A and B. A and B have one type. T may
-  // be 0. Throws std::logic_error for views whose shapes do not belong together.
+  // accumulate: C += instead of C =. Without it a row of C may be written twice, so C must not
+  // overlap A or B. kTN into bf16 rounds the sum at each block: gradients want f32. C is f32, or
+  // the type of A and B. A and B have one type. T may be 0. Throws std::logic_error for views whose
+  // shapes do not belong together.
   void run(Product product, ConstView a, ConstView b, View c, bool accumulate);
 
   // How many primitives were compiled so far.
