@@ -19,7 +19,9 @@ void swiglu_part_backward(const Pass& pass, const LayerPlan& layer) {
   const View dx = pass.rows(scratch.dx);
   const View d_swiglu = pass.rows(scratch.d_swiglu);
   const GateUpViews mlp = gate_up_views(pass, a.gate_up);
-  if (layer.needs.swiglu) frozen_backward(pass, layer.weights.down, dx, d_swiglu);
+  if (layer.needs.swiglu) {
+    frozen_backward(pass, whole(pass, layer.weights.down, {}), dx, d_swiglu, Into::kOverwrite);
+  }
   if (has_slot(layer, Projection::kDown)) {
     const View swiglu = pass.rows(a.swiglu);
     swiglu_forward(mlp.gate, mlp.up, swiglu);
@@ -36,7 +38,9 @@ void mlp_part_backward(const Pass& pass, const LayerPlan& layer) {
   const GateUpViews gradient = gate_up_views(pass, a.gate_up);
   const View d_normed = where(layer.needs.x_mid, pass.rows(scratch.d_normed));
   if (layer.needs.x_mid) {
-    frozen_backward(pass, layer.weights.gate_up, pass.rows(a.gate_up), d_normed);
+    const GateUpLinears linears = gate_up_linears(pass, layer.weights);
+    frozen_backward(pass, linears.gate, gradient.gate, d_normed, Into::kOverwrite);
+    frozen_backward(pass, linears.up, gradient.up, d_normed, Into::kAdd);
   }
   if (has_slot(layer, Projection::kGate) || has_slot(layer, Projection::kUp)) {
     norm_forward(pass, layer.weights.post_norm, a.x_mid, a.normed, a.post_rstd);
@@ -57,7 +61,9 @@ void attention_to_qkv_backward(const Pass& pass, const LayerPlan& layer) {
   const View dx = pass.rows(scratch.dx);
   const View attention = pass.rows(a.attention);
   const View d_attention = where(layer.needs.attention, pass.rows(scratch.d_attention));
-  if (layer.needs.attention) frozen_backward(pass, layer.weights.o, dx, d_attention);
+  if (layer.needs.attention) {
+    frozen_backward(pass, whole(pass, layer.weights.o, {}), dx, d_attention, Into::kOverwrite);
+  }
   lora_backward(pass, layer, Projection::kO, dx, attention, d_attention);
   if (!layer.needs.qkv) return;
   const QkvViews qkv = qkv_views(pass, a.qkv);
@@ -66,8 +72,10 @@ void attention_to_qkv_backward(const Pass& pass, const LayerPlan& layer) {
                      pass.memory.floats(a.log_sum_exp, pass.model.heads * pass.tokens),
                      pass.row_starts, pass.plan.attention, gradient.q, gradient.k, gradient.v,
                      pass.memory.bytes(pass.plan.attention_scratch));
-  rope_backward(gradient.qk, pass.model.head_dim, pass.positions,
-                pass.memory.floats(pass.plan.rope_cos), pass.memory.floats(pass.plan.rope_sin));
+  const auto cos = pass.memory.floats(pass.plan.rope_cos);
+  const auto sin = pass.memory.floats(pass.plan.rope_sin);
+  rope_backward(gradient.q, pass.model.head_dim, pass.positions, cos, sin);
+  rope_backward(gradient.k, pass.model.head_dim, pass.positions, cos, sin);
 }
 
 void attention_part_backward(const Pass& pass, const LayerPlan& layer) {
@@ -78,7 +86,10 @@ void attention_part_backward(const Pass& pass, const LayerPlan& layer) {
   const QkvViews gradient = qkv_views(pass, scratch.d_qkv);
   const View d_normed = where(layer.needs.x, pass.rows(scratch.d_normed));
   if (layer.needs.x) {
-    frozen_backward(pass, layer.weights.qkv, pass.rows(scratch.d_qkv), d_normed);
+    const QkvLinears linears = qkv_linears(pass, layer.weights);
+    frozen_backward(pass, linears.q, gradient.q, d_normed, Into::kOverwrite);
+    frozen_backward(pass, linears.k, gradient.k, d_normed, Into::kAdd);
+    frozen_backward(pass, linears.v, gradient.v, d_normed, Into::kAdd);
   }
   if (has_slot(layer, Projection::kQ) || has_slot(layer, Projection::kK) ||
       has_slot(layer, Projection::kV)) {

@@ -15,13 +15,17 @@ void carry(const Pass& pass, BufferId from, BufferId to) {
 void project_qkv(const Pass& pass, const LayerPlan& layer, const LayerActivations& a) {
   const View normed = pass.rows(a.normed);
   const QkvViews qkv = qkv_views(pass, a.qkv);
-  frozen_forward(pass, layer.weights.qkv, layer.weights.qkv_bias, normed, pass.rows(a.qkv),
-                 Into::kOverwrite);
+  const QkvLinears linears = qkv_linears(pass, layer.weights);
+  frozen_forward(pass, linears.q, normed, qkv.q, Into::kOverwrite);
+  frozen_forward(pass, linears.k, normed, qkv.k, Into::kOverwrite);
+  frozen_forward(pass, linears.v, normed, qkv.v, Into::kOverwrite);
   lora_forward(pass, layer, a, Projection::kQ, normed, qkv.q);
   lora_forward(pass, layer, a, Projection::kK, normed, qkv.k);
   lora_forward(pass, layer, a, Projection::kV, normed, qkv.v);
-  rope_forward(qkv.qk, pass.model.head_dim, pass.positions, pass.memory.floats(pass.plan.rope_cos),
-               pass.memory.floats(pass.plan.rope_sin));
+  const auto cos = pass.memory.floats(pass.plan.rope_cos);
+  const auto sin = pass.memory.floats(pass.plan.rope_sin);
+  rope_forward(qkv.q, pass.model.head_dim, pass.positions, cos, sin);
+  rope_forward(qkv.k, pass.model.head_dim, pass.positions, cos, sin);
 }
 
 }  // namespace
@@ -36,7 +40,8 @@ void attention_part_forward(const Pass& pass, const LayerPlan& layer, const Laye
                     pass.memory.bytes(pass.plan.attention_scratch));
   carry(pass, a.x, a.x_mid);
   const View x_mid = pass.rows(a.x_mid);
-  frozen_forward(pass, layer.weights.o, layer.weights.o_bias, attention, x_mid, Into::kAdd);
+  frozen_forward(pass, whole(pass, layer.weights.o, layer.weights.o_bias), attention, x_mid,
+                 Into::kAdd);
   lora_forward(pass, layer, a, Projection::kO, attention, x_mid);
 }
 
@@ -44,8 +49,9 @@ void mlp_part_forward(const Pass& pass, const LayerPlan& layer, const LayerActiv
   norm_forward(pass, layer.weights.post_norm, a.x_mid, a.normed, a.post_rstd);
   const View normed = pass.rows(a.normed);
   const GateUpViews mlp = gate_up_views(pass, a.gate_up);
-  frozen_forward(pass, layer.weights.gate_up, layer.weights.gate_up_bias, normed,
-                 pass.rows(a.gate_up), Into::kOverwrite);
+  const GateUpLinears linears = gate_up_linears(pass, layer.weights);
+  frozen_forward(pass, linears.gate, normed, mlp.gate, Into::kOverwrite);
+  frozen_forward(pass, linears.up, normed, mlp.up, Into::kOverwrite);
   lora_forward(pass, layer, a, Projection::kGate, normed, mlp.gate);
   lora_forward(pass, layer, a, Projection::kUp, normed, mlp.up);
   const bool only_for_backward = !a.x_out.exists();
@@ -58,7 +64,8 @@ void mlp_part_forward(const Pass& pass, const LayerPlan& layer, const LayerActiv
   }
   carry(pass, a.x_mid, a.x_out);
   const View x_out = pass.rows(a.x_out);
-  frozen_forward(pass, layer.weights.down, layer.weights.down_bias, swiglu, x_out, Into::kAdd);
+  frozen_forward(pass, whole(pass, layer.weights.down, layer.weights.down_bias), swiglu, x_out,
+                 Into::kAdd);
   lora_forward(pass, layer, a, Projection::kDown, swiglu, x_out);
 }
 

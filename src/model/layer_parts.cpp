@@ -19,7 +19,7 @@ LoraViews lora_views(const Pass& pass, const LoraSlot& slot, BufferId inner) {
           .b = pass.memory.part(adapter.compute, slot.b, slot.out, rank),
           .da = pass.memory.part(adapter.gradients, slot.a, rank, slot.in),
           .db = pass.memory.part(adapter.gradients, slot.b, slot.out, rank),
-          .inner = pass.rows(inner).columns(slot.inner, rank)};
+          .inner = pass.memory.part(inner, pass.tokens * slot.inner, pass.tokens, rank)};
 }
 
 const LoraSlot* slot_of(const Pass& pass, const LayerPlan& layer, Projection projection) {
@@ -30,27 +30,57 @@ const LoraSlot* slot_of(const Pass& pass, const LayerPlan& layer, Projection pro
 }  // namespace
 
 QkvViews qkv_views(const Pass& pass, BufferId qkv) {
-  const View all = pass.rows(qkv);
+  const std::int64_t t = pass.tokens;
   const std::int64_t qw = pass.model.q_width();
   const std::int64_t kw = pass.model.kv_width();
-  return {all.columns(0, qw), all.columns(qw, kw), all.columns(qw + kw, kw),
-          all.columns(0, qw + kw)};
+  return {.q = pass.memory.part(qkv, 0, t, qw),
+          .k = pass.memory.part(qkv, t * qw, t, kw),
+          .v = pass.memory.part(qkv, t * (qw + kw), t, kw)};
 }
 
 GateUpViews gate_up_views(const Pass& pass, BufferId gate_up) {
-  const View all = pass.rows(gate_up);
+  const std::int64_t t = pass.tokens;
   const std::int64_t width = pass.model.intermediate_size;
-  return {all.columns(0, width), all.columns(width, width)};
+  return {.gate = pass.memory.part(gate_up, 0, t, width),
+          .up = pass.memory.part(gate_up, t * width, t, width)};
 }
 
-void frozen_forward(const Pass& pass, BufferId weight, BufferId bias, ConstView x, View y,
-                    Into into) {
-  pass.gemm.run(Product::kNT, x, pass.memory.matrix(weight), y, into == Into::kAdd);
-  if (bias.exists()) add_bias(pass.memory.floats(bias), y);
+FrozenLinear rows_of(const Pass& pass, BufferId weight, BufferId bias, std::int64_t first,
+                     std::int64_t count) {
+  FrozenLinear linear{.weight = pass.memory.matrix(weight).slice(first, count), .bias = {}};
+  if (bias.exists()) {
+    linear.bias = pass.memory.floats(bias).subspan(static_cast<std::size_t>(first),
+                                                   static_cast<std::size_t>(count));
+  }
+  return linear;
 }
 
-void frozen_backward(const Pass& pass, BufferId weight, ConstView dy, View dx) {
-  pass.gemm.run(Product::kNN, dy, pass.memory.matrix(weight), dx, false);
+FrozenLinear whole(const Pass& pass, BufferId weight, BufferId bias) {
+  return rows_of(pass, weight, bias, 0, pass.memory.matrix(weight).rows);
+}
+
+QkvLinears qkv_linears(const Pass& pass, const LayerWeights& weights) {
+  const std::int64_t qw = pass.model.q_width();
+  const std::int64_t kw = pass.model.kv_width();
+  return {.q = rows_of(pass, weights.qkv, weights.qkv_bias, 0, qw),
+          .k = rows_of(pass, weights.qkv, weights.qkv_bias, qw, kw),
+          .v = rows_of(pass, weights.qkv, weights.qkv_bias, qw + kw, kw)};
+}
+
+GateUpLinears gate_up_linears(const Pass& pass, const LayerWeights& weights) {
+  const std::int64_t width = pass.model.intermediate_size;
+  return {.gate = rows_of(pass, weights.gate_up, weights.gate_up_bias, 0, width),
+          .up = rows_of(pass, weights.gate_up, weights.gate_up_bias, width, width)};
+}
+
+void frozen_forward(const Pass& pass, const FrozenLinear& linear, ConstView x, View y, Into into) {
+  pass.gemm.run(Product::kNT, x, linear.weight, y, into == Into::kAdd);
+  if (!linear.bias.empty()) add_bias(linear.bias, y);
+}
+
+void frozen_backward(const Pass& pass, const FrozenLinear& linear, ConstView dy, View dx,
+                     Into into) {
+  pass.gemm.run(Product::kNN, dy, linear.weight, dx, into == Into::kAdd);
 }
 
 void lora_forward(const Pass& pass, const LayerPlan& layer, const LayerActivations& a,

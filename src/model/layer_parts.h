@@ -5,12 +5,12 @@
 
 namespace loadline {
 
-// q, k and v, or gate and up, side by side in one buffer.
+// q, k and v, or gate and up, share a buffer, one dense matrix after the other: oneDNN's fast bf16
+// products take no strided operand.
 struct QkvViews {
-  View q;   // (T,QW)
-  View k;   // (T,KW)
-  View v;   // (T,KW)
-  View qk;  // (T,QW + KW): what rope turns
+  View q;  // (T,QW)
+  View k;  // (T,KW)
+  View v;  // (T,KW)
 };
 QkvViews qkv_views(const Pass& pass, BufferId qkv);
 struct GateUpViews {
@@ -19,12 +19,29 @@ struct GateUpViews {
 };
 GateUpViews gate_up_views(const Pass& pass, BufferId gate_up);
 
-// y (+)= x W^T (+ bias). x (T,in), W (out,in), y (T,out).
+// A frozen linear layer: `out` rows, from `first` on, of a buffer that may hold several.
+struct FrozenLinear {
+  ConstView weight;             // (out,in)
+  std::span<const float> bias;  // (out), or empty
+};
+FrozenLinear whole(const Pass& pass, BufferId weight, BufferId bias);
+FrozenLinear rows_of(const Pass& pass, BufferId weight, BufferId bias, std::int64_t first,
+                     std::int64_t count);
+struct QkvLinears {
+  FrozenLinear q, k, v;
+};
+QkvLinears qkv_linears(const Pass& pass, const LayerWeights& weights);
+struct GateUpLinears {
+  FrozenLinear gate, up;
+};
+GateUpLinears gate_up_linears(const Pass& pass, const LayerWeights& weights);
+
 enum class Into { kOverwrite, kAdd };
-void frozen_forward(const Pass& pass, BufferId weight, BufferId bias, ConstView x, View y,
-                    Into into);
-// dx = dy W.
-void frozen_backward(const Pass& pass, BufferId weight, ConstView dy, View dx);
+// y (+)= x W^T + bias. x (T,in), y (T,out).
+void frozen_forward(const Pass& pass, const FrozenLinear& linear, ConstView x, View y, Into into);
+// dx (+)= dy W.
+void frozen_backward(const Pass& pass, const FrozenLinear& linear, ConstView dy, View dx,
+                     Into into);
 
 // y += u B^T with u = scale * x A^T, which is kept in the layer's inner buffer. Nothing where the
 // projection is not a target. A y without data stops after u.

@@ -25,14 +25,14 @@ struct LoraSlot {
   std::int64_t out = 0;
   std::int64_t a = 0;      // first element of A (R,in) in the flat parameters
   std::int64_t b = 0;      // first element of B (out,R)
-  std::int64_t inner = 0;  // first column in (T, targets x R)
+  std::int64_t inner = 0;  // its (T,R) begins at element T x inner of the layer's inner buffer
 };
 
 // The frozen weights of a layer, in the compute type; norms and biases are f32. A bias that the
 // family does not have is none.
 struct LayerWeights {
   BufferId input_norm;    // (H)
-  BufferId qkv;           // (QKV,H): q, k and v as one product
+  BufferId qkv;           // (QKV,H): q, k and v below one another
   BufferId qkv_bias;      // (QKV)
   BufferId o;             // (H,QW)
   BufferId o_bias;        // (H)
