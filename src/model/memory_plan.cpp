@@ -35,27 +35,30 @@ std::uint64_t checked_size(const std::string& name, const std::vector<std::int64
 // Buffers that already have their place, by offset.
 class Placed {
  public:
-  explicit Placed(std::uint64_t floor) : floor_(floor) {}
+  Placed(std::uint64_t floor, std::size_t count) : floor_(floor) { taken_.reserve(count); }
 
   // The lowest offset at which `buffer` meets nobody.
   void put(Buffer& buffer) {
     std::uint64_t offset = floor_;
-    for (const Buffer* other : by_offset_) {
-      if (other->offset >= offset + buffer.bytes.count) break;
-      if (meet(buffer.life, other->life)) {
-        offset = std::max(offset, other->offset + other->bytes.count);
-      }
+    for (const Taken& other : taken_) {
+      if (other.begin >= offset + buffer.bytes.count) break;
+      if (meet(buffer.life, other.life)) offset = std::max(offset, other.end);
     }
     buffer.offset = offset;
     const auto where =
-        std::upper_bound(by_offset_.begin(), by_offset_.end(), offset,
-                         [](std::uint64_t at, const Buffer* b) { return at < b->offset; });
-    by_offset_.insert(where, &buffer);
+        std::upper_bound(taken_.begin(), taken_.end(), offset,
+                         [](std::uint64_t at, const Taken& t) { return at < t.begin; });
+    taken_.insert(where, {offset, offset + buffer.bytes.count, buffer.life});
   }
 
  private:
+  struct Taken {
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+    Lifetime life;
+  };
   std::uint64_t floor_;
-  std::vector<const Buffer*> by_offset_;
+  std::vector<Taken> taken_;
 };
 
 Lifetime whole_step(const std::vector<Buffer>& buffers) {
@@ -92,6 +95,7 @@ void MemoryPlan::place() {
   const Lifetime whole = whole_step(buffers_);
   std::uint64_t end = 0;
   std::vector<Buffer*> passing;
+  passing.reserve(buffers_.size());
   for (Buffer& buffer : buffers_) {
     if (!buffer.in_arena()) continue;
     const bool always = buffer.life.first == whole.first && buffer.life.last == whole.last &&
@@ -106,7 +110,7 @@ void MemoryPlan::place() {
   }
   std::stable_sort(passing.begin(), passing.end(),
                    [](const Buffer* a, const Buffer* b) { return a->bytes > b->bytes; });
-  Placed placed(end);
+  Placed placed(end, passing.size());
   for (Buffer* buffer : passing) {
     placed.put(*buffer);
     end = std::max(end, buffer->offset + buffer->bytes.count);

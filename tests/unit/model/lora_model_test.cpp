@@ -1,0 +1,176 @@
+#include "model/lora_model.h"
+
+#include <gtest/gtest.h>
+#include <malloc.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "kernels/gemm.h"
+#include "unit/model/counted_allocations.h"
+
+namespace loadline {
+namespace {
+
+// Weights are zero: what is tested here does not depend on them.
+class LoraModelTest : public testing::Test {
+ protected:
+  static ModelConfig config() {
+    ModelConfig model;
+    model.model_type = "llama";
+    model.vocab_size = 60;
+    model.hidden_size = 32;
+    model.intermediate_size = 48;
+    model.layers = 3;
+    model.heads = 4;
+    model.kv_heads = 2;
+    model.head_dim = 8;
+    model.max_positions = 64;
+    model.tied_embeddings = true;
+    return model;
+  }
+  static LoraSettings lora() {
+    return {.rank = 4, .alpha = 8, .layers = 2, .targets = parse_targets("all")};
+  }
+  static StepShape shape(DType compute) {
+    return {.tokens = 40, .rows = 2, .longest_row = 30, .compute = compute, .threads = 1};
+  }
+  // The first `tokens` tokens as one row.
+  Batch batch(std::size_t tokens) {
+    starts_ = {0, static_cast<std::int32_t>(tokens)};
+    return {.ids = std::span(ids_).first(tokens),
+            .row_starts = starts_,
+            .targets = std::span(targets_).first(tokens),
+            .coefficients = std::span(coefficients_).first(tokens)};
+  }
+  std::vector<std::int32_t> ids_ = std::vector<std::int32_t>(64, 7);
+  std::vector<std::int32_t> targets_ = std::vector<std::int32_t>(64, 9);
+  std::vector<float> coefficients_ = std::vector<float>(64, 1.0F);
+  std::array<std::int32_t, 2> starts_{};
+};
+
+TEST_F(LoraModelTest, AStepAllocatesNothingAfterWarmUp) {
+  for (const DType compute : {DType::kF32, DType::kBf16}) {
+    if (compute == DType::kBf16 && !bf16_is_supported()) continue;
+    LoraModel model(config(), lora(), shape(compute));
+    model.initialize_adapter(3);
+    model.warm_up();
+    const std::size_t products = model.compiled_products();
+    const std::size_t before = allocations();
+    const std::size_t heap = mallinfo2().uordblks;
+    for (const std::size_t tokens : {2U, 30U, 17U, 1U}) {
+      model.zero_gradients();
+      model.forward_backward(batch(tokens));
+      model.update({.learning_rate = 1e-3F}, 1.0F);
+      model.evaluate(batch(tokens));
+    }
+    EXPECT_EQ(allocations(), before);
+    EXPECT_EQ(mallinfo2().uordblks, heap);
+    EXPECT_EQ(model.compiled_products(), products);
+  }
+}
+
+TEST_F(LoraModelTest, WarmUpLeavesAdapterAndGradientsAsTheyWere) {
+  LoraModel model(config(), lora(), shape(DType::kF32));
+  model.initialize_adapter(3);
+  std::vector<float> gradients(model.gradients().size(), 0.25F);
+  std::copy(gradients.begin(), gradients.end(), model.gradients().begin());
+  const std::vector<float> parameters(model.parameters().begin(), model.parameters().end());
+  model.warm_up();
+  EXPECT_TRUE(std::equal(gradients.begin(), gradients.end(), model.gradients().begin()));
+  EXPECT_TRUE(std::equal(parameters.begin(), parameters.end(), model.parameters().begin()));
+}
+
+TEST_F(LoraModelTest, AnAdapterIsAFunctionOfItsSeedAlone) {
+  LoraModel first(config(), lora(), shape(DType::kF32));
+  LoraModel second(config(), lora(), shape(DType::kF32));
+  first.initialize_adapter(42);
+  second.initialize_adapter(42);
+  const Adapter a = first.adapter();
+  EXPECT_EQ(a.pairs[5].a, second.adapter().pairs[5].a);
+  second.initialize_adapter(43);
+  EXPECT_NE(a.pairs[5].a, second.adapter().pairs[5].a);
+  for (const LoraPair& pair : a.pairs) {
+    const auto in = static_cast<float>(shape_of(config(), pair.projection).in);
+    float largest = 0;
+    for (const float value : pair.a) largest = std::max(largest, std::abs(value));
+    EXPECT_LE(largest, 1.0F / std::sqrt(in));
+    EXPECT_GT(largest, 0.8F / std::sqrt(in));
+    for (const float value : pair.b) EXPECT_EQ(value, 0.0F);
+  }
+}
+
+TEST_F(LoraModelTest, AnAdapterComesBackAsItWasGiven) {
+  LoraModel from(config(), lora(), shape(DType::kF32));
+  from.initialize_adapter(5);
+  from.parameters().back() = 0.5F;
+  LoraModel to(config(), lora(), shape(DType::kF32));
+  to.load_adapter(from.adapter());
+  EXPECT_TRUE(std::equal(from.parameters().begin(), from.parameters().end(),
+                         to.parameters().begin(), to.parameters().end()));
+}
+
+TEST_F(LoraModelTest, AnotherAdapterIsRefusedWithBothValues) {
+  LoraModel model(config(), lora(), shape(DType::kF32));
+  const auto message = [&](const Adapter& adapter) -> std::string {
+    try {
+      model.load_adapter(adapter);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kBadInput);
+      return error.what();
+    }
+    return "";
+  };
+  Adapter adapter = model.adapter();
+  adapter.lora.rank = 6;
+  EXPECT_NE(message(adapter).find("rank is 6 but this run's is 4"), std::string::npos);
+  adapter = model.adapter();
+  adapter.lora.targets.pop_back();
+  EXPECT_NE(message(adapter).find("list of targets"), std::string::npos);
+  adapter = model.adapter();
+  adapter.pairs[2].b.pop_back();
+  EXPECT_NE(message(adapter).find("elements"), std::string::npos);
+}
+
+TEST_F(LoraModelTest, ABatchBeyondTheStepsShapeIsALogicError) {
+  LoraModel model(config(), lora(), shape(DType::kF32));
+  EXPECT_THROW(model.evaluate(batch(41)), std::logic_error);
+  EXPECT_THROW(model.evaluate(batch(31)), std::logic_error);
+  EXPECT_THROW(model.evaluate(batch(0)), std::logic_error);
+  targets_[1] = 60;
+  EXPECT_THROW(model.evaluate(batch(3)), std::logic_error);
+}
+
+TEST_F(LoraModelTest, ATokenOutsideTheVocabularyIsBadInput) {
+  LoraModel model(config(), lora(), shape(DType::kF32));
+  ids_[1] = 60;
+  EXPECT_THROW(model.evaluate(batch(3)), Error);
+  ids_[1] = -1;
+  EXPECT_THROW(model.evaluate(batch(3)), Error);
+}
+
+TEST_F(LoraModelTest, ZeroWeightsPredictEveryTokenAlike) {
+  LoraModel model(config(), lora(), shape(DType::kF32));
+  targets_[0] = -1;
+  const BatchLoss loss = model.evaluate(batch(10));
+  EXPECT_EQ(loss.targets, 9);
+  EXPECT_NEAR(loss.cross_entropy, 9 * std::log(60.0), 1e-4);
+}
+
+TEST_F(LoraModelTest, ABatchThatPredictsNothingHasNoLossAndNoGradient) {
+  LoraModel model(config(), lora(), shape(DType::kF32));
+  model.initialize_adapter(1);
+  targets_.assign(64, -1);
+  const BatchLoss loss = model.forward_backward(batch(10));
+  EXPECT_EQ(loss.targets, 0);
+  EXPECT_EQ(loss.weighted, 0.0);
+  for (const float gradient : model.gradients()) EXPECT_EQ(gradient, 0.0F);
+}
+
+}  // namespace
+}  // namespace loadline
