@@ -168,7 +168,7 @@ GradientNeeds Planner::needs_of(std::int64_t layer) const {
 }
 
 LayerWeights Planner::layer_weights(std::int64_t layer) {
-  const std::string name = fmt::format("layer {} ", layer);
+  const std::string name = fmt::format("layer {} weights ", layer);
   LayerWeights w;
   w.input_norm = vector_weight(name + "input norm", model_.hidden_size);
   w.qkv = weight(name + "q,k,v", qkv_width(), model_.hidden_size);
@@ -186,13 +186,14 @@ LayerWeights Planner::layer_weights(std::int64_t layer) {
 }
 
 void Planner::add_weights() {
-  plan_.embedding = weight("embedding", model_.vocab_size, model_.hidden_size);
+  plan_.embedding = weight("embedding weights", model_.vocab_size, model_.hidden_size);
   for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
     plan_.layers[static_cast<std::size_t>(layer)].weights = layer_weights(layer);
   }
-  plan_.final_norm = vector_weight("final norm", model_.hidden_size);
-  plan_.head = model_.tied_embeddings ? plan_.embedding
-                                      : weight("head", model_.vocab_size, model_.hidden_size);
+  plan_.final_norm = vector_weight("final norm weights", model_.hidden_size);
+  plan_.head = model_.tied_embeddings
+                   ? plan_.embedding
+                   : weight("head weights", model_.vocab_size, model_.hidden_size);
 }
 
 void Planner::add_adapter() {
