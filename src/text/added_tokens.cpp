@@ -42,6 +42,7 @@ void AddedTokenFinder::add(const AddedToken& token, std::string_view pattern) {
     if (is_new) nodes_.emplace_back();
     node = edge->second;
   }
+  if (nodes_[node].token >= 0) return;  // two tokens that look the same: the first
   nodes_[node].token = static_cast<std::int64_t>(tokens_.size());
   first_[static_cast<unsigned char>(pattern[0])] = true;
   tokens_.push_back(token);

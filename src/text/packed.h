@@ -86,16 +86,23 @@ struct PackReport {
   std::int64_t tokens = 0;
   std::int64_t longest = 0;
   std::int64_t with_provenance = 0;
-  std::int64_t too_short = 0;  // rows without a token to predict (fewer than 2 tokens, or none of
-                               // them in the loss): left out
+  // Rows without a token to predict (fewer than 2 tokens, or none of them in the loss): left out.
+  std::int64_t too_short = 0;
+  std::int64_t bad = 0;                // lines that are no good row
+  std::vector<std::string> first_bad;  // "train.jsonl:17: ...", at most 5
 };
 
-// Tokenizes `jsonl` into `packed`, bounded in memory by one row, written atomically. Throws
-// Error(kBadInput) "train.jsonl:17: ..." for a bad line, and when no row is left. Blank lines, CRLF
-// and a BOM are accepted. `progress`, if any, is called after each row.
+enum class BadRows { kRefuse, kSkip };
+
+// Tokenizes `jsonl` into `packed`, bounded in memory by one row, written atomically. Blank lines,
+// CRLF and a BOM are accepted. `progress`, if any, is called after each row. Throws
+// Error(kBadInput) when no row is left, and for bad lines (unless they are to be skipped): all are
+// counted, the first 5 named, "train.jsonl:17: ...". A row's mistakes are bad lines; a line above
+// 64 MiB ends the reading in any case.
 PackReport pack_rows(const std::filesystem::path& jsonl, const RowReader& reader,
                      const std::filesystem::path& packed,
-                     const std::function<void(std::int64_t rows)>& progress);
+                     const std::function<void(std::int64_t rows)>& progress,
+                     BadRows bad_rows = BadRows::kRefuse);
 
 // The fingerprint that pack_rows writes for this data and this reader: when a packed file has it,
 // there is nothing to do.

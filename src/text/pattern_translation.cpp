@@ -164,8 +164,8 @@ class Translation {
       return;
     }
     // {,n} is {0,n}
-    out_ +=
-        inside.front() == ',' ? "{0" + std::string(inside) + "}" : "{" + std::string(inside) + "}";
+    out_ += inside.front() == ',' ? "{0" : "{";
+    out_.append(inside).append("}");
     at_ = end + 1;
     if (peek(0) == '+') {
       out_.insert(atom_, "(?:");

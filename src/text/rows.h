@@ -1,4 +1,4 @@
-// Rows of JSONL training data: what a line says, and its tokens.
+// Rows of JSONL training data: what a line says, and its tokens. docs/data.md.
 #pragma once
 
 #include <cstdint>
@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "text/chat_template.h"
@@ -33,19 +34,55 @@ class RowReader {
   struct Options {
     bool mask_prompt = false;  // loss on the completion, or the assistant's turns, only
   };
+  // Reads tokenizer.json, tokenizer_config.json, special_tokens_map.json and chat_template.jinja,
+  // each if it is there. A chat template that does not parse is an error only for rows that need
+  // it. Throws Error(kBadInput) naming the file for anything else that is malformed.
   RowReader(const std::filesystem::path& model_folder, std::int64_t vocab_size, Options options);
 
   // `line` is one JSON object: {"text"}, {"prompt","completion"}, {"messages":[{role,content}]} or
   // {"input_ids"}, with optional auth_weight and prov_entropy. Throws Error(kBadInput) saying what
-  // is wrong with the row (the caller adds file and line number).
+  // is wrong with the row (the caller adds file and line number). The row may be empty.
   [[nodiscard]] TokenizedRow read(std::string_view line) const;
 
+  // Covers all that read() depends on: rows read by two readers of one fingerprint are equal.
+  [[nodiscard]] const std::string& fingerprint() const { return fingerprint_; }
+  // nullptr when the folder has no tokenizer.json.
+  [[nodiscard]] const Tokenizer* tokenizer() const { return tokenizer_ ? &*tokenizer_ : nullptr; }
+  // The conversation as the model's chat template renders it, for `loadline chat` and prompts.
+  [[nodiscard]] std::string render(const Json& messages, const Json& tools,
+                                   bool add_generation_prompt) const;
+  // The id of the token that ends a text, if the model names one.
+  [[nodiscard]] std::optional<std::int32_t> end_of_text() const { return end_of_text_; }
+
  private:
+  void read_special_tokens(const Json& from);
+  void choose_template(const Json& config);
+  void use_template(const std::string& source, const std::string& name);
+
+  [[nodiscard]] const Tokenizer& need_tokenizer(std::string_view form) const;
+  [[nodiscard]] TokenizedRow read_text(const std::string& text) const;
+  [[nodiscard]] TokenizedRow read_prompt(const Json& row) const;
+  [[nodiscard]] TokenizedRow read_plain_prompt(const std::string& prompt,
+                                               const std::string& completion) const;
+  [[nodiscard]] TokenizedRow read_messages(const Json& messages, const Json& tools) const;
+  [[nodiscard]] std::vector<bool> assistant_tokens(const Json& messages, const Json& tools,
+                                                   const std::string& text,
+                                                   const std::vector<std::int32_t>& ids) const;
+  // The characters [first, second) of `text` that the assistant's message `turn` has written.
+  [[nodiscard]] std::pair<std::size_t, std::size_t> turn_span(const Json& messages,
+                                                              std::size_t turn, const Json& tools,
+                                                              const std::string& text) const;
+  void append_end_of_text(TokenizedRow& row) const;
+  void check_ids(const std::vector<std::int32_t>& ids) const;
+
   std::optional<Tokenizer> tokenizer_;
   std::optional<ChatTemplate> chat_;
-  Json special_tokens_;
+  std::string no_chat_reason_;  // why chat_ is not there
+  Json special_tokens_ = Json::object();
+  std::optional<std::int32_t> end_of_text_;
   std::int64_t vocab_size_;
   Options options_;
+  std::string fingerprint_;
 };
 
 }  // namespace loadline

@@ -158,7 +158,7 @@ class TokenizerFile {
     };
     AddedToken token;
     token.content = std::string(require<std::string_view>(object, "content", "a string"));
-    token.id = checked_id(require<std::int64_t>(object, "id", "an integer"), token.content);
+    (void)checked_id(require<std::int64_t>(object, "id", "an integer"), token.content);
     token.single_word = flag("single_word", false);
     token.lstrip = flag("lstrip", false);
     token.rstrip = flag("rstrip", false);
@@ -167,7 +167,8 @@ class TokenizerFile {
     return token;
   }
 
-  // The Rust library gives a token that the model has the model's id, any other the next free one.
+  // Ids as the Rust library gives them, whatever the file says: the model's own for a token that
+  // the model has, else the next free one.
   void add_tokens(Tokenizer::Parts& parts) const {
     dom::element value;
     if (root_["added_tokens"].get(value) != simdjson::SUCCESS || value.is_null()) return;
@@ -175,34 +176,28 @@ class TokenizerFile {
     if (value.get(list) != simdjson::SUCCESS) {
       throw bad_input("{}: 'added_tokens' should be a list", source_);
     }
-    std::int64_t next = static_cast<std::int64_t>(parts.model.vocabulary().size());
+    auto next = static_cast<std::int64_t>(parts.model.vocabulary().size());
     for (const dom::element& item : list) {
       AddedToken token = added_token(item);
       if (token.content.empty()) continue;
-      const std::int32_t known = id_of_known(parts, token.content);
-      const std::int64_t id = known != Vocabulary::kNone ? known : next;
-      if (id != token.id) {
-        throw bad_input(
-            "{}: added token '{}' has the id {}, but its place is {}. Is the file of one "
-            "piece?",
-            source_, token.content, token.id, id);
-      }
-      next = std::max(next, id + 1);
       if (token.special) parts.special.insert(token.content);
+      if (parts.added_ids.count(token.content) > 0) continue;
+      const std::int32_t known = parts.model.vocabulary().find(token.content);
+      token.id = known != Vocabulary::kNone ? known : checked_id(next, token.content);
+      next = std::max<std::int64_t>(next, token.id + std::int64_t{1});
       parts.added_ids[token.content] = token.id;
       parts.added[token.id] = std::move(token);
     }
+    find_added_tokens(parts);
+  }
+
+  static void find_added_tokens(Tokenizer::Parts& parts) {
     MatchScratch scratch;
     for (const auto& [id, token] : parts.added) {
       std::string pattern = token.content;
       if (token.normalized) parts.normalizer.apply(pattern, scratch);
       (token.normalized ? parts.in_normalized : parts.in_text).add(token, pattern);
     }
-  }
-
-  static std::int32_t id_of_known(const Tokenizer::Parts& parts, const std::string& content) {
-    const auto it = parts.added_ids.find(content);
-    return it != parts.added_ids.end() ? it->second : parts.model.vocabulary().find(content);
   }
 
   void check_special_ids(const Tokenizer::Parts& parts) const {

@@ -1,6 +1,7 @@
 // What a Tokenizer is made of, in the order in which a text meets it.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -50,8 +51,8 @@ struct Tokenizer::Parts {
   Decoder decoder;
 
   std::unordered_map<std::string, std::int32_t> added_ids;
-  std::unordered_map<std::int32_t, AddedToken> added;  // by id
-  std::unordered_set<std::string> special;             // contents
+  std::map<std::int32_t, AddedToken> added;  // by id
+  std::unordered_set<std::string> special;   // contents
   ScratchPool scratches;
 };
 

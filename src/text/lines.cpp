@@ -1,0 +1,103 @@
+#include "text/lines.h"
+
+#include <algorithm>
+#include <span>
+#include <system_error>
+#include <utility>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+
+namespace loadline {
+namespace {
+
+constexpr std::string_view kBom = "\xEF\xBB\xBF";
+
+std::uint64_t size_of(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (!std::filesystem::exists(status)) throw bad_input("{}: there is no such file", path.string());
+  if (!std::filesystem::is_regular_file(status)) {
+    throw bad_input("{}: is not a regular file", path.string());
+  }
+  const std::uint64_t size = std::filesystem::file_size(path, error);
+  if (error) throw bad_input("{}: {}", path.string(), error.message());
+  return size;
+}
+
+// Appends the next piece of the file to `to`.
+void append_piece(const std::filesystem::path& path, std::uint64_t offset, std::uint64_t size,
+                  std::string& to) {
+  const auto bytes = std::min<std::uint64_t>(ContentHash::kPiece, size - offset);
+  const std::size_t before = to.size();
+  to.resize(before + bytes);
+  read_at(path, offset, std::as_writable_bytes(std::span(to).subspan(before)));
+}
+
+bool is_blank(std::string_view line) {
+  return line.find_first_not_of(" \t\r") == std::string_view::npos;
+}
+
+}  // namespace
+
+void ContentHash::add(std::string_view piece) { hashes_ += sha256_hex(piece); }
+
+std::string ContentHash::hex() const { return sha256_hex(hashes_); }
+
+std::string ContentHash::of_file(const std::filesystem::path& path) {
+  ContentHash hash;
+  const std::uint64_t size = size_of(path);
+  std::string piece;
+  for (std::uint64_t offset = 0; offset < size; offset += kPiece) {
+    piece.clear();
+    append_piece(path, offset, size, piece);
+    hash.add(piece);
+  }
+  return hash.hex();
+}
+
+LineReader::LineReader(std::filesystem::path path)
+    : path_(std::move(path)), size_(size_of(path_)) {}
+
+bool LineReader::read_piece() {
+  if (read_ == size_) return false;
+  buffer_.erase(0, begin_);
+  scanned_ -= begin_;
+  begin_ = 0;
+  const std::size_t before = buffer_.size();
+  append_piece(path_, read_, size_, buffer_);
+  hash_.add(std::string_view(buffer_).substr(before));
+  read_ += buffer_.size() - before;
+  return true;
+}
+
+bool LineReader::next_raw(std::string_view& line) {
+  std::size_t end = buffer_.find('\n', scanned_);
+  while (end == std::string::npos) {
+    scanned_ = buffer_.size();
+    if (scanned_ - begin_ > kLongestLine) {
+      throw bad_input("{}:{}: a line of more than {} MiB. Is this JSONL, one object on each line?",
+                      path_.string(), number_ + 1, kLongestLine >> 20);
+    }
+    if (!read_piece()) break;
+    end = buffer_.find('\n', scanned_);
+  }
+  if (end == std::string::npos && begin_ == buffer_.size()) return false;
+  const std::size_t stop = std::min(end, buffer_.size());
+  line = std::string_view(buffer_).substr(begin_, stop - begin_);
+  begin_ = scanned_ = std::min(stop + 1, buffer_.size());
+  ++number_;
+  return true;
+}
+
+bool LineReader::next(std::string_view& line) {
+  while (next_raw(line)) {
+    if (number_ == 1 && line.starts_with(kBom)) line.remove_prefix(kBom.size());
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (!is_blank(line)) return true;
+  }
+  return false;
+}
+
+}  // namespace loadline

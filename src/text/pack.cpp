@@ -1,0 +1,81 @@
+// From JSONL to a packed file.
+#include <algorithm>
+#include <vector>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "text/lines.h"
+#include "text/packed.h"
+
+namespace loadline {
+namespace {
+
+constexpr std::size_t kShownBadLines = 5;
+
+std::string fingerprint_of(const std::string& content_hash, const RowReader& reader) {
+  return sha256_hex("loadline packed 1\n" + content_hash + "\n" + reader.fingerprint());
+}
+
+// The first token has nothing before it that could predict it.
+bool has_prediction(const TokenizedRow& row) {
+  return row.ids.size() >= 2 &&
+         std::find(row.in_loss.begin() + 1, row.in_loss.end(), true) != row.in_loss.end();
+}
+
+// Bad lines are all counted before they are refused, so that one run shows what is to be mended.
+void refuse_bad_lines(const PackReport& report) {
+  if (report.bad == 0) return;
+  std::string message = report.first_bad.front();
+  for (std::size_t i = 1; i < report.first_bad.size(); ++i) message += "\n" + report.first_bad[i];
+  if (report.bad > 1) {
+    message += fmt::format("\n{} lines are bad, {} are good", report.bad, report.rows);
+  }
+  throw bad_input("{}", message);
+}
+
+}  // namespace
+
+PackReport pack_rows(const std::filesystem::path& jsonl, const RowReader& reader,
+                     const std::filesystem::path& packed,
+                     const std::function<void(std::int64_t rows)>& progress, BadRows bad_rows) {
+  LineReader lines(jsonl);
+  PackedWriter writer(packed, "");
+  PackReport report;
+  for (std::string_view line; lines.next(line);) {
+    try {
+      const TokenizedRow row = reader.read(line);
+      if (!has_prediction(row)) {
+        ++report.too_short;
+        continue;
+      }
+      writer.add(row);
+      ++report.rows;
+      report.tokens += static_cast<std::int64_t>(row.ids.size());
+      report.longest = std::max(report.longest, static_cast<std::int64_t>(row.ids.size()));
+      report.with_provenance += row.provenance ? 1 : 0;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kBadInput) throw;
+      ++report.bad;
+      if (report.first_bad.size() < kShownBadLines) {
+        report.first_bad.push_back(
+            fmt::format("{}:{}: {}", jsonl.string(), lines.number(), error.what()));
+      }
+    }
+    if (progress) progress(report.rows);
+  }
+  if (bad_rows == BadRows::kRefuse) refuse_bad_lines(report);
+  if (report.rows == 0) {
+    throw bad_input(
+        "{}: there is no row to train on ({} lines; {} rows without a token to predict, {} bad)",
+        jsonl.string(), lines.number(), report.too_short, report.bad);
+  }
+  writer.set_fingerprint(fingerprint_of(lines.content_hash(), reader));
+  writer.finish();
+  return report;
+}
+
+std::string packing_fingerprint(const std::filesystem::path& jsonl, const RowReader& reader) {
+  return fingerprint_of(ContentHash::of_file(jsonl), reader);
+}
+
+}  // namespace loadline

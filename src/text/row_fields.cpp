@@ -1,0 +1,163 @@
+#include "text/row_fields.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "text/json_tree.h"
+
+namespace loadline {
+namespace {
+
+namespace dom = simdjson::dom;
+
+constexpr double kMostAuthority = 0.99;
+
+std::string shown(const dom::element& value) {
+  std::string text = simdjson::minify(value);
+  if (text.size() > 60) text = text.substr(0, 57) + "...";
+  return text;
+}
+
+// A key that is missing and one that is null are the same.
+std::optional<dom::element> find(const dom::object& row, std::string_view key) {
+  dom::element value;
+  if (row[key].get(value) != simdjson::SUCCESS || value.is_null()) return std::nullopt;
+  return value;
+}
+
+double number(const dom::element& value, std::string_view key) {
+  double number = 0;
+  if (value.get(number) != simdjson::SUCCESS) {
+    throw bad_input("'{}' should be a number, but it is {}", key, shown(value));
+  }
+  return number;
+}
+
+std::optional<Provenance> parse_provenance(const dom::object& row) {
+  const auto authority = find(row, "auth_weight");
+  const auto entropy = find(row, "prov_entropy");
+  if (!authority && !entropy) return std::nullopt;
+  if (!authority || !entropy) {
+    throw bad_input("'{}' is there but '{}' is missing: a row has both or neither",
+                    authority ? "auth_weight" : "prov_entropy",
+                    authority ? "prov_entropy" : "auth_weight");
+  }
+  const double weight = number(*authority, "auth_weight");
+  const double bits = number(*entropy, "prov_entropy");
+  if (!(weight >= 0 && weight <= kMostAuthority)) {
+    throw bad_input("'auth_weight' is {}, but it must be within 0 and {}", weight, kMostAuthority);
+  }
+  if (!(bits >= 0) || !std::isfinite(static_cast<float>(bits))) {
+    throw bad_input("'prov_entropy' is {}, but it must be at least 0 (bits) and finite", bits);
+  }
+  return Provenance{static_cast<float>(weight), static_cast<float>(bits)};
+}
+
+std::vector<std::int32_t> parse_ids(const dom::element& value, std::int64_t vocab_size) {
+  dom::array list;
+  if (value.get(list) != simdjson::SUCCESS) {
+    throw bad_input("'input_ids' should be a list of token ids, but it is {}", shown(value));
+  }
+  std::vector<std::int32_t> ids;
+  for (const dom::element& item : list) {
+    std::int64_t id = 0;
+    if (item.get(id) != simdjson::SUCCESS) {
+      throw bad_input("'input_ids' has {}, which is not an id", shown(item));
+    }
+    if (id < 0 || id >= vocab_size) {
+      throw bad_input("'input_ids' has {}, but the model's ids are 0 to {}", id, vocab_size - 1);
+    }
+    ids.push_back(static_cast<std::int32_t>(id));
+  }
+  return ids;
+}
+
+std::string string(const dom::element& value, std::string_view key) {
+  std::string_view text;
+  if (value.get(text) != simdjson::SUCCESS) {
+    throw bad_input("'{}' should be a string, but it is {}", key, shown(value));
+  }
+  return std::string(text);
+}
+
+Json parse_messages(const dom::element& value, const std::string& key) {
+  Json messages = to_json(value, "'" + key + "'");
+  if (!messages.is_array() || messages.empty()) {
+    throw bad_input("'{}' should be a list of messages, but it is {}", key, shown(value));
+  }
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    const Json* role = json_find(messages[i], "role");
+    if (role == nullptr || !role->is_string()) {
+      throw bad_input("'{}': message {} has no 'role' that is a string", key, i + 1);
+    }
+    if (json_find(messages[i], "content") == nullptr &&
+        json_find(messages[i], "tool_calls") == nullptr) {
+      throw bad_input("'{}': message {} has neither 'content' nor 'tool_calls'", key, i + 1);
+    }
+  }
+  return messages;
+}
+
+// Text, or a list of messages.
+Json parse_side(const dom::element& value, const std::string& key) {
+  return value.is_array() ? parse_messages(value, key) : Json(string(value, key));
+}
+
+void parse_form(const dom::object& row, std::int64_t vocab_size, RowFields& fields) {
+  const auto ids = find(row, "input_ids");
+  const auto prompt = find(row, "prompt");
+  const auto completion = find(row, "completion");
+  const auto messages = find(row, "messages");
+  const auto text = find(row, "text");
+  const auto tools = find(row, "tools");
+  if (tools) fields.tools = to_json(*tools, "'tools'");
+  if (ids) {
+    fields.input_ids = parse_ids(*ids, vocab_size);
+  } else if (prompt && completion) {
+    fields.prompt = parse_side(*prompt, "prompt");
+    fields.completion = parse_side(*completion, "completion");
+    if (fields.prompt.type() != fields.completion.type()) {
+      throw bad_input(
+          "'prompt' and 'completion' should both be strings or both be lists of messages");
+    }
+  } else if (messages) {
+    fields.messages = parse_messages(*messages, "messages");
+  } else if (text) {
+    fields.text = string(*text, "text");
+  } else if (prompt || completion) {
+    throw bad_input("'{}' is there but '{}' is missing", prompt ? "prompt" : "completion",
+                    prompt ? "completion" : "prompt");
+  } else {
+    throw bad_input(
+        "the row has none of the forms {{\"text\"}}, {{\"prompt\", \"completion\"}}, "
+        "{{\"messages\"}}, "
+        "{{\"input_ids\"}}");
+  }
+}
+
+}  // namespace
+
+RowFields parse_row(std::string_view line, std::int64_t vocab_size) {
+  dom::parser parser;
+  if (parser.allocate(std::max<std::size_t>(line.size(), 64), kMaxJsonDepth) != simdjson::SUCCESS) {
+    throw bad_input("a line of {} bytes is too long", line.size());
+  }
+  const simdjson::padded_string padded(line);
+  dom::element root;
+  if (const auto error = parser.parse(padded).get(root); error != simdjson::SUCCESS) {
+    throw bad_input("not valid JSON: {}", simdjson::error_message(error));
+  }
+  dom::object row;
+  if (root.get(row) != simdjson::SUCCESS) {
+    throw bad_input("should be a JSON object, but it is {}", shown(root));
+  }
+  RowFields fields;
+  fields.provenance = parse_provenance(row);
+  parse_form(row, vocab_size, fields);
+  return fields;
+}
+
+}  // namespace loadline

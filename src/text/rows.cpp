@@ -1,0 +1,213 @@
+#include "text/rows.h"
+
+#include <algorithm>
+#include <system_error>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "text/row_fields.h"
+
+namespace loadline {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr Bytes kMaxTokenizer = 256_MiB;
+constexpr Bytes kMaxConfig = 16_MiB;
+
+constexpr std::string_view kChatMl =
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] "
+    "+ "
+    "'<|im_end|>' + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ "
+    "'<|im_start|>assistant\\n' "
+    "}}{% endif %}";
+
+// Empty when the file is not there.
+std::string read_if_there(const fs::path& path, Bytes limit) {
+  std::error_code ignored;
+  return fs::exists(path, ignored) ? read_file(path, limit) : std::string();
+}
+
+Json parse_if_any(const std::string& content, const fs::path& path) {
+  return content.empty() ? Json::object() : parse_json(content, path.string());
+}
+
+std::size_t common_prefix(const std::vector<std::int32_t>& a, const std::vector<std::int32_t>& b) {
+  const auto [end, other] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+  return static_cast<std::size_t>(end - a.begin());
+}
+
+// Of a list of named templates, the one called "default".
+const Json* default_of(const Json& named) {
+  for (const Json& entry : named) {
+    const Json* name = json_find(entry, "name");
+    if (name != nullptr && *name == "default") return json_find(entry, "template");
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+RowReader::RowReader(const fs::path& model_folder, std::int64_t vocab_size, Options options)
+    : vocab_size_(vocab_size), options_(options) {
+  const fs::path tokenizer_json = model_folder / "tokenizer.json";
+  const fs::path config_json = model_folder / "tokenizer_config.json";
+  const fs::path map_json = model_folder / "special_tokens_map.json";
+  const std::string tokenizer = read_if_there(tokenizer_json, kMaxTokenizer);
+  const std::string config = read_if_there(config_json, kMaxConfig);
+  const std::string map = read_if_there(map_json, kMaxConfig);
+  const std::string jinja = read_if_there(model_folder / "chat_template.jinja", kMaxConfig);
+  if (!tokenizer.empty()) tokenizer_ = Tokenizer::parse(tokenizer, tokenizer_json.string());
+  read_special_tokens(parse_if_any(map, map_json));
+  const Json settings = parse_if_any(config, config_json);
+  read_special_tokens(settings);
+  if (jinja.empty()) {
+    choose_template(settings);
+  } else {
+    use_template(jinja, (model_folder / "chat_template.jinja").string());
+  }
+  const Json* end = json_find(special_tokens_, "eos_token");
+  if (tokenizer_ && end != nullptr) end_of_text_ = tokenizer_->id_of(end->get<std::string>());
+  const Json parts = {sha256_hex(tokenizer), sha256_hex(config), sha256_hex(map),
+                      sha256_hex(jinja),     vocab_size_,        options_.mask_prompt};
+  fingerprint_ = sha256_hex(parts.dump());
+}
+
+// bos_token and so on: a string, or an object with its content.
+void RowReader::read_special_tokens(const Json& from) {
+  for (const auto* key : {"bos_token", "eos_token", "unk_token", "pad_token", "sep_token",
+                          "cls_token", "mask_token"}) {
+    const Json* value = json_find(from, key);
+    if (value != nullptr && value->is_object()) value = json_find(*value, "content");
+    if (value != nullptr && value->is_string()) special_tokens_[key] = *value;
+  }
+}
+
+void RowReader::choose_template(const Json& config) {
+  const Json* chat = json_find(config, "chat_template");
+  if (chat != nullptr && chat->is_array()) chat = default_of(*chat);
+  if (chat != nullptr && chat->is_string()) {
+    return use_template(chat->get<std::string>(), "chat_template of tokenizer_config.json");
+  }
+  if (tokenizer_ && tokenizer_->id_of("<|im_start|>") && tokenizer_->id_of("<|im_end|>")) {
+    return use_template(std::string(kChatMl), "ChatML");
+  }
+  no_chat_reason_ =
+      "the model has no chat template (chat_template in tokenizer_config.json, or "
+      "chat_template.jinja), "
+      "nor the tokens of ChatML. Put the template of the model's makers into its folder, or give "
+      "the rows "
+      "as {\"text\"}";
+}
+
+void RowReader::use_template(const std::string& source, const std::string& name) {
+  try {
+    chat_.emplace(source, name);
+  } catch (const Error& error) {
+    no_chat_reason_ = error.what();
+  }
+}
+
+TokenizedRow RowReader::read(std::string_view line) const {
+  RowFields fields = parse_row(line, vocab_size_);
+  if (options_.mask_prompt && (fields.text || fields.input_ids)) {
+    throw bad_input(
+        "a row of '{}' has no prompt that could be masked; leave out --mask-prompt, or "
+        "give {{\"prompt\", \"completion\"}} or {{\"messages\"}}",
+        fields.text ? "text" : "input_ids");
+  }
+  TokenizedRow row;
+  if (fields.input_ids) {
+    row.ids = std::move(*fields.input_ids);
+    row.in_loss.assign(row.ids.size(), true);
+  } else if (fields.text) {
+    row = read_text(*fields.text);
+  } else if (!fields.messages.is_null()) {
+    row = read_messages(fields.messages, fields.tools);
+  } else if (fields.prompt.is_array()) {
+    for (const Json& message : fields.completion) fields.prompt.push_back(message);
+    row = read_messages(fields.prompt, fields.tools);
+  } else if (chat_) {
+    const Json messages = {{{"role", "user"}, {"content", fields.prompt}},
+                           {{"role", "assistant"}, {"content", fields.completion}}};
+    row = read_messages(messages, fields.tools);
+  } else {
+    row = read_plain_prompt(fields.prompt.get<std::string>(), fields.completion.get<std::string>());
+  }
+  row.provenance = fields.provenance;
+  check_ids(row.ids);
+  return row;
+}
+
+const Tokenizer& RowReader::need_tokenizer(std::string_view form) const {
+  if (tokenizer_) return *tokenizer_;
+  throw bad_input(
+      "a row of '{}' needs a tokenizer.json in the model's folder; without one, rows are "
+      "{{\"input_ids\"}}",
+      form);
+}
+
+void RowReader::append_end_of_text(TokenizedRow& row) const {
+  if (end_of_text_ && !row.ids.empty() && row.ids.back() != *end_of_text_) {
+    row.ids.push_back(*end_of_text_);
+  }
+  row.in_loss.resize(row.ids.size(), true);
+}
+
+TokenizedRow RowReader::read_text(const std::string& text) const {
+  TokenizedRow row;
+  row.ids = need_tokenizer("text").encode(text, true);
+  row.in_loss.assign(row.ids.size(), true);
+  append_end_of_text(row);
+  return row;
+}
+
+// Where no chat template is: the completion follows the prompt.
+TokenizedRow RowReader::read_plain_prompt(const std::string& prompt,
+                                          const std::string& completion) const {
+  const Tokenizer& tokenizer = need_tokenizer("prompt");
+  TokenizedRow row;
+  row.ids = tokenizer.encode(prompt + completion, true);
+  row.in_loss.assign(row.ids.size(), true);
+  if (options_.mask_prompt) {
+    const std::size_t masked = common_prefix(row.ids, tokenizer.encode(prompt, true));
+    std::fill_n(row.in_loss.begin(), masked, false);
+  }
+  append_end_of_text(row);
+  return row;
+}
+
+std::string RowReader::render(const Json& messages, const Json& tools,
+                              bool add_generation_prompt) const {
+  if (!chat_) throw bad_input("{}", no_chat_reason_);
+  Json variables = special_tokens_;
+  variables["messages"] = messages;
+  variables["tools"] = tools;
+  variables["documents"] = nullptr;
+  variables["add_generation_prompt"] = add_generation_prompt;
+  return chat_->render(variables);
+}
+
+// The template writes the special tokens, so that none are added.
+TokenizedRow RowReader::read_messages(const Json& messages, const Json& tools) const {
+  const Tokenizer& tokenizer = need_tokenizer("messages");
+  const std::string text = render(messages, tools, false);
+  TokenizedRow row;
+  row.ids = tokenizer.encode(text, false);
+  row.in_loss = options_.mask_prompt ? assistant_tokens(messages, tools, text, row.ids)
+                                     : std::vector<bool>(row.ids.size(), true);
+  return row;
+}
+
+void RowReader::check_ids(const std::vector<std::int32_t>& ids) const {
+  for (const std::int32_t id : ids) {
+    if (id >= 0 && id < vocab_size_) continue;
+    throw bad_input(
+        "the tokenizer gives the id {}, but the model's ids are 0 to {}. Is tokenizer.json "
+        "this model's?",
+        id, vocab_size_ - 1);
+  }
+}
+
+}  // namespace loadline
