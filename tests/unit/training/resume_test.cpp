@@ -1,0 +1,203 @@
+// Checkpoints: interrupted and continued, damaged, mixed up.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "training_fixture.h"
+
+namespace loadline {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+namespace fs = std::filesystem;
+
+class Resume : public TrainingRun {
+ protected:
+  TrainingSettings long_settings(const std::string& name) {
+    TrainingSettings s = settings(name);
+    s.valid_rows = folder_.path() / "valid.packed";
+    if (!fs::exists(*s.valid_rows)) pack("valid.packed", made_up_rows(5, 77));
+    s.max_steps = 8;
+    s.grad_accumulation_steps = 2;
+    s.batch_size = 3;
+    s.warmup_steps = 3;
+    s.schedule = LearningRateSchedule::kCosine;
+    s.weight_decay = 0.01;
+    s.distrust.mode = DistrustMode::kWeighted;
+    s.steps_per_eval = 2;
+    return s;
+  }
+  static TrainingSettings resumed(TrainingSettings s) {
+    s.resume = true;
+    return s;
+  }
+  static std::string refusal(const TrainingSettings& s) {
+    try {
+      run(s);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "(no error)";
+  }
+  // The lines without what a clock says.
+  static std::vector<Json> timeless(const fs::path& folder) {
+    std::vector<Json> lines = json_lines(folder / "metrics.jsonl");
+    for (Json& line : lines) {
+      line.erase("seconds");
+      line.erase("tokens_per_second");
+    }
+    return lines;
+  }
+  static std::set<std::string> checkpoints(const TrainingSettings& s) {
+    std::set<std::string> names;
+    for (const auto& entry : fs::directory_iterator(s.adapter_path / "checkpoints")) {
+      names.insert(entry.path().filename().string());
+    }
+    return names;
+  }
+};
+
+TEST_F(Resume, InterruptedAtAnyStepTheRunEndsAsIfItHadNeverStopped) {
+  const TrainingSettings whole = long_settings("whole");
+  run(whole);
+  for (const std::int64_t stop : {1, 2, 5, 7}) {
+    const TrainingSettings s = long_settings(fmt::format("stopped at {}", stop));
+    const Recorder first = run(s, stop);
+    EXPECT_EQ(first.end.reason, TrainingEnd::Reason::kInterrupted);
+    EXPECT_EQ(first.end.step, stop);
+    EXPECT_THAT(first.end.detail, HasSubstr("--resume"));
+    const Recorder second = run(resumed(s));
+    EXPECT_EQ(second.end.reason, TrainingEnd::Reason::kDone);
+    EXPECT_EQ(second.steps.front().step, stop + 1);
+    EXPECT_EQ(adapter_hash(s), adapter_hash(whole)) << "stopped at " << stop;
+    const fs::path state = fs::path("checkpoints") / "0000008" / "training_state.safetensors";
+    EXPECT_EQ(sha256_hex(content(s.adapter_path / state)),
+              sha256_hex(content(whole.adapter_path / state)));
+  }
+}
+
+TEST_F(Resume, MetricsHaveEachUpdateOnce) {
+  const TrainingSettings whole = long_settings("whole");
+  run(whole);
+  TrainingSettings s = long_settings("crashed");
+  s.save_every = 3;
+  run(s, 5);
+  // As after a power cut at step 5, when only the save of step 3 was made, and a torn line.
+  replace_file(s.adapter_path / "checkpoints" / "latest", "0000003\n");
+  AppendFile(s.adapter_path / "metrics.jsonl", AppendFile::Durability::kBuffered)
+      .append_line("{\"step\": 6, \"lo");
+  run(resumed(s));
+  EXPECT_EQ(timeless(s.adapter_path), timeless(whole.adapter_path));
+  EXPECT_EQ(adapter_hash(s), adapter_hash(whole));
+}
+
+TEST_F(Resume, TheLastTwoCheckpointsAreKept) {
+  TrainingSettings s = long_settings("kept");
+  s.save_every = 2;
+  const Recorder seen = run(s);
+  EXPECT_THAT(seen.saves, ElementsAre(2, 4, 6, 8));
+  EXPECT_THAT(checkpoints(s), ElementsAre("0000006", "0000008", "latest"));
+  EXPECT_EQ(content(s.adapter_path / "checkpoints" / "latest"), "0000008\n");
+  EXPECT_EQ(
+      sha256_hex(content(s.adapter_path / "checkpoints" / "0000008" / "adapter_model.safetensors")),
+      adapter_hash(s));
+}
+
+TEST_F(Resume, AFinishedRunIsOnlyEvaluatedAgain) {
+  const TrainingSettings s = long_settings("finished");
+  run(s);
+  const std::string before = adapter_hash(s);
+  const Recorder again = run(resumed(s));
+  EXPECT_EQ(again.end.reason, TrainingEnd::Reason::kDone);
+  EXPECT_TRUE(again.steps.empty());
+  EXPECT_EQ(again.evaluations.size(), 1U);
+  EXPECT_EQ(adapter_hash(s), before);
+}
+
+TEST_F(Resume, OtherSettingsModelOrDataAreRefusedByName) {
+  const TrainingSettings s = long_settings("run");
+  run(s, 2);
+  TrainingSettings other = resumed(s);
+  other.batch_size = 2;
+  EXPECT_THAT(refusal(other), AllOf(HasSubstr("batch_size is 2"), HasSubstr("made with 3")));
+  other = resumed(s);
+  other.max_steps = 9;
+  EXPECT_THAT(refusal(other), AllOf(HasSubstr("max_steps is 9"), HasSubstr("made with 8")));
+  other = resumed(s);
+  other.learning_rate = 2e-3;
+  EXPECT_THAT(refusal(other), HasSubstr("learning_rate is 0.002"));
+  other = resumed(s);
+  other.train_rows = pack("other.packed", made_up_rows(20, 5));
+  EXPECT_THAT(refusal(other), HasSubstr("the data"));
+  other = resumed(s);
+  other.threads = 2;
+  other.save_every = 1;
+  EXPECT_EQ(run(other).end.reason, TrainingEnd::Reason::kDone) << "these change no number";
+}
+
+TEST_F(Resume, AConstantScheduleMayBeMadeLonger) {
+  TrainingSettings s = long_settings("longer");
+  s.schedule = LearningRateSchedule::kConstant;
+  run(s);
+  TrainingSettings longer = resumed(s);
+  longer.max_steps = 10;
+  EXPECT_EQ(run(longer).steps.size(), 2U);
+}
+
+TEST_F(Resume, ANewRunDoesNotOverwriteAnUnfinishedOne) {
+  const TrainingSettings s = long_settings("run");
+  run(s, 2);
+  const std::string before = adapter_hash(s);
+  EXPECT_THAT(refusal(s), AllOf(HasSubstr("not finished"), HasSubstr("--resume")));
+  EXPECT_EQ(adapter_hash(s), before);
+  run(resumed(s));
+  EXPECT_EQ(run(s).end.reason, TrainingEnd::Reason::kDone) << "a finished one may be replaced";
+}
+
+TEST_F(Resume, NothingToResumeIsSaidSo) {
+  EXPECT_THAT(refusal(resumed(long_settings("none"))), HasSubstr("no checkpoint"));
+}
+
+TEST_F(Resume, AdapterAndStateOfDifferentSavesAreNotMixed) {
+  TrainingSettings s = long_settings("mixed");
+  s.save_every = 2;
+  run(s, 5);
+  const fs::path folder = s.adapter_path / "checkpoints";
+  fs::copy_file(folder / "0000004" / "adapter_model.safetensors",
+                folder / "0000005" / "adapter_model.safetensors",
+                fs::copy_options::overwrite_existing);
+  EXPECT_THAT(refusal(resumed(s)), HasSubstr("is not the one"));
+}
+
+TEST_F(Resume, MomentsOfAnotherStepAreNotTaken) {
+  TrainingSettings s = long_settings("moments");
+  s.save_every = 2;
+  run(s, 5);
+  const fs::path folder = s.adapter_path / "checkpoints";
+  fs::copy_file(folder / "0000004" / "training_state.safetensors",
+                folder / "0000005" / "training_state.safetensors",
+                fs::copy_options::overwrite_existing);
+  EXPECT_THAT(refusal(resumed(s)), AllOf(HasSubstr("is of step 4"), HasSubstr("of step 5")));
+}
+
+TEST_F(Resume, DamagedStateIsRefusedWithItsFile) {
+  const TrainingSettings s = long_settings("damaged");
+  run(s, 2);
+  const fs::path folder = s.adapter_path / "checkpoints";
+  const std::string state = content(folder / "0000002" / "training_state.json");
+  replace_file(folder / "latest", "../../../etc\n");
+  EXPECT_THAT(refusal(resumed(s)), AllOf(HasSubstr("latest"), HasSubstr("damaged")));
+  replace_file(folder / "latest", "0000002\n");
+  replace_file(folder / "0000002" / "training_state.json", state.substr(0, state.size() / 2));
+  EXPECT_THAT(refusal(resumed(s)), HasSubstr("training_state.json"));
+  replace_file(folder / "0000002" / "training_state.json", state);
+  const std::string moments = content(folder / "0000002" / "training_state.safetensors");
+  replace_file(folder / "0000002" / "training_state.safetensors",
+               moments.substr(0, moments.size() - 4));
+  EXPECT_THAT(refusal(resumed(s)), HasSubstr("training_state.safetensors"));
+}
+
+}  // namespace
+}  // namespace loadline

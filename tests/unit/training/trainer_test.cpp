@@ -1,0 +1,291 @@
+#include "training/trainer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "training_fixture.h"
+
+namespace loadline {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+using Trainer = TrainingRun;
+
+template <typename Action>
+std::string error_of(Action action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "(no error)";
+}
+
+TEST_F(Trainer, ReportsEachStepAndTheLoad) {
+  const TrainingSettings s = settings("a");
+  const Recorder seen = run(s);
+  EXPECT_EQ(seen.end.reason, TrainingEnd::Reason::kDone);
+  EXPECT_EQ(seen.end.step, 3);
+  ASSERT_EQ(seen.steps.size(), 3U);
+  EXPECT_EQ(seen.load.rows, 20);
+  // q and down: (192 + 192), (512 + 192); v: (192 + 64); rank 4, 2 layers.
+  EXPECT_EQ(seen.load.trainable_parameters, 2 * 4 * (192 + 192 + 192 + 64 + 512 + 192));
+  EXPECT_GT(seen.load.planned.bytes.count, 0U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(seen.steps[i].step, static_cast<std::int64_t>(i) + 1);
+    EXPECT_GT(seen.steps[i].cross_entropy, 0);
+    EXPECT_EQ(seen.steps[i].loss, seen.steps[i].cross_entropy);
+    EXPECT_GT(seen.steps[i].grad_norm, 0);
+    EXPECT_GT(seen.steps[i].tokens, 9);
+    EXPECT_EQ(seen.steps[i].peak, 1_MiB);
+  }
+  EXPECT_THAT(seen.saves, ElementsAre(3));
+  EXPECT_EQ(adapter_of(s).lora.rank, 4);
+}
+
+TEST_F(Trainer, TwoTimesFourRowsAreOneBatchOfEight) {
+  pack("train.packed", made_up_rows(24));
+  for (const DistrustMode mode : {DistrustMode::kOff, DistrustMode::kWeighted}) {
+    TrainingSettings whole = settings("whole" + std::string(name_of(mode)));
+    whole.order = RowOrder::kFile;
+    whole.batch_size = 8;
+    whole.distrust.mode = mode;
+    whole.lora.targets = parse_targets("all");
+    TrainingSettings parts = whole;
+    parts.adapter_path = folder_.path() / ("parts" + std::string(name_of(mode)));
+    parts.batch_size = 4;
+    parts.grad_accumulation_steps = 2;
+    const Recorder a = run(whole);
+    const Recorder b = run(parts);
+    for (std::size_t i = 0; i < 3; ++i) {
+      EXPECT_NEAR(a.steps[i].loss, b.steps[i].loss, 1e-5 * a.steps[i].loss);
+      EXPECT_NEAR(a.steps[i].grad_norm, b.steps[i].grad_norm, 1e-4 * a.steps[i].grad_norm);
+      EXPECT_EQ(a.steps[i].tokens, b.steps[i].tokens);
+    }
+    EXPECT_LT(relative_distance(adapter_of(whole), adapter_of(parts)), 1e-3);
+  }
+}
+
+TEST_F(Trainer, AdditiveDistrustShowsInTheLossAndNotInTheAdapter) {
+  const TrainingSettings off = settings("off");
+  TrainingSettings additive = settings("additive");
+  additive.distrust.mode = DistrustMode::kAdditive;
+  const Recorder a = run(off);
+  const Recorder b = run(additive);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(a.steps[i].cross_entropy, b.steps[i].cross_entropy);
+    EXPECT_EQ(a.steps[i].distrust, 0);
+    EXPECT_GT(b.steps[i].distrust, 1);
+    EXPECT_EQ(b.steps[i].loss, b.steps[i].cross_entropy + b.steps[i].distrust);
+  }
+  EXPECT_EQ(adapter_hash(off), adapter_hash(additive));
+}
+
+TEST_F(Trainer, WeightedDistrustChangesTheAdapter) {
+  TrainingSettings off = settings("off");
+  off.batch_size = 6;  // weights are relative to the rows of the update that carry the fields
+  TrainingSettings weighted = off;
+  weighted.adapter_path = folder_.path() / "weighted";
+  weighted.distrust.mode = DistrustMode::kWeighted;
+  const Recorder a = run(off);
+  const Recorder b = run(weighted);
+  EXPECT_EQ(a.steps[0].cross_entropy, b.steps[0].cross_entropy);
+  EXPECT_GT(std::abs(a.steps[0].loss - b.steps[0].loss), 1e-3);
+  EXPECT_GT(std::abs(a.steps[0].grad_norm - b.steps[0].grad_norm), 1e-4);
+  EXPECT_GT(relative_distance(adapter_of(off), adapter_of(weighted)), 1e-4);
+}
+
+TEST_F(Trainer, MaskedTokensAreNotInTheLoss) {
+  const auto first_loss = [&](const std::string& name, bool first_half, bool second_half) {
+    std::vector<TokenizedRow> rows = made_up_rows(1);
+    rows[0].ids.resize(11, 7);
+    rows[0].in_loss.assign(11, true);
+    for (std::size_t t = 0; t < 11; ++t) rows[0].in_loss[t] = t < 4 ? first_half : second_half;
+    TrainingSettings s = settings(name);
+    s.train_rows = pack(name + ".packed", rows);
+    s.batch_size = 1;
+    s.max_steps = 1;
+    return run(s).steps.front().cross_entropy;
+  };
+  // Tokens 1..3 and 4..10 are predicted: sums over the halves make the whole.
+  const double whole = 10 * first_loss("whole", true, true);
+  const double halves =
+      3 * first_loss("first", true, false) + 7 * first_loss("second", false, true);
+  EXPECT_NEAR(whole, halves, 1e-4 * whole);
+}
+
+TEST_F(Trainer, RankChangesTheAdapter) {
+  const TrainingSettings four = settings("four");
+  TrainingSettings eight = settings("eight");
+  eight.lora.rank = 8;
+  run(four);
+  run(eight);
+  EXPECT_EQ(adapter_of(eight).pairs.front().a.size(), 2 * adapter_of(four).pairs.front().a.size());
+  EXPECT_NE(adapter_hash(eight), adapter_hash(four));
+}
+
+TEST_F(Trainer, LossThatIsNotFiniteStopsBeforeTheUpdate) {
+  TrainingSettings one = settings("one");
+  one.learning_rate = 1e30;
+  one.lora.targets = {Projection::kQ, Projection::kK};  // their product is infinite
+  one.max_steps = 1;
+  run(one);
+  TrainingSettings s = one;
+  s.adapter_path = folder_.path() / "diverges";
+  s.max_steps = 3;
+  s.save_every = 1;
+  const Recorder seen = run(s);
+  EXPECT_EQ(seen.end.reason, TrainingEnd::Reason::kDiverged);
+  EXPECT_EQ(seen.end.step, 2);
+  EXPECT_THAT(seen.end.detail,
+              AllOf(HasSubstr("at step 2"), HasSubstr("of step 1"), HasSubstr("--learning-rate")));
+  EXPECT_EQ(seen.steps.size(), 1U);
+  EXPECT_EQ(adapter_hash(s), adapter_hash(one));
+}
+
+TEST_F(Trainer, AnAdapterThatIsNotFiniteIsNotSaved) {
+  TrainingSettings s = settings("infinite");
+  s.learning_rate = 1e39;  // beyond f32
+  s.max_steps = 1;
+  const Recorder seen = run(s);
+  EXPECT_EQ(seen.end.reason, TrainingEnd::Reason::kDiverged);
+  EXPECT_THAT(seen.saves, ElementsAre());
+  EXPECT_FALSE(std::filesystem::exists(s.adapter_path / "adapter_model.safetensors"));
+}
+
+TEST_F(Trainer, ClippingBoundsTheUpdateAndReportsTheNormBefore) {
+  TrainingSettings free = settings("free");
+  free.max_grad_norm = 0;
+  TrainingSettings clipped = settings("clipped");
+  clipped.max_grad_norm = 1e-3;
+  const Recorder a = run(free);
+  const Recorder b = run(clipped);
+  EXPECT_EQ(a.steps[0].grad_norm, b.steps[0].grad_norm);
+  EXPECT_GT(a.steps[0].grad_norm, 1e-3);
+  EXPECT_NE(adapter_hash(free), adapter_hash(clipped));
+}
+
+TEST_F(Trainer, StartsFromTheWeightsOfAnAdapter) {
+  TrainingSettings first = settings("first");
+  first.order = RowOrder::kFile;
+  first.batch_size = 20;
+  first.max_steps = 5;
+  const Recorder a = run(first);
+  TrainingSettings second = settings("second");
+  second.order = RowOrder::kFile;
+  second.batch_size = 20;
+  second.resume_adapter_file = first.adapter_path;
+  const Recorder b = run(second);
+  EXPECT_LT(b.steps.front().cross_entropy, a.steps.back().cross_entropy);
+  EXPECT_EQ(b.steps.front().step, 1);
+}
+
+TEST_F(Trainer, TrialWithoutValidationRowsEvaluatesTheLongestAndSaves) {
+  TrainingSettings s = settings("trial");
+  s.order = RowOrder::kWorstFirst;
+  s.max_steps = 4;
+  const Recorder seen = run(s);
+  ASSERT_EQ(seen.evaluations.size(), 1U);
+  EXPECT_EQ(seen.evaluations[0].step, 4);
+  const PackedRows rows(s.train_rows);
+  const std::int64_t worst = LengthHistogram(rows, s.max_seq_length).worst_batch_tokens(2);
+  EXPECT_EQ(seen.evaluations[0].targets, worst - 2);
+  EXPECT_EQ(seen.steps[0].tokens, worst);
+  EXPECT_EQ(seen.steps[1].tokens, worst);
+  EXPECT_EQ(seen.load.worst_batch_tokens, worst);
+  EXPECT_THAT(seen.saves, ElementsAre(4));
+}
+
+TEST_F(Trainer, EvaluatesBeforeEveryNStepsAndAtTheEnd) {
+  TrainingSettings s = settings("evals");
+  s.valid_rows = pack("valid.packed", made_up_rows(7, 99));
+  s.max_steps = 5;
+  s.steps_per_eval = 2;
+  const Recorder seen = run(s);
+  std::vector<std::int64_t> steps;
+  for (const EvaluationReport& e : seen.evaluations) steps.push_back(e.step);
+  EXPECT_THAT(steps, ElementsAre(0, 2, 4, 5));
+  s.adapter_path = folder_.path() / "end only";
+  s.steps_per_eval = 0;
+  EXPECT_EQ(run(s).evaluations.size(), 1U);
+}
+
+TEST_F(Trainer, ValidationLossDoesNotDependOnTheBatchSize) {
+  const auto loss = [&](std::int64_t batch_size, std::int64_t eval_batches) {
+    TrainingSettings s = settings(fmt::format("b{}-{}", batch_size, eval_batches));
+    s.valid_rows = pack("valid.packed", made_up_rows(9, 99));
+    s.batch_size = batch_size;
+    s.eval_batches = eval_batches;
+    return run(s).evaluations.front();
+  };
+  const EvaluationReport one = loss(1, 0);
+  const EvaluationReport four = loss(4, 0);
+  EXPECT_EQ(one.targets, four.targets);
+  EXPECT_NEAR(one.valid_loss, four.valid_loss, 1e-6 * one.valid_loss);
+  EXPECT_LT(loss(1, 2).targets, one.targets);
+}
+
+TEST_F(Trainer, ValidationRowLongerThanAnyTrainingBatchHasRoom) {
+  TrainingSettings s = settings("long");
+  std::vector<TokenizedRow> rows = made_up_rows(2, 5);
+  rows[1].ids.resize(200, 9);
+  rows[1].in_loss.resize(200, true);
+  s.valid_rows = pack("valid.packed", rows);
+  s.max_steps = 1;
+  const PackedRows train(s.train_rows);
+  const PackedRows valid(*s.valid_rows);
+  const StepShape shape = step_shape(s, train, &valid);
+  EXPECT_EQ(shape.tokens, 200);
+  EXPECT_EQ(shape.longest_row, 200);
+  EXPECT_EQ(shape.rows, 2);
+  EXPECT_LT(step_shape(s, train, nullptr).tokens, 50);
+  EXPECT_EQ(run(s).evaluations.size(), 2U);
+}
+
+TEST_F(Trainer, MetricsHaveALineAStepAndEvaluationsOfTheirOwn) {
+  TrainingSettings s = settings("metrics");
+  s.valid_rows = pack("valid.packed", made_up_rows(3, 99));
+  s.steps_per_eval = 0;
+  run(s);
+  const std::vector<Json> lines = json_lines(s.adapter_path / "metrics.jsonl");
+  ASSERT_EQ(lines.size(), 4U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    std::vector<std::string> keys;
+    for (const auto& item : lines[i].items()) keys.push_back(item.key());
+    EXPECT_THAT(
+        keys, ElementsAre("step", "loss", "cross_entropy", "distrust", "learning_rate", "grad_norm",
+                          "tokens", "tokens_per_second", "seconds", "peak_bytes"));
+    EXPECT_EQ(lines[i].at("step"), i + 1);
+    EXPECT_EQ(lines[i].at("peak_bytes"), 1 << 20);
+  }
+  EXPECT_EQ(lines[3].at("step"), 3);
+  EXPECT_GT(lines[3].at("valid_loss").get<double>(), 0);
+  EXPECT_FALSE(lines[3].contains("loss"));
+}
+
+TEST_F(Trainer, BadInputIsRefusedBeforeAnythingIsWritten) {
+  TrainingSettings s = settings("refused");
+  std::vector<TokenizedRow> rows = made_up_rows(2);
+  rows[1].ids[0] = 2048;
+  s.train_rows = pack("foreign.packed", rows);
+  EXPECT_THAT(error_of([&] { run(s); }), AllOf(HasSubstr("foreign.packed"), HasSubstr("2048")));
+  rows[1].ids[0] = 5;
+  rows[0].in_loss.assign(rows[0].ids.size(), false);
+  rows[1].in_loss.assign(rows[1].ids.size(), false);
+  s.train_rows = pack("masked.packed", rows);
+  EXPECT_THAT(error_of([&] { run(s); }), HasSubstr("no row has a token to predict"));
+  rows[0].ids.resize(1500, 5);
+  rows[0].in_loss.assign(1500, true);
+  s.train_rows = pack("long.packed", rows);
+  EXPECT_THAT(error_of([&] { run(s); }), AllOf(HasSubstr("1500"), HasSubstr("1024 positions")));
+  s.lora.rank = 0;
+  EXPECT_THAT(error_of([&] { run(s); }), HasSubstr("--lora-rank 0"));
+  EXPECT_FALSE(std::filesystem::exists(s.adapter_path));
+}
+
+}  // namespace
+}  // namespace loadline
