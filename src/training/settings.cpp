@@ -79,10 +79,7 @@ void validate_rates(const TrainingSettings& s) {
   }
 }
 
-void validate_files(const TrainingSettings& s) {
-  if (s.model.empty()) throw usage_error("--model: the model's folder is missing");
-  if (s.train_rows.empty()) throw usage_error("--data: the training rows are missing");
-  if (s.adapter_path.empty()) throw usage_error("--adapter-path: the adapter's folder is missing");
+void validate_resumption(const TrainingSettings& s) {
   if (s.resume && s.resume_adapter_file) {
     throw usage_error(
         "--resume and --resume-adapter-file {}: --resume continues the run in {} with its own "
@@ -95,7 +92,7 @@ void validate_files(const TrainingSettings& s) {
 }  // namespace
 
 void validate(const TrainingSettings& settings, const ModelConfig& model) {
-  validate_files(settings);
+  validate_resumption(settings);
   validate_steps(settings);
   validate_lora(settings.lora, model);
   validate_rates(settings);

@@ -291,6 +291,7 @@ TrainingEnd run_training(const TrainingSettings& settings, const TrainingHost& h
   const ModelConfig config = read_config(settings.model);
   validate(settings, config);
   require_compute(settings.compute);
+  if (settings.adapter_path.empty()) throw usage_error("--adapter-path: the folder is missing");
   set_threads(settings.threads);
   Run run(settings, config, host, observer);
   return run.train();

@@ -67,7 +67,6 @@ TEST(Settings, RefusalsNameFlagValueAndRange) {
   EXPECT_THAT(refusal([](auto& s) { s.threads = 0; }), HasSubstr("--threads 0"));
   EXPECT_THAT(refusal([](auto& s) { s.compute = DType::kF16; }), HasSubstr("--compute-dtype f16"));
   EXPECT_THAT(refusal([](auto& s) { s.save_every = -1; }), HasSubstr("--save-every -1"));
-  EXPECT_THAT(refusal([](auto& s) { s.adapter_path.clear(); }), HasSubstr("--adapter-path"));
 }
 
 TEST(Settings, NotANumberIsRefusedEverywhere) {

@@ -1,0 +1,84 @@
+// loadline chat: renders a chat template.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "commands/command.h"
+#include "commands/model_source.h"
+#include "text/rows.h"
+
+namespace loadline {
+namespace {
+
+constexpr std::int64_t kAnyVocabulary = INT32_MAX;  // rendering makes no ids
+
+struct ChatOptions {
+  std::string model;
+  bool template_jsonl = false;
+  bool add_generation_prompt = false;
+};
+
+// The line's own template over the line's other keys.
+std::string render_line(const std::string& line, const std::string& where) {
+  Json variables = parse_json(line, where);
+  const ChatTemplate chat(json_string(variables, "chat_template", where), where);
+  variables.erase("chat_template");
+  return chat.render(variables);
+}
+
+int render_template_lines() {
+  std::string line;
+  for (std::int64_t number = 1; std::getline(std::cin, line); ++number) {
+    Json answer = Json::object();
+    try {
+      answer["text"] = render_line(line, fmt::format("stdin:{}", number));
+    } catch (const Error& error) {
+      answer["error"] = error.what();
+    }
+    fmt::print("{}\n", answer.dump(-1, ' ', false, Json::error_handler_t::replace));
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
+// A JSON list of messages, or an object with "messages" and "tools", a line.
+int render_with_model(const ChatOptions& options) {
+  const RowReader reader(resolve_model(options.model), kAnyVocabulary, {});
+  std::string line;
+  for (std::int64_t number = 1; std::getline(std::cin, line); ++number) {
+    const std::string where = fmt::format("stdin:{}", number);
+    const Json document = parse_json(line, where);
+    const Json* messages = document.is_array() ? &document : json_find(document, "messages");
+    if (messages == nullptr) throw bad_input("{}: should be a list of messages", where);
+    const Json* tools = json_find(document, "tools");
+    fmt::print("{}", reader.render(*messages, tools == nullptr ? Json() : *tools,
+                                   options.add_generation_prompt));
+  }
+  return 0;
+}
+
+}  // namespace
+
+CommandFunction add_chat(CLI::App& app) {
+  const auto options = std::make_shared<ChatOptions>();
+  CLI::Option* lines = app.add_flag("--template-jsonl", options->template_jsonl,
+                                    "stdin: {\"chat_template\",\"messages\",...} a line; stdout: "
+                                    "{\"text\"} or {\"error\"} a line");
+  CLI::Option* model =
+      app.add_option("--model", options->model, "Folder whose chat template is used");
+  app.add_flag("--add-generation-prompt", options->add_generation_prompt,
+               "End with the assistant's opening")
+      ->needs(model);
+  model->excludes(lines);
+  return [options] {
+    if (options->template_jsonl) return render_template_lines();
+    if (options->model.empty()) throw usage_error("chat needs --model DIR or --template-jsonl");
+    return render_with_model(*options);
+  };
+}
+
+}  // namespace loadline

@@ -1,0 +1,263 @@
+// loadline find: the largest and the fastest configuration, by really training.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <ctime>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "commands/command.h"
+#include "commands/find_session.h"
+#include "commands/options.h"
+#include "commands/paths.h"
+#include "machine/interrupt.h"
+#include "report/result.h"
+
+namespace loadline {
+namespace fs = std::filesystem;
+namespace {
+
+struct FindOptions {
+  WorkloadOptions workload;
+  std::string ranks = "32,64,96,128";
+  std::optional<std::string> layers_grid;
+  std::int64_t max_batch = 64;
+  std::int64_t steps = 15;
+  std::string objective = "balanced";
+  std::optional<std::string> time_limit, run_dir, output;
+  bool yes = false, no_save = false, restart = false;
+};
+
+// The demo's whole search fits into a few minutes under this; a limit of the user's own replaces
+// it.
+constexpr const char* kDemoLimit = "320MiB";
+
+// The default grid clipped to the model's layers; a layer count that was typed must exist.
+std::vector<std::int64_t> layers_of(const FindOptions& options, const ModelConfig& model) {
+  if (options.layers_grid == "-1" || options.layers_grid == "all") return {model.layers};
+  std::vector<std::int64_t> layers =
+      parse_numbers(options.layers_grid.value_or("8,16,24,32"), "--layers-grid");
+  if (options.layers_grid && layers.back() > model.layers) {
+    throw usage_error("--layers-grid {}: the model has {} layers", *options.layers_grid,
+                      model.layers);
+  }
+  for (std::int64_t& count : layers) count = std::min(count, model.layers);
+  layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
+  return layers;
+}
+
+FindQuestion question_of(const FindOptions& options, const Workload& workload,
+                         const Budget& budget) {
+  FindQuestion question;
+  question.space = {.ranks = parse_numbers(options.ranks, "--ranks"),
+                    .layers = layers_of(options, workload.model),
+                    .max_batch = std::min(options.max_batch, workload.train->report.rows)};
+  question.limits = {.budget = budget.bytes,
+                     .margin = options.workload.margin,
+                     .objective = objective_from(options.objective)};
+  question.steps = options.steps;
+  if (options.time_limit) question.time_limit = parse_duration(*options.time_limit, "--time-limit");
+  for (const std::int64_t rank : question.space.ranks) {
+    for (const std::int64_t layers : question.space.layers)
+      validate(workload.with(1, rank, layers), workload.model);
+  }
+  return question;
+}
+
+// What a journal belongs to: the same question goes on where it stopped, another one has a folder
+// of its own.
+Json question_document(const FindQuestion& question, const Workload& workload,
+                       const MachineFacts& machine, const std::optional<std::string>& limit) {
+  const ProfileKey key = workload.profile_key(machine);
+  return {{"model", key.model},
+          {"data", key.data},
+          {"rows", workload.train->rows.fingerprint()},
+          {"settings", to_json(workload.base)},
+          {"checkpointing", key.grad_checkpoint},
+          {"ranks", question.space.ranks},
+          {"layers", question.space.layers},
+          {"max_batch", question.space.max_batch},
+          {"steps", question.steps},
+          {"margin", question.limits.margin},
+          {"memory_limit", limit ? Json(*limit) : Json(nullptr)},
+          {"machine", key.machine},
+          {"version", key.version}};
+}
+
+std::string timestamp() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  return fmt::format("{:04}{:02}{:02}-{:02}{:02}{:02}", parts.tm_year + 1900, parts.tm_mon + 1,
+                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
+}
+
+bool is_answered(const fs::path& folder) {
+  const fs::path result = folder / "result.json";
+  return fs::exists(result) && read_json(result)["status"] != "unfinished";
+}
+
+// An answered question's folder is kept under another name; an unanswered one's is gone on with.
+void open_run_folder(const fs::path& folder, const Json& context, bool restart) {
+  const fs::path run_file = folder / "run.json";
+  if (fs::exists(run_file)) {
+    const bool same = read_json(run_file)["question"] == context["question"];
+    if (!same && !restart) {
+      throw usage_error(
+          "{}: holds a search of another question. Give another --run-dir, or --restart.",
+          folder.string());
+    }
+    if (restart || is_answered(folder)) {
+      fs::path archive = folder;
+      archive += "." + timestamp();
+      fs::rename(folder, archive);
+    }
+  }
+  require_writable_folder(folder);
+  if (!fs::exists(run_file)) replace_file(run_file, context.dump(2) + "\n");
+}
+
+bool wants_profile(const FindOptions& options) {
+  if (options.no_save) return false;
+  if (options.yes || isatty(STDIN_FILENO) == 0) return true;
+  fmt::print(stderr, "Save as hardware profile for future use? [Y/n] ");
+  std::string answer;
+  if (!std::getline(std::cin, answer)) return false;
+  return answer.empty() || answer[0] == 'y' || answer[0] == 'Y';
+}
+
+Profile profile_of(const RunTrial& chosen, const Workload& workload, const MachineFacts& machine,
+                   const SearchLimits& limits, const fs::path& run_folder) {
+  Profile profile;
+  profile.key = workload.profile_key(machine);
+  profile.model_path = workload.model_folder.string();
+  profile.data_path = workload.train->source.string();
+  profile.machine_text = profile.key.machine;
+  profile.batch_size = chosen.configuration.batch_size;
+  profile.lora_rank = chosen.configuration.lora_rank;
+  profile.lora_layers = chosen.configuration.lora_layers;
+  profile.peak = chosen.outcome.peak->bytes;
+  profile.adjusted = chosen.outcome.adjusted_peak(limits.margin);
+  profile.budget = limits.budget;
+  profile.margin = limits.margin;
+  profile.step_seconds = chosen.outcome.step_seconds;
+  profile.tokens_per_second = chosen.outcome.tokens_per_second;
+  profile.run_folder = run_folder.string();
+  profile.trial = chosen.trial;
+  return profile;
+}
+
+int exit_code_of(const SearchResult& result) {
+  switch (result.status) {
+    case SearchResult::Status::kComplete:
+      return 0;
+    case SearchResult::Status::kNothingFits:
+      return 1;
+    case SearchResult::Status::kUnfinished:
+      break;
+  }
+  if (result.stop_verdict == Verdict::kBadInput) return 2;
+  if (result.stop_verdict == Verdict::kRefused) return 4;
+  return 3;
+}
+
+int run_find(FindOptions options) {
+  if (options.workload.demo && !options.workload.memory_limit)
+    options.workload.memory_limit = kDemoLimit;
+  if (options.workload.data.empty() && !options.workload.demo)
+    throw usage_error("--data FILE is missing");
+  std::FILE* out = options.workload.json ? stderr : stdout;
+  const MachineFacts machine = read_machine();
+  const Workload workload = prepare_workload(options.workload, machine, out);
+  const Budget budget = compute_budget(machine.memory, options.workload.limit());
+  const FindQuestion question = question_of(options, workload, budget);
+  const Json asked = question_document(question, workload, machine, options.workload.memory_limit);
+  const fs::path run_folder =
+      options.run_dir
+          ? fs::absolute(*options.run_dir)
+          : runs_folder() / fmt::format("{}-{}", workload.model_folder.filename().string(),
+                                        sha256_hex(asked.dump()).substr(0, 12));
+  if (options.output) require_writable_folder(fs::absolute(*options.output).parent_path());
+  open_run_folder(run_folder,
+                  {{"schema_version", 1},
+                   {"question", asked},
+                   {"machine", to_json(machine)},
+                   {"model", workload.model_document()},
+                   {"data", workload.data_document()}},
+                  options.restart);
+
+  catch_interrupts();
+  TerminalView view(out, isatty(fileno(out)) != 0, colour_wanted());
+  if (!workload.distrust_note.empty()) view.line(workload.distrust_note);
+  view.search_begins(question.space, question.limits, budget.binds);
+  FindSession session(workload, machine, question, run_folder, view);
+  const SearchResult result = session.run();
+  view.search_ends(result, question.limits);
+
+  ResultContext context{.machine = machine,
+                        .model = workload.model_document(),
+                        .data = workload.data_document(),
+                        .limits = question.limits,
+                        .run_folder = run_folder.string(),
+                        .profile = "",
+                        .versions = {{"compiler", __VERSION__}, {"linux", machine.kernel}}};
+  const bool proven = result.status == SearchResult::Status::kComplete && result.optimal;
+  if (proven && wants_profile(options)) {
+    context.profile =
+        save_profile(profile_folder(), profile_of(result.trials[*result.optimal], workload, machine,
+                                                  question.limits, run_folder))
+            .string();
+    view.line("Profile saved: " + context.profile);
+  }
+  Json answer = result_document(result, context);
+  answer["confirmed_by_trial"] =
+      session.confirmation() ? Json(*session.confirmation()) : Json(nullptr);
+  const std::string document = answer.dump(2) + "\n";
+  replace_file(run_folder / "result.json", document);
+  if (options.output) replace_file(*options.output, document);
+  view.line(fmt::format("Run folder: {}", run_folder.string()));
+  if (options.workload.json) fmt::print("{}", document);
+  return exit_code_of(result);
+}
+
+}  // namespace
+
+CommandFunction add_find(CLI::App& app) {
+  const auto options = std::make_shared<FindOptions>();
+  add_model_flags(app, options->workload);
+  add_data_flags(app, options->workload);
+  add_lora_flags(app, options->workload);
+  add_distrust_flags(app, options->workload);
+  add_memory_flags(app, options->workload);
+  app.add_flag("--demo", options->workload.demo,
+               fmt::format("The embedded model and data; --memory-limit is {} where none is given",
+                           kDemoLimit));
+  app.add_option("--ranks", options->ranks, "LoRA ranks to try")->capture_default_str();
+  app.add_option("--layers-grid", options->layers_grid,
+                 "Numbers of LoRA layers to try; 8,16,24,32 within the model");
+  app.add_option("--max-batch", options->max_batch, "Largest batch size to try")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--steps", options->steps, "Steps of a trial, at least 3")
+      ->capture_default_str()
+      ->check(CLI::Range(3, 10000));
+  app.add_option("--objective", options->objective, "balanced, largest or fastest")
+      ->capture_default_str();
+  app.add_option("--time-limit", options->time_limit,
+                 "End after this time with the best so far: 30m, 2h");
+  app.add_option("--run-dir", options->run_dir,
+                 "Folder of this search; goes on where an earlier one stopped");
+  app.add_option("--output", options->output, "Write the result document here as well");
+  app.add_flag("--restart", options->restart,
+               "Begin anew although the run folder holds an unfinished search");
+  CLI::Option* yes = app.add_flag("--yes", options->yes, "Ask nothing; save the profile");
+  app.add_flag("--no-save", options->no_save, "Save no profile")->excludes(yes);
+  return [options] { return run_find(*options); };
+}
+
+}  // namespace loadline

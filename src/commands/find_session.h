@@ -1,0 +1,59 @@
+// One search: its run folder, its trials, its journal, what people see of it.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "commands/workload.h"
+#include "machine/clock.h"
+#include "machine/facts.h"
+#include "report/terminal.h"
+#include "search/search.h"
+#include "trial/journal.h"
+#include "trial/runner.h"
+
+namespace loadline {
+
+struct FindQuestion {
+  SearchSpace space;
+  SearchLimits limits;
+  std::int64_t steps = 15;
+  std::optional<std::chrono::seconds> time_limit;
+};
+
+class FindSession {
+ public:
+  // Makes or reopens run_folder. All references must outlive the session.
+  FindSession(const Workload& workload, const MachineFacts& machine, const FindQuestion& question,
+              const std::filesystem::path& run_folder, TerminalView& view);
+
+  // Searches, then runs the chosen configuration once more under budget / (1 + margin): the margin
+  // becomes a fact. A choice that fails there is not chosen again.
+  SearchResult run();
+  // The trial that confirmed the chosen configuration, if one did.
+  [[nodiscard]] std::optional<int> confirmation() const { return confirmation_; }
+
+ private:
+  [[nodiscard]] TrainingSettings settings_of(const Configuration& configuration) const;
+  [[nodiscard]] TrialSpec spec_of(const Configuration& configuration, Bytes cap);
+  RunTrial run_one(const Configuration& configuration, Bytes cap);
+  [[nodiscard]] std::vector<RunTrial> known_trials() const;
+  [[nodiscard]] bool out_of_time() const;
+  bool confirm(SearchResult& result, std::vector<RunTrial>& known);
+
+  const Workload& workload_;
+  const FindQuestion& question_;
+  TerminalView& view_;
+  std::filesystem::path run_folder_;
+  Journal journal_;
+  SteadyClock clock_;
+  Clock::Duration begin_;
+  RunnerOptions runner_;
+  int next_id_ = 1;
+  std::optional<int> confirmation_;
+};
+
+}  // namespace loadline

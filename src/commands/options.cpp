@@ -1,0 +1,127 @@
+#include "commands/options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <initializer_list>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace loadline {
+namespace {
+
+void require_word(const char* flag, const std::string& value,
+                  std::initializer_list<std::string_view> allowed) {
+  if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return;
+  throw usage_error("{} {}: should be one of {}", flag, value, fmt::join(allowed, ", "));
+}
+
+}  // namespace
+
+std::optional<Bytes> WorkloadOptions::limit() const {
+  if (!memory_limit) return std::nullopt;
+  const Bytes bytes = parse_bytes(*memory_limit);
+  if (bytes < 16_MiB)
+    throw usage_error("--memory-limit {}: no training fits into less than 16MiB", *memory_limit);
+  return bytes;
+}
+
+void add_model_flags(CLI::App& app, WorkloadOptions& options) {
+  app.add_option("--model", options.model,
+                 "Hugging Face folder: config.json, safetensors, tokenizer.json");
+  app.add_flag("--json", options.json, "One JSON document on stdout, everything else on stderr");
+}
+
+void add_data_flags(CLI::App& app, WorkloadOptions& options) {
+  app.add_option("--data", options.data,
+                 "train.jsonl, or a folder with train.jsonl and valid.jsonl");
+  app.add_option("--valid-data", options.valid_data,
+                 "Validation rows; valid.jsonl beside the data is found by itself");
+  app.add_option("--max-seq-length", options.max_seq_length,
+                 "Longer rows are cut to this many tokens; 2048, or what the model has");
+  app.add_flag("--mask-prompt", options.mask_prompt,
+               "Loss on completions and assistant turns only");
+}
+
+void add_lora_flags(CLI::App& app, WorkloadOptions& options) {
+  app.add_option("--lora-alpha", options.lora_alpha, "LoRA alpha; 2 x rank when not given");
+  app.add_option("--target-modules", options.target_modules,
+                 "Of q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj, or all")
+      ->capture_default_str();
+  app.add_option("--quantize", options.quantize, "Frozen weights: none")->capture_default_str();
+  app.add_option("--compute-dtype", options.compute_dtype,
+                 "auto, f32 or bf16; auto is bf16 where the CPU has it")
+      ->capture_default_str();
+  app.add_option("--grad-checkpoint", options.grad_checkpoint,
+                 "Activation checkpointing: on, off or auto; auto turns it on where off cannot fit")
+      ->capture_default_str();
+  app.add_option("--seed", options.seed, "Seed of the adapter and of the order of rows")
+      ->capture_default_str();
+}
+
+void add_distrust_flags(CLI::App& app, WorkloadOptions& options) {
+  app.add_option(
+      "--distrust", options.distrust,
+      "off, additive or weighted; additive where rows carry auth_weight and prov_entropy");
+  app.add_option("--distrust-alpha", options.distrust_alpha, "In [2.3, 3.0]")
+      ->capture_default_str();
+  app.add_option("--distrust-lambda", options.distrust_lambda, "Share of the additive term")
+      ->capture_default_str();
+}
+
+void add_memory_flags(CLI::App& app, WorkloadOptions& options) {
+  app.add_option("--memory-limit", options.memory_limit,
+                 "Use no more than this, for example 20GiB");
+  app.add_option("--margin", options.margin, "Fits means: peak x (1 + margin) is within the budget")
+      ->capture_default_str();
+}
+
+void validate(const WorkloadOptions& options) {
+  require_word("--quantize", options.quantize, {"none"});
+  require_word("--compute-dtype", options.compute_dtype, {"auto", "f32", "bf16"});
+  require_word("--grad-checkpoint", options.grad_checkpoint, {"auto", "on", "off"});
+  if (options.distrust)
+    require_word("--distrust", *options.distrust, {"off", "additive", "weighted"});
+  if (!(options.margin >= 0 && options.margin <= 4)) {
+    throw usage_error("--margin {}: should be between 0 and 4; 0.15 means 15 %", options.margin);
+  }
+  if (options.max_seq_length && *options.max_seq_length < 2) {
+    throw usage_error("--max-seq-length {}: should be at least 2, to have a token to predict",
+                      *options.max_seq_length);
+  }
+  static_cast<void>(options.limit());
+}
+
+std::chrono::seconds parse_duration(const std::string& text, const std::string& flag) {
+  std::int64_t amount = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), amount);
+  const std::string unit(end, text.data() + text.size());
+  const std::int64_t seconds = unit.empty() || unit == "s" ? 1
+                               : unit == "m"               ? 60
+                               : unit == "h"               ? 3600
+                                                           : 0;
+  if (error != std::errc{} || seconds == 0 || amount < 1 || amount > 1'000'000) {
+    throw usage_error("{} {}: should be a time such as 90s, 30m or 2h", flag, text);
+  }
+  return std::chrono::seconds(amount * seconds);
+}
+
+std::vector<std::int64_t> parse_numbers(const std::string& text, const std::string& flag) {
+  std::vector<std::int64_t> numbers;
+  for (const std::string& word : CLI::detail::split(text, ',')) {
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
+    if (error != std::errc{} || end != word.data() + word.size() || number < 1) {
+      throw usage_error("{} {}: '{}' should be a number of at least 1, as in 8,16,32", flag, text,
+                        word);
+    }
+    numbers.push_back(number);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  return numbers;
+}
+
+}  // namespace loadline

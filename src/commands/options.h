@@ -1,0 +1,56 @@
+// The flags that find, plan and train share, as they were typed.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace CLI {
+class App;
+}
+
+namespace loadline {
+
+struct WorkloadOptions {
+  std::string model;
+  std::string data;
+  std::optional<std::string> valid_data;
+  bool demo = false;
+  std::string target_modules = "q_proj,k_proj,v_proj,o_proj";
+  std::optional<double> lora_alpha;            // 2 x rank
+  std::optional<std::int64_t> max_seq_length;  // 2048, or what the model has
+  std::string quantize = "none";
+  std::string compute_dtype = "auto";
+  std::string grad_checkpoint = "auto";
+  bool mask_prompt = false;
+  std::optional<std::string> distrust;
+  double distrust_alpha = 2.7;
+  double distrust_lambda = 1.0;
+  std::uint64_t seed = 0;
+  std::optional<std::string> memory_limit;
+  double margin = 0.15;
+  bool json = false;
+
+  [[nodiscard]] std::optional<Bytes> limit() const;
+};
+
+void add_model_flags(CLI::App& app, WorkloadOptions& options);
+void add_data_flags(CLI::App& app, WorkloadOptions& options);
+void add_lora_flags(CLI::App& app, WorkloadOptions& options);
+void add_distrust_flags(CLI::App& app, WorkloadOptions& options);
+void add_memory_flags(CLI::App& app, WorkloadOptions& options);
+
+// Ranges and words; throws Error(kUsage) naming the flag, the value and what is allowed.
+void validate(const WorkloadOptions& options);
+
+// "90s", "30m", "2h", "45" (seconds). Throws Error(kUsage) naming `flag`.
+std::chrono::seconds parse_duration(const std::string& text, const std::string& flag);
+
+// "8,16,32" as rising positive numbers without repeats. Throws Error(kUsage) naming `flag`.
+std::vector<std::int64_t> parse_numbers(const std::string& text, const std::string& flag);
+
+}  // namespace loadline

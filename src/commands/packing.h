@@ -1,0 +1,18 @@
+// Data sets, tokenized once into packed files in the cache.
+#pragma once
+
+#include <cstdio>
+#include <string>
+
+#include "commands/workload.h"
+
+namespace loadline {
+
+// Fills workload.train and, where there are validation rows, workload.valid.
+void pack_workload(Workload& workload, const WorkloadOptions& options, const std::string& data,
+                   std::FILE* out);
+
+// SHA-256 over the lengths of all rows after truncation, longest first: what memory depends on.
+std::string lengths_fingerprint(const Workload& workload);
+
+}  // namespace loadline

@@ -1,0 +1,37 @@
+#include "commands/paths.h"
+
+#include <cstdlib>
+#include <string>
+
+#include "base/error.h"
+
+namespace loadline {
+namespace {
+
+std::filesystem::path user_folder(const char* variable, const char* below_home) {
+  const char* value = std::getenv(variable);
+  // A relative path in these variables is to be ignored, says the specification.
+  if (value != nullptr && *value == '/') return std::filesystem::path(value) / "loadline";
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || *home == '\0') {
+    throw environment_error("neither {} nor HOME is set: no place for loadline's files", variable);
+  }
+  return std::filesystem::path(home) / below_home / "loadline";
+}
+
+}  // namespace
+
+std::filesystem::path profile_folder() {
+  return user_folder("XDG_DATA_HOME", ".local/share") / "profiles";
+}
+std::filesystem::path runs_folder() {
+  return user_folder("XDG_STATE_HOME", ".local/state") / "runs";
+}
+std::filesystem::path cache_folder() { return user_folder("XDG_CACHE_HOME", ".cache"); }
+
+bool colour_wanted() {
+  const char* value = std::getenv("NO_COLOR");
+  return value == nullptr || *value == '\0';
+}
+
+}  // namespace loadline

@@ -1,0 +1,16 @@
+// What the environment says: where a user's files lie (XDG Base Directory Specification), and
+// colours. Only commands ask it.
+#pragma once
+
+#include <filesystem>
+
+namespace loadline {
+
+std::filesystem::path profile_folder();  // $XDG_DATA_HOME/loadline/profiles
+std::filesystem::path runs_folder();     // $XDG_STATE_HOME/loadline/runs
+std::filesystem::path cache_folder();    // $XDG_CACHE_HOME/loadline
+
+// NO_COLOR (no-color.org) is not set.
+bool colour_wanted();
+
+}  // namespace loadline

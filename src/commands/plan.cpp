@@ -1,0 +1,109 @@
+// loadline plan: where every byte of a configuration goes, without running anything.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "commands/command.h"
+#include "commands/options.h"
+#include "commands/workload.h"
+#include "training/settings.h"
+
+namespace loadline {
+namespace {
+
+struct PlanOptions {
+  WorkloadOptions workload;
+  std::int64_t batch_size = 1;
+  std::int64_t lora_rank = 64;
+  std::int64_t lora_layers = 16;
+  bool layers_given = false;
+};
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  return fmt::format("({})", fmt::join(shape, ", "));
+}
+
+Json plan_document(const MemoryPlan& plan, const Budget& budget, double margin) {
+  const Bytes needed = adjusted(plan.total().bytes, margin);
+  Json lines = Json::array();
+  for (const Buffer& buffer : plan.buffers()) {
+    lines.push_back({{"name", buffer.name},
+                     {"shape", buffer.shape},
+                     {"dtype", name_of(buffer.dtype)},
+                     {"bytes", buffer.bytes.count},
+                     {"phase", buffer.phase},
+                     {"offset", buffer.offset},
+                     {"first", buffer.life.first},
+                     {"last", buffer.life.last}});
+  }
+  return {{"schema_version", 1},
+          {"total_bytes", plan.total().bytes.count},
+          {"arena_bytes", plan.arena().count},
+          {"process_bytes", plan.process().count},
+          {"margin", margin},
+          {"adjusted_bytes", needed.count},
+          {"budget_bytes", budget.bytes.count},
+          {"budget_binds", budget.binds},
+          {"fits", needed <= budget.bytes},
+          {"lines", std::move(lines)}};
+}
+
+void print_plan(const MemoryPlan& plan, const Budget& budget, double margin) {
+  fmt::print("{:<44} {:>22} {:>5} {:>12}  {}\n", "buffer", "shape", "type", "bytes", "phase");
+  for (const Buffer& buffer : plan.buffers()) {
+    fmt::print("{:<44} {:>22} {:>5} {:>12}  {}\n", buffer.name, shape_text(buffer.shape),
+               name_of(buffer.dtype), to_string(buffer.bytes), buffer.phase);
+  }
+  const Bytes total = plan.total().bytes;
+  const Bytes needed = adjusted(total, margin);
+  fmt::print("\narena {} (buffers that do not live together share it) + process {} = {}\n",
+             to_string(plan.arena()), to_string(plan.process()), to_string(total));
+  fmt::print("with {:.0f} % margin {}, budget {} ({}): predicted to {}\n", margin * 100,
+             to_string(needed), to_string(budget.bytes), budget.binds,
+             needed <= budget.bytes ? "fit" : "exceed it");
+}
+
+int run_plan(const PlanOptions& options) {
+  const MachineFacts machine = read_machine();
+  const Workload workload = prepare_workload(options.workload, machine, stderr);
+  const std::int64_t all = workload.model.layers;
+  const std::int64_t layers = options.lora_layers == -1 ? all
+                              : options.layers_given    ? options.lora_layers
+                                                        : std::min(options.lora_layers, all);
+  TrainingSettings settings = workload.with(options.batch_size, options.lora_rank, layers);
+  validate(settings, workload.model);
+  const Budget budget = compute_budget(machine.memory, options.workload.limit());
+  choose_checkpointing(workload, settings, budget.bytes, options.workload.margin);
+  const MemoryPlan plan = workload.plan(settings);
+  if (options.workload.json) {
+    fmt::print("{}\n", plan_document(plan, budget, options.workload.margin).dump(2));
+  } else {
+    print_plan(plan, budget, options.workload.margin);
+  }
+  return adjusted(plan.total().bytes, options.workload.margin) <= budget.bytes ? 0 : 1;
+}
+
+}  // namespace
+
+CommandFunction add_plan(CLI::App& app) {
+  const auto options = std::make_shared<PlanOptions>();
+  add_model_flags(app, options->workload);
+  add_data_flags(app, options->workload);
+  add_lora_flags(app, options->workload);
+  add_memory_flags(app, options->workload);
+  app.add_flag("--demo", options->workload.demo, "Plan for the embedded model and data");
+  app.add_option("--batch-size", options->batch_size, "Rows of a micro-batch")
+      ->capture_default_str();
+  app.add_option("--lora-rank", options->lora_rank, "LoRA rank")->capture_default_str();
+  CLI::Option* layers = app.add_option("--lora-layers,--num-layers", options->lora_layers,
+                                       "The last N layers; -1: all")
+                            ->capture_default_str();
+  return [options, layers] {
+    options->layers_given = layers->count() > 0;
+    return run_plan(*options);
+  };
+}
+
+}  // namespace loadline

@@ -1,0 +1,73 @@
+// loadline profile list | show | remove.
+#include "report/profile.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "commands/command.h"
+#include "commands/paths.h"
+
+namespace loadline {
+namespace {
+
+struct ProfileOptions {
+  std::string name;
+  bool json = false;
+};
+
+int list(const ProfileOptions& options) {
+  std::vector<std::string> warnings;
+  const std::vector<Profile> profiles = list_profiles(profile_folder(), warnings);
+  for (const std::string& warning : warnings) fmt::print(stderr, "loadline: {}\n", warning);
+  if (options.json) {
+    Json document{{"schema_version", 1}, {"profiles", Json::array()}};
+    for (const Profile& profile : profiles) document["profiles"].push_back(to_json(profile));
+    fmt::print("{}\n", document.dump(2));
+    return 0;
+  }
+  if (profiles.empty())
+    fmt::print("No profiles yet: `loadline find --model DIR --data FILE` makes one.\n");
+  for (const Profile& profile : profiles) {
+    fmt::print("{}  batch {}, rank {}, layers {}, {} adjusted, {:.0f} tokens/s\n", profile.name,
+               profile.batch_size, profile.lora_rank, profile.lora_layers,
+               to_string(profile.adjusted), profile.tokens_per_second);
+  }
+  return 0;
+}
+
+int show(const ProfileOptions& options) {
+  const Profile profile = load_profile(profile_folder(), options.name);
+  fmt::print("{}\n", to_json(profile).dump(2));
+  if (!options.json) fmt::print(stderr, "\nTo train with it:\n  {}\n", train_command(profile));
+  return 0;
+}
+
+int remove(const ProfileOptions& options) {
+  remove_profile(profile_folder(), options.name);
+  fmt::print("Removed {}\n", options.name);
+  return 0;
+}
+
+}  // namespace
+
+CommandFunction add_profile(CLI::App& app) {
+  const auto options = std::make_shared<ProfileOptions>();
+  app.require_subcommand(1);
+  CLI::App* list_command = app.add_subcommand("list", "All profiles, newest first");
+  CLI::App* show_command =
+      app.add_subcommand("show", "One profile as JSON, and the command that trains with it");
+  CLI::App* remove_command = app.add_subcommand("remove", "Delete one");
+  list_command->add_flag("--json", options->json, "One JSON document on stdout");
+  show_command->add_flag("--json", options->json, "Only the JSON document");
+  show_command->add_option("name", options->name, "As `profile list` shows it")->required();
+  remove_command->add_option("name", options->name, "As `profile list` shows it")->required();
+  return [=] {
+    if (list_command->parsed()) return list(*options);
+    return show_command->parsed() ? show(*options) : remove(*options);
+  };
+}
+
+}  // namespace loadline

@@ -1,0 +1,85 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "commands/command.h"
+#include "commands/config_file.h"
+
+namespace loadline {
+namespace {
+
+struct CommandEntry {
+  const char* name;
+  const char* description;
+  CommandFunction (*add)(CLI::App&);
+};
+
+constexpr CommandEntry kCommands[] = {
+    {"find", "Find the largest and the fastest LoRA configuration that this machine carries",
+     add_find},
+    {"train", "Train a LoRA adapter, with the saved profile or with the flags given", add_train},
+    {"plan", "Show where every byte of a configuration goes, without running it", add_plan},
+    {"profile", "List, show or remove hardware profiles", add_profile},
+    {"data", "Show rows, token lengths, masks, and what would be truncated", add_data},
+    {"tokenize", "Text on stdin, token ids on stdout", add_tokenize},
+    {"chat", "Render a chat template: messages as JSON on stdin, text on stdout", add_chat},
+    {"machine", "Show what was detected: memory, limits, CPU, caps", add_machine},
+    {"worker", "", add_worker},  // a trial's child process; hidden
+};
+
+int report(const std::string& message, int code) {
+  std::fflush(stdout);
+  fmt::print(stderr, "loadline: {}\n", message);
+  return code;
+}
+
+// 0 for --help and --version, 2 for everything that was typed wrong.
+int report_parse_end(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
+  return report(fmt::format("{}\nRun with --help for the flags.", error.what()), 2);
+}
+
+int parse_and_run(int argc, char** argv) {
+  CLI::App app("Loadline: how much LoRA training can this machine carry?", "loadline");
+  app.set_version_flag("--version", "loadline " LOADLINE_VERSION);
+  app.require_subcommand(1);
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  std::vector<std::pair<const CLI::App*, CommandFunction>> commands;
+  for (const CommandEntry& entry : kCommands) {
+    CLI::App* command = app.add_subcommand(entry.name, entry.description);
+    if (*entry.description == '\0') command->group("");
+    commands.emplace_back(command, entry.add(*command));
+  }
+  try {
+    std::vector<std::string> arguments = expand_config_file({argv + 1, argv + argc});
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::ParseError& error) {
+    return report_parse_end(app, error);
+  }
+  for (const auto& [command, run] : commands) {
+    if (command->parsed()) return run();
+  }
+  return 2;
+}
+
+}  // namespace
+
+int run_program(int argc, char** argv) {
+  try {
+    return parse_and_run(argc, argv);
+  } catch (const Error& error) {
+    return report(error.what(), error.exit_code());
+  } catch (const std::bad_alloc&) {
+    return report("out of memory in this process. Close other programs, or see `loadline machine`.",
+                  4);
+  } catch (const std::exception& error) {
+    return report(fmt::format("a fault in loadline itself: {}. Please report it.", error.what()),
+                  70);
+  }
+}
+
+}  // namespace loadline

@@ -1,0 +1,61 @@
+// loadline tokenize: text on stdin, ids on stdout.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "commands/command.h"
+#include "commands/model_source.h"
+#include "text/tokenizer.h"
+
+namespace loadline {
+namespace {
+
+struct TokenizeOptions {
+  std::string model;
+  bool no_special = false;
+  bool jsonl = false;
+};
+
+int tokenize_whole(const Tokenizer& tokenizer, bool add_special) {
+  const std::string text{std::istreambuf_iterator<char>(std::cin),
+                         std::istreambuf_iterator<char>()};
+  const std::vector<std::int32_t> ids = tokenizer.encode(text, add_special);
+  fmt::print("{}\n", fmt::join(ids, " "));
+  return 0;
+}
+
+// A JSON string a line in, a JSON array of ids a line out, as soon as it is there.
+int tokenize_lines(const Tokenizer& tokenizer, bool add_special) {
+  std::string line;
+  for (std::int64_t number = 1; std::getline(std::cin, line); ++number) {
+    const std::string where = fmt::format("stdin:{}", number);
+    const Json text = parse_json(line, where);
+    if (!text.is_string())
+      throw bad_input("{}: should be a JSON string, but it is {}", where, text.type_name());
+    fmt::print("[{}]\n",
+               fmt::join(tokenizer.encode(text.get_ref<const std::string&>(), add_special), ","));
+  }
+  return 0;
+}
+
+}  // namespace
+
+CommandFunction add_tokenize(CLI::App& app) {
+  const auto options = std::make_shared<TokenizeOptions>();
+  app.add_option("--model", options->model, "Folder with tokenizer.json")->required();
+  app.add_flag("--no-special", options->no_special, "Add no special tokens (bos, eos)");
+  app.add_flag("--jsonl", options->jsonl,
+               "A JSON string a line in, a JSON array of ids a line out");
+  return [options] {
+    const Tokenizer tokenizer = Tokenizer::load(tokenizer_file(resolve_model(options->model)));
+    return options->jsonl ? tokenize_lines(tokenizer, !options->no_special)
+                          : tokenize_whole(tokenizer, !options->no_special);
+  };
+}
+
+}  // namespace loadline

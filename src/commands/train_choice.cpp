@@ -1,0 +1,88 @@
+#include "commands/train_choice.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace loadline {
+namespace {
+
+// One value and the word on where it comes from; 0 when nobody gave it.
+struct Sourced {
+  std::int64_t value = 0;
+  std::string text;
+};
+
+Sourced pick(const char* name, const char* flag, std::optional<std::int64_t> given,
+             const std::optional<Profile>& profile, std::int64_t profiled,
+             std::optional<std::int64_t> table) {
+  if (given) return {*given, fmt::format("{} {} ({})", name, *given, flag)};
+  if (profile) return {profiled, fmt::format("{} {} (profile {})", name, profiled, profile->name)};
+  if (table) return {*table, fmt::format("{} {} (conservative table)", name, *table)};
+  return {};
+}
+
+std::string missing_flags(const GivenFlags& flags) {
+  std::vector<std::string> missing;
+  if (!flags.batch_size) missing.emplace_back("--batch-size");
+  if (!flags.lora_rank) missing.emplace_back("--lora-rank");
+  if (!flags.lora_layers) missing.emplace_back("--lora-layers");
+  return fmt::format("{}", fmt::join(missing, ", "));
+}
+
+}  // namespace
+
+std::int64_t parameter_count(const ModelConfig& model) {
+  const std::int64_t attention = model.hidden_size * (2 * model.q_width() + 2 * model.kv_width());
+  const std::int64_t mlp = 3 * model.hidden_size * model.intermediate_size;
+  const std::int64_t embeddings =
+      model.vocab_size * model.hidden_size * (model.tied_embeddings ? 1 : 2);
+  return model.layers * (attention + mlp) + embeddings;
+}
+
+Configuration conservative_configuration(const ModelConfig& model) {
+  constexpr std::int64_t kLarge =
+      24'000'000'000;  // the guide's classes are 7-8B, 14B and 32B and more
+  const bool large = parameter_count(model) > kLarge;
+  return {.batch_size = 2,
+          .lora_rank = large ? 96 : 64,
+          .lora_layers = std::min<std::int64_t>(large ? 20 : 16, model.layers)};
+}
+
+TrainChoice choose_configuration(const GivenFlags& flags, const ProfileMatch& match,
+                                 bool conservative, const ModelConfig& model) {
+  const std::optional<Profile>& profile = match.profile;
+  std::optional<Configuration> table;
+  if (conservative) table = conservative_configuration(model);
+  const Profile none;
+  const Profile& known = profile ? *profile : none;
+  const auto of_table = [&](std::int64_t Configuration::*member) {
+    return table ? std::optional((*table).*member) : std::nullopt;
+  };
+  const Sourced batch = pick("batch", "--batch-size", flags.batch_size, profile, known.batch_size,
+                             of_table(&Configuration::batch_size));
+  const Sourced rank = pick("rank", "--lora-rank", flags.lora_rank, profile, known.lora_rank,
+                            of_table(&Configuration::lora_rank));
+  const Sourced layers = pick("layers", "--lora-layers", flags.lora_layers, profile,
+                              known.lora_layers, of_table(&Configuration::lora_layers));
+  TrainChoice choice;
+  if (!profile) choice.notes = match.differences;
+  if (batch.text.empty() || rank.text.empty() || layers.text.empty()) {
+    throw usage_error(
+        "no saved profile matches, and {} is not given{}{}\nRun `loadline find` first, give the "
+        "flags, or "
+        "take the untested table with --conservative.",
+        missing_flags(flags), choice.notes.empty() ? "." : ". The nearest profile differs: ",
+        fmt::join(choice.notes, "; "));
+  }
+  if (table && !profile) {
+    choice.notes.emplace_back(
+        "The conservative table was not tested on this machine; `loadline find` would be.");
+  }
+  choice.configuration = {batch.value, rank.value,
+                          layers.value == -1 ? model.layers : layers.value};
+  choice.source = fmt::format("{}, {}, {}", batch.text, rank.text, layers.text);
+  return choice;
+}
+
+}  // namespace loadline

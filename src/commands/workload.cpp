@@ -1,0 +1,178 @@
+#include "commands/workload.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "checkpoint/weights.h"
+#include "commands/demo.h"
+#include "commands/model_source.h"
+#include "commands/packing.h"
+#include "kernels/gemm.h"
+#include "training/trainer.h"
+
+namespace loadline {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::int64_t kDefaultSequence = 2048;
+
+DType resolve_compute(const std::string& word) {
+  if (word == "f32") return DType::kF32;
+  if (word == "auto") return bf16_is_fast() ? DType::kBf16 : DType::kF32;
+  if (!bf16_is_supported()) {
+    throw usage_error(
+        "--compute-dtype bf16: this CPU has no AVX-512, which bf16 needs here. Use f32.");
+  }
+  return DType::kBf16;
+}
+
+std::int64_t resolve_sequence(const WorkloadOptions& options, const ModelConfig& model) {
+  if (!options.max_seq_length) return std::min(kDefaultSequence, model.max_positions);
+  if (*options.max_seq_length > model.max_positions) {
+    throw usage_error("--max-seq-length {}: the model has {} positions", *options.max_seq_length,
+                      model.max_positions);
+  }
+  return *options.max_seq_length;
+}
+
+DistrustSettings resolve_distrust(const WorkloadOptions& options,
+                                  const std::optional<PackedSplit>& train) {
+  const bool carried = train && train->report.with_provenance > 0;
+  const std::string word = options.distrust.value_or(carried ? "additive" : "off");
+  if (word == "weighted" && train && !carried) {
+    throw usage_error("--distrust weighted: no row of {} carries auth_weight and prov_entropy",
+                      train->source.string());
+  }
+  const DistrustMode mode = word == "off"        ? DistrustMode::kOff
+                            : word == "additive" ? DistrustMode::kAdditive
+                                                 : DistrustMode::kWeighted;
+  return {.mode = mode, .alpha = options.distrust_alpha, .lambda = options.distrust_lambda};
+}
+
+std::string distrust_note(const WorkloadOptions& options, const std::optional<PackedSplit>& train) {
+  if (!train || options.distrust == "off") return "";
+  const std::int64_t without = train->report.rows - train->report.with_provenance;
+  if (without == 0) return "";
+  if (without == train->report.rows) {
+    return "Distrust is off: no row carries auth_weight and prov_entropy.";
+  }
+  return fmt::format(
+      "Distrust is off for {} of {} rows: they carry no auth_weight and prov_entropy.", without,
+      train->report.rows);
+}
+
+TrainingSettings base_settings(const WorkloadOptions& options, const Workload& workload,
+                               const MachineFacts& machine) {
+  TrainingSettings settings;
+  settings.model = workload.model_folder;
+  if (workload.train) settings.train_rows = workload.train->packed;
+  if (workload.valid) settings.valid_rows = workload.valid->packed;
+  settings.max_seq_length = resolve_sequence(options, workload.model);
+  settings.lora.targets = parse_targets(options.target_modules);
+  settings.compute = resolve_compute(options.compute_dtype);
+  settings.checkpointing = options.grad_checkpoint == "on" ? ActivationCheckpointing::kOn
+                                                           : ActivationCheckpointing::kOff;
+  settings.threads = machine.cpu.usable;
+  settings.distrust = resolve_distrust(options, workload.train);
+  settings.seed = options.seed;
+  return settings;
+}
+
+Json split_document(const PackedSplit& split, std::int64_t max_seq_length) {
+  const LengthHistogram lengths(split.rows, max_seq_length);
+  return {{"path", split.source.string()},
+          {"rows", split.report.rows},
+          {"tokens", split.report.tokens},
+          {"longest_row", split.report.longest},
+          {"rows_truncated", lengths.truncated_rows()},
+          {"median_row", lengths.percentile(0.5)},
+          {"rows_with_distrust", split.report.with_provenance}};
+}
+
+}  // namespace
+
+TrainingSettings Workload::with(std::int64_t batch_size, std::int64_t rank,
+                                std::int64_t layers) const {
+  TrainingSettings settings = base;
+  settings.batch_size = batch_size;
+  settings.lora.rank = rank;
+  settings.lora.alpha = lora_alpha.value_or(2.0 * static_cast<double>(rank));
+  settings.lora.layers = layers;
+  return settings;
+}
+
+StepShape Workload::shape_of(const TrainingSettings& settings) const {
+  if (train) return step_shape(settings, train->rows, valid ? &valid->rows : nullptr);
+  return {.tokens = settings.batch_size * settings.max_seq_length,
+          .rows = settings.batch_size,
+          .longest_row = settings.max_seq_length,
+          .compute = settings.compute,
+          .checkpointing = settings.checkpointing,
+          .threads = settings.threads};
+}
+
+MemoryPlan Workload::plan(const TrainingSettings& settings) const {
+  return plan_memory(model, settings.lora, shape_of(settings));
+}
+
+Json Workload::model_document() const {
+  return {{"path", model_folder.string()},
+          {"model_type", model.model_type},
+          {"layers", model.layers},
+          {"hidden_size", model.hidden_size},
+          {"vocab_size", model.vocab_size}};
+}
+
+Json Workload::data_document() const {
+  if (!train) return nullptr;
+  Json document = split_document(*train, base.max_seq_length);
+  document["max_seq_length"] = base.max_seq_length;
+  if (valid) document["valid"] = split_document(*valid, base.max_seq_length);
+  return document;
+}
+
+ProfileKey Workload::profile_key(const MachineFacts& machine) const {
+  ProfileKey key;
+  key.machine = fmt::format("{}, {} cores, {:.0f} GiB", machine.cpu.model, machine.cpu.usable,
+                            machine.memory.total.mib() / 1024);
+  key.model = WeightFiles(model_folder).fingerprint();
+  key.data = lengths_fingerprint(*this);
+  key.max_seq_length = base.max_seq_length;
+  key.quantize = "none";
+  key.compute = name_of(base.compute);
+  key.grad_checkpoint = !checkpointing_auto && base.checkpointing == ActivationCheckpointing::kOn;
+  for (const Projection target : base.lora.targets)
+    key.target_modules.emplace_back(name_of(target));
+  key.version = LOADLINE_VERSION;
+  return key;
+}
+
+Workload prepare_workload(const WorkloadOptions& options, const MachineFacts& machine,
+                          std::FILE* out) {
+  validate(options);
+  if (options.model.empty() && !options.demo) throw usage_error("--model DIR is missing");
+  Workload workload;
+  workload.model_folder = options.demo ? demo_model() : resolve_model(options.model);
+  workload.model = read_config(workload.model_folder);
+  const std::string data =
+      options.demo && options.data.empty() ? demo_data().string() : options.data;
+  if (!data.empty()) pack_workload(workload, options, data, out);
+  workload.checkpointing_auto = options.grad_checkpoint == "auto";
+  workload.lora_alpha = options.lora_alpha;
+  workload.base = base_settings(options, workload, machine);
+  workload.distrust_note = distrust_note(options, workload.train);
+  return workload;
+}
+
+void choose_checkpointing(const Workload& workload, TrainingSettings& settings, Bytes budget,
+                          double margin) {
+  if (!workload.checkpointing_auto) return;
+  settings.checkpointing = ActivationCheckpointing::kOff;
+  if (adjusted(workload.plan(settings).total().bytes, margin) > budget) {
+    settings.checkpointing = ActivationCheckpointing::kOn;
+  }
+}
+
+}  // namespace loadline

@@ -1,0 +1,59 @@
+// A model and its data, resolved once: what find, plan and train start from.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "base/json.h"
+#include "checkpoint/config.h"
+#include "commands/options.h"
+#include "machine/facts.h"
+#include "model/memory_plan.h"
+#include "report/profile.h"
+#include "text/packed.h"
+#include "training/settings.h"
+
+namespace loadline {
+
+// The rows of one split, tokenized into a packed file in the cache.
+struct PackedSplit {
+  std::filesystem::path source;
+  std::filesystem::path packed;  // in the cache
+  PackReport report;
+  PackedRows rows;
+};
+
+struct Workload {
+  std::filesystem::path model_folder;
+  ModelConfig model;
+  std::optional<PackedSplit> train, valid;
+  TrainingSettings base;  // all that does not depend on batch size, rank and layers
+  bool checkpointing_auto = true;
+  std::optional<double> lora_alpha;
+  std::string distrust_note;  // for people: why the distrust term is off, or for how many rows; may
+                              // be empty
+
+  // The settings of one configuration; rank 0 and the like are refused by validate().
+  [[nodiscard]] TrainingSettings with(std::int64_t batch_size, std::int64_t rank,
+                                      std::int64_t layers) const;
+  // What a step of it needs: from the data where there is some, else batch_size rows of
+  // max_seq_length.
+  [[nodiscard]] StepShape shape_of(const TrainingSettings& settings) const;
+  [[nodiscard]] MemoryPlan plan(const TrainingSettings& settings) const;
+  [[nodiscard]] Json model_document() const;  // for run.json and result.json
+  [[nodiscard]] Json data_document() const;
+  [[nodiscard]] ProfileKey profile_key(const MachineFacts& machine) const;
+};
+
+// Resolves the model, packs the data (found in the cache when it was packed before) and fills the
+// settings. Words about what is going on go to `out`. Throws Error with the way out for all that is
+// wrong with either.
+Workload prepare_workload(const WorkloadOptions& options, const MachineFacts& machine,
+                          std::FILE* out);
+
+// auto: off where the plan fits the budget with its margin, else on.
+void choose_checkpointing(const Workload& workload, TrainingSettings& settings, Bytes budget,
+                          double margin);
+
+}  // namespace loadline

@@ -1,0 +1,166 @@
+// Bad input gets a message that names the thing and the way out, exit 2, and nothing half-written.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+
+#include "program.h"
+
+namespace loadline::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+// Copies the demo's model folder, so that a test can break a file of it.
+std::string copied_model(const Program& program) {
+  const fs::path folder = program.home() / "model";
+  fs::copy(demo_model(), folder, fs::copy_options::recursive);
+  for (const auto& entry : fs::directory_iterator(folder))
+    fs::permissions(entry, fs::perms::owner_write, fs::perm_options::add);
+  return folder.string();
+}
+
+std::vector<std::string> train_with(const std::string& model, const std::string& data,
+                                    const fs::path& adapter) {
+  return {"train",
+          "--model",
+          model,
+          "--data",
+          data,
+          "--batch-size",
+          "2",
+          "--lora-rank",
+          "4",
+          "--lora-layers",
+          "2",
+          "--max-steps",
+          "1",
+          "--adapter-path",
+          adapter.string()};
+}
+
+TEST(BadInput, NoArgumentsAreWrongUsage) {
+  const Ended ended = Program().run({});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("subcommand"));
+}
+
+TEST(BadInput, AnUnknownFlagIsNamed) {
+  const Ended ended = Program().run({"plan", "--model", demo_model(), "--bach-size", "3"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("--bach-size"));
+}
+
+TEST(BadInput, AMissingModelIsNamedWithTheWayOut) {
+  const Program program;
+  const Ended ended = program.run({"find", "--model", "/no/such/model", "--data", demo_train()});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("/no/such/model"));
+  EXPECT_THAT(ended.err, HasSubstr("Download"));
+}
+
+TEST(BadInput, MissingDataIsNamed) {
+  const Ended ended =
+      Program().run({"find", "--model", demo_model(), "--data", "/no/such/train.jsonl"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("/no/such/train.jsonl"));
+}
+
+TEST(BadInput, AModelWithoutTokenizerIsNamed) {
+  const Program program;
+  const std::string model = copied_model(program);
+  fs::remove(model + "/tokenizer.json");
+  const Ended ended = program.run({"find", "--model", model, "--data", demo_train()});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("tokenizer.json"));
+}
+
+TEST(BadInput, TruncatedWeightsAreNamedAndNoAdapterIsWritten) {
+  const Program program;
+  const std::string model = copied_model(program);
+  fs::resize_file(model + "/model.safetensors", 100'000);
+  const fs::path adapter = program.home() / "adapter";
+  const Ended ended = program.run(train_with(model, demo_train(), adapter));
+  EXPECT_EQ(ended.exit_code, 2) << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("model.safetensors"));
+  EXPECT_FALSE(fs::exists(adapter / "adapter_model.safetensors"));
+}
+
+TEST(BadInput, AnUnsupportedModelTypeListsTheSupportedOnes) {
+  const Program program;
+  const std::string model = copied_model(program);
+  std::string config = read_file(model + "/config.json", 1_MiB);
+  config.replace(config.find("\"llama\""), 7, "\"bert\"");
+  replace_file(model + "/config.json", config);
+  const Ended ended = program.run({"plan", "--model", model});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("bert"));
+  EXPECT_THAT(ended.err, HasSubstr("llama, mistral and qwen2"));
+}
+
+TEST(BadInput, AMalformedRowIsNamedWithFileAndLine) {
+  const Program program;
+  const std::string data =
+      program.write("rows.jsonl", "{\"text\": \"In the beginning\"}\n{\"text\": \n");
+  const Ended ended = program.run({"data", "--model", demo_model(), "--data", data});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("rows.jsonl:2"));
+}
+
+TEST(BadInput, EmptyDataIsNamed) {
+  const Program program;
+  const std::string data = program.write("rows.jsonl", "\n\n");
+  const Ended ended = program.run({"find", "--model", demo_model(), "--data", data});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("rows.jsonl"));
+}
+
+TEST(BadInput, RankZeroAndTooManyLayersAreRefused) {
+  const Program program;
+  const Ended rank = program.run({"plan", "--model", demo_model(), "--lora-rank", "0"});
+  EXPECT_EQ(rank.exit_code, 2);
+  EXPECT_THAT(rank.err, HasSubstr("rank"));
+  const Ended layers = program.run({"plan", "--model", demo_model(), "--lora-layers", "7"});
+  EXPECT_EQ(layers.exit_code, 2);
+  EXPECT_THAT(layers.err, HasSubstr("6"));
+  const Ended grid = program.run(
+      {"find", "--model", demo_model(), "--data", demo_train(), "--layers-grid", "2,9"});
+  EXPECT_EQ(grid.exit_code, 2);
+  EXPECT_THAT(grid.err, HasSubstr("6 layers"));
+}
+
+TEST(BadInput, AnOutputThatCannotBeWrittenIsRefusedBeforeTheSearch) {
+  const Program program;
+  const std::string file = program.write("a-file", "x");
+  const Ended ended = program.run(
+      {"find", "--model", demo_model(), "--data", demo_train(), "--run-dir", file + "/run"});
+  EXPECT_EQ(ended.exit_code, 4) << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("a-file"));
+}
+
+TEST(BadInput, AMemoryLimitThatIsNoneIsRefused) {
+  const Ended ended = Program().run({"plan", "--model", demo_model(), "--memory-limit", "lots"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("lots"));
+}
+
+TEST(BadInput, TrainWithoutProfileOrFlagsSaysTheThreeWays) {
+  const Program program;
+  const Ended ended = program.run({"train", "--model", demo_model(), "--data", demo_train()});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("loadline find"));
+  EXPECT_THAT(ended.err, HasSubstr("--conservative"));
+}
+
+TEST(BadInput, AnUnknownKeyInTheConfigurationFileIsRefused) {
+  const Program program;
+  const std::string file = program.write("flags.toml", "bach-size = 3\n");
+  const Ended ended = program.run({"plan", "--model", demo_model(), "-c", file});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("bach-size"));
+}
+
+}  // namespace
+}  // namespace loadline::testing

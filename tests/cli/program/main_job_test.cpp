@@ -1,0 +1,138 @@
+// The main job end to end on the demo model: find under a limit that binds, train with the profile
+// that it saved.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "program.h"
+
+namespace loadline::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+std::vector<Json> lines_of(const fs::path& file) {
+  std::vector<Json> lines;
+  std::istringstream text(read_file(file, 16_MiB));
+  for (std::string line; std::getline(text, line);)
+    lines.push_back(parse_json(line, file.string()));
+  return lines;
+}
+
+std::vector<double> valid_losses(const fs::path& metrics) {
+  std::vector<double> losses;
+  for (const Json& line : lines_of(metrics)) {
+    if (line.contains("valid_loss")) losses.push_back(line["valid_loss"].get<double>());
+  }
+  return losses;
+}
+
+const std::vector<std::string> kFind{
+    "find",  "--model",       demo_model(), "--data",           demo_train(), "--ranks",
+    "8,16",  "--layers-grid", "2,4",        "--max-seq-length", "256",        "--memory-limit",
+    "72MiB", "--max-batch",   "64",         "--compute-dtype",  "f32",        "--steps",
+    "5",     "--yes",         "--json"};
+
+// The trials of the result with these values, in order.
+std::vector<Json> trials_with(const Json& result, const Json& chosen, std::int64_t batch_size) {
+  std::vector<Json> found;
+  for (const Json& trial : result["trials"]) {
+    const Json& spec = trial["spec"];
+    if (spec["batch_size"] == batch_size && spec["lora_rank"] == chosen["lora_rank"] &&
+        spec["lora_layers"] == chosen["lora_layers"]) {
+      found.push_back(trial);
+    }
+  }
+  return found;
+}
+
+TEST(MainJob, FindProvesABatchThatFitsAndShowsThatTheNextDoesNotThenTrainUsesTheProfile) {
+  const Program program;
+  const Ended find = program.run(kFind);
+  ASSERT_EQ(find.exit_code, 0) << find.err << find.out;
+  const Json result = parse_json(find.out, "stdout");
+  EXPECT_EQ(result["status"], "complete");
+  const Json& optimal = result["optimal"];
+  const auto batch = optimal["batch_size"].get<std::int64_t>();
+  EXPECT_LE(optimal["adjusted_bytes"].get<std::int64_t>(),
+            result["budget_bytes"].get<std::int64_t>());
+  ASSERT_FALSE(trials_with(result, optimal, batch).empty());
+  for (const Json& trial : trials_with(result, optimal, batch))
+    EXPECT_EQ(trial["outcome"], "fits");
+  ASSERT_LT(batch, 64) << "the limit should bind";
+  const std::vector<Json> next = trials_with(result, optimal, batch + 1);
+  ASSERT_FALSE(next.empty());
+  EXPECT_NE(next[0]["outcome"], "fits");
+
+  const fs::path adapter = program.home() / "adapter";
+  const Ended train = program.run(
+      {"train", "--model", demo_model(), "--data", demo_train(), "--max-seq-length", "256",
+       "--compute-dtype", "f32", "--max-steps", "12", "--steps-per-eval", "6", "--learning-rate",
+       "2e-3", "--lr-schedule", "constant", "--adapter-path", adapter.string()});
+  ASSERT_EQ(train.exit_code, 0) << train.err << train.out;
+  EXPECT_THAT(train.out, HasSubstr("profile"));
+  EXPECT_TRUE(fs::exists(adapter / "adapter_config.json"));
+  EXPECT_TRUE(fs::exists(adapter / "adapter_model.safetensors"));
+  const std::vector<double> losses = valid_losses(adapter / "metrics.jsonl");
+  ASSERT_GE(losses.size(), 2U);
+  EXPECT_LT(losses.back(), losses.front());
+  const Json config = read_json(adapter / "adapter_config.json");
+  EXPECT_EQ(config["r"], optimal["lora_rank"]);
+}
+
+TEST(MainJob, WhereNotEvenBatchOneFitsNothingIsSavedAndTheExitCodeIsOne) {
+  const Program program;
+  const Ended ended = program.run({"find", "--model", demo_model(), "--data", demo_train(),
+                                   "--ranks", "8", "--layers-grid", "2", "--memory-limit", "16MiB",
+                                   "--steps", "3", "--yes", "--json"});
+  EXPECT_EQ(ended.exit_code, 1) << ended.err;
+  EXPECT_EQ(parse_json(ended.out, "stdout")["status"], "nothing_fits");
+  const Ended list = program.run({"profile", "list", "--json"});
+  EXPECT_TRUE(parse_json(list.out, "stdout")["profiles"].empty());
+}
+
+TEST(MainJob, CtrlCEndsASearchWithThreeAndTheSameCommandGoesOn) {
+  const Program program;
+  const Ended stopped = program.run_and_signal(kFind, "SUCCESS", SIGINT);
+  ASSERT_EQ(stopped.exit_code, 3) << stopped.err;
+  const Json half = parse_json(stopped.out, "stdout");
+  EXPECT_EQ(half["status"], "unfinished");
+  const Ended again = program.run(kFind);
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  const Json whole = parse_json(again.out, "stdout");
+  EXPECT_EQ(whole["run_dir"], half["run_dir"]);
+  EXPECT_EQ(whole["trials"][0]["id"], half["trials"][0]["id"]);
+}
+
+TEST(MainJob, CtrlCEndsTrainingWithThreeAndTheAdapterIsThere) {
+  const Program program;
+  const fs::path adapter = program.home() / "adapter";
+  const Ended ended = program.run_and_signal(
+      {"train", "--model", demo_model(), "--data", demo_train(), "--batch-size", "2", "--lora-rank",
+       "4", "--lora-layers", "2", "--max-steps", "100000", "--steps-per-report", "1",
+       "--adapter-path", adapter.string()},
+      "Iter 2:", SIGINT);
+  EXPECT_EQ(ended.exit_code, 3) << ended.err;
+  EXPECT_TRUE(fs::exists(adapter / "adapter_model.safetensors"));
+}
+
+TEST(MainJob, FlagsWinOverTheProfileAndTheConservativeTableIsNamedAsUntested) {
+  const Program program;
+  const Ended ended =
+      program.run({"train", "--model", demo_model(), "--data", demo_train(), "--conservative",
+                   "--batch-size", "1", "--max-steps", "1", "--max-seq-length", "64",
+                   "--adapter-path", (program.home() / "adapter").string()});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_THAT(ended.out, HasSubstr("not tested on this machine"));
+  EXPECT_THAT(ended.out,
+              HasSubstr("batch 1 (--batch-size), rank 64 (conservative table), layers 6"));
+}
+
+}  // namespace
+}  // namespace loadline::testing

@@ -1,0 +1,115 @@
+#include "program.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <stdexcept>
+
+namespace loadline::testing {
+namespace {
+
+struct Running {
+  pid_t pid = -1;
+  FileDescriptor out, err;
+};
+
+std::pair<FileDescriptor, FileDescriptor> make_pipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe2 failed");
+  return {FileDescriptor(ends[0]), FileDescriptor(ends[1])};
+}
+
+Running start(const std::vector<std::string>& arguments, const std::filesystem::path& home,
+              const std::string& stdin_file) {
+  auto [out_read, out_write] = make_pipe();
+  auto [err_read, err_write] = make_pipe();
+  std::vector<std::string> words{std::string(LOADLINE_BINARY_DIR) + "/loadline"};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::setenv("HOME", home.c_str(), 1);
+    for (const char* name : {"XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"}) ::unsetenv(name);
+    const int in = ::open(stdin_file.c_str(), O_RDONLY | O_CLOEXEC);
+    ::dup2(in, 0);
+    ::dup2(out_write.get(), 1);
+    ::dup2(err_write.get(), 2);
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    ::execv(argv[0], argv.data());
+    ::_exit(127);
+  }
+  return {pid, std::move(out_read), std::move(err_read)};
+}
+
+// Reads both streams until they end; calls seen() after each piece.
+template <typename Seen>
+void drain(Running& running, Ended& ended, Seen seen) {
+  std::array<pollfd, 2> polled{{{running.out.get(), POLLIN, 0}, {running.err.get(), POLLIN, 0}}};
+  std::array<std::string*, 2> texts{&ended.out, &ended.err};
+  int open = 2;
+  while (open > 0 && ::poll(polled.data(), polled.size(), -1) >= 0) {
+    for (std::size_t i = 0; i < polled.size(); ++i) {
+      if ((polled[i].revents & (POLLIN | POLLHUP)) == 0) continue;
+      std::array<char, 4096> piece{};
+      const ssize_t n = ::read(polled[i].fd, piece.data(), piece.size());
+      if (n > 0) {
+        texts[i]->append(piece.data(), static_cast<std::size_t>(n));
+      } else {
+        polled[i].fd = -1;
+        --open;
+      }
+    }
+    seen();
+  }
+}
+
+int wait_for(pid_t pid) {
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+}  // namespace
+
+Ended Program::run(const std::vector<std::string>& arguments, const std::string& input) const {
+  std::string stdin_file = "/dev/null";
+  if (!input.empty()) stdin_file = write("stdin.txt", input);
+  Running running = start(arguments, home(), stdin_file);
+  Ended ended;
+  drain(running, ended, [] {});
+  ended.exit_code = wait_for(running.pid);
+  return ended;
+}
+
+Ended Program::run_and_signal(const std::vector<std::string>& arguments, const std::string& when,
+                              int signal) const {
+  Running running = start(arguments, home(), "/dev/null");
+  Ended ended;
+  bool sent = false;
+  drain(running, ended, [&] {
+    if (sent || (ended.out + ended.err).find(when) == std::string::npos) return;
+    ::kill(running.pid, signal);
+    sent = true;
+  });
+  ended.exit_code = wait_for(running.pid);
+  return ended;
+}
+
+std::string Program::write(const std::string& name, const std::string& content) const {
+  const std::filesystem::path path = home() / name;
+  std::filesystem::create_directories(path.parent_path());
+  replace_file(path, content);
+  return path.string();
+}
+
+std::string demo_model() { return std::string(LOADLINE_SOURCE_DIR) + "/demo/model"; }
+std::string demo_data() { return std::string(LOADLINE_SOURCE_DIR) + "/demo/data"; }
+std::string demo_train() { return demo_data() + "/train.jsonl"; }
+
+}  // namespace loadline::testing

@@ -1,0 +1,43 @@
+// The program, run from outside as a user runs it.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/json.h"
+
+namespace loadline::testing {
+
+struct Ended {
+  int exit_code = -1;  // 128 + signal when it was killed
+  std::string out;
+  std::string err;
+};
+
+// A home of its own (XDG folders, HOME), so that no test sees another's profiles or cache.
+class Program {
+ public:
+  // Runs `loadline` with the arguments, `input` on its stdin.
+  [[nodiscard]] Ended run(const std::vector<std::string>& arguments,
+                          const std::string& input = "") const;
+  // Starts it, sends `signal` after the text `when` came on stdout or stderr, and waits.
+  [[nodiscard]] Ended run_and_signal(const std::vector<std::string>& arguments,
+                                     const std::string& when, int signal) const;
+
+  [[nodiscard]] std::filesystem::path home() const { return home_.path(); }
+  // Writes a file below home() and returns its path.
+  [[nodiscard]] std::string write(const std::string& name, const std::string& content) const;
+
+ private:
+  TemporaryFolder home_;
+};
+
+// The repository's demo/model and demo/data.
+std::string demo_model();
+std::string demo_train();
+std::string demo_data();
+
+}  // namespace loadline::testing

@@ -1,0 +1,99 @@
+// The commands that only answer: version, machine, tokenize, chat, data, plan.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "program.h"
+
+namespace loadline::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+TEST(Questions, VersionAndHelpEndWithZero) {
+  EXPECT_THAT(Program().run({"--version"}).out, StartsWith("loadline "));
+  const Ended help = Program().run({"find", "--help"});
+  EXPECT_EQ(help.exit_code, 0);
+  EXPECT_THAT(help.out, HasSubstr("--memory-limit"));
+}
+
+TEST(Questions, MachineSaysMemoryAndCap) {
+  const Json machine = parse_json(Program().run({"machine", "--json"}).out, "stdout");
+  EXPECT_EQ(machine["schema_version"], 1);
+  const Ended text = Program().run({"machine"});
+  EXPECT_EQ(text.exit_code, 0);
+  EXPECT_THAT(text.out, HasSubstr("budget"));
+}
+
+TEST(Questions, TokenizeGivesTheReferenceIds) {
+  const Ended ended = Program().run({"tokenize", "--model", demo_model(), "--no-special"},
+                                    "In the beginning God created the heaven and the earth.");
+  EXPECT_EQ(ended.out, "1271 262 1664 1307 497 1742 282 262 1088 274 262 909 1987\n");
+}
+
+TEST(Questions, TokenizeTakesAJsonStringALine) {
+  const Ended ended = Program().run({"tokenize", "--model", demo_model(), "--jsonl"},
+                                    "\"And God said unto\"\n\"naïve café — 日本 1811\"\n");
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_THAT(ended.out, StartsWith("[1,343,497,436,386]\n[1,1970,1967,198,178,312"));
+}
+
+TEST(Questions, ChatRendersATemplateALineAndSaysErrorsALine) {
+  const Ended ended = Program().run(
+      {"chat", "--template-jsonl"},
+      R"({"chat_template":"{{ bos_token }}{{ messages[0].content }}","bos_token":"<s>","messages":[{"role":"user","content":"hi"}]})"
+      "\n"
+      R"({"chat_template":"{{ raise_exception('no') }}","messages":[]})"
+      "\n");
+  EXPECT_EQ(ended.exit_code, 0);
+  EXPECT_THAT(ended.out, StartsWith("{\"text\":\"<s>hi\"}\n{\"error\":"));
+}
+
+TEST(Questions, ChatRendersWithAModelsTemplate) {
+  const Ended ended = Program().run({"chat", "--model", demo_model(), "--add-generation-prompt"},
+                                    R"([{"role":"user","content":"Hello"}])"
+                                    "\n");
+  EXPECT_EQ(ended.out, "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n") << ended.err;
+}
+
+TEST(Questions, DataCountsRowsAndDumpsThem) {
+  const Program program;
+  const Json data = parse_json(program.run({"data", "--demo", "--json"}).out, "stdout");
+  EXPECT_EQ(data["rows"], 890);
+  EXPECT_EQ(data["valid"]["rows"], 99);
+  EXPECT_EQ(data["valid"]["tokens"], 13548 + 99);
+  const Ended dump = program.run({"data", "--demo", "--dump"});
+  const Json first = parse_json(dump.out.substr(0, dump.out.find('\n')), "stdout");
+  EXPECT_EQ(first["ids"].size(), first["loss_mask"].size());
+}
+
+TEST(Questions, PlanListsBuffersWhoseSumIsShown) {
+  const Ended ended = Program().run(
+      {"plan", "--model", demo_model(), "--batch-size", "4", "--lora-rank", "8", "--json"});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  const Json plan = parse_json(ended.out, "stdout");
+  EXPECT_TRUE(plan["fits"].get<bool>());
+  EXPECT_GT(plan["lines"].size(), 20U);
+  EXPECT_EQ(plan["total_bytes"].get<std::int64_t>(),
+            plan["arena_bytes"].get<std::int64_t>() + plan["process_bytes"].get<std::int64_t>());
+}
+
+TEST(Questions, ATomlFileGivesFlagsAndTypedOnesWin) {
+  const Program program;
+  const std::string file =
+      program.write("flags.toml", "batch_size = 4\nlora-rank = 8\ntarget-modules = [\"q_proj\"]\n");
+  const Ended from_file = program.run({"plan", "--model", demo_model(), "-c", file, "--json"});
+  const Ended typed = program.run({"plan", "--model", demo_model(), "--batch-size", "4",
+                                   "--lora-rank", "8", "--target-modules", "q_proj", "--json"});
+  EXPECT_EQ(from_file.exit_code, 0) << from_file.err;
+  EXPECT_EQ(parse_json(from_file.out, "a")["total_bytes"],
+            parse_json(typed.out, "b")["total_bytes"]);
+  const Ended wins =
+      program.run({"plan", "--model", demo_model(), "-c", file, "--batch-size", "8", "--json"});
+  EXPECT_GT(parse_json(wins.out, "c")["total_bytes"], parse_json(typed.out, "b")["total_bytes"]);
+}
+
+}  // namespace
+}  // namespace loadline::testing
