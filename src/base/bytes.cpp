@@ -44,7 +44,7 @@ Bytes parse_bytes(std::string_view text) {
   if (!starts_with_digit || shift < 0 || !(bytes <= std::ldexp(1.0, 60))) {
     throw usage_error("'{}' is not an amount of memory. Write for example 512MiB or 20GiB.", text);
   }
-  return {static_cast<std::uint64_t>(bytes + 0.5)};
+  return {static_cast<std::uint64_t>(std::llround(bytes))};
 }
 
 std::string to_string(Bytes bytes) {

@@ -23,7 +23,9 @@ struct Bytes {
   }
   // Rounded to the nearest byte; factor must be finite and not negative.
   [[nodiscard]] constexpr Bytes scaled(double factor) const {
-    return {static_cast<std::uint64_t>(static_cast<double>(count) * factor + 0.5)};
+    const double exact = static_cast<double>(count) * factor;
+    const auto whole = static_cast<std::uint64_t>(exact);
+    return {whole + (exact - static_cast<double>(whole) >= 0.5 ? 1U : 0U)};
   }
   [[nodiscard]] constexpr double mib() const { return static_cast<double>(count) / (1 << 20); }
 };

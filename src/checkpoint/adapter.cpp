@@ -126,6 +126,7 @@ std::vector<Projection> targets_of(const PairNames& pairs) {
 
 std::string names_of(const std::vector<Projection>& targets) {
   std::vector<std::string_view> names;
+  names.reserve(targets.size());
   for (const Projection target : targets) names.push_back(name_of(target));
   return fmt::format("{}", fmt::join(names, ","));
 }
