@@ -1,6 +1,7 @@
 // What a worker says to its trial: one JSON object a line on descriptor 3. docs/protocol.md.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -41,7 +42,7 @@ using WorkerEvent = std::variant<Loaded, Stepped, Evaluated, Saved, Finished, Fa
 inline constexpr int kProtocolDescriptor = 3;
 
 std::string encode_event(const WorkerEvent& event);  // without the newline
-inline constexpr std::size_t kLongestLine = 64 * 1024;
+inline constexpr std::size_t kLongestLine = std::size_t{64} * 1024;
 
 // Throws Error(kBadInput) for anything else, for a line above 64 KiB, for numbers that are not
 // finite or negative, for a verdict that no worker may claim. Only a loss may be null: it was not
