@@ -1,0 +1,262 @@
+#include "text/rows.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "text/data_files.h"
+#include "text/lines.h"
+#include "text/packed.h"
+
+namespace loadline {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Characters are tokens: a to e are 0 to 4, "ab" is 5, <e> is 6, the ChatML markers 7 and 8,
+// "\n" 9.
+constexpr std::string_view kTokenizer = R"({"added_tokens":[
+  {"id":6,"content":"<e>","special":true},{"id":7,"content":"<|im_start|>","special":true},
+  {"id":8,"content":"<|im_end|>","special":true}],
+  "normalizer":null,"pre_tokenizer":null,"post_processor":null,"decoder":null,
+  "model":{"type":"BPE","vocab":{"a":0,"b":1,"c":2,"d":3,"e":4,"ab":5,"<e>":6,"<|im_start|>":7,
+  "<|im_end|>":8,"\n":9},"merges":["a b"]}})";
+
+class Rows : public ::testing::Test {
+ protected:
+  void put(const std::string& name, std::string_view content) {
+    replace_file(folder_.path() / name, content);
+  }
+  RowReader reader(bool mask_prompt = false, std::int64_t vocab_size = 10) {
+    return {folder_.path(), vocab_size, {.mask_prompt = mask_prompt}};
+  }
+  // The message of the error that reading gives.
+  static std::string error_of(const RowReader& reader, std::string_view line) {
+    try {
+      (void)reader.read(line);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kBadInput);
+      return error.what();
+    }
+    return "no error";
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(Rows, OfIdsNeedNoTokenizer) {
+  const TokenizedRow row = reader().read(R"({"input_ids":[0,9,3],"other":{"x":[1]}})");
+  EXPECT_EQ(row.ids, (std::vector<std::int32_t>{0, 9, 3}));
+  EXPECT_EQ(row.in_loss, std::vector<bool>(3, true));
+  EXPECT_FALSE(row.provenance);
+  EXPECT_THAT(error_of(reader(), R"({"input_ids":[0,10]})"),
+              HasSubstr("10, but the model's ids are 0 to 9"));
+  EXPECT_THAT(error_of(reader(), R"({"input_ids":[-1]})"), HasSubstr("-1"));
+  EXPECT_THAT(error_of(reader(), R"({"input_ids":[1.5]})"), HasSubstr("1.5, which is not an id"));
+  EXPECT_THAT(error_of(reader(), R"({"input_ids":"a"})"), HasSubstr("list of token ids"));
+  EXPECT_THAT(error_of(reader(), R"({"text":"a"})"), HasSubstr("needs a tokenizer.json"));
+}
+
+TEST_F(Rows, ProvenanceIsCheckedAlways) {
+  const RowReader ids = reader();
+  const auto row = [](const std::string& fields) {
+    return R"({"input_ids":[1,2],)" + fields + "}";
+  };
+  const auto good = ids.read(row(R"("auth_weight":0.99,"prov_entropy":0)")).provenance;
+  ASSERT_TRUE(good);
+  EXPECT_EQ(good->authority_weight, 0.99F);
+  EXPECT_EQ(good->provenance_entropy, 0.0F);
+  EXPECT_FALSE(ids.read(row(R"("auth_weight":null,"prov_entropy":null)")).provenance);
+  EXPECT_THAT(error_of(ids, row(R"("auth_weight":1.5,"prov_entropy":0)")),
+              HasSubstr("'auth_weight' is 1.5, but it must be within 0 and 0.99"));
+  EXPECT_THAT(error_of(ids, row(R"("auth_weight":-0.1,"prov_entropy":0)")), HasSubstr("-0.1"));
+  EXPECT_THAT(error_of(ids, row(R"("auth_weight":0.5,"prov_entropy":-2)")),
+              HasSubstr("'prov_entropy' is -2"));
+  EXPECT_THAT(error_of(ids, row(R"("auth_weight":0.5,"prov_entropy":1e300)")), HasSubstr("finite"));
+  EXPECT_THAT(error_of(ids, row(R"("auth_weight":"0.5","prov_entropy":1)")),
+              HasSubstr("should be a number"));
+  EXPECT_THAT(error_of(ids, row(R"("auth_weight":0.5)")), HasSubstr("'prov_entropy' is missing"));
+  EXPECT_THAT(error_of(ids, row(R"("prov_entropy":0.5)")), HasSubstr("'auth_weight' is missing"));
+}
+
+TEST_F(Rows, OfNoKnownFormAreToldTheForms) {
+  EXPECT_THAT(error_of(reader(), R"({"content":"a"})"),
+              HasSubstr(R"({"text"}, {"prompt", "completion"}, {"messages"}, {"input_ids"})"));
+  EXPECT_THAT(error_of(reader(), R"({"prompt":"a"})"), HasSubstr("'completion' is missing"));
+  EXPECT_THAT(error_of(reader(), "[1]"), HasSubstr("should be a JSON object"));
+  EXPECT_THAT(error_of(reader(), R"({"text":)"), HasSubstr("not valid JSON"));
+  EXPECT_THAT(error_of(reader(), "{\"text\":\"\xFF\"}"), HasSubstr("not valid JSON"));
+  EXPECT_THAT(error_of(reader(), std::string(100, '[') + std::string(100, ']')),
+              HasSubstr("not valid JSON"));
+}
+
+TEST_F(Rows, OfTextGetTheEndOfTextOnce) {
+  put("tokenizer.json", kTokenizer);
+  EXPECT_EQ(reader().read(R"({"text":"abc"})").ids, (std::vector<std::int32_t>{5, 2}));
+  put("tokenizer_config.json", R"({"eos_token":{"content":"<e>","special":true}})");
+  EXPECT_EQ(reader().read(R"({"text":"abc"})").ids, (std::vector<std::int32_t>{5, 2, 6}));
+  EXPECT_EQ(reader().read(R"({"text":"abc<e>"})").ids, (std::vector<std::int32_t>{5, 2, 6}));
+  EXPECT_TRUE(reader().read(R"({"text":""})").ids.empty());
+  EXPECT_THAT(error_of(reader(), R"({"text":3})"),
+              HasSubstr("'text' should be a string, but it is 3"));
+  EXPECT_THAT(error_of(reader(false, 6), R"({"text":"abc"})"),
+              HasSubstr("gives the id 6, but the model's ids are 0 to 5"));
+  EXPECT_THAT(error_of(reader(true), R"({"text":"abc"})"),
+              HasSubstr("no prompt that could be masked"));
+}
+
+TEST_F(Rows, ATokenAcrossTheBoundaryIsLearned) {
+  // No chat template and no ChatML: the completion follows the prompt.
+  put("tokenizer.json",
+      R"({"model":{"type":"BPE","vocab":{"a":0,"b":1,"c":2,"ab":3},"merges":["a b"]}})");
+  const TokenizedRow row = reader(true).read(R"({"prompt":"ca","completion":"bc"})");
+  EXPECT_EQ(row.ids, (std::vector<std::int32_t>{2, 3, 2}));
+  EXPECT_EQ(row.in_loss, (std::vector<bool>{false, true, true}));
+  EXPECT_THAT(error_of(reader(), R"({"messages":[{"role":"user","content":"a"}]})"),
+              HasSubstr("no chat template"));
+}
+
+TEST_F(Rows, MessagesAreCheckedBeforeTheTemplateSeesThem) {
+  put("tokenizer.json", kTokenizer);
+  EXPECT_THAT(error_of(reader(), R"({"messages":[]})"), HasSubstr("list of messages"));
+  EXPECT_THAT(error_of(reader(), R"({"messages":[{"content":"a"}]})"),
+              HasSubstr("message 1 has no 'role'"));
+  EXPECT_THAT(error_of(reader(), R"({"messages":[{"role":"user"}]})"),
+              HasSubstr("neither 'content'"));
+  EXPECT_THAT(error_of(reader(), R"({"prompt":"a","completion":[{"role":"user","content":"a"}]})"),
+              HasSubstr("both"));
+}
+
+TEST_F(Rows, WithoutATemplateChatMlMarkersAreEnough) {
+  put("tokenizer.json", kTokenizer);
+  const TokenizedRow row = reader().read(R"({"messages":[{"role":"abc","content":"d"}]})");
+  EXPECT_EQ(row.ids, (std::vector<std::int32_t>{7, 5, 2, 9, 3, 8, 9}));
+}
+
+TEST_F(Rows, TheTemplateOfTheJinjaFileGoesBeforeTheOneInTheConfig) {
+  put("tokenizer.json", kTokenizer);
+  put("tokenizer_config.json",
+      R"({"chat_template":[{"name":"tool_use","template":"e"},{"name":"default","template":"a"}]})");
+  const std::string_view line = R"({"messages":[{"role":"user","content":"d"}]})";
+  EXPECT_EQ(reader().read(line).ids, (std::vector<std::int32_t>{0}));
+  const std::string before = reader().fingerprint();
+  put("chat_template.jinja", "{{ messages[0].content }}c");
+  EXPECT_EQ(reader().read(line).ids, (std::vector<std::int32_t>{3, 2}));
+  EXPECT_NE(reader().fingerprint(), before);
+}
+
+TEST_F(Rows, ABrokenTemplateIsAnErrorOnlyForConversations) {
+  put("tokenizer.json", kTokenizer);
+  put("chat_template.jinja", "{% if %}");
+  EXPECT_EQ(reader().read(R"({"text":"a"})").ids, (std::vector<std::int32_t>{0}));
+  EXPECT_THAT(error_of(reader(), R"({"messages":[{"role":"user","content":"d"}]})"),
+              HasSubstr("chat_template.jinja"));
+}
+
+TEST_F(Rows, MaskingSurvivesATemplateThatRendersOldTurnsDifferently) {
+  put("tokenizer.json", kTokenizer);
+  // The last message gets an "e" before its content, as thinking templates do.
+  put("chat_template.jinja",
+      "{% for m in messages %}<|im_start|>{% if loop.last and m.role == 'assistant' %}e{% endif %}"
+      "{{ m.content }}<|im_end|>{% endfor %}{% if add_generation_prompt %}<|im_start|>{% endif %}");
+  const TokenizedRow row = reader(true).read(
+      R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"cd"},
+          {"role":"user","content":"b"},{"role":"assistant","content":"d"}]})");
+  EXPECT_EQ(row.ids, (std::vector<std::int32_t>{7, 0, 8, 7, 2, 3, 8, 7, 1, 8, 7, 4, 3, 8}));
+  EXPECT_EQ(row.in_loss, (std::vector<bool>{false, false, false, false, true, true, true, false,
+                                            false, false, false, true, true, true}));
+}
+
+TEST_F(Rows, FilesWithBomCrlfAndBlankLinesArePacked) {
+  put("d.jsonl",
+      "\xEF\xBB\xBF{\"input_ids\":[1,2]}\r\n\r\n  \n{\"input_ids\":[3]}\n{\"input_ids\":[4,5,6]}");
+  std::int64_t called = 0;
+  const PackReport report = pack_rows(folder_.path() / "d.jsonl", reader(), folder_.path() / "p",
+                                      [&](std::int64_t) { ++called; });
+  EXPECT_EQ(report.rows, 2);
+  EXPECT_EQ(report.too_short, 1);
+  EXPECT_EQ(report.tokens, 5);
+  EXPECT_EQ(report.longest, 3);
+  EXPECT_GE(called, 2);
+  EXPECT_EQ(PackedRows(folder_.path() / "p").row(1).ids[2], 6);
+}
+
+TEST_F(Rows, BadLinesAreCountedAndTheFirstFiveNamed) {
+  std::string lines = "{\"input_ids\":[1,2]}\n";
+  for (int i = 0; i < 7; ++i) lines += "\n{\"input_ids\":[99,1]}\n";
+  put("d.jsonl", lines);
+  const auto pack = [&](BadRows bad) {
+    return pack_rows(folder_.path() / "d.jsonl", reader(), folder_.path() / "p", nullptr, bad);
+  };
+  try {
+    pack(BadRows::kRefuse);
+    FAIL() << "bad lines were taken";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("d.jsonl:3: 'input_ids' has 99"));
+    EXPECT_THAT(error.what(), HasSubstr("d.jsonl:11: "));
+    EXPECT_THAT(error.what(), ::testing::Not(HasSubstr("d.jsonl:13: ")));
+    EXPECT_THAT(error.what(), HasSubstr("7 lines are bad, 1 are good"));
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "p"));
+  const PackReport report = pack(BadRows::kSkip);
+  EXPECT_EQ(report.bad, 7);
+  EXPECT_EQ(report.first_bad.size(), 5U);
+  EXPECT_EQ(PackedRows(folder_.path() / "p").size(), 1);
+}
+
+TEST_F(Rows, FilesWithoutARowAreRefused) {
+  for (const std::string content : {"", "\n\r\n", "{\"input_ids\":[1]}\n"}) {
+    put("d.jsonl", content);
+    EXPECT_THROW(pack_rows(folder_.path() / "d.jsonl", reader(), folder_.path() / "p", nullptr),
+                 Error);
+  }
+  EXPECT_THROW(pack_rows(folder_.path() / "no.jsonl", reader(), folder_.path() / "p", nullptr),
+               Error);
+  EXPECT_THROW(pack_rows(folder_.path(), reader(), folder_.path() / "p", nullptr), Error);
+}
+
+TEST_F(Rows, LinesThatSpanPiecesAreReadWhole) {
+  std::string content;
+  std::vector<std::string> expected;
+  for (std::size_t i = 0; i < 6; ++i) {
+    expected.emplace_back((std::size_t{1} << 19) + i * 99'991, static_cast<char>('a' + i));
+    content += expected.back() + "\n";
+  }
+  put("d.jsonl", content);
+  LineReader lines(folder_.path() / "d.jsonl");
+  std::string_view line;
+  for (const std::string& wanted : expected) {
+    ASSERT_TRUE(lines.next(line));
+    EXPECT_EQ(line, wanted);
+  }
+  EXPECT_FALSE(lines.next(line));
+  EXPECT_EQ(lines.content_hash(), ContentHash::of_file(folder_.path() / "d.jsonl"));
+}
+
+TEST_F(Rows, ALineAboveTheLimitIsRefusedWithItsNumber) {
+  put("d.jsonl", "{}\n" + std::string(LineReader::kLongestLine + (2 << 20), 'a'));
+  LineReader lines(folder_.path() / "d.jsonl");
+  std::string_view line;
+  ASSERT_TRUE(lines.next(line));
+  try {
+    lines.next(line);
+    FAIL() << "a line of " << line.size() << " bytes was taken";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("d.jsonl:2: a line of more than 64 MiB"));
+  }
+}
+
+TEST_F(Rows, DataIsAFileOrAFolderWithTrainJsonl) {
+  EXPECT_THROW(resolve_data(folder_.path()), Error);
+  EXPECT_THROW(resolve_data(folder_.path() / "no"), Error);
+  put("train.jsonl", "");
+  put("valid.jsonl", "");
+  const DataFiles files = resolve_data(folder_.path());
+  EXPECT_EQ(files.train, folder_.path() / "train.jsonl");
+  EXPECT_EQ(files.valid, folder_.path() / "valid.jsonl");
+  EXPECT_FALSE(files.test);
+  EXPECT_FALSE(resolve_data(folder_.path() / "train.jsonl").valid);
+}
+
+}  // namespace
+}  // namespace loadline
