@@ -25,7 +25,9 @@ DataFiles find_splits(const std::string& data, const std::optional<std::string>&
 }
 
 PackReport report_of(const PackedRows& rows) {
-  PackReport report{.rows = rows.size(), .tokens = rows.tokens()};
+  PackReport report;
+  report.rows = rows.size();
+  report.tokens = rows.tokens();
   for (std::int64_t i = 0; i < rows.size(); ++i) {
     report.longest = std::max(report.longest, rows.length(i));
     report.with_provenance += rows.row(i).has_provenance ? 1 : 0;
