@@ -1,5 +1,4 @@
 // loadline chat: renders a chat template.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -63,18 +62,20 @@ int render_with_model(const ChatOptions& options) {
 
 }  // namespace
 
-CommandFunction add_chat(CLI::App& app) {
+CommandFunction add_chat(Flags flags) {
   const auto options = std::make_shared<ChatOptions>();
-  CLI::Option* lines = app.add_flag("--template-jsonl", options->template_jsonl,
-                                    "stdin: {\"chat_template\",\"messages\",...} a line; stdout: "
-                                    "{\"text\"} or {\"error\"} a line");
-  CLI::Option* model =
-      app.add_option("--model", options->model, "Folder whose chat template is used");
-  app.add_flag("--add-generation-prompt", options->add_generation_prompt,
-               "End with the assistant's opening")
-      ->needs(model);
-  model->excludes(lines);
+  flags.toggle("--template-jsonl", options->template_jsonl,
+               "stdin: {\"chat_template\",\"messages\",...} a line; stdout: "
+               "{\"text\"} or {\"error\"} a line");
+  flags.value("--model", options->model, "Folder whose chat template is used");
+  flags.toggle("--add-generation-prompt", options->add_generation_prompt,
+               "End with the assistant's opening");
   return [options] {
+    if (options->template_jsonl && (!options->model.empty() || options->add_generation_prompt)) {
+      throw usage_error(
+          "--template-jsonl takes the template and add_generation_prompt from each line: leave out "
+          "--model and --add-generation-prompt");
+    }
     if (options->template_jsonl) return render_template_lines();
     if (options->model.empty()) throw usage_error("chat needs --model DIR or --template-jsonl");
     return render_with_model(*options);

@@ -4,9 +4,7 @@
 
 #include <functional>
 
-namespace CLI {
-class App;
-}
+#include "commands/flags.h"
 
 namespace loadline {
 
@@ -16,14 +14,14 @@ int run_program(int argc, char** argv);
 // Runs a parsed command and returns the exit code; throws Error.
 using CommandFunction = std::function<int()>;
 
-CommandFunction add_find(CLI::App& app);
-CommandFunction add_train(CLI::App& app);
-CommandFunction add_plan(CLI::App& app);
-CommandFunction add_profile(CLI::App& app);
-CommandFunction add_data(CLI::App& app);
-CommandFunction add_tokenize(CLI::App& app);
-CommandFunction add_chat(CLI::App& app);
-CommandFunction add_machine(CLI::App& app);
-CommandFunction add_worker(CLI::App& app);
+CommandFunction add_find(Flags flags);
+CommandFunction add_train(Flags flags);
+CommandFunction add_plan(Flags flags);
+CommandFunction add_profile(Flags flags);
+CommandFunction add_data(Flags flags);
+CommandFunction add_tokenize(Flags flags);
+CommandFunction add_chat(Flags flags);
+CommandFunction add_machine(Flags flags);
+CommandFunction add_worker(Flags flags);
 
 }  // namespace loadline

@@ -1,5 +1,4 @@
 // loadline data: what the rows of a data set are, in tokens of a model.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -93,12 +92,12 @@ int run_data(const DataOptions& options) {
 
 }  // namespace
 
-CommandFunction add_data(CLI::App& app) {
+CommandFunction add_data(Flags flags) {
   const auto options = std::make_shared<DataOptions>();
-  add_model_flags(app, options->workload);
-  add_data_flags(app, options->workload);
-  app.add_flag("--demo", options->workload.demo, "The embedded model and data");
-  app.add_flag("--dump", options->dump,
+  add_model_flags(flags, options->workload);
+  add_data_flags(flags, options->workload);
+  flags.toggle("--demo", options->workload.demo, "The embedded model and data");
+  flags.toggle("--dump", options->dump,
                "Each row as {\"ids\",\"loss_mask\",\"auth_weight\",\"prov_entropy\"} a line");
   return [options] { return run_data(*options); };
 }

@@ -1,7 +1,6 @@
 // loadline find: the largest and the fastest configuration, by really training.
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <ctime>
 #include <iostream>
@@ -49,6 +48,19 @@ std::vector<std::int64_t> layers_of(const FindOptions& options, const ModelConfi
   for (std::int64_t& count : layers) count = std::min(count, model.layers);
   layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
   return layers;
+}
+
+void validate(const FindOptions& options) {
+  if (options.max_batch < 1)
+    throw usage_error("--max-batch {}: should be at least 1", options.max_batch);
+  if (options.steps < 3 || options.steps > 10'000) {
+    throw usage_error("--steps {}: should be between 3 and 10000; the guide takes 15",
+                      options.steps);
+  }
+  if (options.yes && options.no_save)
+    throw usage_error("--yes saves the profile and --no-save does not: give one");
+  if (options.workload.data.empty() && !options.workload.demo)
+    throw usage_error("--data FILE is missing");
 }
 
 FindQuestion question_of(const FindOptions& options, const Workload& workload,
@@ -167,10 +179,9 @@ int exit_code_of(const SearchResult& result) {
 }
 
 int run_find(FindOptions options) {
+  validate(options);
   if (options.workload.demo && !options.workload.memory_limit)
     options.workload.memory_limit = kDemoLimit;
-  if (options.workload.data.empty() && !options.workload.demo)
-    throw usage_error("--data FILE is missing");
   std::FILE* out = options.workload.json ? stderr : stdout;
   const MachineFacts machine = read_machine();
   const Workload workload = prepare_workload(options.workload, machine, out);
@@ -227,36 +238,31 @@ int run_find(FindOptions options) {
 
 }  // namespace
 
-CommandFunction add_find(CLI::App& app) {
+CommandFunction add_find(Flags flags) {
   const auto options = std::make_shared<FindOptions>();
-  add_model_flags(app, options->workload);
-  add_data_flags(app, options->workload);
-  add_lora_flags(app, options->workload);
-  add_distrust_flags(app, options->workload);
-  add_memory_flags(app, options->workload);
-  app.add_flag("--demo", options->workload.demo,
+  add_model_flags(flags, options->workload);
+  add_data_flags(flags, options->workload);
+  add_lora_flags(flags, options->workload);
+  add_distrust_flags(flags, options->workload);
+  add_memory_flags(flags, options->workload);
+  flags.toggle("--demo", options->workload.demo,
                fmt::format("The embedded model and data; --memory-limit is {} where none is given",
                            kDemoLimit));
-  app.add_option("--ranks", options->ranks, "LoRA ranks to try")->capture_default_str();
-  app.add_option("--layers-grid", options->layers_grid,
-                 "Numbers of LoRA layers to try; 8,16,24,32 within the model");
-  app.add_option("--max-batch", options->max_batch, "Largest batch size to try")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  app.add_option("--steps", options->steps, "Steps of a trial, at least 3")
-      ->capture_default_str()
-      ->check(CLI::Range(3, 10000));
-  app.add_option("--objective", options->objective, "balanced, largest or fastest")
-      ->capture_default_str();
-  app.add_option("--time-limit", options->time_limit,
-                 "End after this time with the best so far: 30m, 2h");
-  app.add_option("--run-dir", options->run_dir,
-                 "Folder of this search; goes on where an earlier one stopped");
-  app.add_option("--output", options->output, "Write the result document here as well");
-  app.add_flag("--restart", options->restart,
+  flags.value("--ranks", options->ranks, "LoRA ranks to try");
+  flags.value("--layers-grid", options->layers_grid,
+              "Numbers of LoRA layers to try; 8,16,24,32 within the model");
+  flags.value("--max-batch", options->max_batch, "Largest batch size to try");
+  flags.value("--steps", options->steps, "Steps of a trial, at least 3");
+  flags.value("--objective", options->objective, "balanced, largest or fastest");
+  flags.value("--time-limit", options->time_limit,
+              "End after this time with the best so far: 30m, 2h");
+  flags.value("--run-dir", options->run_dir,
+              "Folder of this search; goes on where an earlier one stopped");
+  flags.value("--output", options->output, "Write the result document here as well");
+  flags.toggle("--restart", options->restart,
                "Begin anew although the run folder holds an unfinished search");
-  CLI::Option* yes = app.add_flag("--yes", options->yes, "Ask nothing; save the profile");
-  app.add_flag("--no-save", options->no_save, "Save no profile")->excludes(yes);
+  flags.toggle("--yes", options->yes, "Ask nothing; save the profile");
+  flags.toggle("--no-save", options->no_save, "Save no profile");
   return [options] { return run_find(*options); };
 }
 

@@ -1,5 +1,4 @@
 // loadline machine: what was detected.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 
@@ -35,9 +34,9 @@ void print_machine(const MachineFacts& machine) {
 
 }  // namespace
 
-CommandFunction add_machine(CLI::App& app) {
+CommandFunction add_machine(Flags flags) {
   const auto json = std::make_shared<bool>(false);
-  app.add_flag("--json", *json, "One JSON document on stdout");
+  flags.toggle("--json", *json, "One JSON document on stdout");
   return [json] {
     const MachineFacts machine = read_machine();
     if (*json) {

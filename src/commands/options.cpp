@@ -1,16 +1,23 @@
 #include "commands/options.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <initializer_list>
+#include <sstream>
 #include <string_view>
 
 #include "base/error.h"
 
 namespace loadline {
 namespace {
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> words;
+  std::istringstream stream(text + ',');
+  for (std::string word; std::getline(stream, word, ',');) words.push_back(word);
+  return words;
+}
 
 void require_word(const char* flag, const std::string& value,
                   std::initializer_list<std::string_view> allowed) {
@@ -28,54 +35,44 @@ std::optional<Bytes> WorkloadOptions::limit() const {
   return bytes;
 }
 
-void add_model_flags(CLI::App& app, WorkloadOptions& options) {
-  app.add_option("--model", options.model,
-                 "Hugging Face folder: config.json, safetensors, tokenizer.json");
-  app.add_flag("--json", options.json, "One JSON document on stdout, everything else on stderr");
+void add_model_flags(Flags flags, WorkloadOptions& options) {
+  flags.value("--model", options.model,
+              "Hugging Face folder: config.json, safetensors, tokenizer.json");
+  flags.toggle("--json", options.json, "One JSON document on stdout, everything else on stderr");
 }
 
-void add_data_flags(CLI::App& app, WorkloadOptions& options) {
-  app.add_option("--data", options.data,
-                 "train.jsonl, or a folder with train.jsonl and valid.jsonl");
-  app.add_option("--valid-data", options.valid_data,
-                 "Validation rows; valid.jsonl beside the data is found by itself");
-  app.add_option("--max-seq-length", options.max_seq_length,
-                 "Longer rows are cut to this many tokens; 2048, or what the model has");
-  app.add_flag("--mask-prompt", options.mask_prompt,
+void add_data_flags(Flags flags, WorkloadOptions& options) {
+  flags.value("--data", options.data, "train.jsonl, or a folder with train.jsonl and valid.jsonl");
+  flags.value("--valid-data", options.valid_data,
+              "Validation rows; valid.jsonl beside the data is found by itself");
+  flags.value("--max-seq-length", options.max_seq_length,
+              "Longer rows are cut to this many tokens; 2048, or what the model has");
+  flags.toggle("--mask-prompt", options.mask_prompt,
                "Loss on completions and assistant turns only");
 }
 
-void add_lora_flags(CLI::App& app, WorkloadOptions& options) {
-  app.add_option("--lora-alpha", options.lora_alpha, "LoRA alpha; 2 x rank when not given");
-  app.add_option("--target-modules", options.target_modules,
-                 "Of q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj, or all")
-      ->capture_default_str();
-  app.add_option("--quantize", options.quantize, "Frozen weights: none")->capture_default_str();
-  app.add_option("--compute-dtype", options.compute_dtype,
-                 "auto, f32 or bf16; auto is bf16 where the CPU has it")
-      ->capture_default_str();
-  app.add_option("--grad-checkpoint", options.grad_checkpoint,
-                 "Activation checkpointing: on, off or auto; auto turns it on where off cannot fit")
-      ->capture_default_str();
-  app.add_option("--seed", options.seed, "Seed of the adapter and of the order of rows")
-      ->capture_default_str();
+void add_lora_flags(Flags flags, WorkloadOptions& options) {
+  flags.value("--lora-alpha", options.lora_alpha, "LoRA alpha; 2 x rank when not given");
+  flags.value("--target-modules", options.target_modules,
+              "Of q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj, or all");
+  flags.value("--quantize", options.quantize, "Frozen weights: none");
+  flags.value("--compute-dtype", options.compute_dtype,
+              "auto, f32 or bf16; auto is bf16 where the CPU has it");
+  flags.value("--grad-checkpoint", options.grad_checkpoint,
+              "Activation checkpointing: on, off or auto; auto turns it on where off cannot fit");
+  flags.value("--seed", options.seed, "Seed of the adapter and of the order of rows");
 }
 
-void add_distrust_flags(CLI::App& app, WorkloadOptions& options) {
-  app.add_option(
-      "--distrust", options.distrust,
-      "off, additive or weighted; additive where rows carry auth_weight and prov_entropy");
-  app.add_option("--distrust-alpha", options.distrust_alpha, "In [2.3, 3.0]")
-      ->capture_default_str();
-  app.add_option("--distrust-lambda", options.distrust_lambda, "Share of the additive term")
-      ->capture_default_str();
+void add_distrust_flags(Flags flags, WorkloadOptions& options) {
+  flags.value("--distrust", options.distrust,
+              "off, additive or weighted; additive where rows carry auth_weight and prov_entropy");
+  flags.value("--distrust-alpha", options.distrust_alpha, "In [2.3, 3.0]");
+  flags.value("--distrust-lambda", options.distrust_lambda, "Share of the additive term");
 }
 
-void add_memory_flags(CLI::App& app, WorkloadOptions& options) {
-  app.add_option("--memory-limit", options.memory_limit,
-                 "Use no more than this, for example 20GiB");
-  app.add_option("--margin", options.margin, "Fits means: peak x (1 + margin) is within the budget")
-      ->capture_default_str();
+void add_memory_flags(Flags flags, WorkloadOptions& options) {
+  flags.value("--memory-limit", options.memory_limit, "Use no more than this, for example 20GiB");
+  flags.value("--margin", options.margin, "Fits means: peak x (1 + margin) is within the budget");
 }
 
 void validate(const WorkloadOptions& options) {
@@ -110,7 +107,7 @@ std::chrono::seconds parse_duration(const std::string& text, const std::string& 
 
 std::vector<std::int64_t> parse_numbers(const std::string& text, const std::string& flag) {
   std::vector<std::int64_t> numbers;
-  for (const std::string& word : CLI::detail::split(text, ',')) {
+  for (const std::string& word : split(text)) {
     std::int64_t number = 0;
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
     if (error != std::errc{} || end != word.data() + word.size() || number < 1) {

@@ -8,10 +8,7 @@
 #include <vector>
 
 #include "base/bytes.h"
-
-namespace CLI {
-class App;
-}
+#include "commands/flags.h"
 
 namespace loadline {
 
@@ -38,11 +35,11 @@ struct WorkloadOptions {
   [[nodiscard]] std::optional<Bytes> limit() const;
 };
 
-void add_model_flags(CLI::App& app, WorkloadOptions& options);
-void add_data_flags(CLI::App& app, WorkloadOptions& options);
-void add_lora_flags(CLI::App& app, WorkloadOptions& options);
-void add_distrust_flags(CLI::App& app, WorkloadOptions& options);
-void add_memory_flags(CLI::App& app, WorkloadOptions& options);
+void add_model_flags(Flags flags, WorkloadOptions& options);
+void add_data_flags(Flags flags, WorkloadOptions& options);
+void add_lora_flags(Flags flags, WorkloadOptions& options);
+void add_distrust_flags(Flags flags, WorkloadOptions& options);
+void add_memory_flags(Flags flags, WorkloadOptions& options);
 
 // Ranges and words; throws Error(kUsage) naming the flag, the value and what is allowed.
 void validate(const WorkloadOptions& options);

@@ -1,5 +1,5 @@
 // loadline plan: where every byte of a configuration goes, without running anything.
-#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -13,12 +13,13 @@
 namespace loadline {
 namespace {
 
+constexpr std::int64_t kDefaultLayers = 16;
+
 struct PlanOptions {
   WorkloadOptions workload;
   std::int64_t batch_size = 1;
   std::int64_t lora_rank = 64;
-  std::int64_t lora_layers = 16;
-  bool layers_given = false;
+  std::optional<std::int64_t> lora_layers;
 };
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
@@ -69,10 +70,9 @@ int run_plan(const PlanOptions& options) {
   const MachineFacts machine = read_machine();
   const Workload workload = prepare_workload(options.workload, machine, stderr);
   const std::int64_t all = workload.model.layers;
-  const std::int64_t layers = options.lora_layers == -1 ? all
-                              : options.layers_given    ? options.lora_layers
-                                                        : std::min(options.lora_layers, all);
-  TrainingSettings settings = workload.with(options.batch_size, options.lora_rank, layers);
+  const std::int64_t layers = options.lora_layers.value_or(std::min(kDefaultLayers, all));
+  TrainingSettings settings =
+      workload.with(options.batch_size, options.lora_rank, layers == -1 ? all : layers);
   validate(settings, workload.model);
   const Budget budget = compute_budget(machine.memory, options.workload.limit());
   choose_checkpointing(workload, settings, budget.bytes, options.workload.margin);
@@ -87,23 +87,18 @@ int run_plan(const PlanOptions& options) {
 
 }  // namespace
 
-CommandFunction add_plan(CLI::App& app) {
+CommandFunction add_plan(Flags flags) {
   const auto options = std::make_shared<PlanOptions>();
-  add_model_flags(app, options->workload);
-  add_data_flags(app, options->workload);
-  add_lora_flags(app, options->workload);
-  add_memory_flags(app, options->workload);
-  app.add_flag("--demo", options->workload.demo, "Plan for the embedded model and data");
-  app.add_option("--batch-size", options->batch_size, "Rows of a micro-batch")
-      ->capture_default_str();
-  app.add_option("--lora-rank", options->lora_rank, "LoRA rank")->capture_default_str();
-  CLI::Option* layers = app.add_option("--lora-layers,--num-layers", options->lora_layers,
-                                       "The last N layers; -1: all")
-                            ->capture_default_str();
-  return [options, layers] {
-    options->layers_given = layers->count() > 0;
-    return run_plan(*options);
-  };
+  add_model_flags(flags, options->workload);
+  add_data_flags(flags, options->workload);
+  add_lora_flags(flags, options->workload);
+  add_memory_flags(flags, options->workload);
+  flags.toggle("--demo", options->workload.demo, "Plan for the embedded model and data");
+  flags.value("--batch-size", options->batch_size, "Rows of a micro-batch");
+  flags.value("--lora-rank", options->lora_rank, "LoRA rank");
+  flags.value("--lora-layers,--num-layers", options->lora_layers,
+              "The last N layers, 16 where none is given; -1: all");
+  return [options] { return run_plan(*options); };
 }
 
 }  // namespace loadline

@@ -1,7 +1,6 @@
 // loadline profile list | show | remove.
 #include "report/profile.h"
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -53,20 +52,19 @@ int remove(const ProfileOptions& options) {
 
 }  // namespace
 
-CommandFunction add_profile(CLI::App& app) {
+CommandFunction add_profile(Flags flags) {
   const auto options = std::make_shared<ProfileOptions>();
-  app.require_subcommand(1);
-  CLI::App* list_command = app.add_subcommand("list", "All profiles, newest first");
-  CLI::App* show_command =
-      app.add_subcommand("show", "One profile as JSON, and the command that trains with it");
-  CLI::App* remove_command = app.add_subcommand("remove", "Delete one");
-  list_command->add_flag("--json", options->json, "One JSON document on stdout");
-  show_command->add_flag("--json", options->json, "Only the JSON document");
-  show_command->add_option("name", options->name, "As `profile list` shows it")->required();
-  remove_command->add_option("name", options->name, "As `profile list` shows it")->required();
+  Flags list_flags = flags.command("list", "All profiles, newest first");
+  Flags show_flags =
+      flags.command("show", "One profile as JSON, and the command that trains with it");
+  Flags remove_flags = flags.command("remove", "Delete one");
+  list_flags.toggle("--json", options->json, "One JSON document on stdout");
+  show_flags.toggle("--json", options->json, "Only the JSON document");
+  show_flags.word("name", options->name, "As `profile list` shows it");
+  remove_flags.word("name", options->name, "As `profile list` shows it");
   return [=] {
-    if (list_command->parsed()) return list(*options);
-    return show_command->parsed() ? show(*options) : remove(*options);
+    if (list_flags.chosen()) return list(*options);
+    return show_flags.chosen() ? show(*options) : remove(*options);
   };
 }
 

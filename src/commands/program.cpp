@@ -15,7 +15,7 @@ namespace {
 struct CommandEntry {
   const char* name;
   const char* description;
-  CommandFunction (*add)(CLI::App&);
+  CommandFunction (*add)(Flags);
 };
 
 constexpr CommandEntry kCommands[] = {
@@ -52,7 +52,7 @@ int parse_and_run(int argc, char** argv) {
   for (const CommandEntry& entry : kCommands) {
     CLI::App* command = app.add_subcommand(entry.name, entry.description);
     if (*entry.description == '\0') command->group("");
-    commands.emplace_back(command, entry.add(*command));
+    commands.emplace_back(command, entry.add(Flags(*command)));
   }
   try {
     std::vector<std::string> arguments = expand_config_file({argv + 1, argv + argc});

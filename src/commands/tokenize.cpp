@@ -1,5 +1,4 @@
 // loadline tokenize: text on stdin, ids on stdout.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iostream>
 #include <iterator>
@@ -45,11 +44,11 @@ int tokenize_lines(const Tokenizer& tokenizer, bool add_special) {
 
 }  // namespace
 
-CommandFunction add_tokenize(CLI::App& app) {
+CommandFunction add_tokenize(Flags flags) {
   const auto options = std::make_shared<TokenizeOptions>();
-  app.add_option("--model", options->model, "Folder with tokenizer.json")->required();
-  app.add_flag("--no-special", options->no_special, "Add no special tokens (bos, eos)");
-  app.add_flag("--jsonl", options->jsonl,
+  flags.required("--model", options->model, "Folder with tokenizer.json");
+  flags.toggle("--no-special", options->no_special, "Add no special tokens (bos, eos)");
+  flags.toggle("--jsonl", options->jsonl,
                "A JSON string a line in, a JSON array of ids a line out");
   return [options] {
     const Tokenizer tokenizer = Tokenizer::load(tokenizer_file(resolve_model(options->model)));

@@ -1,5 +1,4 @@
 // loadline train: LoRA training with the proven configuration.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -184,47 +183,37 @@ int run_train(TrainOptions options) {
 
 }  // namespace
 
-CommandFunction add_train(CLI::App& app) {
+CommandFunction add_train(Flags flags) {
   const auto options = std::make_shared<TrainOptions>();
-  add_model_flags(app, options->workload);
-  add_data_flags(app, options->workload);
-  add_lora_flags(app, options->workload);
-  add_distrust_flags(app, options->workload);
-  add_memory_flags(app, options->workload);
-  app.add_flag("--demo", options->workload.demo, "The embedded model and data");
-  app.add_option("--batch-size", options->given.batch_size, "Rows of a micro-batch");
-  app.add_option("--lora-rank", options->given.lora_rank, "LoRA rank");
-  app.add_option("--lora-layers,--num-layers", options->given.lora_layers,
-                 "The last N layers; -1: all");
-  app.add_flag("--conservative", options->conservative,
+  add_model_flags(flags, options->workload);
+  add_data_flags(flags, options->workload);
+  add_lora_flags(flags, options->workload);
+  add_distrust_flags(flags, options->workload);
+  add_memory_flags(flags, options->workload);
+  flags.toggle("--demo", options->workload.demo, "The embedded model and data");
+  flags.value("--batch-size", options->given.batch_size, "Rows of a micro-batch");
+  flags.value("--lora-rank", options->given.lora_rank, "LoRA rank");
+  flags.value("--lora-layers,--num-layers", options->given.lora_layers,
+              "The last N layers; -1: all");
+  flags.toggle("--conservative", options->conservative,
                "The guide's table where no profile matches; untested here");
-  app.add_option("--max-steps,--iters", options->max_steps, "Optimizer updates")
-      ->capture_default_str();
-  app.add_option("--learning-rate", options->learning_rate, "Peak rate")->capture_default_str();
-  app.add_option("--warmup-steps", options->warmup_steps, "Linear warm-up")->capture_default_str();
-  app.add_option("--lr-schedule", options->schedule, "constant, linear or cosine")
-      ->capture_default_str();
-  app.add_option("--weight-decay", options->weight_decay, "Decoupled, as in AdamW")
-      ->capture_default_str();
-  app.add_option("--max-grad-norm", options->max_grad_norm, "Clip the gradient's norm; 0: do not")
-      ->capture_default_str();
-  app.add_option("--grad-accumulation-steps", options->accumulation, "Micro-batches of an update")
-      ->capture_default_str();
-  app.add_flag("--no-shuffle", options->no_shuffle, "Rows in the order of the file");
-  app.add_option("--steps-per-report", options->steps_per_report, "A line every N updates")
-      ->capture_default_str();
-  app.add_option("--steps-per-eval", options->steps_per_eval,
-                 "Validation every N updates; 0: at the end")
-      ->capture_default_str();
-  app.add_option("--val-batches", options->eval_batches, "Validation batches; 0: all")
-      ->capture_default_str();
-  app.add_option("--save-every", options->save_every, "Save every N updates; 0: at the end")
-      ->capture_default_str();
-  app.add_option("--adapter-path", options->adapter_path, "Folder of the adapter and metrics.jsonl")
-      ->capture_default_str();
-  app.add_option("--resume-adapter-file", options->resume_adapter,
-                 "Start from this adapter: its .safetensors or folder");
-  app.add_flag("--resume", options->resume,
+  flags.value("--max-steps,--iters", options->max_steps, "Optimizer updates");
+  flags.value("--learning-rate", options->learning_rate, "Peak rate");
+  flags.value("--warmup-steps", options->warmup_steps, "Linear warm-up");
+  flags.value("--lr-schedule", options->schedule, "constant, linear or cosine");
+  flags.value("--weight-decay", options->weight_decay, "Decoupled, as in AdamW");
+  flags.value("--max-grad-norm", options->max_grad_norm, "Clip the gradient's norm; 0: do not");
+  flags.value("--grad-accumulation-steps", options->accumulation, "Micro-batches of an update");
+  flags.toggle("--no-shuffle", options->no_shuffle, "Rows in the order of the file");
+  flags.value("--steps-per-report", options->steps_per_report, "A line every N updates");
+  flags.value("--steps-per-eval", options->steps_per_eval,
+              "Validation every N updates; 0: at the end");
+  flags.value("--val-batches", options->eval_batches, "Validation batches; 0: all");
+  flags.value("--save-every", options->save_every, "Save every N updates; 0: at the end");
+  flags.value("--adapter-path", options->adapter_path, "Folder of the adapter and metrics.jsonl");
+  flags.value("--resume-adapter-file", options->resume_adapter,
+              "Start from this adapter: its .safetensors or folder");
+  flags.toggle("--resume", options->resume,
                "Continue the run in --adapter-path from its last checkpoint");
   return [options] { return run_train(*options); };
 }

@@ -2,7 +2,6 @@
 // line at a time.
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <new>
 #include <string>
@@ -102,9 +101,9 @@ int work(const std::string& spec_file) {
 
 }  // namespace
 
-CommandFunction add_worker(CLI::App& app) {
+CommandFunction add_worker(Flags flags) {
   const auto spec = std::make_shared<std::string>();
-  app.add_option("--spec", *spec, "The trial's spec.json")->required();
+  flags.required("--spec", *spec, "The trial's spec.json");
   return [spec] { return work(*spec); };
 }
 

@@ -1,0 +1,43 @@
+// The command line's flags. CLI11 stands behind this; only flags.cpp and program.cpp know it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace loadline {
+
+// Adds flags to a command. `names` is one name or several: "--lora-layers,--num-layers". What is
+// given must outlive the parse; what stands in it before is the default that --help shows.
+class Flags {
+ public:
+  explicit Flags(CLI::App& app) : app_(&app) {}
+
+  void value(const char* names, std::string& into, const std::string& help);
+  void value(const char* names, std::int64_t& into, const std::string& help);
+  void value(const char* names, std::uint64_t& into, const std::string& help);
+  void value(const char* names, double& into, const std::string& help);
+  // Empty when the flag was not typed.
+  void value(const char* names, std::optional<std::string>& into, const std::string& help);
+  void value(const char* names, std::optional<std::int64_t>& into, const std::string& help);
+  void value(const char* names, std::optional<double>& into, const std::string& help);
+  void toggle(const char* names, bool& into, const std::string& help);
+  // A flag with a value that must be given.
+  void required(const char* names, std::string& into, const std::string& help);
+  // A word without a name, which must be given.
+  void word(const char* name, std::string& into, const std::string& help);
+  // A command below this one; one of them must be given.
+  Flags command(const char* name, const std::string& help);
+
+  // After parsing: was this command typed?
+  [[nodiscard]] bool chosen() const;
+
+ private:
+  CLI::App* app_;
+};
+
+}  // namespace loadline
