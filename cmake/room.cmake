@@ -10,6 +10,10 @@ function(loadline_room name)
     if(LOADLINE_NATIVE AND name STREQUAL "kernels")
       target_compile_options(loadline_${name} PRIVATE -march=native)
     endif()
+    if(name STREQUAL "kernels")
+      # Arithmetic that is not optimized would make every test of the engine wait for it.
+      target_compile_options(loadline_${name} PRIVATE $<$<CONFIG:Debug>:-O2>)
+    endif()
   else()
     add_library(loadline_${name} INTERFACE)
     target_link_libraries(loadline_${name} INTERFACE loadline_flags ${ROOM_ROOMS} ${ROOM_LIBRARIES})
@@ -38,4 +42,11 @@ function(loadline_tests tier name)
                         GTest::gmock GTest::gtest_main)
   gtest_discover_tests(${program} TEST_PREFIX "${tier}." PROPERTIES LABELS ${tier} TIMEOUT 300
                        DISCOVERY_TIMEOUT 60)
+endfunction()
+
+# loadline_program_tests(NAME) makes cli_NAME from tests/cli/NAME/: the built program, run from outside.
+function(loadline_program_tests name)
+  loadline_tests(cli ${name} ROOMS base)
+  target_sources(cli_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/cli/harness/program.cpp)
+  add_dependencies(cli_${name} loadline)
 endfunction()

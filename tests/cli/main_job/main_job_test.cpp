@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "program.h"
+#include "cli/harness/program.h"
 
 namespace loadline::testing {
 namespace {
@@ -63,8 +63,7 @@ TEST(MainJob, FindProvesABatchThatFitsAndShowsThatTheNextDoesNotThenTrainUsesThe
   EXPECT_LE(optimal["adjusted_bytes"].get<std::int64_t>(),
             result["budget_bytes"].get<std::int64_t>());
   ASSERT_FALSE(trials_with(result, optimal, batch).empty());
-  for (const Json& trial : trials_with(result, optimal, batch))
-    EXPECT_EQ(trial["outcome"], "fits");
+  for (const Json& trial : trials_with(result, optimal, batch)) EXPECT_EQ(trial["outcome"], "fits");
   ASSERT_LT(batch, 64) << "the limit should bind";
   const std::vector<Json> next = trials_with(result, optimal, batch + 1);
   ASSERT_FALSE(next.empty());

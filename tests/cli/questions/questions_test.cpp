@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "program.h"
+#include "cli/harness/program.h"
 
 namespace loadline::testing {
 namespace {

@@ -1,4 +1,4 @@
-#include "program.h"
+#include "cli/harness/program.h"
 
 #include <fcntl.h>
 #include <poll.h>

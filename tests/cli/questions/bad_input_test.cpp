@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <string>
 
-#include "program.h"
+#include "cli/harness/program.h"
 
 namespace loadline::testing {
 namespace {
