@@ -1,6 +1,7 @@
 // loadline find: the largest and the fastest configuration, by really training.
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <ctime>
 #include <iostream>
@@ -81,6 +82,16 @@ FindQuestion question_of(const FindOptions& options, const Workload& workload,
   return question;
 }
 
+// One answer for the whole search, so that its trials compare: auto is off where one row of the
+// largest rank and layers is planned to fit without, else on.
+void settle_checkpointing(Workload& workload, const FindQuestion& question) {
+  TrainingSettings smallest_batch =
+      workload.with(1, question.space.ranks.back(), question.space.layers.back());
+  choose_checkpointing(workload, smallest_batch, question.limits.budget, question.limits.margin);
+  workload.base.checkpointing = smallest_batch.checkpointing;
+  workload.checkpointing_auto = false;
+}
+
 // What a journal belongs to: the same question goes on where it stopped, another one has a folder
 // of its own.
 Json question_document(const FindQuestion& question, const Workload& workload,
@@ -90,7 +101,6 @@ Json question_document(const FindQuestion& question, const Workload& workload,
           {"data", key.data},
           {"rows", workload.train->rows.fingerprint()},
           {"settings", to_json(workload.base)},
-          {"checkpointing", key.grad_checkpoint},
           {"ranks", question.space.ranks},
           {"layers", question.space.layers},
           {"max_batch", question.space.max_batch},
@@ -101,12 +111,13 @@ Json question_document(const FindQuestion& question, const Workload& workload,
           {"version", key.version}};
 }
 
+// UTC, as RFC 3339 has it.
 std::string timestamp() {
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
   gmtime_r(&now, &parts);
-  return fmt::format("{:04}{:02}{:02}-{:02}{:02}{:02}", parts.tm_year + 1900, parts.tm_mon + 1,
-                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
+  std::array<char, 32> text{};
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
 bool is_answered(const fs::path& folder) {
@@ -146,9 +157,10 @@ bool wants_profile(const FindOptions& options) {
 Profile profile_of(const RunTrial& chosen, const Workload& workload, const MachineFacts& machine,
                    const SearchLimits& limits, const fs::path& run_folder) {
   Profile profile;
+  profile.created = timestamp();
   profile.key = workload.profile_key(machine);
   profile.model_path = workload.model_folder.string();
-  profile.data_path = workload.train->source.string();
+  profile.data_path = fs::absolute(workload.train->source).string();
   profile.machine_text = profile.key.machine;
   profile.batch_size = chosen.configuration.batch_size;
   profile.lora_rank = chosen.configuration.lora_rank;
@@ -184,9 +196,10 @@ int run_find(FindOptions options) {
     options.workload.memory_limit = kDemoLimit;
   std::FILE* out = options.workload.json ? stderr : stdout;
   const MachineFacts machine = read_machine();
-  const Workload workload = prepare_workload(options.workload, machine, out);
+  Workload workload = prepare_workload(options.workload, machine, out);
   const Budget budget = compute_budget(machine.memory, options.workload.limit());
   const FindQuestion question = question_of(options, workload, budget);
+  settle_checkpointing(workload, question);
   const Json asked = question_document(question, workload, machine, options.workload.memory_limit);
   const fs::path run_folder =
       options.run_dir
@@ -205,6 +218,9 @@ int run_find(FindOptions options) {
   catch_interrupts();
   TerminalView view(out, isatty(fileno(out)) != 0, colour_wanted());
   if (!workload.distrust_note.empty()) view.line(workload.distrust_note);
+  if (workload.base.checkpointing == ActivationCheckpointing::kOn) {
+    view.line("Activation checkpointing is on: it costs time, and saves memory.");
+  }
   view.search_begins(question.space, question.limits, budget.binds);
   FindSession session(workload, machine, question, run_folder, view);
   const SearchResult result = session.run();
@@ -226,6 +242,7 @@ int run_find(FindOptions options) {
     view.line("Profile saved: " + context.profile);
   }
   Json answer = result_document(result, context);
+  answer["grad_checkpoint"] = workload.base.checkpointing == ActivationCheckpointing::kOn;
   answer["confirmed_by_trial"] =
       session.confirmation() ? Json(*session.confirmation()) : Json(nullptr);
   const std::string document = answer.dump(2) + "\n";

@@ -42,7 +42,6 @@ FindSession::FindSession(const Workload& workload, const MachineFacts& machine,
 TrainingSettings FindSession::settings_of(const Configuration& configuration) const {
   TrainingSettings settings =
       workload_.with(configuration.batch_size, configuration.lora_rank, configuration.lora_layers);
-  choose_checkpointing(workload_, settings, question_.limits.budget, question_.limits.margin);
   settings.order = RowOrder::kWorstFirst;
   settings.max_steps = question_.steps;
   settings.steps_per_eval = 0;

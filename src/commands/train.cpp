@@ -125,7 +125,12 @@ ProfileMatch find_profile(const Workload& workload, const MachineFacts& machine,
   std::vector<std::string> warnings;
   const std::vector<Profile> profiles = list_profiles(profile_folder(), warnings);
   for (const std::string& warning : warnings) fmt::print(out, "{}\n", warning);
-  return match_profile(profiles, workload.profile_key(machine));
+  ProfileKey key = workload.profile_key(machine);
+  ProfileMatch match = match_profile(profiles, key);
+  if (match.profile || !workload.checkpointing_auto) return match;
+  key.grad_checkpoint = true;  // auto takes what was proven, with or without
+  ProfileMatch with = match_profile(profiles, key);
+  return with.profile ? with : match;
 }
 
 int exit_code_of(const TrainingEnd& end) {
@@ -162,7 +167,12 @@ int run_train(TrainOptions options) {
   TrainingSettings settings = settings_of(options, workload, choice.configuration);
   validate(settings, workload.model);
   const Budget budget = compute_budget(machine.memory, options.workload.limit());
-  choose_checkpointing(workload, settings, budget.bytes, options.workload.margin);
+  if (match.profile && workload.checkpointing_auto) {
+    settings.checkpointing = match.profile->key.grad_checkpoint ? ActivationCheckpointing::kOn
+                                                                : ActivationCheckpointing::kOff;
+  } else {
+    choose_checkpointing(workload, settings, budget.bytes, options.workload.margin);
+  }
   require_fit(workload, settings, budget, options.workload.margin);
   require_writable_folder(settings.adapter_path);
 

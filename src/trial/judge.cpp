@@ -147,7 +147,7 @@ Conclusion against_budget(const TrialSpec& spec, Bytes peak) {
             fmt::format("fits: {}, within the budget of {}", figures, to_string(spec.budget))};
   }
   return {Verdict::kExceedsBudget,
-          fmt::format("does not fit: it ran, but {} is above the budget of {}. {}", figures,
+          fmt::format("it ran, but {} is above the budget of {}. {}", figures,
                       to_string(spec.budget), kSmaller)};
 }
 
