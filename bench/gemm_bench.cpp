@@ -14,7 +14,7 @@ void Gemm_(benchmark::State& state) {
   const std::int64_t n = state.range(2);
   const std::int64_t k = state.range(3);
   const DType dtype = bench::dtype_of(state.range(4));
-  const auto scratch_bytes = static_cast<std::int64_t>(Gemm::scratch_bound().count);
+  const auto scratch_bytes = static_cast<std::int64_t>(Gemm::scratch_bound(threads()).count);
   bench::Buffer scratch(scratch_bytes / 4, 1, DType::kF32);
   bench::Buffer x(tokens, k, dtype);
   bench::Buffer y(tokens, n, dtype);

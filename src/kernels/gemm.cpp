@@ -182,15 +182,16 @@ void Gemm::State::execute(Compiled& block, const void* a, const void* b, void* c
 Gemm::Gemm() : state_(std::make_unique<State>()) {}
 Gemm::~Gemm() = default;
 
-Bytes Gemm::scratch_bound() {
+Bytes Gemm::scratch_bound(int threads) {
   // The most seen over the shapes of all models up to 70 billion parameters is 0.67 MiB a thread.
-  return {static_cast<std::uint64_t>(threads() + 1) << 20};
+  return Bytes{(static_cast<std::uint64_t>(std::max(threads, 1)) + 1) << 20};
 }
 
 void Gemm::use_scratch(std::span<std::byte> scratch) {
-  if (scratch.size() < scratch_bound().count) {
-    throw std::logic_error(fmt::format("gemm scratch has {} bytes, {} are needed", scratch.size(),
-                                       scratch_bound().count));
+  const Bytes bound = scratch_bound(threads());
+  if (scratch.size() < bound.count) {
+    throw std::logic_error(
+        fmt::format("gemm scratch has {} bytes, {} are needed", scratch.size(), bound.count));
   }
   state_->scratch = scratch;
 }

@@ -31,9 +31,9 @@ class Gemm {
   Gemm& operator=(const Gemm&) = delete;
   ~Gemm();
 
-  // The most scratch that any product may ask for with the present threads(): a plan line.
-  [[nodiscard]] static Bytes scratch_bound();
-  // Must be at least scratch_bound() and outlive this object; 64-byte aligned.
+  // The most scratch that any product may ask for with that many threads: a plan line.
+  [[nodiscard]] static Bytes scratch_bound(int threads);
+  // Must be at least scratch_bound(threads()) and outlive this object; 64-byte aligned.
   void use_scratch(std::span<std::byte> scratch);
 
   // accumulate: C += instead of C =. Without it a row of C may be written twice, so C must not

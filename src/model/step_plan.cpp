@@ -215,9 +215,9 @@ void Planner::add_constants() {
   plan_.rope_cos = add("rope cos", "forward", table, DType::kF32, always());
   plan_.rope_sin = add("rope sin", "forward", table, DType::kF32, always());
   plan_.positions = add("positions", "forward", {tokens_}, DType::kI32, always());
-  plan_.gemm_scratch =
-      add("product scratch", "forward", {static_cast<std::int64_t>(Gemm::scratch_bound().count)},
-          DType::kU8, always());
+  const Bytes products = Gemm::scratch_bound(shape_.threads);
+  plan_.gemm_scratch = add("product scratch", "forward",
+                           {static_cast<std::int64_t>(products.count)}, DType::kU8, always());
   const Bytes attention =
       attention_scratch(plan_.attention, tokens_, shape_.longest_row, shape_.threads);
   plan_.attention_scratch =

@@ -129,10 +129,10 @@ TEST_P(AllocationTest, LossAndUpdateAllocateNothing) {
 // the shapes, and nothing that stays.
 TEST_P(AllocationTest, AProductAllocatesNothingButOneDnnsArgumentTable) {
   if (GetParam() == DType::kBf16 && !bf16_is_supported()) GTEST_SKIP() << "no bf16 on this CPU";
-  std::vector<std::byte> memory(Gemm::scratch_bound().count + 64);
+  std::vector<std::byte> memory(Gemm::scratch_bound(threads()).count + 64);
   void* aligned = memory.data();
   std::size_t space = memory.size();
-  std::align(64, Gemm::scratch_bound().count, aligned, space);
+  std::align(64, Gemm::scratch_bound(threads()).count, aligned, space);
   Gemm gemm;
   gemm.use_scratch({static_cast<std::byte*>(aligned), space});
   Matrix weight = Matrix::random(kSize, kSize, 4, GetParam());

@@ -17,7 +17,7 @@ struct alignas(64) Line {
 
 class GemmTest : public testing::Test {
  protected:
-  GemmTest() : lines_(Gemm::scratch_bound().count / sizeof(Line) + 1) {
+  GemmTest() : lines_(Gemm::scratch_bound(threads()).count / sizeof(Line) + 1) {
     gemm_.use_scratch(std::as_writable_bytes(std::span(lines_)));
   }
 
