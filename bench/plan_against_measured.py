@@ -87,7 +87,7 @@ def main():
             layers = json.load(file)["num_hidden_layers"]
         grid = list(small_grid(layers) if options.grid == "small" else large_grid(layers))
         print("| compute | checkpointing | batch | seq | rank | layers | targets | threads | planned"
-              " | measured | error | anonymous | file |\n|" + "---|" * 13)
+              " | measured | error | anonymous | file | last step |\n|" + "---|" * 14)
         worst = 0
         for number, (compute, checkpoint, batch, length, rank, count, targets, threads) in \
                 enumerate(grid):
@@ -114,7 +114,7 @@ def main():
                   f" {count} | {targets.count(',') + 1} | {threads} | {planned / MIB:.1f} |"
                   f" {measured / MIB:.1f} | {error / MIB:+.1f} ({100 * error / measured:+.2f} %)"
                   f"{' !' if bad else ''} | {end['anonymous_bytes'] / MIB:.1f} |"
-                  f" {end['file_bytes'] / MIB:.1f} |", flush=True)
+                  f" {end['file_bytes'] / MIB:.1f} | {events['step']['seconds']:.2f} s |", flush=True)
     return int(worst)
 
 

@@ -1,0 +1,89 @@
+// The plan against the whole program: trials of the demo in which every byte was foreseen.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "cli/harness/program.h"
+
+namespace loadline::testing {
+namespace {
+
+constexpr double kRelative = 0.01;
+constexpr double kUnder = 0.005;
+const double kAbsolute = static_cast<double>((16_MiB).count);
+
+struct Sizes {
+  double planned = 0;
+  double measured = 0;
+};
+
+// Every trial that ran to its end in a search of the demo with these flags.
+std::vector<Sizes> trials_of(const std::vector<std::string>& flags) {
+  // Other processes may hold the cores: threads that wait should then not spin.
+  ::setenv("OMP_WAIT_POLICY", "passive", 1);
+  const Program program;
+  std::vector<std::string> arguments{
+      "find",    "--demo",    "--json",    "--memory-limit",
+      "1GiB",    "--no-save", "--run-dir", (program.home() / "run").string(),
+      "--steps", "3"};
+  arguments.insert(arguments.end(), flags.begin(), flags.end());
+  const Ended ended = program.run(arguments);
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  if (ended.exit_code != 0) return {};
+  std::vector<Sizes> all;
+  const Json document = parse_json(ended.out, "find --json");
+  for (const Json& trial : document.at("trials")) {
+    if (!trial.at("peak_bytes").is_number()) continue;
+    all.push_back({trial.at("planned_bytes").get<double>(), trial.at("peak_bytes").get<double>()});
+  }
+  return all;
+}
+
+void expect_planned(const std::vector<std::string>& flags) {
+  const std::vector<Sizes> trials = trials_of(flags);
+  ASSERT_FALSE(trials.empty());
+  for (const auto& [planned, measured] : trials) {
+    const double error = planned - measured;
+    std::cout << "planned " << Bytes{static_cast<std::uint64_t>(planned)}.mib() << " MiB, measured "
+              << Bytes{static_cast<std::uint64_t>(measured)}.mib()
+              << " MiB: " << 100 * error / measured << " %\n";
+    EXPECT_GE(error, -kUnder * measured);
+    EXPECT_LE(error, std::max(kRelative * measured, kAbsolute));
+  }
+}
+
+const std::string kAllTargets = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj";
+
+TEST(PlanAgainstTheProgram, SmallF32BatchesAreNeverUnder) {
+  expect_planned({"--compute-dtype", "f32", "--max-seq-length", "64", "--ranks", "8",
+                  "--layers-grid", "2", "--max-batch", "1", "--grad-checkpoint", "off"});
+}
+
+TEST(PlanAgainstTheProgram, SixShortRowsInF32AreNeverUnder) {
+  expect_planned({"--compute-dtype", "f32", "--max-seq-length", "256", "--ranks", "8",
+                  "--layers-grid", "2", "--max-batch", "6", "--grad-checkpoint", "off"});
+}
+
+TEST(PlanAgainstTheProgram, AllTargetsWithCheckpointingInF32) {
+  expect_planned({"--compute-dtype", "f32", "--max-seq-length", "512", "--ranks", "64",
+                  "--layers-grid", "6", "--max-batch", "3", "--grad-checkpoint", "on",
+                  "--target-modules", kAllTargets});
+}
+
+TEST(PlanAgainstTheProgram, AllTargetsWithALargeRankInBf16) {
+  expect_planned({"--compute-dtype", "bf16", "--max-seq-length", "512", "--ranks", "128",
+                  "--layers-grid", "6", "--max-batch", "2", "--grad-checkpoint", "off",
+                  "--target-modules", kAllTargets});
+}
+
+TEST(PlanAgainstTheProgram, ALargeBatchWithCheckpointingInBf16) {
+  expect_planned({"--compute-dtype", "bf16", "--max-seq-length", "256", "--ranks", "16",
+                  "--layers-grid", "4", "--max-batch", "12", "--grad-checkpoint", "on"});
+}
+
+}  // namespace
+}  // namespace loadline::testing
