@@ -110,7 +110,6 @@ Value Interpreter::call(const Value& callee, Arguments& arguments) {
   const Deeper deeper(*this);
   require_defined(callee);
   if (const Callable* callable = callee.callable_or_null()) {
-    const Value keep_alive = callee;
     return callable->call(*this, arguments);
   }
   if (const Loop* loop = callee.loop_or_null(); loop != nullptr && loop->recurse) {
@@ -297,12 +296,13 @@ Arguments Interpreter::evaluate_arguments(const Expression& expression) {
   const Value spread = evaluate(*expression.spread_named);
   const Dict* dict = spread.dict_or_null();
   if (dict == nullptr) throw Failure("what stands after ** must be a mapping");
-  for (const auto& [key, value] : dict->entries) {
+  for (const auto& entry : dict->entries) {
+    const Value& key = entry.first;
     if (!key.is_text()) throw Failure("keywords must be strings");
     const bool twice = std::any_of(arguments.named.begin(), arguments.named.end(),
                                    [&](const auto& given) { return given.first == key.bytes(); });
     if (twice) throw Failure(fmt::format("'{}' is given twice", key.bytes()));
-    arguments.named.emplace_back(key.bytes(), value);
+    arguments.named.emplace_back(key.bytes(), entry.second);
   }
   return arguments;
 }
