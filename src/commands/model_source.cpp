@@ -26,7 +26,7 @@ fs::path resolve_model(const std::string& model) {
 }
 
 fs::path tokenizer_file(const fs::path& model_folder) {
-  const fs::path file = model_folder / "tokenizer.json";
+  fs::path file = model_folder / "tokenizer.json";
   if (!fs::exists(file)) {
     throw bad_input(
         "{}: the model has no tokenizer.json. Copy it there from the model's page; rows that are "

@@ -146,9 +146,8 @@ Conclusion against_budget(const TrialSpec& spec, Bytes peak) {
     return {Verdict::kFits,
             fmt::format("fits: {}, within the budget of {}", figures, to_string(spec.budget))};
   }
-  return {Verdict::kExceedsBudget,
-          fmt::format("it ran, but {} is above the budget of {}. {}", figures,
-                      to_string(spec.budget), kSmaller)};
+  return {Verdict::kExceedsBudget, fmt::format("it ran, but {} is above the budget of {}. {}",
+                                               figures, to_string(spec.budget), kSmaller)};
 }
 
 Conclusion conclude(const TrialSpec& spec, const TrialObservation& seen, Bytes peak) {
