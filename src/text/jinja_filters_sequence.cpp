@@ -100,6 +100,9 @@ Value items(Interpreter&, const Value& subject, Arguments& arguments) {
   return Value::iterator(std::move(pairs));
 }
 
+// As sorted() takes `reverse`: an int or a bool, nothing else.
+bool is_reversed(const std::optional<Value>& value) { return value && as_index(*value) != 0; }
+
 struct Keyed {
   Value key;
   Value item;
@@ -123,7 +126,7 @@ Value sort(Interpreter& interpreter, const Value& subject, Arguments& arguments)
   for (Value& item : iterate(subject, interpreter.meter())) {
     keyed.push_back({key.of(item), std::move(item)});
   }
-  return Value::list(sorted(std::move(keyed), is_true(bound[0]), interpreter.meter()));
+  return Value::list(sorted(std::move(keyed), is_reversed(bound[0]), interpreter.meter()));
 }
 
 Value dictsort(Interpreter& interpreter, const Value& subject, Arguments& arguments) {
@@ -143,7 +146,7 @@ Value dictsort(Interpreter& interpreter, const Value& subject, Arguments& argume
     keyed.push_back({key.of(by == "key" ? entry.first : entry.second),
                      Value::tuple({entry.first, entry.second})});
   }
-  return Value::list(sorted(std::move(keyed), is_true(bound[2]), interpreter.meter()));
+  return Value::list(sorted(std::move(keyed), is_reversed(bound[2]), interpreter.meter()));
 }
 
 Value unique(Interpreter& interpreter, const Value& subject, Arguments& arguments) {
@@ -166,18 +169,17 @@ Value extreme(Interpreter& interpreter, const Value& subject, Arguments& argumen
   const ItemKey key(interpreter, bound[1], !is_true(bound[0]));
   const std::vector<Value> all = iterate(subject, interpreter.meter());
   if (all.empty()) return Value::undefined("No aggregated item, sequence was empty.");
-  const Value* best = nullptr;
-  Value best_key;
-  for (const Value& item : all) {
-    Value item_key = key.of(item);
-    if (best != nullptr && !(largest ? less(best_key, item_key, interpreter.meter())
-                                     : less(item_key, best_key, interpreter.meter()))) {
-      continue;
-    }
-    best = &item;
+  std::size_t best = 0;
+  Value best_key = key.of(all.front());
+  for (std::size_t i = 1; i < all.size(); ++i) {
+    Value item_key = key.of(all[i]);
+    const bool better = largest ? less(best_key, item_key, interpreter.meter())
+                                : less(item_key, best_key, interpreter.meter());
+    if (!better) continue;
+    best = i;
     best_key = std::move(item_key);
   }
-  return *best;
+  return all[best];
 }
 
 Value smallest(Interpreter& interpreter, const Value& subject, Arguments& arguments) {

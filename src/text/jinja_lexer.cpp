@@ -132,7 +132,7 @@ class Lexer {
       const std::size_t size = block_end(std::string_view(source_).substr(i), '#');
       if (size > 0) return advance(i + size - at_);
     }
-    fail("a comment {# has no end #}");
+    if (at_ < source_.size()) fail("a comment {# has no end #}");  // Jinja takes one at the end
   }
 
   void raw_text() {
@@ -150,7 +150,7 @@ class Lexer {
       if (!kept.empty()) add(TokenKind::kData, kept);
       return advance(rest().size() - text.size() + size);
     }
-    fail("{% raw %} has no {% endraw %}");
+    if (at_ < source_.size()) fail("{% raw %} has no {% endraw %}");
   }
 
   // The tokens of one tag, its end included.

@@ -305,7 +305,7 @@ STATEMENTS = [
     "{% set j = joiner(', ') %}{% for x in l %}{{ j() }}{{ x }}{% endfor %}",
     "{{ {'a': {'b': {}}} }}{{ {'x': 1}['x'] }}{{ '}}' }}{{ \"%}\" }}",
     "{% if yes %}x", "{% endif %}", "{% for x l %}{% endfor %}", "{{ n", "{% unknown_tag %}",
-    "{% break %}", "{# open", "{% raw %}x", "{{ n }}}", "{{ (n }}", "{% set 1 = 2 %}", "{% set true = 2 %}",
+    "{% break %}", "{# open", "{% raw %}x", "x{#", "x{% raw %}", "{{ l | sort(reverse=unknown) }}", "{{ n }}}", "{{ (n }}", "{% set 1 = 2 %}", "{% set true = 2 %}",
     "{% macro m(a=1, b) %}{% endmacro %}", "{{ f(a=1, 2) }}", "{% if yes %}{{ l | no_such_filter if no }}{% endif %}",
     "{% if l is no_such_test %}x{% endif %}", "{% if no %}{{ l | no_such_filter }}{% endif %}ok", "{% for x in l %}{% macro m() %}{% break %}{% endmacro %}{% endfor %}",
     "line one\n{{ raise_exception('said in\nline ' ~ 2) }}",
