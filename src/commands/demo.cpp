@@ -51,7 +51,7 @@ bool is_there(const std::filesystem::path& file, std::string_view content) {
 }
 
 std::filesystem::path demo_folder() {
-  const std::filesystem::path folder = cache_folder() / "demo";
+  std::filesystem::path folder = cache_folder() / "demo";
   for (const EmbeddedFile& file : kFiles) {
     const std::filesystem::path path = folder / file.name;
     if (is_there(path, file.content())) continue;
