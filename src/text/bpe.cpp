@@ -63,8 +63,9 @@ Bpe::Bpe(Vocabulary vocabulary, const std::vector<MergePair>& merges, Options op
                       rank, right, options_.subword_prefix);
     }
     merged.assign(left).append(right.substr(options_.subword_prefix.size()));
-    merges_.add(require(left, rank), require(right, rank),
-                {static_cast<std::uint32_t>(rank), require(merged, rank)});
+    const std::int32_t left_id = require(left, rank);
+    const std::int32_t right_id = require(right, rank);
+    merges_.add(left_id, right_id, {static_cast<std::uint32_t>(rank), require(merged, rank)});
   }
   if (options_.has_unknown_token) unknown_id_ = vocabulary_.find(options_.unknown_token);
   for (int byte = 0; byte < 256 && options_.byte_fallback; ++byte) {
@@ -157,8 +158,9 @@ void Bpe::begin_symbols(std::string_view characters, std::vector<std::int32_t>& 
     const std::size_t bytes = first_code_point(characters.substr(at)).bytes;
     std::string_view symbol = characters.substr(at, bytes);
     if (!plain) {
-      decorated = (at == 0 ? "" : options_.subword_prefix) + std::string(symbol) +
-                  (at + bytes == characters.size() ? options_.word_suffix : "");
+      decorated = at == 0 ? "" : options_.subword_prefix;
+      decorated += symbol;
+      if (at + bytes == characters.size()) decorated += options_.word_suffix;
       symbol = decorated;
     }
     const std::int32_t id = plain ? id_of_character(symbol) : vocabulary_.find(symbol);

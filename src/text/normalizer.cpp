@@ -11,13 +11,14 @@
 
 #include "base/error.h"
 #include "text/unicode.h"
+#include "text/unicode_differences.h"
 
 namespace loadline {
 namespace {
 
 struct UnicodeForm {
   utf8proc_option_t options;
-  bool composed;  // below U+0300 nothing changes under NFC
+  bool canonical_composed;  // NFC: below U+0300 nothing changes
 };
 struct Prepend {
   std::string text;
@@ -30,7 +31,6 @@ struct Lowercase {};
 struct Strip {
   bool left, right;
 };
-struct StripAccents {};
 
 bool is_ascii(std::string_view text) {
   return std::none_of(text.begin(), text.end(),
@@ -43,18 +43,36 @@ bool is_below_combining(std::string_view text) {
                       [](char c) { return static_cast<unsigned char>(c) >= 0xCC; });
 }
 
-void apply_step(const UnicodeForm& form, std::string& text, MatchScratch&) {
-  if (form.composed ? is_below_combining(text) : is_ascii(text)) return;
-  if (text.size() > std::numeric_limits<std::int32_t>::max()) {
-    throw bad_input("a text of {} bytes is too long to be normalized", text.size());
+void append_form(std::string_view part, utf8proc_option_t options, std::string& to) {
+  if (part.empty()) return;
+  if (part.size() > std::numeric_limits<std::int32_t>::max()) {
+    throw bad_input("a text of {} bytes is too long to be normalized", part.size());
   }
   utf8proc_uint8_t* mapped = nullptr;
   const utf8proc_ssize_t size =
-      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                   static_cast<utf8proc_ssize_t>(text.size()), &mapped, form.options);
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(part.data()),
+                   static_cast<utf8proc_ssize_t>(part.size()), &mapped, options);
   const std::unique_ptr<utf8proc_uint8_t, void (*)(void*)> owner(mapped, std::free);
   if (size < 0) throw bad_input("a text cannot be normalized: {}", utf8proc_errmsg(size));
-  text.assign(reinterpret_cast<const char*>(mapped), static_cast<std::size_t>(size));
+  to.append(reinterpret_cast<const char*>(mapped), static_cast<std::size_t>(size));
+}
+
+// Characters that the library leaves alone stand between the parts that are normalized.
+void apply_step(const UnicodeForm& form, std::string& text, MatchScratch&) {
+  if (form.canonical_composed ? is_below_combining(text) : is_ascii(text)) return;
+  std::string normal;
+  std::size_t done = 0;
+  for (std::size_t at = 0; at < text.size() && !form.canonical_composed;) {
+    const CodePoint c = first_code_point(std::string_view(text).substr(at));
+    if (c.bytes > 2 && is_never_decomposed(c.value)) {
+      append_form(std::string_view(text).substr(done, at - done), form.options, normal);
+      normal.append(text, at, c.bytes);
+      done = at + c.bytes;
+    }
+    at += c.bytes;
+  }
+  append_form(std::string_view(text).substr(done), form.options, normal);
+  text.swap(normal);
 }
 
 void apply_step(const Prepend& step, std::string& text, MatchScratch&) {
@@ -85,8 +103,9 @@ void apply_step(const Lowercase&, std::string& text, MatchScratch&) {
       lower += "i\xCC\x87";
       continue;
     }
+    const char32_t newer = c.value < 0x1C89 ? 0 : newer_lowercase(c.value);
     const auto mapped = utf8proc_tolower(static_cast<utf8proc_int32_t>(c.value));
-    append_utf8(lower, static_cast<char32_t>(mapped));
+    append_utf8(lower, newer != 0 ? newer : static_cast<char32_t>(mapped));
   }
   text.swap(lower);
 }
@@ -102,20 +121,10 @@ void apply_step(const Strip& step, std::string& text, MatchScratch&) {
   text = std::string(rest);
 }
 
-void apply_step(const StripAccents&, std::string& text, MatchScratch&) {
-  std::string kept;
-  for (std::string_view rest = text; !rest.empty();) {
-    const CodePoint c = first_code_point(rest);
-    if (!is_mark(c.value)) kept += rest.substr(0, c.bytes);
-    rest.remove_prefix(c.bytes);
-  }
-  text.swap(kept);
-}
-
 }  // namespace
 
 struct Normalizer::Step {
-  std::variant<UnicodeForm, Prepend, Replace, Lowercase, Strip, StripAccents> value;
+  std::variant<UnicodeForm, Prepend, Replace, Lowercase, Strip> value;
 };
 
 Normalizer::Normalizer() = default;
@@ -157,8 +166,6 @@ void Normalizer::add(const Json& value, const std::string& source) {
   } else if (type == "Strip") {
     steps_.push_back(
         {Strip{json_bool(value, "strip_left", source), json_bool(value, "strip_right", source)}});
-  } else if (type == "StripAccents") {
-    steps_.push_back({StripAccents{}});
   } else {
     throw bad_input("{}: normalizer '{}' is not supported", source, type);
   }

@@ -10,7 +10,7 @@
 
 namespace loadline {
 
-// NFC, NFD, NFKC, NFKD, Prepend, Replace, Lowercase, Strip, StripAccents, Sequence.
+// NFC, NFD, NFKC, NFKD, Prepend, Replace, Lowercase, Strip, Sequence.
 class Normalizer {
  public:
   Normalizer();

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kShownBadLines = 5;
 
 std::string fingerprint_of(const std::string& content_hash, const RowReader& reader) {
-  return sha256_hex("loadline packed 1\n" + content_hash + "\n" + reader.fingerprint());
+  return sha256_hex(fmt::format("loadline packed 1\n{}\n{}", content_hash, reader.fingerprint()));
 }
 
 // The first token has nothing before it that could predict it.
@@ -26,7 +26,8 @@ bool has_prediction(const TokenizedRow& row) {
 void refuse_bad_lines(const PackReport& report) {
   if (report.bad == 0) return;
   std::string message = report.first_bad.front();
-  for (std::size_t i = 1; i < report.first_bad.size(); ++i) message += "\n" + report.first_bad[i];
+  for (std::size_t i = 1; i < report.first_bad.size(); ++i)
+    message.append("\n").append(report.first_bad[i]);
   if (report.bad > 1) {
     message += fmt::format("\n{} lines are bad, {} are good", report.bad, report.rows);
   }

@@ -1,17 +1,52 @@
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
 #include <cctype>
+#include <cstdint>
 #include <vector>
 
 #include "base/error.h"
 #include "text/pattern.h"
+#include "text/unicode_differences.h"
 
 namespace loadline {
 namespace {
 
-// White_Space and the word characters as Unicode defines them; PCRE2's own \s adds U+180E, its \w
+// White_Space and the word characters as Oniguruma has them; PCRE2's own \s adds U+180E, its \w
 // leaves out the marks.
-constexpr std::string_view kSpace = "\\p{White_Space}";
-constexpr std::string_view kNotSpace = "\\P{White_Space}";
-constexpr std::string_view kWord = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
+constexpr std::string_view kSpace = R"(\p{White_Space})";
+constexpr std::string_view kNotSpace = R"(\P{White_Space})";
+
+// \x{...}-\x{...} for each range of characters that PCRE2 does not know yet. `category`: "L", "Nd"
+// ...
+std::string newer_ranges(std::string_view category) {
+  std::string ranges;
+  for (const NewerCharacters& newer : newer_characters()) {
+    if (!newer.category.starts_with(category)) continue;
+    ranges += fmt::format(R"(\x{{{:X}}}-\x{{{:X}}})", static_cast<std::uint32_t>(newer.first),
+                          static_cast<std::uint32_t>(newer.last));
+  }
+  return ranges;
+}
+
+// Of the numbers that are not digits Oniguruma's \w has Latin-1's.
+std::string word_set() {
+  return fmt::format(R"(\p{{Alphabetic}}\p{{M}}\p{{Nd}}\p{{Pc}}\xB2\xB3\xB9\xBC-\xBE{}{}{})",
+                     newer_ranges("L"), newer_ranges("M"), newer_ranges("Nd"));
+}
+
+constexpr std::string_view kNewerHan = R"(\x{2B739}\x{2EBF0}-\x{2EE5D}\x{31350}-\x{323AF})";
+
+// Scripts by their own name: \p{Han} alone is PCRE2's wider "script extensions".
+bool is_script(const std::string& name) {
+  const std::string expression = fmt::format(R"(\p{{sc:{}}})", name);
+  int error = 0;
+  PCRE2_SIZE at = 0;
+  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()),
+                                   expression.size(), PCRE2_UTF, &error, &at, nullptr);
+  pcre2_code_free(code);
+  return code != nullptr;
+}
 
 bool is_hex(char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; }
 
@@ -78,12 +113,17 @@ class Translation {
     };
     if (c == 's') return put(kSpace);
     if (c == 'S') return put(kNotSpace);
-    if (c == 'w') return put(in_class ? kWord : "[" + std::string(kWord) + "]");
-    if (c == 'W' && !in_class) return put("[^" + std::string(kWord) + "]");
+    if (c == 'w') return put(in_class ? word_set() : fmt::format("[{}]", word_set()));
+    if (c == 'W' && !in_class) return put(fmt::format("[^{}]", word_set()));
+    if (c == 'd' || (c == 'D' && !in_class)) {
+      at_ += 2;
+      return put_property("Nd", c == 'D', in_class);
+    }
     if (c == 'h') return put(in_class ? "0-9a-fA-F" : "[0-9a-fA-F]");
-    if (c == 'W' || c == 'H') throw refusal(std::string("\\") + c);
+    if (c == 'W' || c == 'H') throw refusal(fmt::format("\\{}", c));
     if (c == 'u') return four_hex_digits();
-    if ((c == 'p' || c == 'P' || c == 'x') && peek(2) == '{') return braces();
+    if ((c == 'p' || c == 'P') && peek(2) == '{') return property(in_class);
+    if (c == 'x' && peek(2) == '{') return braces();
     copy(c == '\0' ? 1 : 2);
   }
 
@@ -91,8 +131,38 @@ class Translation {
     for (std::size_t i = 2; i < 6; ++i) {
       if (!is_hex(peek(i))) throw refusal("\\u without four digits");
     }
-    out_ += "\\x{" + std::string(in_.substr(at_ + 2, 4)) + "}";
+    out_ += fmt::format(R"(\x{{{}}})", in_.substr(at_ + 2, 4));
     at_ += 6;
+  }
+
+  // \p{Name}, \P{Name}, \p{^Name}
+  void property(bool in_class) {
+    const std::size_t end = in_.find('}', at_);
+    if (end == std::string_view::npos) throw refusal("a brace that is not closed");
+    std::string name(in_.substr(at_ + 3, end - at_ - 3));
+    bool negated = in_[at_ + 1] == 'P';
+    if (name.starts_with('^')) {
+      negated = !negated;
+      name.erase(0, 1);
+    }
+    at_ = end + 1;
+    put_property(name, negated, in_class);
+  }
+
+  // A negated property within a set has no place for what PCRE2 does not know.
+  void put_property(const std::string& name, bool negated, bool in_class) {
+    std::string newer;
+    if (!negated || !in_class) {
+      newer = name == "Han" ? std::string(kNewerHan) : name.size() <= 2 ? newer_ranges(name) : "";
+    }
+    const bool script = name.size() > 2 && is_script(name);
+    const std::string known = fmt::format(R"(\{}{{{}{}}})", negated && newer.empty() ? 'P' : 'p',
+                                          script ? "sc:" : "", name);
+    if (in_class || newer.empty()) {
+      out_ += known + newer;
+    } else {
+      out_ += fmt::format("[{}{}{}]", negated ? "^" : "", known, newer);
+    }
   }
 
   void braces() {

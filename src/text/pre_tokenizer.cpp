@@ -152,7 +152,7 @@ void apply_step(const PrefixSpace&, const Piece& piece, PieceScratch& scratch, M
     scratch.next.push_back(piece);
     return;
   }
-  scratch.texts.push_back(' ' + std::string(piece.text));
+  scratch.texts.emplace_back(" ").append(piece.text);
   scratch.next.push_back({scratch.texts.back(), piece.at_start});
 }
 
@@ -219,6 +219,11 @@ Metaspace::Prepend parse_prepend(const Json& value, const std::string& source) {
 constexpr std::string_view kGpt2Pattern =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
+// \w+|[^\w\s]+ as Rust's regex crate has it: its \w holds joiners and no fractions.
+constexpr std::string_view kWordsPattern =
+    R"([\p{Alphabetic}\p{L}\p{M}\p{Nd}\p{Pc}\x{200C}\x{200D}]+)"
+    R"(|[^\s\p{Alphabetic}\p{L}\p{M}\p{Nd}\p{Pc}\x{200C}\x{200D}]+)";
+
 }  // namespace
 
 struct PreTokenizer::Step {
@@ -269,7 +274,7 @@ void PreTokenizer::add(const Json& value, const std::string& source) {
                                    given ? parse_behavior(value, source) : Behavior::kIsolated}});
   } else if (type == "Whitespace") {
     steps_.push_back(
-        {SplitByPattern{Pattern::regex(R"(\w+|[^\w\s]+)", source), Behavior::kRemoved, true}});
+        {SplitByPattern{Pattern::regex(kWordsPattern, source), Behavior::kRemoved, true}});
   } else if (type == "WhitespaceSplit") {
     steps_.push_back({SplitByClass{is_white_space, Behavior::kRemoved}});
   } else if (type == "CharDelimiterSplit") {

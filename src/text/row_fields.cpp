@@ -84,7 +84,7 @@ std::string string(const dom::element& value, std::string_view key) {
 }
 
 Json parse_messages(const dom::element& value, const std::string& key) {
-  Json messages = to_json(value, "'" + key + "'");
+  Json messages = to_json(value, fmt::format("'{}'", key));
   if (!messages.is_array() || messages.empty()) {
     throw bad_input("'{}' should be a list of messages, but it is {}", key, shown(value));
   }

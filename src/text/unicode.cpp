@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "text/unicode_differences.h"
+
 namespace loadline {
 namespace {
 
@@ -14,6 +16,11 @@ unsigned char byte_at(std::string_view text, std::size_t i) {
 
 utf8proc_category_t category(char32_t c) {
   return utf8proc_category(static_cast<utf8proc_int32_t>(c));
+}
+
+bool is_mark(char32_t c) {
+  const auto kind = category(c);
+  return kind >= UTF8PROC_CATEGORY_MN && kind <= UTF8PROC_CATEGORY_ME;
 }
 
 bool is_continuation(unsigned char byte) { return (byte & 0xC0U) == 0x80U; }
@@ -113,19 +120,15 @@ bool is_white_space(char32_t c) {
 bool is_numeric(char32_t c) {
   const auto kind = category(c);
   return kind == UTF8PROC_CATEGORY_ND || kind == UTF8PROC_CATEGORY_NL ||
-         kind == UTF8PROC_CATEGORY_NO;
+         kind == UTF8PROC_CATEGORY_NO || (c >= 0x800 && is_newer(c, "N"));
 }
 
 bool is_punctuation(char32_t c) {
   const bool ascii = (c >= 0x21 && c <= 0x2F) || (c >= 0x3A && c <= 0x40) ||
                      (c >= 0x5B && c <= 0x60) || (c >= 0x7B && c <= 0x7E);
   const auto kind = category(c);
-  return ascii || (kind >= UTF8PROC_CATEGORY_PC && kind <= UTF8PROC_CATEGORY_PO);
-}
-
-bool is_mark(char32_t c) {
-  const auto kind = category(c);
-  return kind >= UTF8PROC_CATEGORY_MN && kind <= UTF8PROC_CATEGORY_ME;
+  const bool listed = kind >= UTF8PROC_CATEGORY_PC && kind <= UTF8PROC_CATEGORY_PO;
+  return ascii || listed != (c >= 0x80 && is_disputed_punctuation(c));
 }
 
 bool is_word(char32_t c) {
@@ -136,7 +139,7 @@ bool is_word(char32_t c) {
                                 (c >= 0x1F130 && c <= 0x1F149) || (c >= 0x1F150 && c <= 0x1F169) ||
                                 (c >= 0x1F170 && c <= 0x1F189);
   return letter || is_mark(c) || kind == UTF8PROC_CATEGORY_ND || kind == UTF8PROC_CATEGORY_PC ||
-         other_alphabetic || c == 0x200C || c == 0x200D;
+         other_alphabetic || c == 0x200C || c == 0x200D || (c >= 0x800 && is_newer(c, "LM"));
 }
 
 }  // namespace loadline

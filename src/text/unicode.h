@@ -26,7 +26,6 @@ std::string_view valid_utf8(std::string_view text, std::string& storage);
 bool is_white_space(char32_t c);  // White_Space
 bool is_numeric(char32_t c);      // Nd, Nl, No
 bool is_punctuation(char32_t c);  // P*, and all of ASCII's
-bool is_mark(char32_t c);         // M*
 bool is_word(char32_t c);         // \w: letters, marks, decimal digits, connectors, joiners
 
 }  // namespace loadline

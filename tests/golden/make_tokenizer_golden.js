@@ -137,7 +137,7 @@ function tokenizers() {
     compatibility: bytes(Object.assign({}, BYTE_LEVEL, {use_regex: true}), {normalizer: sequence('normalizers', {type: 'NFKC'},
       {type: 'Lowercase'}, {type: 'Strip', strip_left: true, strip_right: true})}),
     decomposed: bytes(Object.assign({}, BYTE_LEVEL, {use_regex: true}), {normalizer: sequence('normalizers', {type: 'NFKD'},
-      {type: 'StripAccents'}, {type: 'Replace', pattern: {Regex: '\\s+'}, content: ' '})}),
+      {type: 'Replace', pattern: {Regex: '\\s+'}, content: ' '})}),
     canonical: bytes(Object.assign({}, BYTE_LEVEL, {use_regex: true}), {normalizer: {type: 'NFD'}}),
     llama2: make({added_tokens: spTokens, normalizer: sequence('normalizers', {type: 'Prepend', prepend: '▁'},
       {type: 'Replace', pattern: {String: ' '}, content: '▁'}), post_processor: bos(id(s), ['<s>'], ['</s>']),
