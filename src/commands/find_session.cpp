@@ -16,6 +16,14 @@ Configuration configuration_of(const TrialSpec& spec) {
       .batch_size = spec.batch_size, .lora_rank = spec.lora_rank, .lora_layers = spec.lora_layers};
 }
 
+// RLIMIT_DATA counts what is mapped, touched or not: beside the bytes in use, thread stacks and the
+// heap that glibc reserves for each thread. Seen with 2 threads: 170 MiB. Too little makes oneDNN
+// die while it compiles.
+Bytes untouched_data(CapKind cap, int threads) {
+  if (cap != CapKind::kRlimit) return {};
+  return 64_MiB + (80_MiB).scaled(threads);
+}
+
 fs::path trial_folder(const fs::path& run_folder, int id) {
   return run_folder / "trials" / fmt::format("{:03}", id);
 }
@@ -58,7 +66,7 @@ TrialSpec FindSession::spec_of(const Configuration& configuration, Bytes cap) {
   spec.lora_layers = configuration.lora_layers;
   spec.steps = question_.steps;
   spec.budget = question_.limits.budget;
-  spec.cap = cap;
+  spec.cap = cap + untouched_data(runner_.cap, runner_.threads);
   spec.margin = question_.limits.margin;
   TrainingSettings settings = settings_of(configuration);
   settings.adapter_path = trial_folder(run_folder_, spec.id) / "adapter";
