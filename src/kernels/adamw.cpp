@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "kernels/kernel_times.h"
 #include "kernels/storage.h"
 
 namespace loadline {
@@ -11,6 +12,7 @@ namespace loadline {
 void adamw_update(const AdamW& settings, float gradient_scale, std::span<const float> gradient,
                   std::span<float> parameter, std::span<float> first_moment,
                   std::span<float> second_moment) {
+  const KernelTimer timer(Kernel::kAdamW);
   const auto count = static_cast<std::int64_t>(parameter.size());
   require(gradient.size() == parameter.size() && first_moment.size() == parameter.size() &&
               second_moment.size() == parameter.size(),
@@ -39,6 +41,7 @@ void adamw_update(const AdamW& settings, float gradient_scale, std::span<const f
 }
 
 double squared_norm(std::span<const float> x) {
+  const KernelTimer timer(Kernel::kAdamW);
   constexpr std::int64_t kParts = 256;  // whatever the threads, the same sums are added
   std::array<double, kParts> sums{};
   const auto count = static_cast<std::int64_t>(x.size());

@@ -3,6 +3,7 @@
 #include "kernels/attention_blocks.h"
 #include "kernels/block_product.h"
 #include "kernels/exponential.h"
+#include "kernels/kernel_times.h"
 
 namespace loadline {
 namespace attention {
@@ -292,6 +293,7 @@ void attention_backward(ConstView dout, ConstView q, ConstView k, ConstView v, C
                         std::span<const float> log_sum_exp,
                         std::span<const std::int32_t> row_starts, const AttentionShape& shape,
                         View dq, View dk, View dv, std::span<std::byte> scratch) {
+  const KernelTimer timer(Kernel::kAttentionBackward);
   namespace at = attention;
   at::require_inputs(q, k, v, row_starts, shape);
   require_same_shape(q, out, "attention_backward: q and out");

@@ -7,6 +7,7 @@
 #include "kernels/attention_blocks.h"
 #include "kernels/block_product.h"
 #include "kernels/exponential.h"
+#include "kernels/kernel_times.h"
 
 namespace loadline {
 namespace attention {
@@ -194,6 +195,7 @@ std::int64_t forward_scratch(const AttentionShape& shape) {
 void attention_forward(ConstView q, ConstView k, ConstView v,
                        std::span<const std::int32_t> row_starts, const AttentionShape& shape,
                        View out, std::span<float> log_sum_exp, std::span<std::byte> scratch) {
+  const KernelTimer timer(Kernel::kAttentionForward);
   namespace at = attention;
   at::require_inputs(q, k, v, row_starts, shape);
   require_same_shape(q, out, "attention_forward: q and out");

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "kernels/exponential.h"
+#include "kernels/kernel_times.h"
 #include "kernels/storage.h"
 
 namespace loadline {
@@ -57,6 +58,7 @@ void require_targets(ConstView logits, std::span<const std::int32_t> targets) {
 
 void cross_entropy_forward(ConstView logits, std::span<const std::int32_t> targets,
                            std::span<float> losses, std::span<float> log_sum_exp) {
+  const KernelTimer timer(Kernel::kCrossEntropy);
   require_targets(logits, targets);
   require(losses.size() == targets.size() && log_sum_exp.size() == targets.size(),
           "cross_entropy_forward: one loss and one log_sum_exp for each target");
@@ -75,6 +77,7 @@ void cross_entropy_forward(ConstView logits, std::span<const std::int32_t> targe
 void cross_entropy_backward(ConstView logits, std::span<const std::int32_t> targets,
                             std::span<const float> log_sum_exp, std::span<const float> coefficients,
                             View dlogits) {
+  const KernelTimer timer(Kernel::kCrossEntropy);
   require_targets(logits, targets);
   require_same_shape(logits, dlogits, "cross_entropy_backward: logits and dlogits");
   require(log_sum_exp.size() == targets.size() && coefficients.size() == targets.size(),

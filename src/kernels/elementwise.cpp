@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "kernels/kernel_times.h"
 #include "kernels/storage.h"
 
 namespace loadline {
@@ -17,11 +18,20 @@ void copy_row(const From* from, To* to, std::int64_t count) {
   }
 }
 
+// SplitMix64's output function.
+std::uint64_t mixed(std::uint64_t x) {
+  x += 0x9e3779b97f4a7c15U;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
+  return x ^ (x >> 31);
+}
+
 bool worth_threads(ConstView x) { return x.rows * x.cols >= kWorthThreads; }
 
 }  // namespace
 
 void embedding_forward(ConstView table, std::span<const std::int32_t> ids, View out) {
+  const KernelTimer timer(Kernel::kElementwise);
   require(table.cols == out.cols && static_cast<std::int64_t>(ids.size()) == out.rows,
           "embedding: out must be (ids, table columns)");
   with_storage(table.dtype, "embedding table", [&](auto from) {
@@ -36,6 +46,7 @@ void embedding_forward(ConstView table, std::span<const std::int32_t> ids, View 
 }
 
 void copy(ConstView from, View to) {
+  const KernelTimer timer(Kernel::kElementwise);
   require_same_shape(from, to, "copy");
   with_storage(from.dtype, "copy source", [&](auto source) {
     with_storage(to.dtype, "copy target", [&](auto target) {
@@ -49,6 +60,7 @@ void copy(ConstView from, View to) {
 }
 
 void add(ConstView from, View to) {
+  const KernelTimer timer(Kernel::kElementwise);
   require_same_shape(from, to, "add");
   with_storage(from.dtype, "add source", [&](auto source) {
     with_storage(to.dtype, "add target", [&](auto target) {
@@ -65,6 +77,7 @@ void add(ConstView from, View to) {
 }
 
 void add_bias(std::span<const float> bias, View to) {
+  const KernelTimer timer(Kernel::kElementwise);
   require(static_cast<std::int64_t>(bias.size()) == to.cols, "add_bias: one bias for each column");
   with_storage(to.dtype, "add_bias target", [&](auto target) {
     using To = TypeOf<decltype(target)>;
@@ -79,6 +92,7 @@ void add_bias(std::span<const float> bias, View to) {
 }
 
 void scale(float factor, View x) {
+  const KernelTimer timer(Kernel::kElementwise);
   with_storage(x.dtype, "scale", [&](auto storage) {
     using T = TypeOf<decltype(storage)>;
 #pragma omp parallel for schedule(static) if (worth_threads(x))
@@ -91,11 +105,28 @@ void scale(float factor, View x) {
 }
 
 void set_zero(View x) {
+  const KernelTimer timer(Kernel::kElementwise);
   const auto bytes = static_cast<std::size_t>(x.cols) * size_of(x.dtype);
   const auto step = x.stride * static_cast<std::int64_t>(size_of(x.dtype));
   auto* data = static_cast<std::byte*>(x.data);
 #pragma omp parallel for schedule(static) if (worth_threads(x))
   for (std::int64_t t = 0; t < x.rows; ++t) std::memset(data + t * step, 0, bytes);
+}
+
+void fill_uniform(std::uint64_t seed, float bound, View x) {
+  const KernelTimer timer(Kernel::kElementwise);
+  with_storage(x.dtype, "fill_uniform", [&](auto storage) {
+    using T = TypeOf<decltype(storage)>;
+#pragma omp parallel for schedule(static) if (worth_threads(x))
+    for (std::int64_t t = 0; t < x.rows; ++t) {
+      auto* y = x.row<T>(t);
+      const std::uint64_t first = seed + static_cast<std::uint64_t>(t * x.cols);
+      for (std::int64_t i = 0; i < x.cols; ++i) {
+        const std::uint64_t bits = mixed(first + static_cast<std::uint64_t>(i)) >> 40;
+        y[i] = stored<T>(bound * (static_cast<float>(bits) * 0x1p-23F - 1.0F));
+      }
+    }
+  });
 }
 
 }  // namespace loadline

@@ -17,5 +17,7 @@ void add(ConstView from, View to);                    // to += from
 void add_bias(std::span<const float> bias, View to);  // every row of to += bias
 void scale(float factor, View x);                     // x *= factor
 void set_zero(View x);
+// Uniform in [-bound, bound), a pure function of the seed and the place.
+void fill_uniform(std::uint64_t seed, float bound, View x);
 
 }  // namespace loadline

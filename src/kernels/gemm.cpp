@@ -12,6 +12,7 @@
 #include <stdexcept>
 
 #include "kernels/elementwise.h"
+#include "kernels/kernel_times.h"
 
 namespace loadline {
 namespace {
@@ -61,6 +62,7 @@ struct Key {
 struct Compiled {
   dnnl::matmul primitive;
   dnnl::memory a, b, c, scratch;
+  std::int64_t runs = 0;
 };
 
 using Family = std::array<Compiled, kSizes>;  // at i the block of 2^i tokens
@@ -116,7 +118,8 @@ Compiled compile(const dnnl::engine& engine, const Key& key, std::int64_t tokens
           .a = shape(operands.a),
           .b = shape(operands.b),
           .c = shape(operands.c),
-          .scratch = shape(scratch)};
+          .scratch = shape(scratch),
+          .runs = 0};
 }
 
 void require_product(Product product, ConstView a, ConstView b, View c) {
@@ -167,6 +170,7 @@ void Gemm::State::execute(Compiled& block, const void* a, const void* b, void* c
   block.b.set_data_handle(const_cast<void*>(b));
   block.c.set_data_handle(c);
   block.scratch.set_data_handle(scratch.data());
+  ++block.runs;
   const std::array<dnnl_exec_arg_t, 4> arguments = {{{DNNL_ARG_SRC, block.a.get()},
                                                      {DNNL_ARG_WEIGHTS, block.b.get()},
                                                      {DNNL_ARG_DST, block.c.get()},
@@ -197,6 +201,7 @@ void Gemm::use_scratch(std::span<std::byte> scratch) {
 }
 
 void Gemm::run(Product product, ConstView a, ConstView b, View c, bool accumulate) {
+  const KernelTimer timer(Kernel::kGemm);
   require_product(product, a, b, c);
   const bool over_tokens = product == Product::kTN;
   if (c.rows == 0 || c.cols == 0) return;
@@ -228,6 +233,30 @@ void Gemm::run(Product product, ConstView a, ConstView b, View c, bool accumulat
     state_->execute(block, a.slice(begin, count).data, b_block.data, c_block.data);
     family = rest;
     done = begin + count;
+  }
+}
+
+std::vector<Gemm::Ran> Gemm::ran() const {
+  std::vector<Ran> all;
+  for (const auto& [key, family] : state_->families) {
+    for (std::size_t i = 0; i < kSizes; ++i) {
+      if (family[i].runs == 0) continue;
+      all.push_back({.product = key.product,
+                     .in = key.in,
+                     .out = key.out,
+                     .accumulate = key.accumulate,
+                     .tokens = std::int64_t{1} << i,
+                     .width = key.product == Product::kTN ? key.m : key.n,
+                     .inner = key.product == Product::kTN ? key.n : key.k,
+                     .times = family[i].runs});
+    }
+  }
+  return all;
+}
+
+void Gemm::forget_runs() {
+  for (auto& [key, family] : state_->families) {
+    for (Compiled& block : family) block.runs = 0;
   }
 }
 

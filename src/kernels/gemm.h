@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "base/bytes.h"
 #include "kernels/view.h"
@@ -41,6 +42,21 @@ class Gemm {
   // the type of A and B. A and B have one type. T may be 0. Throws std::logic_error for views whose
   // shapes do not belong together.
   void run(Product product, ConstView a, ConstView b, View c, bool accumulate);
+
+  // One block shape and how often it ran: for measuring a step against its products alone.
+  struct Ran {
+    Product product = Product::kNT;
+    DType in = DType::kF32;
+    DType out = DType::kF32;
+    bool accumulate = false;
+    std::int64_t tokens = 0;
+    std::int64_t width = 0;  // N of NT and NN, M of TN
+    std::int64_t inner = 0;  // K of NT and NN, N of TN
+    std::int64_t times = 0;
+  };
+  // Since forget_runs().
+  [[nodiscard]] std::vector<Ran> ran() const;
+  void forget_runs();
 
   // How many primitives were compiled so far.
   [[nodiscard]] std::size_t compiled() const;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/kernel_times.h"
 #include "kernels/storage.h"
 
 namespace loadline {
@@ -41,6 +42,7 @@ void require_sizes(std::span<const float> weight, std::span<const float> rstd, C
 
 void rms_norm_forward(ConstView x, std::span<const float> weight, float eps, View y,
                       std::span<float> rstd) {
+  const KernelTimer timer(Kernel::kRmsNorm);
   require_same_shape(x, y, "rms_norm_forward: x and y");
   require_sizes(weight, rstd, x);
   with_storage(x.dtype, "rms_norm x", [&](auto in) {
@@ -57,6 +59,7 @@ void rms_norm_forward(ConstView x, std::span<const float> weight, float eps, Vie
 
 void rms_norm_backward(ConstView dy, ConstView x, std::span<const float> weight,
                        std::span<const float> rstd, View dx) {
+  const KernelTimer timer(Kernel::kRmsNorm);
   require_same_shape(dy, x, "rms_norm_backward: dy and x");
   require_same_shape(dx, x, "rms_norm_backward: dx and x");
   require_sizes(weight, rstd, x);

@@ -1,5 +1,6 @@
 #include "kernels/rope.h"
 
+#include "kernels/kernel_times.h"
 #include "kernels/storage.h"
 
 namespace loadline {
@@ -20,6 +21,7 @@ void turn(T* head, const float* cos, const float* sin, float sign, std::int64_t 
 
 void rotate(View x, std::int64_t head_dim, std::span<const std::int32_t> positions,
             std::span<const float> cos, std::span<const float> sin, float sign) {
+  const KernelTimer timer(Kernel::kRope);
   require(head_dim > 0 && head_dim % 2 == 0 && x.cols % head_dim == 0,
           "rope: columns must be whole heads of an even size");
   require(static_cast<std::int64_t>(positions.size()) == x.rows, "rope: one position for each row");

@@ -1,6 +1,7 @@
 #include "kernels/swiglu.h"
 
 #include "kernels/exponential.h"
+#include "kernels/kernel_times.h"
 #include "kernels/storage.h"
 
 namespace loadline {
@@ -35,6 +36,7 @@ void gate_row_gradient(const T* dout, const T* gate, const T* up, T* dgate, T* d
 }  // namespace
 
 void swiglu_forward(ConstView gate, ConstView up, View out) {
+  const KernelTimer timer(Kernel::kGatedActivation);
   require_same_shape(gate, up, "swiglu_forward: gate and up");
   require_same_shape(gate, out, "swiglu_forward: gate and out");
   require(gate.dtype == up.dtype && gate.dtype == out.dtype, "swiglu_forward: one type");
@@ -48,6 +50,7 @@ void swiglu_forward(ConstView gate, ConstView up, View out) {
 }
 
 void swiglu_backward(ConstView dout, ConstView gate, ConstView up, View dgate, View dup) {
+  const KernelTimer timer(Kernel::kGatedActivation);
   require_same_shape(gate, up, "swiglu_backward: gate and up");
   require_same_shape(gate, dout, "swiglu_backward: gate and dout");
   require_same_shape(gate, dgate, "swiglu_backward: gate and dgate");

@@ -1,10 +1,12 @@
 #include "model/frozen_weights.h"
 
+#include <algorithm>
 #include <array>
 #include <initializer_list>
 #include <string>
 
 #include "base/error.h"
+#include "kernels/elementwise.h"
 
 namespace loadline {
 namespace {
@@ -81,6 +83,28 @@ void load_frozen_weights(const WeightFiles& files, const ModelConfig& model, con
   }
   load.vector("model.norm.weight", plan.final_norm);
   if (!model.tied_embeddings) load.matrix("lm_head.weight", plan.head);
+}
+
+void generate_frozen_weights(std::uint64_t seed, const StepPlan& plan, const Workspace& memory) {
+  // Uniform with the standard deviation 0.02.
+  constexpr float kBound = 0.02F * 1.7320508F;
+  const auto matrix = [&](BufferId id) {
+    fill_uniform(seed + (static_cast<std::uint64_t>(id.index()) << 40), kBound, memory.matrix(id));
+  };
+  const auto ones = [&](BufferId id) { std::ranges::fill(memory.floats(id), 1.0F); };
+  const auto zeros = [&](BufferId id) {
+    if (id.exists()) std::ranges::fill(memory.floats(id), 0.0F);
+  };
+  matrix(plan.embedding);
+  for (const LayerPlan& layer : plan.layers) {
+    const LayerWeights& w = layer.weights;
+    ones(w.input_norm);
+    ones(w.post_norm);
+    for (const BufferId id : {w.qkv, w.o, w.gate_up, w.down}) matrix(id);
+    for (const BufferId id : {w.qkv_bias, w.o_bias, w.gate_up_bias, w.down_bias}) zeros(id);
+  }
+  ones(plan.final_norm);
+  if (plan.head != plan.embedding) matrix(plan.head);
 }
 
 }  // namespace loadline

@@ -12,4 +12,7 @@ namespace loadline {
 void load_frozen_weights(const WeightFiles& files, const ModelConfig& model, const StepPlan& plan,
                          const Workspace& memory);
 
+// Random matrices of a trained model's size (0.02), norms 1, biases 0.
+void generate_frozen_weights(std::uint64_t seed, const StepPlan& plan, const Workspace& memory);
+
 }  // namespace loadline

@@ -137,6 +137,10 @@ void LoraModel::load_weights(const WeightFiles& files) {
   load_frozen_weights(files, state_->model, state_->plan, state_->memory);
 }
 
+void LoraModel::generate_weights(std::uint64_t seed) {
+  generate_frozen_weights(seed, state_->plan, state_->memory);
+}
+
 void LoraModel::initialize_adapter(std::uint64_t seed) {
   initialize_parameters(state_->plan, state_->lora.rank, seed, parameters());
   parameters_changed();
@@ -213,5 +217,7 @@ void LoraModel::parameters_changed() { state_->refresh_compute_copies(); }
 const MemoryPlan& LoraModel::plan() const { return state_->plan.memory; }
 
 std::size_t LoraModel::compiled_products() const { return state_->gemm.compiled(); }
+
+Gemm& LoraModel::products() { return state_->gemm; }
 
 }  // namespace loadline

@@ -16,6 +16,8 @@
 
 namespace loadline {
 
+class Gemm;
+
 class LoraModel {
  public:
   // Maps the plan's arena and touches every page. Throws Error(kDoesNotFit) when the kernel refuses
@@ -28,6 +30,9 @@ class LoraModel {
   // Reads the frozen weights into the arena. Throws Error(kBadInput) naming the tensor and both
   // shapes.
   void load_weights(const WeightFiles& files);
+  // Random weights in place of a file's: bytes and speed do not depend on the values. Norms are 1,
+  // biases 0.
+  void generate_weights(std::uint64_t seed);
   // A as PEFT makes it (kaiming uniform with a = sqrt(5): bound 1 / sqrt(in)), B zero; a pure
   // function of the seed.
   void initialize_adapter(std::uint64_t seed);
@@ -62,6 +67,7 @@ class LoraModel {
   [[nodiscard]] const MemoryPlan& plan() const;
   // Compiled products so far: must not rise after warm_up().
   [[nodiscard]] std::size_t compiled_products() const;
+  [[nodiscard]] Gemm& products();
 
  private:
   struct State;

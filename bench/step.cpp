@@ -1,0 +1,257 @@
+// A whole training step of a known model shape with random weights: its time, its products alone
+// (the floor), where the rest goes, and planned against measured bytes.
+//
+//   bench_step smollm-135m|llama-1.1b|mistral-7b [--batch B] [--length T] [--rank R] [--layers N]
+//              [--steps S] [--threads N] [--compute f32|bf16] [--checkpoint]
+//
+// The floor: every product of the step as it runs, its blocks of at most 512 tokens, on matrices of
+// its own in the same process; the fastest of a few repeats, times the number of its runs.
+#include <fmt/format.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/gemm.h"
+#include "kernels/kernel_times.h"
+#include "model/lora_model.h"
+
+namespace {
+
+using namespace loadline;
+using Clock = std::chrono::steady_clock;
+using Seconds = std::chrono::duration<double>;
+
+struct Options {
+  std::string shape = "smollm-135m";
+  std::int64_t batch = 4;
+  std::int64_t length = 512;
+  std::int64_t rank = 8;
+  std::int64_t layers = 16;
+  int steps = 5;
+  int threads = omp_get_max_threads();
+  DType compute = bf16_is_fast() ? DType::kBf16 : DType::kF32;
+  bool checkpoint = false;
+};
+
+ModelConfig model_of(const std::string& name) {
+  struct Shape {
+    std::int64_t hidden, intermediate, layers, heads, kv_heads, vocabulary;
+    bool tied;
+  };
+  const std::map<std::string, Shape> known = {
+      {"smollm-135m", {576, 1536, 30, 9, 3, 49152, true}},
+      {"llama-1.1b", {2048, 5632, 22, 32, 4, 32000, false}},
+      {"mistral-7b", {4096, 14336, 32, 32, 8, 32000, false}}};
+  const Shape& s = known.at(name);
+  ModelConfig model;
+  model.hidden_size = s.hidden;
+  model.intermediate_size = s.intermediate;
+  model.layers = s.layers;
+  model.heads = s.heads;
+  model.kv_heads = s.kv_heads;
+  model.head_dim = s.hidden / s.heads;
+  model.vocab_size = s.vocabulary;
+  model.tied_embeddings = s.tied;
+  model.rms_norm_eps = 1e-5;
+  return model;
+}
+
+Options parse(int argc, char** argv) {
+  Options o;
+  for (int i = 1; i < argc; ++i) {
+    const std::string flag = argv[i];
+    if (flag == "--checkpoint") {
+      o.checkpoint = true;
+    } else if (!flag.starts_with("--")) {
+      o.shape = flag;
+    } else if (i + 1 < argc) {
+      const std::string value = argv[++i];
+      if (flag == "--batch") o.batch = std::stoll(value);
+      if (flag == "--length") o.length = std::stoll(value);
+      if (flag == "--rank") o.rank = std::stoll(value);
+      if (flag == "--layers") o.layers = std::stoll(value);
+      if (flag == "--steps") o.steps = std::stoi(value);
+      if (flag == "--threads") o.threads = std::stoi(value);
+      if (flag == "--compute") o.compute = value == "f32" ? DType::kF32 : DType::kBf16;
+    }
+  }
+  return o;
+}
+
+// Rows of random ids, every token a target.
+struct Rows {
+  std::vector<std::int32_t> ids, starts, targets;
+  std::vector<float> coefficients;
+
+  Rows(const Options& o, std::int64_t vocabulary) {
+    std::mt19937 random(1);
+    for (std::int64_t t = 0; t < o.batch * o.length; ++t) {
+      ids.push_back(static_cast<std::int32_t>(random() % static_cast<std::uint64_t>(vocabulary)));
+    }
+    for (std::int64_t row = 0; row <= o.batch; ++row) {
+      starts.push_back(static_cast<std::int32_t>(row * o.length));
+    }
+    targets.assign(ids.begin() + 1, ids.end());
+    targets.push_back(-1);
+    coefficients.assign(ids.size(), 1.0F / static_cast<float>(ids.size()));
+  }
+  [[nodiscard]] Batch batch() const {
+    return {.ids = ids, .row_starts = starts, .targets = targets, .coefficients = coefficients};
+  }
+};
+
+double step(LoraModel& model, const Batch& batch, std::int64_t number) {
+  const auto begin = Clock::now();
+  model.zero_gradients();
+  model.forward_backward(batch);
+  model.update({.learning_rate = 1e-4F, .step = number}, 1.0F);
+  return Seconds(Clock::now() - begin).count();
+}
+
+struct Matrix {
+  View view;
+  std::unique_ptr<std::byte[]> bytes;
+  Matrix(std::int64_t rows, std::int64_t cols, DType dtype)
+      : bytes(new std::byte[static_cast<std::size_t>(rows * cols) * size_of(dtype) + 64]) {
+    std::size_t space = static_cast<std::size_t>(rows * cols) * size_of(dtype) + 64;
+    void* data = bytes.get();
+    std::align(64, space - 64, data, space);
+    view = {data, dtype, rows, cols, cols};
+    std::memset(data, 0, static_cast<std::size_t>(rows * cols) * size_of(dtype));
+  }
+};
+
+// Seconds of one product, the fastest of several, each on other matrices where a step's would not
+// be in the cache either.
+double alone(Gemm& gemm, const Gemm::Ran& ran) {
+  const bool tn = ran.product == Product::kTN;
+  const std::int64_t t = ran.tokens;
+  const Matrix a(t, tn ? ran.width : ran.inner, ran.in);
+  const Matrix b = tn                            ? Matrix(t, ran.inner, ran.in)
+                   : ran.product == Product::kNT ? Matrix(ran.width, ran.inner, ran.in)
+                                                 : Matrix(ran.inner, ran.width, ran.in);
+  const Matrix c = tn ? Matrix(ran.width, ran.inner, ran.out) : Matrix(t, ran.width, ran.out);
+  double best = 1e9;
+  double spent = 0;
+  for (int i = 0; i < 40 && (i < 4 || spent < 0.3); ++i) {
+    const auto begin = Clock::now();
+    gemm.run(ran.product, a.view, b.view, c.view, ran.accumulate);
+    const double seconds = Seconds(Clock::now() - begin).count();
+    if (i > 0) best = std::min(best, seconds);
+    spent += seconds;
+  }
+  return best;
+}
+
+struct Floor {
+  double seconds = 0;
+  double flops = 0;
+};
+
+Floor floor_of(Gemm& gemm, int steps, bool list) {
+  Floor floor;
+  for (const Gemm::Ran& ran : gemm.ran()) {
+    const double seconds = alone(gemm, ran);
+    const double times = static_cast<double>(ran.times) / steps;
+    const double flops = 2.0 * static_cast<double>(ran.tokens * ran.width * ran.inner);
+    floor.seconds += seconds * times;
+    floor.flops += flops * times;
+    if (list) {
+      constexpr const char* kNames[] = {"NT", "NN", "TN"};
+      fmt::print(
+          "  {} tokens {:4} width {:6} inner {:6} {}{:14.0f} x {:8.3f} ms = {:8.1f} ms {:7.0f} "
+          "GFLOP/s\n",
+          kNames[static_cast<int>(ran.product)], ran.tokens, ran.width, ran.inner,
+          ran.accumulate ? "+=" : " =", times, seconds * 1e3, seconds * times * 1e3,
+          flops / seconds * 1e-9);
+    }
+  }
+  return floor;
+}
+
+double peak_mib() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) return std::stod(line.substr(6)) / 1024;
+  }
+  return 0;
+}
+
+void run(const Options& o, bool list) {
+  const ModelConfig config = model_of(o.shape);
+  const std::int64_t tokens = o.batch * o.length;
+  const StepShape shape{
+      .tokens = tokens,
+      .rows = o.batch,
+      .longest_row = o.length,
+      .compute = o.compute,
+      .checkpointing = o.checkpoint ? ActivationCheckpointing::kOn : ActivationCheckpointing::kOff,
+      .threads = o.threads};
+  LoraSettings lora{.rank = o.rank,
+                    .alpha = 2.0 * static_cast<double>(o.rank),
+                    .layers = std::min(o.layers, config.layers),
+                    .targets = {Projection::kQ, Projection::kK, Projection::kV, Projection::kO}};
+  LoraModel model(config, lora, shape);
+  model.generate_weights(1);
+  model.initialize_adapter(1);
+  model.warm_up();
+  const Rows rows(o, config.vocab_size);
+  step(model, rows.batch(), 1);
+  const double peak = peak_mib();
+  model.products().forget_runs();
+  time_kernels(true);
+  std::vector<double> seconds;
+  for (int i = 0; i < o.steps; ++i) seconds.push_back(step(model, rows.batch(), i + 2));
+  const auto times = kernel_times();
+  time_kernels(false);
+  std::ranges::sort(seconds);
+  const double median = seconds[seconds.size() / 2];
+  double all = 0;
+  for (const double s : seconds) all += s;
+  const Floor floor = floor_of(model.products(), o.steps, list);
+
+  fmt::print("{} {} x {} tokens, rank {}, {} layers, {}, {} threads{}\n", o.shape, o.batch,
+             o.length, o.rank, lora.layers, name_of(o.compute), o.threads,
+             o.checkpoint ? ", checkpointing" : "");
+  fmt::print("  step      {:9.3f} s  (fastest {:.3f}, slowest {:.3f})  {:8.1f} tokens/s\n", median,
+             seconds.front(), seconds.back(), static_cast<double>(tokens) / median);
+  fmt::print(
+      "  floor     {:9.3f} s  = {:.1f} % of the step; {:.0f} GFLOP at {:.0f} GFLOP/s, {:.1f} "
+      "tokens/s\n",
+      floor.seconds, 100 * floor.seconds / median, floor.flops * 1e-9,
+      floor.flops / floor.seconds * 1e-9, static_cast<double>(tokens) / floor.seconds);
+  double known = 0;
+  for (std::size_t k = 0; k < kKernels; ++k) {
+    if (times[k].calls == 0) continue;
+    const double part = Seconds(times[k].time).count() / o.steps;
+    known += part;
+    fmt::print("  {:<20} {:9.1f} ms {:6.1f} %  {:5} calls\n", name_of(static_cast<Kernel>(k)),
+               part * 1e3, 100 * part * o.steps / all, times[k].calls / o.steps);
+  }
+  fmt::print("  {:<20} {:9.1f} ms {:6.1f} %\n", "between", all / o.steps * 1e3 - known * 1e3,
+             100 - 100 * known * o.steps / all);
+  fmt::print("  planned   {:9.1f} MiB, VmHWM {:.1f} MiB\n",
+             static_cast<double>(model.plan().total().bytes.count) / (1 << 20), peak);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const bool list = argc > 1 && std::string(argv[argc - 1]) == "--list";
+    run(parse(list ? argc - 1 : argc, argv), list);
+    return 0;
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return 1;
+  }
+}
