@@ -1,6 +1,7 @@
 #include "model/step_plan.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <string>
 
@@ -12,7 +13,9 @@ namespace loadline {
 namespace {
 
 // The logits of a chunk of the head: large enough for a good product, small beside everything else.
-constexpr Bytes kLogits = 32_MiB;
+// A chunk is a power of two tokens, as every product's blocks are: 160 tokens would run as 128 and
+// 32, and a small block costs far more a token.
+constexpr Bytes kLogits = 64_MiB;
 constexpr std::int64_t kChunkUnit = 16;
 
 void require(bool holds, const char* what, std::int64_t value, const std::string& range) {
@@ -304,8 +307,9 @@ void Planner::add_head() {
   const Lifetime life{head_tick(), head_tick()};
   const std::int64_t vocabulary = model_.vocab_size;
   const auto fitting = static_cast<std::int64_t>(kLogits.count / sizeof(float)) / vocabulary;
-  const std::int64_t chunk =
-      std::min(tokens_, std::max(kChunkUnit, fitting / kChunkUnit * kChunkUnit));
+  const auto power = static_cast<std::int64_t>(
+      std::bit_floor(static_cast<std::uint64_t>(std::max(kChunkUnit, fitting))));
+  const std::int64_t chunk = std::min(tokens_, power);
   const auto rows = [&](const char* name, std::int64_t cols, DType dtype) {
     return add(name, "head", {chunk, cols}, dtype, life);
   };
