@@ -9,13 +9,14 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "checkpoint/convert.h"
+#include "checkpoint/weight_index.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::string_view kSingle = "model.safetensors";
-constexpr std::string_view kIndex = "model.safetensors.index.json";
+constexpr std::string_view kSingle = kSingleWeightFile;
+constexpr std::string_view kIndex = kWeightIndexFile;
 constexpr std::size_t kPiece = std::size_t{4} << 20;
 constexpr std::uint64_t kSample = std::uint64_t{1} << 20;
 
@@ -47,38 +48,6 @@ Error no_weights(const fs::path& folder) {
   return bad_input("{}: has no {}. Is the download complete?", folder.string(), kSingle);
 }
 
-// A shard is a plain file name: nothing that could lead out of the folder.
-void require_plain_name(const std::string& shard, const fs::path& index) {
-  const bool plain = shard.ends_with(".safetensors") && shard.front() != '.' &&
-                     shard.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
-  if (!plain) {
-    throw bad_input(
-        "{}: names the shard {}, which is not the plain name of a .safetensors file "
-        "in this folder",
-        index.string(), Json(shard).dump());
-  }
-}
-
-std::map<std::string, std::string> read_index(const fs::path& index) {
-  const Json document = read_json(index);
-  const Json* map = json_find(document, "weight_map");
-  if (map == nullptr || !map->is_object() || map->empty()) {
-    throw bad_input("{}: 'weight_map' should say for each tensor which file has it",
-                    index.string());
-  }
-  std::map<std::string, std::string> where;
-  for (const auto& item : map->items()) {
-    if (!item.value().is_string()) {
-      throw bad_input("{}: the file of tensor '{}' should be text, but it is {}", index.string(),
-                      item.key(), item.value().type_name());
-    }
-    const auto shard = item.value().get<std::string>();
-    require_plain_name(shard, index);
-    where.emplace(item.key(), shard);
-  }
-  return where;
-}
-
 std::string bytes_at(const fs::path& path, std::uint64_t offset, std::uint64_t size) {
   std::string bytes(size, '\0');
   read_at(path, offset, std::as_writable_bytes(std::span(bytes)));
@@ -97,7 +66,7 @@ WeightFiles::WeightFiles(const fs::path& model_folder) {
   }
   const fs::path index = model_folder / kIndex;
   if (!is_there(index)) throw no_weights(model_folder);
-  where_ = read_index(index);
+  where_ = read_weight_index(index);
   for (const auto& [tensor, shard] : where_) {
     auto file = files_.find(shard);
     if (file == files_.end()) {

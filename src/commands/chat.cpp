@@ -46,7 +46,7 @@ int render_template_lines() {
 
 // A JSON list of messages, or an object with "messages" and "tools", a line.
 int render_with_model(const ChatOptions& options) {
-  const RowReader reader(resolve_model(options.model), kAnyVocabulary, {});
+  const RowReader reader(resolve_model(options.model, ModelParts::kText), kAnyVocabulary, {});
   std::string line;
   for (std::int64_t number = 1; std::getline(std::cin, line); ++number) {
     const std::string where = fmt::format("stdin:{}", number);
@@ -67,7 +67,7 @@ CommandFunction add_chat(Flags flags) {
   flags.toggle("--template-jsonl", options->template_jsonl,
                "stdin: {\"chat_template\",\"messages\",...} a line; stdout: "
                "{\"text\"} or {\"error\"} a line");
-  flags.value("--model", options->model, "Folder whose chat template is used");
+  flags.value("--model", options->model, "Folder, or ORG/NAME, whose chat template is used");
   flags.toggle("--add-generation-prompt", options->add_generation_prompt,
                "End with the assistant's opening");
   return [options] {
@@ -77,7 +77,8 @@ CommandFunction add_chat(Flags flags) {
           "--model and --add-generation-prompt");
     }
     if (options->template_jsonl) return render_template_lines();
-    if (options->model.empty()) throw usage_error("chat needs --model DIR or --template-jsonl");
+    if (options->model.empty())
+      throw usage_error("chat needs --model DIR, --model ORG/NAME or --template-jsonl");
     return render_with_model(*options);
   };
 }

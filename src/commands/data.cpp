@@ -75,7 +75,8 @@ void print_split(const PackedSplit& split, std::int64_t max_seq_length) {
 int run_data(const DataOptions& options) {
   if (options.workload.data.empty() && !options.workload.demo)
     throw usage_error("--data FILE is missing");
-  const Workload workload = prepare_workload(options.workload, read_machine(), stderr);
+  const Workload workload =
+      prepare_workload(options.workload, read_machine(), stderr, ModelParts::kText);
   if (options.dump) {
     dump_rows(workload.train->rows);
   } else if (options.workload.json) {

@@ -36,8 +36,9 @@ std::optional<Bytes> WorkloadOptions::limit() const {
 }
 
 void add_model_flags(Flags flags, WorkloadOptions& options) {
-  flags.value("--model", options.model,
-              "Hugging Face folder: config.json, safetensors, tokenizer.json");
+  flags.value(
+      "--model", options.model,
+      "Hugging Face folder (config.json, safetensors, tokenizer.json), or ORG/NAME[@REVISION]");
   flags.toggle("--json", options.json, "One JSON document on stdout, everything else on stderr");
 }
 

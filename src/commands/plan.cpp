@@ -68,7 +68,7 @@ void print_plan(const MemoryPlan& plan, const Budget& budget, double margin) {
 
 int run_plan(const PlanOptions& options) {
   const MachineFacts machine = read_machine();
-  const Workload workload = prepare_workload(options.workload, machine, stderr);
+  const Workload workload = prepare_workload(options.workload, machine, stderr, ModelParts::kText);
   const std::int64_t all = workload.model.layers;
   const std::int64_t layers = options.lora_layers.value_or(std::min(kDefaultLayers, all));
   TrainingSettings settings =

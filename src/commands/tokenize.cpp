@@ -46,12 +46,13 @@ int tokenize_lines(const Tokenizer& tokenizer, bool add_special) {
 
 CommandFunction add_tokenize(Flags flags) {
   const auto options = std::make_shared<TokenizeOptions>();
-  flags.required("--model", options->model, "Folder with tokenizer.json");
+  flags.required("--model", options->model, "Folder with tokenizer.json, or ORG/NAME");
   flags.toggle("--no-special", options->no_special, "Add no special tokens (bos, eos)");
   flags.toggle("--jsonl", options->jsonl,
                "A JSON string a line in, a JSON array of ids a line out");
   return [options] {
-    const Tokenizer tokenizer = Tokenizer::load(tokenizer_file(resolve_model(options->model)));
+    const Tokenizer tokenizer =
+        Tokenizer::load(tokenizer_file(resolve_model(options->model, ModelParts::kText)));
     return options->jsonl ? tokenize_lines(tokenizer, !options->no_special)
                           : tokenize_whole(tokenizer, !options->no_special);
   };

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "checkpoint/config.h"
+#include "checkpoint/hub_cache.h"
 #include "commands/options.h"
 #include "machine/facts.h"
 #include "model/memory_plan.h"
@@ -48,9 +49,9 @@ struct Workload {
 
 // Resolves the model, packs the data (found in the cache when it was packed before) and fills the
 // settings. Words about what is going on go to `out`. Throws Error with the way out for all that is
-// wrong with either.
+// wrong with either. ModelParts::kText is enough for what never reads a weight.
 Workload prepare_workload(const WorkloadOptions& options, const MachineFacts& machine,
-                          std::FILE* out);
+                          std::FILE* out, ModelParts parts = ModelParts::kAll);
 
 // auto: off where the plan fits the budget with its margin, else on.
 void choose_checkpointing(const Workload& workload, TrainingSettings& settings, Bytes budget,

@@ -6,7 +6,7 @@
 #include <system_error>
 
 #include "base/error.h"
-#include "machine/file_lock.h"
+#include "base/file_lock.h"
 #include "trial/fields.h"
 
 namespace loadline {

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdlib>
 #include <stdexcept>
+#include <string_view>
 
 namespace loadline::testing {
 namespace {
@@ -24,7 +25,23 @@ std::pair<FileDescriptor, FileDescriptor> make_pipe() {
   return {FileDescriptor(ends[0]), FileDescriptor(ends[1])};
 }
 
+// Only the variables that a program with a home of its own may see, and what the test adds.
+void set_up_environment(const std::filesystem::path& home,
+                        const std::map<std::string, std::string>& added) {
+  std::vector<std::string> unwanted{"XDG_DATA_HOME",          "XDG_STATE_HOME",
+                                    "XDG_CACHE_HOME",         "TRANSFORMERS_OFFLINE",
+                                    "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_CACHE"};
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    if (text.starts_with("HF_")) unwanted.emplace_back(text.substr(0, text.find('=')));
+  }
+  for (const std::string& name : unwanted) ::unsetenv(name.c_str());
+  ::setenv("HOME", home.c_str(), 1);
+  for (const auto& [name, value] : added) ::setenv(name.c_str(), value.c_str(), 1);
+}
+
 Running start(const std::vector<std::string>& arguments, const std::filesystem::path& home,
+              const std::map<std::string, std::string>& environment,
               const std::string& stdin_file) {
   auto [out_read, out_write] = make_pipe();
   auto [err_read, err_write] = make_pipe();
@@ -32,8 +49,7 @@ Running start(const std::vector<std::string>& arguments, const std::filesystem::
   words.insert(words.end(), arguments.begin(), arguments.end());
   const pid_t pid = ::fork();
   if (pid == 0) {
-    ::setenv("HOME", home.c_str(), 1);
-    for (const char* name : {"XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"}) ::unsetenv(name);
+    set_up_environment(home, environment);
     const int in = ::open(stdin_file.c_str(), O_RDONLY | O_CLOEXEC);
     ::dup2(in, 0);
     ::dup2(out_write.get(), 1);
@@ -80,7 +96,7 @@ int wait_for(pid_t pid) {
 Ended Program::run(const std::vector<std::string>& arguments, const std::string& input) const {
   std::string stdin_file = "/dev/null";
   if (!input.empty()) stdin_file = write("stdin.txt", input);
-  Running running = start(arguments, home(), stdin_file);
+  Running running = start(arguments, home(), environment_, stdin_file);
   Ended ended;
   drain(running, ended, [] {});
   ended.exit_code = wait_for(running.pid);
@@ -89,7 +105,7 @@ Ended Program::run(const std::vector<std::string>& arguments, const std::string&
 
 Ended Program::run_and_signal(const std::vector<std::string>& arguments, const std::string& when,
                               int signal) const {
-  Running running = start(arguments, home(), "/dev/null");
+  Running running = start(arguments, home(), environment_, "/dev/null");
   Ended ended;
   bool sent = false;
   drain(running, ended, [&] {

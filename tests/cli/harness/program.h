@@ -27,12 +27,18 @@ class Program {
   [[nodiscard]] Ended run_and_signal(const std::vector<std::string>& arguments,
                                      const std::string& when, int signal) const;
 
+  // From here on the program's environment has `name`; without this it has no HF_ variable.
+  void set_environment(const std::string& name, const std::string& value) {
+    environment_[name] = value;
+  }
+
   [[nodiscard]] std::filesystem::path home() const { return home_.path(); }
   // Writes a file below home() and returns its path.
   [[nodiscard]] std::string write(const std::string& name, const std::string& content) const;
 
  private:
   TemporaryFolder home_;
+  std::map<std::string, std::string> environment_;
 };
 
 // The repository's demo/model and demo/data.

@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "base/error.h"
-#include "machine/file_lock.h"
+#include "base/file_lock.h"
 #include "machine/interrupt.h"
 #include "machine/kernel_file.h"
 #include "machine/process_memory.h"
