@@ -1,4 +1,4 @@
-// LoRA adapters as PEFT writes them: adapter_config.json and adapter_model.safetensors.
+// LoRA adapters as PEFT and mlx-lm write them: docs/adapters.md.
 #pragma once
 
 #include <cstdint>
@@ -44,20 +44,48 @@ struct LoraPair {
   std::vector<float> b;  // (out, rank)
 };
 
+// An adapter as Loadline trains it: one rank and alpha, the last N layers, all with the same
+// targets.
 struct Adapter {
   LoraSettings lora;
   std::string base_model;
   std::vector<LoraPair> pairs;  // by layer, then projection
 };
 
-// `path` is the folder or the .safetensors file in it (config beside it). Throws Error(kBadInput)
-// naming the file and both values when shapes, rank, targets or layers do not belong to `model`,
-// when layers are not the last N, or when the config asks for something that is not supported
-// (DoRA, rank_pattern, bias ...).
-Adapter read_adapter(const std::filesystem::path& path, const ModelConfig& model);
+// An adapter from anywhere: any layers, and each pair with a rank and alpha of its own.
+struct ScaledPair {
+  LoraPair pair;
+  std::int64_t rank = 0;
+  double alpha = 0;
+  [[nodiscard]] double scale() const { return alpha / static_cast<double>(rank); }
+};
+struct AnyAdapter {
+  std::string base_model;
+  std::vector<ScaledPair> pairs;  // by layer, then projection
+};
 
-// Writes both files into `folder` (made if missing), each atomically, config last. Tensors are
-// float32.
-void write_adapter(const std::filesystem::path& folder, const Adapter& adapter);
+// PEFT: adapter_config.json and adapter_model.safetensors. mlx-lm: adapter_config.json and
+// adapters.safetensors. Reading takes either.
+enum class AdapterFormat : std::uint8_t { kPeft, kMlx, kBoth };
+// "peft", "mlx", "both"; parsing throws Error(kUsage) naming --adapter-format.
+std::string_view name_of(AdapterFormat format);
+AdapterFormat parse_adapter_format(std::string_view text);
+
+// `path` is the folder or the .safetensors file in it (config beside it). Throws Error(kBadInput)
+// naming the file and both values when configuration, tensors and `model` do not belong together,
+// or when the configuration asks for something that is not supported (DoRA, bias ...).
+AnyAdapter read_any_adapter(const std::filesystem::path& path, const ModelConfig& model);
+
+// The same for one that can be trained on: throws Error(kBadInput) also when ranks, alphas or
+// targets differ between layers, or when the layers are not the last N.
+Adapter read_adapter(const std::filesystem::path& path, const ModelConfig& model);
+// read_adapter's second half; `source` names the adapter in errors.
+Adapter as_trainable(AnyAdapter adapter, const ModelConfig& model, const std::string& source);
+
+// Writes into `folder` (made if missing), each file atomically, the configuration last. Tensors are
+// float32. kBoth: PEFT's into `folder`, mlx-lm's into `folder`/mlx, as both call their
+// configuration adapter_config.json.
+void write_adapter(const std::filesystem::path& folder, const Adapter& adapter,
+                   AdapterFormat format = AdapterFormat::kPeft);
 
 }  // namespace loadline

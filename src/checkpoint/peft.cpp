@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 
 #include "base/error.h"
@@ -10,41 +9,47 @@
 namespace loadline {
 namespace {
 
-constexpr std::int64_t kMaxRank = 1 << 16;
-constexpr std::int64_t kMaxLayer = 1 << 20;
-
-std::optional<Projection> projection_named(std::string_view name) {
-  for (int i = 0; i < kProjections; ++i) {
-    if (name_of(static_cast<Projection>(i)) == name) return static_cast<Projection>(i);
-  }
-  return std::nullopt;
-}
-
 bool is_set(const Json& document, const char* key) {
   const Json* value = json_find(document, key);
   if (value == nullptr || *value == false) return false;
   return !(value->is_structured() || value->is_string()) || !value->empty();
 }
 
+// What later versions of PEFT call use_SOMETHING changes the arithmetic.
+void refuse_unknown_uses(const Json& document, const std::string& source) {
+  for (const auto& item : document.items()) {
+    if (!item.key().starts_with("use_") || item.key() == "use_rslora") continue;
+    if (is_set(document, item.key().c_str())) {
+      throw bad_input("{}: '{}' is {:.80}, which is not supported: plain LoRA only", source,
+                      item.key(), item.value().dump());
+    }
+  }
+}
+
+// The layers' list is "layers" in all families that are supported.
+void require_layers_pattern(const Json& document, const std::string& source) {
+  const Json* pattern = json_find(document, "layers_pattern");
+  if (pattern == nullptr || pattern->empty() || *pattern == "layers") return;
+  const bool is_among = pattern->is_array() &&
+                        std::find(pattern->begin(), pattern->end(), "layers") != pattern->end();
+  if (*pattern != "" && !is_among) {
+    throw bad_input("{}: 'layers_pattern' is {:.80}, but only \"layers\" is supported", source,
+                    pattern->dump());
+  }
+}
+
 // Settings under which plain LoRA arithmetic would compute something else.
 void refuse_unsupported(const Json& document, const std::string& source) {
-  constexpr std::array kRefused{"use_dora",
-                                "rank_pattern",
-                                "alpha_pattern",
-                                "modules_to_save",
-                                "fan_in_fan_out",
-                                "lora_bias",
-                                "layer_replication",
-                                "target_parameters",
-                                "use_qalora",
-                                "alora_invocation_tokens",
-                                "trainable_token_indices"};
+  constexpr std::array kRefused{"use_dora",   "modules_to_save",         "fan_in_fan_out",
+                                "lora_bias",  "layer_replication",       "target_parameters",
+                                "use_qalora", "alora_invocation_tokens", "trainable_token_indices"};
   for (const char* key : kRefused) {
     if (is_set(document, key)) {
       throw bad_input("{}: '{}' is {:.80}, which is not supported: plain LoRA only", source, key,
                       document[key].dump());
     }
   }
+  refuse_unknown_uses(document, source);
   if (json_find(document, "bias") != nullptr && document["bias"] != "none") {
     throw bad_input("{}: 'bias' is {:.80}, but only \"none\" is supported", source,
                     document["bias"].dump());
@@ -120,10 +125,59 @@ std::optional<std::vector<std::int64_t>> parse_layers(const Json& document,
   return layers;
 }
 
-bool skip(std::string_view& text, std::string_view prefix) {
-  if (!text.starts_with(prefix)) return false;
-  text.remove_prefix(prefix.size());
-  return true;
+// Of rank_pattern or alpha_pattern: what is not a plain module name is a regular expression.
+bool is_plain_name(std::string_view key) {
+  if (key.starts_with('^')) key.remove_prefix(1);
+  return !key.empty() && key.find_first_not_of(
+                             "abcdefghijklmnopqrstuvwxyz"
+                             "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.") == std::string_view::npos;
+}
+
+const Json* pattern_object(const Json& document, const char* key, const std::string& source) {
+  const Json* pattern = json_find(document, key);
+  if (pattern != nullptr && !pattern->is_object()) {
+    throw bad_input("{}: '{}' should be an object of module names, but it is {}", source, key,
+                    pattern->type_name());
+  }
+  return pattern;
+}
+
+std::int64_t checked_rank(std::int64_t rank, std::string_view key, const std::string& source) {
+  if (rank >= 1 && rank <= kMaxRank) return rank;
+  throw bad_input("{}: '{}' is {}, but it must be from 1 to {}", source, key, rank, kMaxRank);
+}
+
+double checked_alpha(double alpha, std::string_view key, const std::string& source) {
+  if (alpha > 0 && alpha < 1e9) return alpha;
+  throw bad_input("{}: '{}' is {}, but it must be above 0 and below 1e9", source, key, alpha);
+}
+
+void parse_rank_pattern(const Json& document, const std::string& source, AdapterClaims& claims) {
+  const Json* pattern = pattern_object(document, "rank_pattern", source);
+  if (pattern == nullptr) return;
+  for (const auto& item : pattern->items()) {
+    claims.rank_pattern.emplace_back(
+        item.key(), checked_rank(json_int(*pattern, item.key(), source + ": rank_pattern"),
+                                 "rank_pattern", source));
+    // What its expressions mean stands in the tensors' shapes.
+    if (!is_plain_name(item.key())) claims.ranks_from_tensors = true;
+  }
+}
+
+void parse_alpha_pattern(const Json& document, const std::string& source, AdapterClaims& claims) {
+  const Json* pattern = pattern_object(document, "alpha_pattern", source);
+  if (pattern == nullptr) return;
+  for (const auto& item : pattern->items()) {
+    if (!is_plain_name(item.key())) {
+      throw bad_input(
+          "{}: alpha_pattern has the expression '{:.60}'. Only plain module names are supported "
+          "there, like q_proj or model.layers.3.mlp.up_proj.",
+          source, item.key());
+    }
+    claims.alpha_pattern.emplace_back(
+        item.key(), checked_alpha(json_number(*pattern, item.key(), source + ": alpha_pattern"),
+                                  "alpha_pattern", source));
+  }
 }
 
 }  // namespace
@@ -134,22 +188,18 @@ AdapterClaims parse_peft_config(const Json& document, const std::string& source)
     throw bad_input("{}: peft_type '{}' is not supported. Supported is LORA.", source, type);
   }
   refuse_unsupported(document, source);
+  require_layers_pattern(document, source);
   AdapterClaims claims;
-  claims.rank = json_int(document, "r", source);
-  if (claims.rank < 1 || claims.rank > kMaxRank) {
-    throw bad_input("{}: 'r' is {}, but it must be from 1 to {}", source, claims.rank, kMaxRank);
-  }
-  claims.alpha = json_number(document, "lora_alpha", source);
-  if (!(claims.alpha > 0 && claims.alpha < 1e9)) {
-    throw bad_input("{}: 'lora_alpha' is {}, but it must be above 0 and below 1e9", source,
-                    claims.alpha);
-  }
-  // rslora's scale is alpha / sqrt(r).
-  if (is_set(document, "use_rslora")) claims.alpha *= std::sqrt(static_cast<double>(claims.rank));
+  claims.rank = checked_rank(json_int(document, "r", source), "r", source);
+  claims.alpha = checked_alpha(json_number(document, "lora_alpha", source), "lora_alpha", source);
+  claims.rank_stabilized = is_set(document, "use_rslora");
+  parse_rank_pattern(document, source, claims);
+  parse_alpha_pattern(document, source, claims);
   if (json_find(document, "base_model_name_or_path") != nullptr) {
     claims.base_model = json_string(document, "base_model_name_or_path", source);
   }
   claims.targets = parse_target_modules(document, source);
+  claims.targets_exact = !is_set(document, "exclude_modules");
   claims.layers = parse_layers(document, source);
   return claims;
 }
@@ -157,25 +207,12 @@ AdapterClaims parse_peft_config(const Json& document, const std::string& source)
 std::optional<PairHalf> parse_peft_name(std::string_view name) {
   // PEFT wraps twice ("base_model.model."); tools that unwrap leave either or both off.
   skip(name, "base_model.");
-  while (skip(name, "model.")) {
-  }
-  if (!skip(name, "layers.")) return std::nullopt;
-  PairHalf half;
-  const auto [end, failure] = std::from_chars(name.data(), name.data() + name.size(), half.layer);
-  if (failure != std::errc{} || half.layer < 0 || half.layer > kMaxLayer) return std::nullopt;
-  name.remove_prefix(static_cast<std::size_t>(end - name.data()));
-  if (!skip(name, ".")) return std::nullopt;
-  for (int i = 0; i < kProjections; ++i) {
-    half.projection = static_cast<Projection>(i);
-    std::string_view rest = name;
-    if (!skip(rest, module_path(half.projection))) continue;
-    half.is_a = skip(rest, ".lora_A");
-    if (!half.is_a && !skip(rest, ".lora_B")) return std::nullopt;
-    skip(rest, ".default");  // the adapter's name, which early versions of PEFT wrote
-    if (rest != ".weight") return std::nullopt;
-    return half;
-  }
-  return std::nullopt;
+  std::optional<PairHalf> half = take_place(name);
+  if (!half) return std::nullopt;
+  half->is_a = skip(name, ".lora_A");
+  if (!half->is_a && !skip(name, ".lora_B")) return std::nullopt;
+  skip(name, ".default");  // the adapter's name, which early versions of PEFT wrote
+  return name == ".weight" ? half : std::nullopt;
 }
 
 std::string peft_name(const PairHalf& half) {

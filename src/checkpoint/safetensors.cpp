@@ -8,6 +8,7 @@
 #include <cstring>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <string_view>
 #include <utility>
 
@@ -171,25 +172,27 @@ std::uint64_t header_length(std::span<const std::byte> start, std::uint64_t file
   return length;
 }
 
-Json header_json(std::span<const TensorToWrite> tensors,
-                 const std::map<std::string, std::string>& metadata, const fs::path& path) {
+// Puts the size of all tensors into `total`.
+Json header_json(std::span<const TensorShape> tensors,
+                 const std::map<std::string, std::string>& metadata, const fs::path& path,
+                 std::uint64_t& total) {
   Json json = Json::object();
   if (!metadata.empty()) json[std::string(kMetadata)] = metadata;
   std::set<std::string_view> seen{kMetadata};
-  std::uint64_t offset = 0;
-  for (const TensorToWrite& tensor : tensors) {
+  total = 0;
+  for (const TensorShape& tensor : tensors) {
     if (!seen.insert(tensor.name).second) {
       throw bad_input("{}: tensor name '{}' is taken already", path.string(), tensor.name);
     }
-    if (byte_count(tensor.shape, tensor.dtype) != tensor.data.size()) {
-      throw bad_input("{}: tensor '{}' of shape {} {} was given {} bytes", path.string(),
-                      tensor.name, shape_text(tensor.shape), name_of(tensor.dtype),
-                      tensor.data.size());
+    const std::optional<std::uint64_t> bytes = byte_count(tensor.shape, tensor.dtype);
+    if (!bytes) {
+      throw bad_input("{}: tensor '{}' of shape {} cannot be", path.string(), tensor.name,
+                      shape_text(tensor.shape));
     }
     json[tensor.name] = {{"dtype", file_name_of(tensor.dtype)},
                          {"shape", tensor.shape},
-                         {"data_offsets", {offset, offset + tensor.data.size()}}};
-    offset += tensor.data.size();
+                         {"data_offsets", {total, total + *bytes}}};
+    total += *bytes;
   }
   return json;
 }
@@ -244,16 +247,41 @@ SafetensorsHeader read_safetensors_header(const fs::path& path) {
   return parse_safetensors_header(start, size, path);
 }
 
-void write_safetensors(const fs::path& path, std::span<const TensorToWrite> tensors,
-                       const std::map<std::string, std::string>& metadata) {
-  std::string header = header_json(tensors, metadata, path).dump();
+SafetensorsFile::SafetensorsFile(const fs::path& path, std::span<const TensorShape> tensors,
+                                 const std::map<std::string, std::string>& metadata)
+    : file_(path) {
+  std::string header = header_json(tensors, metadata, path, missing_).dump();
   header.resize(
       (header.size() + kLengthBytes + kAlignment - 1) / kAlignment * kAlignment - kLengthBytes,
       ' ');
   const std::uint64_t length = header.size();
-  ReplacementFile file(path);
-  file.write(std::as_bytes(std::span(&length, 1)));
-  file.write(header);
+  file_.write(std::as_bytes(std::span(&length, 1)));
+  file_.write(header);
+}
+
+void SafetensorsFile::write(std::span<const std::byte> piece) {
+  if (piece.size() > missing_) throw std::logic_error("more bytes than the tensors have");
+  file_.write(piece);
+  missing_ -= piece.size();
+}
+
+void SafetensorsFile::commit() {
+  if (missing_ != 0) throw std::logic_error("fewer bytes than the tensors have");
+  file_.commit();
+}
+
+void write_safetensors(const fs::path& path, std::span<const TensorToWrite> tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  std::vector<TensorShape> shapes;
+  for (const TensorToWrite& tensor : tensors) {
+    if (byte_count(tensor.shape, tensor.dtype) != tensor.data.size()) {
+      throw bad_input("{}: tensor '{}' of shape {} {} was given {} bytes", path.string(),
+                      tensor.name, shape_text(tensor.shape), name_of(tensor.dtype),
+                      tensor.data.size());
+    }
+    shapes.push_back({tensor.name, tensor.dtype, tensor.shape});
+  }
+  SafetensorsFile file(path, shapes, metadata);
   for (const TensorToWrite& tensor : tensors) file.write(tensor.data);
   file.commit();
 }

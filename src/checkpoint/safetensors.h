@@ -43,15 +43,37 @@ SafetensorsHeader parse_safetensors_header(std::span<const std::byte> start,
                                            std::uint64_t file_size,
                                            const std::filesystem::path& path);
 
+struct TensorShape {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<std::int64_t> shape;
+};
+
+// A file whose tensors are written one after the other, in the order in which they were announced,
+// without gaps; the first begins at a multiple of 64. Replaces the file atomically; without
+// commit() nothing is left. Throws Error(kBadInput) for a name given twice and for the name
+// "__metadata__".
+class SafetensorsFile {
+ public:
+  SafetensorsFile(const std::filesystem::path& path, std::span<const TensorShape> tensors,
+                  const std::map<std::string, std::string>& metadata);
+  void write(std::span<const std::byte> piece);
+  // Throws std::logic_error when the bytes written are not those announced.
+  void commit();
+
+ private:
+  ReplacementFile file_;
+  std::uint64_t missing_ = 0;  // bytes
+};
+
 struct TensorToWrite {
   std::string name;
   DType dtype = DType::kF32;
   std::vector<std::int64_t> shape;
   std::span<const std::byte> data;
 };
-// Replaces the file atomically. Tensors are written in the given order without gaps; the first
-// begins at a multiple of 64. Throws Error(kBadInput), and writes nothing, for a name given twice,
-// for the name "__metadata__" and for data whose size is not that of its shape.
+// All of them at once. Throws Error(kBadInput) also, and writes nothing, for data whose size is not
+// that of its shape.
 void write_safetensors(const std::filesystem::path& path, std::span<const TensorToWrite> tensors,
                        const std::map<std::string, std::string>& metadata);
 

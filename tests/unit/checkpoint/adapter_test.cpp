@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "checkpoint/peft.h"
 #include "checkpoint/safetensors.h"
+#include "unit/checkpoint/adapter_fixture.h"
 #include "unit/checkpoint/hostile_files.h"
 
 namespace loadline {
@@ -12,41 +13,6 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-// Every width differs, so that a swapped shape cannot pass.
-ModelConfig small_model() {
-  ModelConfig model;
-  model.model_type = "llama";
-  model.vocab_size = 50;
-  model.hidden_size = 6;
-  model.intermediate_size = 10;
-  model.layers = 3;
-  model.heads = 4;
-  model.kv_heads = 2;
-  model.head_dim = 2;
-  return model;
-}
-
-Adapter small_adapter(std::int64_t layers = 2) {
-  const ModelConfig model = small_model();
-  Adapter adapter;
-  adapter.lora = {.rank = 2,
-                  .alpha = 4,
-                  .layers = layers,
-                  .targets = {Projection::kQ, Projection::kV, Projection::kDown}};
-  adapter.base_model = "org/name";
-  float next = 0.25F;
-  for (std::int64_t layer = model.layers - layers; layer < model.layers; ++layer) {
-    for (const Projection target : adapter.lora.targets) {
-      const ProjectionShape shape = shape_of(model, target);
-      LoraPair pair{.layer = layer, .projection = target, .a = {}, .b = {}};
-      for (std::int64_t i = 0; i < 2 * shape.in; ++i) pair.a.push_back(next += 1);
-      for (std::int64_t i = 0; i < 2 * shape.out; ++i) pair.b.push_back(next += 1);
-      adapter.pairs.push_back(std::move(pair));
-    }
-  }
-  return adapter;
-}
 
 class AdapterFolder : public ::testing::Test {
  protected:
@@ -82,21 +48,6 @@ class AdapterFolder : public ::testing::Test {
  private:
   TemporaryFolder temporary_;
 };
-
-void expect_same(const Adapter& read, const Adapter& written) {
-  EXPECT_EQ(read.lora.rank, written.lora.rank);
-  EXPECT_EQ(read.lora.alpha, written.lora.alpha);
-  EXPECT_EQ(read.lora.layers, written.lora.layers);
-  EXPECT_EQ(read.lora.targets, written.lora.targets);
-  EXPECT_EQ(read.base_model, written.base_model);
-  ASSERT_EQ(read.pairs.size(), written.pairs.size());
-  for (std::size_t i = 0; i < read.pairs.size(); ++i) {
-    EXPECT_EQ(read.pairs[i].layer, written.pairs[i].layer);
-    EXPECT_EQ(read.pairs[i].projection, written.pairs[i].projection);
-    EXPECT_EQ(read.pairs[i].a, written.pairs[i].a);
-    EXPECT_EQ(read.pairs[i].b, written.pairs[i].b);
-  }
-}
 
 TEST(Projections, HaveTheirNamesPathsAndShapes) {
   EXPECT_EQ(name_of(Projection::kQ), "q_proj");
@@ -270,8 +221,16 @@ TEST_F(AdapterFolder, UnsupportedSettingsAreRefusedByName) {
       {"peft_type", R"("LOHA")"},
       {"use_dora", "true"},
       {"bias", R"("all")"},
-      {"rank_pattern", R"({"q_proj": 8})"},
-      {"alpha_pattern", R"({"q": 8})"},
+      {"use_bdlora", R"({"nblocks": 2})"},
+      {"use_something_new", "true"},
+      {"lora_bias", "true"},
+      {"layers_pattern", R"(["h"])"},
+      {"layers_pattern", R"("blocks")"},
+      {"rank_pattern", R"({"q_proj": 0})"},
+      {"rank_pattern", R"({"q_proj": "8"})"},
+      {"rank_pattern", "[8]"},
+      {"alpha_pattern", R"({"q_proj|v_proj": 8})"},
+      {"alpha_pattern", R"({"q_proj": -1})"},
       {"modules_to_save", R"(["lm_head"])"},
       {"fan_in_fan_out", "true"},
       {"init_lora_weights", R"("pissa_niter_4")"},
@@ -299,6 +258,75 @@ TEST_F(AdapterFolder, RankStabilizedScaleIsTakenIntoAlpha) {
   set("use_rslora", "true");
   const Adapter adapter = read_adapter(folder(), small_model());
   EXPECT_DOUBLE_EQ(adapter.lora.scale(), 4 / std::sqrt(2.0));
+}
+
+TEST_F(AdapterFolder, ANonEmptyLayersPatternThatNamesLayersIsTaken) {
+  for (const char* pattern : {"null", "[]", "\"\"", "\"layers\"", R"(["h", "layers"])"}) {
+    set("layers_pattern", pattern);
+    expect_same(read_adapter(folder(), small_model()), small_adapter());
+  }
+}
+
+TEST_F(AdapterFolder, AnAlphaOfSomeModulesIsTheirsAlone) {
+  set("alpha_pattern", R"({"model.layers.1.self_attn.v_proj": 9, "v_proj": 7, "proj": 1})");
+  const AnyAdapter adapter = read_any_adapter(folder(), small_model());
+  std::vector<double> alphas;
+  for (const ScaledPair& pair : adapter.pairs) alphas.push_back(pair.alpha);
+  // Layer 1: q, v, down; layer 2 the same. "proj" is the end of a name, but not of a module.
+  EXPECT_THAT(alphas, ElementsAre(4, 9, 4, 4, 7, 4));
+  EXPECT_DOUBLE_EQ(adapter.pairs[1].scale(), 4.5);
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("layer 1 q_proj has rank 2 and alpha 4"),
+                               HasSubstr("layer 1 v_proj has 2 and 9")));
+}
+
+TEST_F(AdapterFolder, ACaretInAPatternStandsForTheStartOfTheName) {
+  set("alpha_pattern", R"({"^layers.1.self_attn.v_proj": 9, "^model.layers.2.mlp.down_proj": 3})");
+  const AnyAdapter adapter = read_any_adapter(folder(), small_model());
+  EXPECT_EQ(adapter.pairs[1].alpha, 4);
+  EXPECT_EQ(adapter.pairs[5].alpha, 3);
+}
+
+TEST_F(AdapterFolder, ARankOfSomeModulesMustBeThatOfTheirTensors) {
+  set("rank_pattern", R"({"q_proj": 8})");
+  EXPECT_THAT(refusal(),
+              AllOf(HasSubstr("q_proj.lora_A"), HasSubstr("(2, 6)"), HasSubstr("(8, 6)")));
+  set("r", "8");
+  set("rank_pattern", R"({"q_proj": 2, "v_proj": 2, "mlp.down_proj": 2})");
+  const AnyAdapter adapter = read_any_adapter(folder(), small_model());
+  EXPECT_EQ(adapter.pairs[0].rank, 2);
+  EXPECT_EQ(adapter.pairs[0].scale(), 2);
+}
+
+TEST_F(AdapterFolder, RanksOfAnExpressionAreThoseOfTheTensors) {
+  set("r", "64");
+  set("rank_pattern", R"json({".*\\.(q|v|down)_proj": 2})json");
+  expect_same(read_adapter(folder(), small_model()), small_adapter());
+}
+
+TEST_F(AdapterFolder, RankStabilizedScaleIsThatOfEachRank) {
+  set("use_rslora", "true");
+  set("alpha_pattern", R"({"v_proj": 10})");
+  const AnyAdapter adapter = read_any_adapter(folder(), small_model());
+  EXPECT_DOUBLE_EQ(adapter.pairs[0].scale(), 4 / std::sqrt(2.0));
+  EXPECT_DOUBLE_EQ(adapter.pairs[1].scale(), 10 / std::sqrt(2.0));
+}
+
+TEST_F(AdapterFolder, AnyLayersAndTargetsAreReadForOtherUsesThanTraining) {
+  rename("layers.1.", "layers.0.");
+  set("layers_to_transform", "[0, 2]");
+  EXPECT_EQ(read_any_adapter(folder(), small_model()).pairs.front().pair.layer, 0);
+  rename("0.self_attn.v_proj", "0.self_attn.k_proj");
+  set("target_modules", R"(["q_proj", "k_proj", "v_proj", "down_proj"])");
+  const AnyAdapter adapter = read_any_adapter(folder(), small_model());
+  EXPECT_EQ(adapter.pairs[1].pair.projection, Projection::kK);
+  EXPECT_EQ(adapter.pairs.size(), 6U);
+}
+
+TEST_F(AdapterFolder, ModulesMayBeExcluded) {
+  set("target_modules", R"(["q_proj", "v_proj", "down_proj", "up_proj"])");
+  EXPECT_THAT(refusal(), HasSubstr("up_proj"));
+  set("exclude_modules", R"(["up_proj"])");
+  expect_same(read_adapter(folder(), small_model()), small_adapter());
 }
 
 TEST_F(AdapterFolder, ValuesThatAreNotFiniteAreRefused) {
