@@ -217,14 +217,15 @@ ScaledPair read_pair(const SafetensorsHeader& header, const Halves& halves,
 }
 
 // What read_adapter's caller can do about it.
-constexpr std::string_view kOtherUses = "`loadline generate` and `loadline fuse` take it as it is";
+constexpr std::string_view kOtherUses = "`loadline generate` and `loadline fuse` take it as it is.";
 
 void require_last_layers(const std::vector<std::int64_t>& layers, const ModelConfig& model,
                          const std::string& source) {
   const auto count = std::ssize(layers);
   if (layers.front() != model.layers - count || layers.back() != model.layers - 1) {
     throw bad_input(
-        "{}: adapts the layers {}, but only the last N of the model's {} can be trained. "
+        "{}: adapts the layers {}, but only the last N of the model's {} can be trained or "
+        "converted. "
         "{}",
         source, fmt::join(layers, ","), model.layers, kOtherUses);
   }
@@ -236,7 +237,7 @@ void require_one_scale(const AnyAdapter& adapter, const std::string& source) {
     if (other.rank == first.rank && other.alpha == first.alpha) continue;
     throw bad_input(
         "{}: layer {} {} has rank {} and alpha {}, but layer {} {} has {} and {}: only one "
-        "rank and alpha can be trained. {}",
+        "rank and alpha can be trained or converted. {}",
         source, first.pair.layer, name_of(first.pair.projection), first.rank, first.alpha,
         other.pair.layer, name_of(other.pair.projection), other.rank, other.alpha, kOtherUses);
   }

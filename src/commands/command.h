@@ -17,6 +17,7 @@ using CommandFunction = std::function<int()>;
 CommandFunction add_find(Flags flags);
 CommandFunction add_train(Flags flags);
 CommandFunction add_plan(Flags flags);
+CommandFunction add_adapter(Flags flags);
 CommandFunction add_profile(Flags flags);
 CommandFunction add_data(Flags flags);
 CommandFunction add_tokenize(Flags flags);

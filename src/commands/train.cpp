@@ -32,7 +32,7 @@ struct TrainOptions {
   std::int64_t accumulation = 1;
   bool no_shuffle = false;
   std::int64_t steps_per_report = 10, steps_per_eval = 200, eval_batches = 0, save_every = 100;
-  std::string adapter_path = "adapters";
+  std::string adapter_path = "adapters", adapter_format = "peft";
   std::optional<std::string> resume_adapter;
   bool resume = false;
 };
@@ -79,6 +79,7 @@ TrainingSettings settings_of(const TrainOptions& options, const Workload& worklo
   settings.eval_batches = options.eval_batches;
   settings.save_every = options.save_every;
   settings.adapter_path = std::filesystem::absolute(options.adapter_path);
+  settings.adapter_format = parse_adapter_format(options.adapter_format);
   settings.resume = options.resume;
   return settings;
 }
@@ -221,6 +222,8 @@ CommandFunction add_train(Flags flags) {
   flags.value("--val-batches", options->eval_batches, "Validation batches; 0: all");
   flags.value("--save-every", options->save_every, "Save every N updates; 0: at the end");
   flags.value("--adapter-path", options->adapter_path, "Folder of the adapter and metrics.jsonl");
+  flags.value("--adapter-format", options->adapter_format,
+              "Of the adapter: peft, mlx (mlx-lm) or both");
   flags.value("--resume-adapter-file", options->resume_adapter,
               "Start from this adapter: its .safetensors or folder");
   flags.toggle("--resume", options->resume,

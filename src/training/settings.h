@@ -52,6 +52,7 @@ struct TrainingSettings {
   std::int64_t eval_batches = 0;      // 0: all of the validation rows
   std::int64_t save_every = 100;      // 0: only at the end
   std::filesystem::path adapter_path;
+  AdapterFormat adapter_format = AdapterFormat::kPeft;  // of what is saved there
   // Starts a new run from an adapter's weights: nothing else of the run that made it is taken.
   std::optional<std::filesystem::path> resume_adapter_file;
   // Continues the run in adapter_path from its last checkpoint, to the last bit as if it had never

@@ -15,6 +15,7 @@ constexpr std::array kSchedules{LearningRateSchedule::kConstant, LearningRateSch
                                 LearningRateSchedule::kCosine};
 constexpr std::array kModes{DistrustMode::kOff, DistrustMode::kAdditive, DistrustMode::kWeighted};
 constexpr std::array kOrders{RowOrder::kShuffled, RowOrder::kFile, RowOrder::kWorstFirst};
+constexpr std::array kFormats{AdapterFormat::kPeft, AdapterFormat::kMlx, AdapterFormat::kBoth};
 constexpr std::array kComputes{DType::kF32, DType::kBf16};
 
 // Reads one document; every key that it is asked for is known, all others are refused at the end.
@@ -108,6 +109,7 @@ void read_run(SettingsReader& in, TrainingSettings& s) {
   s.train_rows = in.text("train_rows");
   s.valid_rows = in.path_if_any("valid_rows");
   s.adapter_path = in.text("adapter_path");
+  s.adapter_format = in.choice<AdapterFormat>("adapter_format", kFormats);
   s.resume_adapter_file = in.path_if_any("resume_adapter_file");
   s.resume = in.boolean("resume");
   s.batch_size = in.integer("batch_size");
@@ -150,6 +152,7 @@ Json to_json(const TrainingSettings& s) {
       {"train_rows", s.train_rows.string()},
       {"valid_rows", path_or_null(s.valid_rows)},
       {"adapter_path", s.adapter_path.string()},
+      {"adapter_format", std::string(name_of(s.adapter_format))},
       {"resume_adapter_file", path_or_null(s.resume_adapter_file)},
       {"resume", s.resume},
       {"batch_size", s.batch_size},

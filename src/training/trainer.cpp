@@ -240,7 +240,7 @@ class Run {
     Adapter adapter = model_.adapter();
     adapter.base_model = settings_.model.string();
     checkpoints_.save(model_, adapter, settings_, identity_, step);
-    write_adapter(settings_.adapter_path, adapter);
+    write_adapter(settings_.adapter_path, adapter, settings_.adapter_format);
     saved_step_ = step;
     observer_.saved(step, settings_.adapter_path, host_.peak_memory());
     return std::nullopt;

@@ -1,0 +1,48 @@
+// Adapters from outside: shown, converted, written by train in either format.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "cli/harness/program.h"
+
+namespace loadline::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string bytes_of(const std::string& path) { return read_file(path, 16_MiB); }
+
+TEST(AdapterCommand, ShowsAndConvertsWhatTrainWrote) {
+  const Program program;
+  const std::string trained = (program.home() / "trained").string();
+  const Ended training =
+      program.run({"train", "--demo", "--batch-size", "1", "--lora-rank", "2", "--lora-layers", "2",
+                   "--max-steps", "1", "--max-seq-length", "32", "--val-batches", "1",
+                   "--adapter-format", "both", "--adapter-path", trained});
+  ASSERT_EQ(training.exit_code, 0) << training.err;
+  const std::string back = (program.home() / "back").string();
+  const Ended ended = program.run({"adapter", "--model", demo_model(), "--adapter-path",
+                                   trained + "/mlx", "--output", back, "--adapter-format", "peft"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_THAT(ended.out, HasSubstr("alpha       4 (scale 2)\nlayers      2 of 6: 4 to 5\n"));
+  for (const char* file : {"/adapter_model.safetensors", "/adapter_config.json"}) {
+    EXPECT_EQ(bytes_of(back + file), bytes_of(trained + file)) << file;
+  }
+  const Ended again = program.run({"adapter", "--model", demo_model(), "--adapter-path", trained,
+                                   "--output", back, "--adapter-format", "mlx"});
+  EXPECT_EQ(again.exit_code, 2);
+  EXPECT_THAT(again.err, HasSubstr("is there already"));
+}
+
+TEST(AdapterCommand, RefusesAFormatThatItWouldIgnore) {
+  const Ended ended = Program().run(
+      {"adapter", "--model", demo_model(), "--adapter-path", "x", "--adapter-format", "mlx"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("needs --output"));
+}
+
+}  // namespace
+}  // namespace loadline::testing
