@@ -72,7 +72,7 @@ int run_adapter(const AdapterOptions& options) {
   if (options.format && !options.output) {
     throw usage_error("--adapter-format {}: needs --output DIR to write to", *options.format);
   }
-  const ModelConfig model = read_config(resolve_model(options.model));
+  const ModelConfig model = read_config(resolve_model(options.model, ModelParts::kText));
   AnyAdapter adapter = read_any_adapter(options.adapter_path, model);
   show(adapter, model);
   if (options.output) convert_to(*options.output, std::move(adapter), model, options);
