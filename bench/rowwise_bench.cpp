@@ -48,7 +48,7 @@ void Rope(benchmark::State& state) {
   std::vector<std::int32_t> positions;
   for (std::int32_t t = 0; t < kTokens; ++t) positions.push_back(t);
   const std::vector<float> table(kTokens * 32, 0.6F);
-  for (auto _ : state) rope_forward(x.view(), 64, positions, table, table);
+  for (auto _ : state) rope_forward(x.view(), {64, 64}, positions, table, table);
   set_bytes(state, 2 * kTokens * 2048 * static_cast<std::int64_t>(size_of(dtype)));
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,20 +12,30 @@
 
 namespace loadline {
 
-enum class Projection : std::uint8_t { kQ, kK, kV, kO, kGate, kUp, kDown };
-inline constexpr int kProjections = 7;
+// kQkv and kGateUp are q, k and v, and gate and up, as one module: a model has either these or
+// their parts.
+enum class Projection : std::uint8_t { kQ, kK, kV, kO, kGate, kUp, kDown, kQkv, kGateUp };
+inline constexpr int kProjections = 9;
 
 // "q_proj" ... "down_proj"; the module path below a layer: "self_attn.q_proj", "mlp.up_proj".
 std::string_view name_of(Projection projection);
 std::string_view module_path(Projection projection);
-// Accepts "q_proj,v_proj" and "all"; the result is in the enum's order, without repeats. Throws
-// Error(kUsage).
-std::vector<Projection> parse_targets(std::string_view text);
+std::optional<Projection> projection_named(std::string_view name);
+// Those that a model has, in the enum's order; "q_proj,k_proj,..." of them.
+std::vector<Projection> projections_of(const ModelConfig& model);
+std::string names_of(const std::vector<Projection>& projections);
+// Accepts "q_proj,v_proj", "attention" (all of self_attn) and "all"; the result is in the enum's
+// order, without repeats. Throws Error(kUsage) naming the model's own for any other.
+std::vector<Projection> parse_targets(std::string_view text, const ModelConfig& model);
+// Names of any model's projections, as parse_targets, without its two words for many.
+std::vector<Projection> parse_projections(std::string_view names);
 
-// Inputs and outputs of a projection in this model.
+// Inputs and outputs of a projection in this model. `parts` are the outputs of the matrices that a
+// fused projection's output consists of, else `out` alone.
 struct ProjectionShape {
   std::int64_t in = 0;
   std::int64_t out = 0;
+  std::vector<std::int64_t> parts;
 };
 ProjectionShape shape_of(const ModelConfig& model, Projection projection);
 

@@ -145,11 +145,14 @@ std::vector<Projection> targets_of(const PairNames& pairs) {
   return targets;
 }
 
-std::string names_of(const std::vector<Projection>& targets) {
-  std::vector<std::string_view> names;
-  names.reserve(targets.size());
-  for (const Projection target : targets) names.push_back(name_of(target));
-  return fmt::format("{}", fmt::join(names, ","));
+void require_projections(const std::vector<Projection>& targets, const ModelConfig& model,
+                         const std::string& file) {
+  const std::vector<Projection> known = projections_of(model);
+  for (const Projection target : targets) {
+    if (std::find(known.begin(), known.end(), target) != known.end()) continue;
+    throw bad_input("{}: adapts {}, but a {} model has {}", file, name_of(target), model.model_type,
+                    names_of(known));
+  }
 }
 
 std::vector<std::int64_t> claimed_layers(const AdapterClaims& claims, const ModelConfig& model) {
@@ -176,6 +179,7 @@ void require_agreement(const AdapterClaims& claims, const PairNames& pairs,
   const std::vector<std::int64_t> layers = layers_of(pairs);
   const std::vector<Projection> targets = targets_of(pairs);
   const std::string file = files.tensors.string();
+  require_projections(targets, model, file);
   if (layers.back() >= model.layers) {
     throw bad_input("{}: adapts layer {}, but the model has layers 0 to {}", file, layers.back(),
                     model.layers - 1);

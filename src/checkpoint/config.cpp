@@ -1,29 +1,15 @@
 #include "checkpoint/config.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <string_view>
 
 #include "base/error.h"
+#include "checkpoint/family.h"
 #include "checkpoint/rope_config.h"
 
 namespace loadline {
 namespace {
-
-// What transformers' configuration classes assume when config.json leaves a key out.
-struct Family {
-  std::string_view model_type;
-  std::int64_t kv_heads;  // 0: as many as heads
-  std::int64_t max_positions;
-  std::int64_t bos_id;
-  std::int64_t eos_id;
-};
-constexpr std::array kFamilies{
-    Family{"llama", 0, 2048, 1, 2},
-    Family{"mistral", 8, 131072, 1, 2},
-    Family{"qwen2", 32, 32768, -1, -1},
-};
 
 // Generous for any real model, and small enough that layers x hidden x intermediate x 64 bytes, and
 // positions x vocabulary x 8, stay below 2^63.
@@ -32,15 +18,6 @@ constexpr std::int64_t kMaxWidth = std::int64_t{1} << 20;
 constexpr std::int64_t kMaxLayers = std::int64_t{1} << 12;
 constexpr std::int64_t kMaxHeads = std::int64_t{1} << 14;
 constexpr std::int64_t kMaxPositions = std::int64_t{1} << 31;
-
-const Family& family_of(const Json& document, const std::string& source) {
-  const std::string type = json_string(document, "model_type", source);
-  for (const Family& family : kFamilies) {
-    if (family.model_type == type) return family;
-  }
-  throw bad_input("{}: model_type '{}' is not supported. Supported are llama, mistral and qwen2.",
-                  source, type);
-}
 
 std::int64_t count(const Json& document, std::string_view key, std::int64_t limit,
                    const std::string& source) {
@@ -73,12 +50,17 @@ void refuse_quantized(const Json& document, const std::string& source) {
   }
 }
 
-void refuse_other_activations(const Json& document, const std::string& source) {
-  if (json_find(document, "hidden_act") == nullptr) return;
-  const std::string activation = json_string(document, "hidden_act", source);
-  if (activation != "silu" && activation != "swish") {
-    throw bad_input("{}: hidden_act '{}' is not supported. Supported is silu.", source, activation);
-  }
+// Gemma's own key wins over hidden_act, which its first files set to another function than they
+// meant (transformers, Gemma2Config).
+void read_activation(const Json& document, const Family& family, const std::string& source,
+                     ModelConfig& config) {
+  const char* key = family.gemma ? "hidden_activation" : "hidden_act";
+  config.activation = family.gemma ? GateActivation::kGeluTanh : GateActivation::kSilu;
+  if (json_find(document, key) == nullptr) return;
+  const std::string name = json_string(document, key, source);
+  if (family.gemma ? name == "gelu_pytorch_tanh" : name == "silu" || name == "swish") return;
+  throw bad_input("{}: {} '{}' is not supported. Supported for {} is {}.", source, key, name,
+                  family.model_type, family.gemma ? "gelu_pytorch_tanh" : "silu");
 }
 
 void read_shape(const Json& document, const Family& family, const std::string& source,
@@ -98,9 +80,12 @@ void read_shape(const Json& document, const Family& family, const std::string& s
   }
 }
 
-void read_head_dim(const Json& document, const std::string& source, ModelConfig& config) {
+void read_head_dim(const Json& document, const Family& family, const std::string& source,
+                   ModelConfig& config) {
   if (json_find(document, "head_dim") != nullptr) {
     config.head_dim = count(document, "head_dim", kMaxWidth, source);
+  } else if (family.head_dim != 0) {
+    config.head_dim = family.head_dim;
   } else if (config.hidden_size % config.heads == 0) {
     config.head_dim = config.hidden_size / config.heads;
   } else {
@@ -119,63 +104,128 @@ void read_head_dim(const Json& document, const std::string& source, ModelConfig&
   }
 }
 
-void read_biases(const Json& document, const std::string& source, ModelConfig& config) {
-  if (config.model_type == "qwen2") {
-    config.qkv_bias = true;  // fixed in that architecture; config.json does not say it
-    return;
+void read_biases(const Json& document, const Family& family, const std::string& source,
+                 ModelConfig& config) {
+  if (family.biases == Biases::kQkv) config.qkv_bias = true;
+  if (family.biases == Biases::kAttention || family.biases == Biases::kAll) {
+    config.qkv_bias = config.o_bias = flag_or(document, "attention_bias", false, source);
   }
-  if (config.model_type != "llama") return;
-  config.qkv_bias = config.o_bias = flag_or(document, "attention_bias", false, source);
-  config.mlp_bias = flag_or(document, "mlp_bias", false, source);
+  if (family.biases == Biases::kAll) {
+    config.mlp_bias = flag_or(document, "mlp_bias", false, source);
+  }
 }
 
-// How many layers attend through a window: of "layer_types" where it stands, else as qwen2's
-// max_window_layers says (the layers from that one upwards), else all.
-std::int64_t windowed_layers(const Json& document, const std::string& source,
-                             const ModelConfig& config) {
+// Of "layer_types": true where a layer attends through the window.
+std::vector<bool> read_layer_types(const Json& types, const std::string& source,
+                                   std::int64_t layers) {
+  if (!types.is_array() || std::ssize(types) != layers) {
+    throw bad_input("{}: 'layer_types' should be a list of {} names", source, layers);
+  }
+  std::vector<bool> windowed;
+  for (const Json& type : types) {
+    if (type != "full_attention" && type != "sliding_attention") {
+      throw bad_input(
+          "{}: layer type {:.60} is not supported. Supported are full_attention and "
+          "sliding_attention.",
+          source, type.dump());
+    }
+    windowed.push_back(type == "sliding_attention");
+  }
+  return windowed;
+}
+
+std::vector<bool> windowed_layers(const Json& document, const Family& family,
+                                  const std::string& source, std::int64_t layers) {
   if (const Json* types = json_find(document, "layer_types")) {
-    if (!types->is_array() || std::ssize(*types) != config.layers) {
-      throw bad_input("{}: 'layer_types' should be a list of {} names", source, config.layers);
-    }
-    for (const Json& type : *types) {
-      if (type != "full_attention" && type != "sliding_attention") {
-        throw bad_input(
-            "{}: layer type {:.60} is not supported. Supported are full_attention and "
-            "sliding_attention.",
-            source, type.dump());
-      }
-    }
-    return std::count(types->begin(), types->end(), "sliding_attention");
+    return read_layer_types(*types, source, layers);
   }
-  if (config.model_type != "qwen2") return config.layers;
-  const std::int64_t from = json_find(document, "max_window_layers") == nullptr
-                                ? 28
-                                : json_int(document, "max_window_layers", source);
-  return config.layers - std::clamp<std::int64_t>(from, 0, config.layers);
+  std::vector<bool> windowed(static_cast<std::size_t>(layers), true);
+  std::int64_t period = 0;  // the layers at its multiples, counted from 1, are full
+  if (family.windows == Windows::kAlternate) period = 2;
+  if (family.windows == Windows::kFiveOfSix) {
+    period = count_or(document, "sliding_window_pattern", kMaxLayers, 6, source);
+  }
+  for (std::int64_t full = period; period > 0 && full <= layers; full += period) {
+    windowed[static_cast<std::size_t>(full - 1)] = false;
+  }
+  if (family.windows == Windows::kUpper) {
+    const std::int64_t from = json_find(document, "max_window_layers") == nullptr
+                                  ? 28
+                                  : json_int(document, "max_window_layers", source);
+    std::fill_n(windowed.begin(), std::clamp<std::int64_t>(from, 0, layers), false);
+  }
+  return windowed;
 }
 
-// Mistral's first configuration says 4096; qwen2 has a value that use_sliding_window turns off.
-std::int64_t sliding_window(const Json& document, const std::string& source,
-                            const ModelConfig& config) {
-  const bool qwen2 = config.model_type == "qwen2";
-  if (config.model_type == "llama") return 0;
-  if (qwen2 && !flag_or(document, "use_sliding_window", false, source)) return 0;
+// The window's size, or 0.
+std::int64_t window_size(const Json& document, const Family& family, const std::string& source) {
+  const bool has_switch = family.windows == Windows::kUpper;
+  if (family.windows == Windows::kNone) return 0;
+  if (has_switch && !flag_or(document, "use_sliding_window", false, source)) return 0;
   // transformers tells an absent key (its default) from null (no window); json_find does not.
   if (!document.contains("sliding_window")) {
-    if (qwen2) throw bad_input("{}: use_sliding_window is true, 'sliding_window' missing", source);
-    return windowed_layers(document, source, config) == 0 ? 0 : 4096;
+    if (!has_switch) return family.sliding_window;
+    throw bad_input("{}: use_sliding_window is true, 'sliding_window' missing", source);
   }
   if (json_find(document, "sliding_window") == nullptr) return 0;
-  const std::int64_t window = count(document, "sliding_window", kMaxPositions, source);
-  const std::int64_t layers = windowed_layers(document, source, config);
-  if (layers == 0 || window >= config.max_positions) return 0;
-  if (layers < config.layers) {
-    throw bad_input(
-        "{}: {} of {} layers attend through a sliding window. Such a mixture is not "
-        "supported: all layers, or none.",
-        source, layers, config.layers);
+  return count(document, "sliding_window", kMaxPositions, source);
+}
+
+void read_window(const Json& document, const Family& family, const std::string& source,
+                 ModelConfig& config) {
+  std::int64_t window = window_size(document, family, source);
+  // Where no window tells the layers apart, their ropes still do.
+  if (window == 0 && family.local_rope) window = config.max_positions;
+  if (window == 0) return;
+  std::vector<bool> windowed = windowed_layers(document, family, source, config.layers);
+  const auto layers = std::count(windowed.begin(), windowed.end(), true);
+  if (layers == 0 || (window >= config.max_positions && !family.local_rope)) return;
+  config.sliding_window = window;
+  if (layers < config.layers) config.windowed = std::move(windowed);
+}
+
+double positive_or(const Json& document, std::string_view key, double fallback,
+                   const std::string& source) {
+  if (json_find(document, key) == nullptr) return fallback;
+  const double value = json_number(document, key, source);
+  if (!(value > 0 && value < 1e9)) {
+    throw bad_input("{}: '{}' is {}, but it must be above 0 and below 1e9", source, key, value);
   }
-  return window;
+  return value;
+}
+
+// A cap may be null, which is none and not the family's default.
+double softcap(const Json& document, std::string_view key, double fallback,
+               const std::string& source) {
+  return positive_or(document, key, document.contains(key) ? 0 : fallback, source);
+}
+
+void read_traits(const Json& document, const Family& family, const std::string& source,
+                 ModelConfig& config) {
+  config.fused_projections = family.fused_projections;
+  config.qk_norm = family.qk_norm;
+  config.output_norms = config.norm_offset = family.gemma;
+  if (!family.gemma) return;
+  if (flag_or(document, "use_bidirectional_attention", false, source)) {
+    throw bad_input("{}: use_bidirectional_attention makes it an encoder: nothing is generated",
+                    source);
+  }
+  config.embedding_scale = std::sqrt(static_cast<double>(config.hidden_size));
+  config.query_scalar = positive_or(document, "query_pre_attn_scalar", 256, source);
+  config.attention_softcap =
+      softcap(document, "attn_logit_softcapping", family.attention_softcap, source);
+  config.logit_softcap = softcap(document, "final_logit_softcapping", family.logit_softcap, source);
+}
+
+void read_rope(const Json& document, const Family& family, const std::string& source,
+               ModelConfig& config) {
+  const RopeConfig rope = parse_rope(document, family, config, source);
+  config.rope_theta = rope.theta;
+  config.rope_local_theta = rope.local_theta;
+  config.rope_factor = rope.factor;
+  config.rope_dim = rope.dim;
+  config.rope_llama3 = rope.llama3;
+  config.rope_long = rope.longrope;
 }
 
 std::int64_t token_id(const Json& value, std::string_view key, const std::string& source,
@@ -216,13 +266,14 @@ ModelConfig parse_config(const Json& document, const std::string& source) {
   }
   const Family& family = family_of(document, source);
   refuse_quantized(document, source);
-  refuse_other_activations(document, source);
 
   ModelConfig config;
   config.model_type = family.model_type;
+  read_activation(document, family, source, config);
   read_shape(document, family, source, config);
-  read_head_dim(document, source, config);
-  read_biases(document, source, config);
+  read_head_dim(document, family, source, config);
+  read_biases(document, family, source, config);
+  config.rms_norm_eps = family.rms_norm_eps;
   if (json_find(document, "rms_norm_eps") != nullptr) {
     config.rms_norm_eps = json_number(document, "rms_norm_eps", source);
   }
@@ -230,11 +281,10 @@ ModelConfig parse_config(const Json& document, const std::string& source) {
     throw bad_input("{}: 'rms_norm_eps' is {}, but it must be above 0 and below 1", source,
                     config.rms_norm_eps);
   }
-  const RopeConfig rope = parse_rope(document, source);
-  config.rope_theta = rope.theta;
-  config.rope_llama3 = rope.llama3;
-  config.sliding_window = sliding_window(document, source, config);
-  config.tied_embeddings = flag_or(document, "tie_word_embeddings", false, source);
+  read_rope(document, family, source, config);
+  read_window(document, family, source, config);
+  read_traits(document, family, source, config);
+  config.tied_embeddings = flag_or(document, "tie_word_embeddings", family.tied_embeddings, source);
   read_token_ids(document, family, source, config);
   return config;
 }

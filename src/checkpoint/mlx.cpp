@@ -19,7 +19,7 @@ Projection parse_key(const Json& key, const std::string& source) {
   }
   throw bad_input(
       "{}: lora_parameters' key {:.60} is not supported. Supported are self_attn. q_proj, k_proj, "
-      "v_proj, o_proj, and mlp. gate_proj, up_proj, down_proj.",
+      "v_proj, o_proj, qkv_proj, and mlp. gate_proj, up_proj, down_proj, gate_up_proj.",
       source, key.dump());
 }
 

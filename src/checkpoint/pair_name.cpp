@@ -26,11 +26,4 @@ std::optional<PairHalf> take_place(std::string_view& name) {
   return std::nullopt;
 }
 
-std::optional<Projection> projection_named(std::string_view name) {
-  for (int i = 0; i < kProjections; ++i) {
-    if (name_of(static_cast<Projection>(i)) == name) return static_cast<Projection>(i);
-  }
-  return std::nullopt;
-}
-
 }  // namespace loadline

@@ -27,7 +27,4 @@ bool skip(std::string_view& text, std::string_view prefix);
 // left as it is.
 std::optional<PairHalf> take_place(std::string_view& name);
 
-// "q_proj"; nothing for a name that is no projection's.
-std::optional<Projection> projection_named(std::string_view name);
-
 }  // namespace loadline

@@ -73,7 +73,7 @@ Projection parse_target(const std::string& name, const std::string& source) {
   if (!target.has_value()) {
     throw bad_input(
         "{}: target module '{}' is not supported. Supported are q_proj, k_proj, v_proj, "
-        "o_proj, gate_proj, up_proj and down_proj.",
+        "o_proj, gate_proj, up_proj, down_proj, qkv_proj and gate_up_proj.",
         source, name);
   }
   return *target;

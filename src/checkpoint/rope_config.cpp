@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 
@@ -43,19 +44,95 @@ Llama3Rope parse_llama3(const Json& rope, const std::string& source) {
   return llama3;
 }
 
-void refuse_partial(const Json& object, const std::string& source) {
-  if (json_find(object, "partial_rotary_factor") == nullptr) return;
-  const double share = json_number(object, "partial_rotary_factor", source);
-  if (share != 1.0) {
-    throw bad_input("{}: partial_rotary_factor {} is not supported. Supported is 1.", source,
-                    share);
+std::vector<double> factors(const Json& rope, std::string_view key, std::int64_t count,
+                            const std::string& source) {
+  const Json* list = json_find(rope, key);
+  if (list == nullptr || !list->is_array() || std::ssize(*list) != count) {
+    throw bad_input("{}: rope's '{}' should be a list of {} numbers", source, key, count);
   }
+  std::vector<double> values;
+  for (const Json& item : *list) {
+    const double value = item.is_number() ? item.get<double>() : 0;
+    if (!(value > 0 && value < 1e15)) {
+      throw bad_input("{}: rope's '{}' has {:.60}, but it must be above 0 and below 1e15", source,
+                      key, item.dump());
+    }
+    values.push_back(value);
+  }
+  return values;
+}
+
+// The original context stands beside rope_scaling in Phi-3's files, in rope_parameters in new ones.
+// What cos and sin are multiplied by follows from how far it was stretched.
+LongRope parse_longrope(const Json& document, const Json& rope, const RopeConfig& config,
+                        std::int64_t max_positions, const std::string& source) {
+  constexpr std::string_view kOriginal = "original_max_position_embeddings";
+  LongRope parsed;
+  parsed.short_factors = factors(rope, "short_factor", config.dim / 2, source);
+  parsed.long_factors = factors(rope, "long_factor", config.dim / 2, source);
+  const Json& holder = json_find(rope, kOriginal) != nullptr ? rope : document;
+  parsed.original_max_positions = json_int(holder, kOriginal, source);
+  if (parsed.original_max_positions < 2 || parsed.original_max_positions > max_positions) {
+    throw bad_input("{}: '{}' is {}, but it must be from 2 to max_position_embeddings {}", source,
+                    kOriginal, parsed.original_max_positions, max_positions);
+  }
+  const auto original = static_cast<double>(parsed.original_max_positions);
+  const double stretch = static_cast<double>(max_positions) / original;
+  if (stretch > 1) parsed.magnitude = std::sqrt(1 + std::log(stretch) / std::log(original));
+  if (json_find(rope, "attention_factor") != nullptr) {
+    parsed.magnitude = positive(rope, "attention_factor", source);
+  }
+  return parsed;
+}
+
+// The elements of a head that are turned: all, or the share that Phi-3's files may name.
+std::int64_t turned(const Json& document, const Json* rope, const Family& family,
+                    std::int64_t head_dim, const std::string& source) {
+  const bool in_rope = rope != nullptr && json_find(*rope, "partial_rotary_factor") != nullptr;
+  const Json& holder = in_rope ? *rope : document;
+  if (json_find(holder, "partial_rotary_factor") == nullptr) return head_dim;
+  const double share = json_number(holder, "partial_rotary_factor", source);
+  if (share == 1.0) return head_dim;
+  const auto dim =
+      share > 0 && share < 1 ? static_cast<std::int64_t>(static_cast<double>(head_dim) * share) : 0;
+  if (!family.partial_rope || dim < 2 || dim % 2 != 0) {
+    throw bad_input("{}: partial_rotary_factor {} of head_dim {} is not supported for {}", source,
+                    share, head_dim, family.model_type);
+  }
+  return dim;
+}
+
+void parse_scaling(const Json& document, const Json& rope, std::int64_t max_positions,
+                   const std::string& source, RopeConfig& config) {
+  const std::string type = rope_type(rope, source);
+  if (type == "llama3") {
+    config.llama3 = parse_llama3(rope, source);
+  } else if (type == "longrope") {
+    config.longrope = parse_longrope(document, rope, config, max_positions, source);
+  } else if (type == "linear") {
+    config.factor = positive(rope, "factor", source);
+  } else if (type != "default") {
+    throw bad_input(
+        "{}: rope type '{}' is not supported. Supported are default, linear, llama3 and longrope.",
+        source, type);
+  }
+}
+
+// The theta of the layers with a window, where the family has one.
+double local_theta(const Json& document, const Json* of_windowed, const std::string& source) {
+  if (of_windowed != nullptr && json_find(*of_windowed, "rope_theta") != nullptr) {
+    return positive(*of_windowed, "rope_theta", source);
+  }
+  if (json_find(document, "rope_local_base_freq") == nullptr) return 10000;
+  return positive(document, "rope_local_base_freq", source);
 }
 
 }  // namespace
 
-RopeConfig parse_rope(const Json& document, const std::string& source) {
+RopeConfig parse_rope(const Json& document, const Family& family, const ModelConfig& model,
+                      const std::string& source) {
   RopeConfig config;
+  config.theta = family.rope_theta;
   const Json* rope = json_find(document, "rope_parameters");
   const bool is_new = rope != nullptr;
   if (!is_new) rope = json_find(document, "rope_scaling");
@@ -63,22 +140,20 @@ RopeConfig parse_rope(const Json& document, const std::string& source) {
     throw bad_input("{}: '{}' should be an object or null, but it is {}", source,
                     is_new ? "rope_parameters" : "rope_scaling", rope->type_name());
   }
+  const Json* of_windowed = nullptr;
+  if (rope != nullptr && family.local_rope) {
+    of_windowed = json_find(*rope, "sliding_attention");
+    const Json* of_full = json_find(*rope, "full_attention");
+    if (of_full != nullptr) rope = of_full;
+  }
+  if (family.local_rope) config.local_theta = local_theta(document, of_windowed, source);
   if (is_new && json_find(*rope, "rope_theta") != nullptr) {
     config.theta = positive(*rope, "rope_theta", source);
   } else if (json_find(document, "rope_theta") != nullptr) {
     config.theta = positive(document, "rope_theta", source);
   }
-  refuse_partial(document, source);
-  if (rope == nullptr) return config;
-
-  refuse_partial(*rope, source);
-  const std::string type = rope_type(*rope, source);
-  if (type == "llama3") {
-    config.llama3 = parse_llama3(*rope, source);
-  } else if (type != "default") {
-    throw bad_input("{}: rope type '{}' is not supported. Supported are default and llama3.",
-                    source, type);
-  }
+  config.dim = turned(document, rope, family, model.head_dim, source);
+  if (rope != nullptr) parse_scaling(document, *rope, model.max_positions, source, config);
   return config;
 }
 

@@ -55,7 +55,8 @@ void add_data_flags(Flags flags, WorkloadOptions& options) {
 void add_lora_flags(Flags flags, WorkloadOptions& options) {
   flags.value("--lora-alpha", options.lora_alpha, "LoRA alpha; 2 x rank when not given");
   flags.value("--target-modules", options.target_modules,
-              "Of q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj, or all");
+              "Of q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj (phi3: qkv_proj,o_proj,"
+              "gate_up_proj,down_proj), or attention, or all");
   flags.value("--quantize", options.quantize, "Frozen weights: none");
   flags.value("--compute-dtype", options.compute_dtype,
               "auto, f32 or bf16; auto is bf16 where the CPU has it");

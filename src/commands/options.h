@@ -17,7 +17,7 @@ struct WorkloadOptions {
   std::string data;
   std::optional<std::string> valid_data;
   bool demo = false;
-  std::string target_modules = "q_proj,k_proj,v_proj,o_proj";
+  std::string target_modules = "attention";
   std::optional<double> lora_alpha;            // 2 x rank
   std::optional<std::int64_t> max_seq_length;  // 2048, or what the model has
   std::string quantize = "none";

@@ -70,7 +70,7 @@ TrainingSettings base_settings(const WorkloadOptions& options, const Workload& w
   if (workload.train) settings.train_rows = workload.train->packed;
   if (workload.valid) settings.valid_rows = workload.valid->packed;
   settings.max_seq_length = resolve_sequence(options, workload.model);
-  settings.lora.targets = parse_targets(options.target_modules);
+  settings.lora.targets = parse_targets(options.target_modules, workload.model);
   settings.compute = resolve_compute(options.compute_dtype);
   settings.checkpointing = options.grad_checkpoint == "on" ? ActivationCheckpointing::kOn
                                                            : ActivationCheckpointing::kOff;

@@ -15,6 +15,7 @@ struct AttentionShape {
   float scale = 0;  // 1 / sqrt(HD)
   std::int64_t window =
       0;  // sliding window: position t sees the last `window` positions, itself included; 0: all
+  float softcap = 0;  // scores become cap * tanh(score / cap) before the softmax; 0: they do not
 };
 
 // Causal attention within each row of the batch; row r holds tokens [row_starts[r], row_starts[r +

@@ -72,6 +72,27 @@ void fill_delta(const Inputs& in) {
   }
 }
 
+// One query's scores become probabilities p, and the gradients of those, which come in ds, the
+// scores' own.
+void probability_row(float* p, float* ds, float log_sum, float delta) {
+#pragma omp simd
+  for (std::int64_t j = 0; j < kBlock; ++j) {
+    p[j] = exponential(p[j] - log_sum);
+    ds[j] = p[j] * (ds[j] - delta);
+  }
+}
+
+// The same where the softmax is of c = cap * tanh(score / cap), whose slope is 1 - (c / cap)^2.
+void capped_probability_row(float* p, float* ds, float log_sum, float delta, float cap) {
+  const float inverse = 1.0F / cap;
+#pragma omp simd
+  for (std::int64_t j = 0; j < kBlock; ++j) {
+    const float t = hyperbolic_tangent(p[j] * inverse);
+    p[j] = exponential(cap * t - log_sum);
+    ds[j] = p[j] * (ds[j] - delta) * (1.0F - t * t);
+  }
+}
+
 // Scores become probabilities; their gradients, which come in dscore, become the scores' gradients.
 void softmax_gradient(const Inputs& in, const Scratch& s, const Row& row, std::int64_t head,
                       std::int64_t query_block, std::int64_t key_block) {
@@ -84,10 +105,10 @@ void softmax_gradient(const Inputs& in, const Scratch& s, const Row& row, std::i
     const float delta = in.delta[offset + i];
     float* p = s.probability + i * kBlock;
     float* ds = s.dscore + i * kBlock;
-#pragma omp simd
-    for (std::int64_t j = 0; j < kBlock; ++j) {
-      p[j] = exponential(p[j] - log_sum);
-      ds[j] = p[j] * (ds[j] - delta);
+    if (in.shape.softcap > 0) {
+      capped_probability_row(p, ds, log_sum, delta, in.shape.softcap);
+    } else {
+      probability_row(p, ds, log_sum, delta);
     }
     if (!masked) continue;
     // The keys that this query sees are consecutive.

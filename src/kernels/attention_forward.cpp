@@ -128,6 +128,18 @@ void add_values(const Scratch& s, std::int64_t keys, std::int64_t count, std::in
   }
 }
 
+// score = cap * tanh(score / cap).
+void cap_scores(const Scratch& s, std::int64_t keys, std::int64_t queries, float cap) {
+  const float inverse = 1.0F / cap;
+  for (std::int64_t j = 0; j < keys; ++j) {
+    float* score = s.score + j * kBlock;
+#pragma omp simd
+    for (std::int64_t i = 0; i < queries; ++i) {
+      score[i] = cap * hyperbolic_tangent(score[i] * inverse);
+    }
+  }
+}
+
 template <typename T>
 void add_key_block(const Inputs& in, const Row& row, std::int64_t head, std::int64_t query_block,
                    std::int64_t key_block, const Scratch& s) {
@@ -141,6 +153,7 @@ void add_key_block(const Inputs& in, const Row& row, std::int64_t head, std::int
   gather<T>(in.k, row.begin + first, keys, column, hd, 1.0F, s.key, width);
   gather<T>(in.v, row.begin + first, keys, column, hd, 1.0F, s.value, width);
   score_block(s, keys, padded(count), hd, diagonal);
+  if (in.shape.softcap > 0) cap_scores(s, keys, padded(count), in.shape.softcap);
   if (needs_mask(query_block, key_block, in.shape.window)) {
     mask(s.score, query_block * kBlock, first, in.shape.window);
   }

@@ -45,6 +45,24 @@ void row_gradient(const float* x, std::int32_t target, float log_sum_exp, float 
   d[target] = stored<D>(at_target);
 }
 
+// The derivative of y = cap * tanh(x / cap) is 1 - (y / cap)^2.
+float cap_slope(float y, float inverse_cap) {
+  const float t = y * inverse_cap;
+  return 1.0F - t * t;
+}
+
+template <typename D>
+void capped_row_gradient(const float* y, std::int32_t target, float log_sum_exp, float coefficient,
+                         float inverse_cap, D* d, std::int64_t count) {
+  const float at_target = coefficient * (exponential(y[target] - log_sum_exp) - 1.0F) *
+                          cap_slope(y[target], inverse_cap);
+#pragma omp simd
+  for (std::int64_t i = 0; i < count; ++i) {
+    d[i] = stored<D>(coefficient * exponential(y[i] - log_sum_exp) * cap_slope(y[i], inverse_cap));
+  }
+  d[target] = stored<D>(at_target);
+}
+
 void require_targets(ConstView logits, std::span<const std::int32_t> targets) {
   require(logits.dtype == DType::kF32, "cross_entropy: logits must be f32");
   require(static_cast<std::int64_t>(targets.size()) == logits.rows,
@@ -76,7 +94,7 @@ void cross_entropy_forward(ConstView logits, std::span<const std::int32_t> targe
 
 void cross_entropy_backward(ConstView logits, std::span<const std::int32_t> targets,
                             std::span<const float> log_sum_exp, std::span<const float> coefficients,
-                            View dlogits) {
+                            View dlogits, float cap) {
   const KernelTimer timer(Kernel::kCrossEntropy);
   require_targets(logits, targets);
   require_same_shape(logits, dlogits, "cross_entropy_backward: logits and dlogits");
@@ -90,6 +108,9 @@ void cross_entropy_backward(ConstView logits, std::span<const std::int32_t> targ
       auto* d = dlogits.row<D>(t);
       if (targets[at] < 0) {
         std::fill(d, d + dlogits.cols, D{0});
+      } else if (cap > 0) {
+        capped_row_gradient(logits.row<float>(t), targets[at], log_sum_exp[at], coefficients[at],
+                            1.0F / cap, d, logits.cols);
       } else {
         row_gradient(logits.row<float>(t), targets[at], log_sum_exp[at], coefficients[at], d,
                      logits.cols);

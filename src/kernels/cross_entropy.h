@@ -14,9 +14,10 @@ void cross_entropy_forward(ConstView logits, std::span<const std::int32_t> targe
                            std::span<float> losses, std::span<float> log_sum_exp);
 
 // dlogits (C,V), f32 or bf16, = coefficients[t] * (softmax(logits[t]) - onehot(targets[t])); zero
-// where target is -1. dlogits may be the memory of logits when it is f32.
+// where target is -1. dlogits may be the memory of logits when it is f32. With a cap, logits are
+// what softcap() made, and dlogits is the gradient of what they were before.
 void cross_entropy_backward(ConstView logits, std::span<const std::int32_t> targets,
                             std::span<const float> log_sum_exp, std::span<const float> coefficients,
-                            View dlogits);
+                            View dlogits, float cap = 0);
 
 }  // namespace loadline

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "kernels/exponential.h"
 #include "kernels/kernel_times.h"
 #include "kernels/storage.h"
 
@@ -100,6 +101,35 @@ void scale(float factor, View x) {
       auto* y = x.row<T>(t);
 #pragma omp simd
       for (std::int64_t i = 0; i < x.cols; ++i) y[i] = stored<T>(load(y[i]) * factor);
+    }
+  });
+}
+
+void shift(float by, View x) {
+  const KernelTimer timer(Kernel::kElementwise);
+  with_storage(x.dtype, "shift", [&](auto storage) {
+    using T = TypeOf<decltype(storage)>;
+#pragma omp parallel for schedule(static) if (worth_threads(x))
+    for (std::int64_t t = 0; t < x.rows; ++t) {
+      auto* y = x.row<T>(t);
+#pragma omp simd
+      for (std::int64_t i = 0; i < x.cols; ++i) y[i] = stored<T>(load(y[i]) + by);
+    }
+  });
+}
+
+void softcap(float cap, View x) {
+  const KernelTimer timer(Kernel::kElementwise);
+  const float inverse = 1.0F / cap;
+  with_storage(x.dtype, "softcap", [&](auto storage) {
+    using T = TypeOf<decltype(storage)>;
+#pragma omp parallel for schedule(static) if (worth_threads(x))
+    for (std::int64_t t = 0; t < x.rows; ++t) {
+      auto* y = x.row<T>(t);
+#pragma omp simd
+      for (std::int64_t i = 0; i < x.cols; ++i) {
+        y[i] = stored<T>(cap * hyperbolic_tangent(load(y[i]) * inverse));
+      }
     }
   });
 }

@@ -16,6 +16,8 @@ void copy(ConstView from, View to);                   // converts between f32 an
 void add(ConstView from, View to);                    // to += from
 void add_bias(std::span<const float> bias, View to);  // every row of to += bias
 void scale(float factor, View x);                     // x *= factor
+void shift(float by, View x);                         // x += by
+void softcap(float cap, View x);                      // x = cap * tanh(x / cap)
 void set_zero(View x);
 // Uniform in [-bound, bound), a pure function of the seed and the place.
 void fill_uniform(std::uint64_t seed, float bound, View x);

@@ -1,5 +1,5 @@
-// Private to this room: exp for vector loops. The library's exp is a call for each element unless
-// -ffast-math is on, which it never is here.
+// Private to this room: exp and tanh for vector loops. The library's exp is a call for each element
+// unless -ffast-math is on, which it never is here.
 #pragma once
 
 #include <bit>
@@ -37,6 +37,17 @@ inline float exponential(float x) {
   const float y = p * power(half_n) * power(n - half_n);
   const float with_zero = x < -87.3F ? 0.0F : y;
   return x > 88.7F ? std::numeric_limits<float>::infinity() : with_zero;
+}
+
+// Within 4 ulp of tanh(x); NaN for NaN. Near 0 by the first five terms of Lambert's continued
+// fraction, whose error at 0.6 is 1e-9 of the value; elsewhere 1 - 2 / (exp(2 |x|) + 1).
+inline float hyperbolic_tangent(float x) {
+  const float z = x * x;
+  const float near = x * (945.0F + z * (105.0F + z)) / (945.0F + z * (420.0F + 15.0F * z));
+  const float size = x < 0 ? -x : x;
+  const float far = 1.0F - 2.0F / (exponential(2.0F * size) + 1.0F);
+  const float with_sign = x < 0 ? -far : far;
+  return size < 0.6F ? near : with_sign;
 }
 
 }  // namespace loadline

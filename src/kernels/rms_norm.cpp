@@ -33,6 +33,19 @@ void add_row_gradient(const Y* dy, const X* x, const float* weight, float rstd, 
   }
 }
 
+// The same over dy: an element is read before its place is written.
+template <typename T>
+void turn_row_gradient(T* dy, const T* x, const float* weight, float rstd, std::int64_t h) {
+  float dot = 0;
+#pragma omp simd reduction(+ : dot)
+  for (std::int64_t i = 0; i < h; ++i) dot += load(dy[i]) * weight[i] * load(x[i]);
+  const float pull = dot / static_cast<float>(h) * rstd * rstd * rstd;
+#pragma omp simd
+  for (std::int64_t i = 0; i < h; ++i) {
+    dy[i] = stored<T>(rstd * load(dy[i]) * weight[i] - pull * load(x[i]));
+  }
+}
+
 void require_sizes(std::span<const float> weight, std::span<const float> rstd, ConstView x) {
   require(static_cast<std::int64_t>(weight.size()) == x.cols, "rms_norm: weight must be (H)");
   require(static_cast<std::int64_t>(rstd.size()) >= x.rows, "rms_norm: rstd must be (T)");
@@ -74,6 +87,22 @@ void rms_norm_backward(ConstView dy, ConstView x, std::span<const float> weight,
         }
       });
     });
+  });
+}
+
+void rms_norm_backward_in_place(View dy, ConstView x, std::span<const float> weight,
+                                std::span<const float> rstd) {
+  const KernelTimer timer(Kernel::kRmsNorm);
+  require_same_shape(dy, x, "rms_norm_backward_in_place: dy and x");
+  require_sizes(weight, rstd, x);
+  require(dy.dtype == x.dtype, "rms_norm_backward_in_place: dy and x must have one type");
+  with_storage(x.dtype, "rms_norm x", [&](auto storage) {
+    using T = TypeOf<decltype(storage)>;
+#pragma omp parallel for schedule(static) if (x.rows * x.cols >= kWorthThreads)
+    for (std::int64_t t = 0; t < x.rows; ++t) {
+      turn_row_gradient(dy.row<T>(t), x.row<T>(t), weight.data(), rstd[static_cast<std::size_t>(t)],
+                        x.cols);
+    }
   });
 }
 

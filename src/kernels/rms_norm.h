@@ -16,4 +16,8 @@ void rms_norm_forward(ConstView x, std::span<const float> weight, float eps, Vie
 void rms_norm_backward(ConstView dy, ConstView x, std::span<const float> weight,
                        std::span<const float> rstd, View dx);
 
+// The same into dy's own memory, which becomes dx. dy and x have one type.
+void rms_norm_backward_in_place(View dy, ConstView x, std::span<const float> weight,
+                                std::span<const float> rstd);
+
 }  // namespace loadline

@@ -19,14 +19,16 @@ void turn(T* head, const float* cos, const float* sin, float sign, std::int64_t 
   }
 }
 
-void rotate(View x, std::int64_t head_dim, std::span<const std::int32_t> positions,
+void rotate(View x, const RopeShape& shape, std::span<const std::int32_t> positions,
             std::span<const float> cos, std::span<const float> sin, float sign) {
   const KernelTimer timer(Kernel::kRope);
-  require(head_dim > 0 && head_dim % 2 == 0 && x.cols % head_dim == 0,
-          "rope: columns must be whole heads of an even size");
+  const std::int64_t head_dim = shape.head_dim;
+  require(head_dim > 0 && x.cols % head_dim == 0, "rope: columns must be whole heads");
+  require(shape.turned > 0 && shape.turned % 2 == 0 && shape.turned <= head_dim,
+          "rope: an even number of a head's elements is turned");
   require(static_cast<std::int64_t>(positions.size()) == x.rows, "rope: one position for each row");
   require(cos.size() == sin.size(), "rope: cos and sin must have one size");
-  const std::int64_t half = head_dim / 2;
+  const std::int64_t half = shape.turned / 2;
   const std::int64_t known = static_cast<std::int64_t>(cos.size()) / half;
   for (const auto p : positions) require(p >= 0 && p < known, "rope: position outside the tables");
   with_storage(x.dtype, "rope", [&](auto storage) {
@@ -43,14 +45,14 @@ void rotate(View x, std::int64_t head_dim, std::span<const std::int32_t> positio
 
 }  // namespace
 
-void rope_forward(View x, std::int64_t head_dim, std::span<const std::int32_t> positions,
+void rope_forward(View x, const RopeShape& shape, std::span<const std::int32_t> positions,
                   std::span<const float> cos, std::span<const float> sin) {
-  rotate(x, head_dim, positions, cos, sin, 1.0F);
+  rotate(x, shape, positions, cos, sin, 1.0F);
 }
 
-void rope_backward(View dx, std::int64_t head_dim, std::span<const std::int32_t> positions,
+void rope_backward(View dx, const RopeShape& shape, std::span<const std::int32_t> positions,
                    std::span<const float> cos, std::span<const float> sin) {
-  rotate(dx, head_dim, positions, cos, sin, -1.0F);
+  rotate(dx, shape, positions, cos, sin, -1.0F);
 }
 
 }  // namespace loadline

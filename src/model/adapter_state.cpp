@@ -32,18 +32,14 @@ class SplitMix {
 
 std::uint64_t pair_seed(std::uint64_t seed, const LoraSlot& slot) {
   SplitMix mix(seed);
-  const auto place = static_cast<std::uint64_t>(slot.layer) * kProjections +
-                     static_cast<std::uint64_t>(slot.projection);
+  // A fused projection has the place of its first part: no model has both.
+  Projection first = slot.projection;
+  if (first == Projection::kQkv) first = Projection::kQ;
+  if (first == Projection::kGateUp) first = Projection::kGate;
+  constexpr std::uint64_t kPlaces = 7;
+  const auto place =
+      static_cast<std::uint64_t>(slot.layer) * kPlaces + static_cast<std::uint64_t>(first);
   return SplitMix(mix.next() ^ (place + 1)).next();
-}
-
-std::string targets_text(const std::vector<Projection>& targets) {
-  std::string text;
-  for (const Projection projection : targets) {
-    if (!text.empty()) text += ',';
-    text += name_of(projection);
-  }
-  return text;
 }
 
 void check_settings(const LoraSettings& has, const LoraSettings& wants) {
@@ -60,7 +56,7 @@ void check_settings(const LoraSettings& has, const LoraSettings& wants) {
     throw differ("alpha", has.alpha, wants.alpha);
   }
   if (has.targets != wants.targets) {
-    throw differ("list of targets", targets_text(has.targets), targets_text(wants.targets));
+    throw differ("list of targets", names_of(has.targets), names_of(wants.targets));
   }
 }
 

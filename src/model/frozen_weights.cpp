@@ -33,6 +33,12 @@ class Loader {
   void vector(const std::string& name, BufferId id) const {
     if (id.exists()) read(name, id, 0, plan_.memory.buffer(id).shape.at(0), 1, true);
   }
+  // A norm's weight, which some families keep as its distance from 1.
+  void norm(const std::string& name, BufferId id, bool offset) const {
+    if (!id.exists()) return;
+    vector(name, id);
+    if (offset) shift(1.0F, memory_.matrix(id));
+  }
 
   struct Part {
     const char* module;
@@ -65,23 +71,39 @@ void load_frozen_weights(const WeightFiles& files, const ModelConfig& model, con
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {
     const LayerWeights& w = plan.layers[i].weights;
     const std::string layer = fmt::format("model.layers.{}.", i);
-    load.vector(layer + "input_layernorm.weight", w.input_norm);
-    load.stacked(layer,
-                 {{"self_attn.q_proj", model.q_width()},
-                  {"self_attn.k_proj", model.kv_width()},
-                  {"self_attn.v_proj", model.kv_width()}},
-                 w.qkv, w.qkv_bias);
+    const auto norm = [&](const char* name, BufferId id) {
+      load.norm(layer + name + ".weight", id, model.norm_offset);
+    };
+    norm("input_layernorm", w.input_norm);
+    if (model.fused_projections) {
+      load.matrix(layer + "self_attn.qkv_proj.weight", w.qkv);
+    } else {
+      load.stacked(layer,
+                   {{"self_attn.q_proj", model.q_width()},
+                    {"self_attn.k_proj", model.kv_width()},
+                    {"self_attn.v_proj", model.kv_width()}},
+                   w.qkv, w.qkv_bias);
+    }
+    norm("self_attn.q_norm", w.q_norm);
+    norm("self_attn.k_norm", w.k_norm);
     load.matrix(layer + "self_attn.o_proj.weight", w.o);
     load.vector(layer + "self_attn.o_proj.bias", w.o_bias);
-    load.vector(layer + "post_attention_layernorm.weight", w.post_norm);
-    load.stacked(
-        layer,
-        {{"mlp.gate_proj", model.intermediate_size}, {"mlp.up_proj", model.intermediate_size}},
-        w.gate_up, w.gate_up_bias);
+    // "post_attention" is after the attention: where its output has a norm, that one.
+    norm("post_attention_layernorm", model.output_norms ? w.o_norm : w.post_norm);
+    if (model.output_norms) norm("pre_feedforward_layernorm", w.post_norm);
+    if (model.fused_projections) {
+      load.matrix(layer + "mlp.gate_up_proj.weight", w.gate_up);
+    } else {
+      load.stacked(
+          layer,
+          {{"mlp.gate_proj", model.intermediate_size}, {"mlp.up_proj", model.intermediate_size}},
+          w.gate_up, w.gate_up_bias);
+    }
     load.matrix(layer + "mlp.down_proj.weight", w.down);
     load.vector(layer + "mlp.down_proj.bias", w.down_bias);
+    norm("post_feedforward_layernorm", w.down_norm);
   }
-  load.vector("model.norm.weight", plan.final_norm);
+  load.norm("model.norm.weight", plan.final_norm, model.norm_offset);
   if (!model.tied_embeddings) load.matrix("lm_head.weight", plan.head);
 }
 
@@ -91,15 +113,17 @@ void generate_frozen_weights(std::uint64_t seed, const StepPlan& plan, const Wor
   const auto matrix = [&](BufferId id) {
     fill_uniform(seed + (static_cast<std::uint64_t>(id.index()) << 40), kBound, memory.matrix(id));
   };
-  const auto ones = [&](BufferId id) { std::ranges::fill(memory.floats(id), 1.0F); };
+  const auto ones = [&](BufferId id) {
+    if (id.exists()) std::ranges::fill(memory.floats(id), 1.0F);
+  };
   const auto zeros = [&](BufferId id) {
     if (id.exists()) std::ranges::fill(memory.floats(id), 0.0F);
   };
   matrix(plan.embedding);
   for (const LayerPlan& layer : plan.layers) {
     const LayerWeights& w = layer.weights;
-    ones(w.input_norm);
-    ones(w.post_norm);
+    for (const BufferId id : {w.input_norm, w.q_norm, w.k_norm, w.o_norm, w.post_norm, w.down_norm})
+      ones(id);
     for (const BufferId id : {w.qkv, w.o, w.gate_up, w.down}) matrix(id);
     for (const BufferId id : {w.qkv_bias, w.o_bias, w.gate_up_bias, w.down_bias}) zeros(id);
   }

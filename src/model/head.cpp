@@ -45,9 +45,11 @@ class Head {
                      static_cast<float>(pass.model.rms_norm_eps), normed,
                      pass.memory.floats(b.rstd, rows));
     pass.gemm.run(Product::kNT, normed, pass.memory.matrix(pass.plan.head), logits, false);
+    if (pass.model.logit_softcap > 0) softcap(cap(pass), logits);
   }
 
  private:
+  static float cap(const Pass& pass) { return static_cast<float>(pass.model.logit_softcap); }
   [[nodiscard]] std::int64_t next_predicting(std::int64_t token) const {
     const auto rest = batch_.targets.subspan(static_cast<std::size_t>(token));
     return token + (std::find_if(rest.begin(), rest.end(), [](std::int32_t t) { return t >= 0; }) -
@@ -102,7 +104,7 @@ class Head {
     const View dx = chunk(buffers_.dx);
     cross_entropy_backward(chunk(buffers_.logits), first_rows(targets_),
                            pass_.memory.floats(buffers_.log_sum_exp, rows_),
-                           first_rows(coefficients_), d_logits);
+                           first_rows(coefficients_), d_logits, cap(pass_));
     frozen_backward(d_logits);
     set_zero(dx);
     rms_norm_backward(chunk(buffers_.d_normed), chunk(buffers_.x),

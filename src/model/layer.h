@@ -1,6 +1,6 @@
-// One decoder layer, forward and backward: RMSNorm, attention, RMSNorm, SwiGLU MLP, LoRA on chosen
-// projections. Products and kernels on views; no element is touched here. Shape letters:
-// step_plan.h.
+// One decoder layer, forward and backward: RMSNorm, attention, RMSNorm, gated MLP, LoRA on chosen
+// projections; what families add to it is in ModelConfig. Products and kernels on views; no element
+// is touched here. Shape letters: step_plan.h.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,4 @@
 #include "kernels/attention.h"
-#include "kernels/rope.h"
-#include "kernels/swiglu.h"
 #include "model/layer_parts.h"
 
 namespace loadline {
@@ -16,18 +14,19 @@ bool has_slot(const LayerPlan& layer, Projection projection) { return layer.slot
 void swiglu_part_backward(const Pass& pass, const LayerPlan& layer) {
   const BackwardScratch& scratch = pass.plan.backward;
   const LayerActivations& a = layer.backward;
-  const View dx = pass.rows(scratch.dx);
+  const View d_down = residual_gradient(pass, mlp_residual(layer, a), scratch.d_normed);
   const View d_swiglu = pass.rows(scratch.d_swiglu);
   const GateUpViews mlp = gate_up_views(pass, a.gate_up);
   if (layer.needs.swiglu) {
-    frozen_backward(pass, whole(pass, layer.weights.down, {}), dx, d_swiglu, Into::kOverwrite);
+    frozen_backward(pass, whole(pass, layer.weights.down, {}), d_down, d_swiglu, Into::kOverwrite);
   }
   if (has_slot(layer, Projection::kDown)) {
     const View swiglu = pass.rows(a.swiglu);
-    swiglu_forward(mlp.gate, mlp.up, swiglu);
-    lora_backward(pass, layer, Projection::kDown, dx, swiglu, where(layer.needs.swiglu, d_swiglu));
+    gated_unit_forward(pass, mlp, swiglu);
+    lora_backward(pass, layer, Projection::kDown, {d_down}, swiglu,
+                  where(layer.needs.swiglu, d_swiglu));
   }
-  if (layer.needs.gate_up) swiglu_backward(d_swiglu, mlp.gate, mlp.up, mlp.gate, mlp.up);
+  if (layer.needs.gate_up) gated_unit_backward(pass, d_swiglu, mlp);
 }
 
 void mlp_part_backward(const Pass& pass, const LayerPlan& layer) {
@@ -42,11 +41,13 @@ void mlp_part_backward(const Pass& pass, const LayerPlan& layer) {
     frozen_backward(pass, linears.gate, gradient.gate, d_normed, Into::kOverwrite);
     frozen_backward(pass, linears.up, gradient.up, d_normed, Into::kAdd);
   }
-  if (has_slot(layer, Projection::kGate) || has_slot(layer, Projection::kUp)) {
+  if (has_slot(layer, Projection::kGate) || has_slot(layer, Projection::kUp) ||
+      has_slot(layer, Projection::kGateUp)) {
     norm_forward(pass, layer.weights.post_norm, a.x_mid, a.normed, a.post_rstd);
     const View normed = pass.rows(a.normed);
-    lora_backward(pass, layer, Projection::kGate, gradient.gate, normed, d_normed);
-    lora_backward(pass, layer, Projection::kUp, gradient.up, normed, d_normed);
+    lora_backward(pass, layer, Projection::kGate, {gradient.gate}, normed, d_normed);
+    lora_backward(pass, layer, Projection::kUp, {gradient.up}, normed, d_normed);
+    lora_backward(pass, layer, Projection::kGateUp, {gradient.gate, gradient.up}, normed, d_normed);
   }
   if (layer.needs.x_mid) {
     norm_backward(pass, layer.weights.post_norm, scratch.d_normed, a.x_mid, a.post_rstd,
@@ -58,24 +59,21 @@ void mlp_part_backward(const Pass& pass, const LayerPlan& layer) {
 void attention_to_qkv_backward(const Pass& pass, const LayerPlan& layer) {
   const BackwardScratch& scratch = pass.plan.backward;
   const LayerActivations& a = layer.backward;
-  const View dx = pass.rows(scratch.dx);
+  const View d_o = residual_gradient(pass, attention_residual(layer, a), scratch.d_normed);
   const View attention = pass.rows(a.attention);
   const View d_attention = where(layer.needs.attention, pass.rows(scratch.d_attention));
   if (layer.needs.attention) {
-    frozen_backward(pass, whole(pass, layer.weights.o, {}), dx, d_attention, Into::kOverwrite);
+    frozen_backward(pass, whole(pass, layer.weights.o, {}), d_o, d_attention, Into::kOverwrite);
   }
-  lora_backward(pass, layer, Projection::kO, dx, attention, d_attention);
+  lora_backward(pass, layer, Projection::kO, {d_o}, attention, d_attention);
   if (!layer.needs.qkv) return;
-  const QkvViews qkv = qkv_views(pass, a.qkv);
+  const QkvViews qkv = pass.model.qk_norm ? position_qkv(pass, layer, a) : qkv_views(pass, a.qkv);
   const QkvViews gradient = qkv_views(pass, scratch.d_qkv);
   attention_backward(d_attention, qkv.q, qkv.k, qkv.v, attention,
                      pass.memory.floats(a.log_sum_exp, pass.model.heads * pass.tokens),
-                     pass.row_starts, pass.plan.attention, gradient.q, gradient.k, gradient.v,
+                     pass.row_starts, layer.attention, gradient.q, gradient.k, gradient.v,
                      pass.memory.bytes(pass.plan.attention_scratch));
-  const auto cos = pass.memory.floats(pass.plan.rope_cos);
-  const auto sin = pass.memory.floats(pass.plan.rope_sin);
-  rope_backward(gradient.q, pass.model.head_dim, pass.positions, cos, sin);
-  rope_backward(gradient.k, pass.model.head_dim, pass.positions, cos, sin);
+  position_qkv_backward(pass, layer, gradient);
 }
 
 void attention_part_backward(const Pass& pass, const LayerPlan& layer) {
@@ -92,12 +90,14 @@ void attention_part_backward(const Pass& pass, const LayerPlan& layer) {
     frozen_backward(pass, linears.v, gradient.v, d_normed, Into::kAdd);
   }
   if (has_slot(layer, Projection::kQ) || has_slot(layer, Projection::kK) ||
-      has_slot(layer, Projection::kV)) {
+      has_slot(layer, Projection::kV) || has_slot(layer, Projection::kQkv)) {
     norm_forward(pass, layer.weights.input_norm, a.x, a.normed, a.input_rstd);
     const View normed = pass.rows(a.normed);
-    lora_backward(pass, layer, Projection::kQ, gradient.q, normed, d_normed);
-    lora_backward(pass, layer, Projection::kK, gradient.k, normed, d_normed);
-    lora_backward(pass, layer, Projection::kV, gradient.v, normed, d_normed);
+    lora_backward(pass, layer, Projection::kQ, {gradient.q}, normed, d_normed);
+    lora_backward(pass, layer, Projection::kK, {gradient.k}, normed, d_normed);
+    lora_backward(pass, layer, Projection::kV, {gradient.v}, normed, d_normed);
+    lora_backward(pass, layer, Projection::kQkv, {gradient.q, gradient.k, gradient.v}, normed,
+                  d_normed);
   }
   if (layer.needs.x) {
     norm_backward(pass, layer.weights.input_norm, scratch.d_normed, a.x, a.input_rstd, scratch.dx);

@@ -1,7 +1,10 @@
 #include "model/layer_parts.h"
 
 #include "kernels/elementwise.h"
+#include "kernels/geglu.h"
 #include "kernels/rms_norm.h"
+#include "kernels/rope.h"
+#include "kernels/swiglu.h"
 
 namespace loadline {
 namespace {
@@ -84,26 +87,156 @@ void frozen_backward(const Pass& pass, const FrozenLinear& linear, ConstView dy,
 }
 
 void lora_forward(const Pass& pass, const LayerPlan& layer, const LayerActivations& a,
-                  Projection projection, ConstView x, View y) {
+                  Projection projection, ConstView x, Parts y) {
   const LoraSlot* slot = slot_of(pass, layer, projection);
   if (slot == nullptr) return;
   const LoraViews lora = lora_views(pass, *slot, a.inner);
   pass.gemm.run(Product::kNT, x, lora.a, lora.inner, false);
   scale(static_cast<float>(pass.lora.scale()), lora.inner);
-  if (y.data != nullptr) pass.gemm.run(Product::kNT, lora.inner, lora.b, y, true);
+  std::int64_t row = 0;
+  for (const View& part : y) {
+    pass.gemm.run(Product::kNT, lora.inner, lora.b.slice(row, part.cols), part, true);
+    row += part.cols;
+  }
 }
 
-void lora_backward(const Pass& pass, const LayerPlan& layer, Projection projection, ConstView dy,
+void lora_backward(const Pass& pass, const LayerPlan& layer, Projection projection, Parts dy,
                    ConstView x, View dx) {
   const LoraSlot* slot = slot_of(pass, layer, projection);
   if (slot == nullptr) return;
   const LoraViews lora = lora_views(pass, *slot, layer.backward.inner);
   const View d_inner = pass.rows(pass.plan.backward.d_inner);
-  pass.gemm.run(Product::kTN, dy, lora.inner, lora.db, true);
-  pass.gemm.run(Product::kNN, dy, lora.b, d_inner, false);
+  std::int64_t row = 0;
+  for (const View& part : dy) {
+    pass.gemm.run(Product::kTN, part, lora.inner, lora.db.slice(row, part.cols), true);
+    pass.gemm.run(Product::kNN, part, lora.b.slice(row, part.cols), d_inner, row > 0);
+    row += part.cols;
+  }
   scale(static_cast<float>(pass.lora.scale()), d_inner);
   pass.gemm.run(Product::kTN, d_inner, x, lora.da, true);
   if (dx.data != nullptr) pass.gemm.run(Product::kNN, d_inner, lora.a, dx, true);
+}
+
+namespace {
+
+struct HeadNorm {
+  View x;  // (T x heads, HD)
+  std::span<float> weight, rstd;
+};
+
+// q's and k's heads as rows of a buffer that begins with q (T,QW) and goes on with k (T,KW).
+struct HeadNorms {
+  HeadNorm q, k;
+};
+HeadNorms head_norms(const Pass& pass, const LayerWeights& w, BufferId qk) {
+  const ModelConfig& m = pass.model;
+  const std::int64_t queries = pass.tokens * m.heads;
+  const std::int64_t keys = pass.tokens * m.kv_heads;
+  const auto rstd = pass.memory.floats(pass.plan.normed_qk_rstd, queries + keys);
+  const auto split = static_cast<std::size_t>(queries);
+  return {.q = {.x = pass.memory.part(qk, 0, queries, m.head_dim),
+                .weight = pass.memory.floats(w.q_norm),
+                .rstd = rstd.first(split)},
+          .k = {.x = pass.memory.part(qk, queries * m.head_dim, keys, m.head_dim),
+                .weight = pass.memory.floats(w.k_norm),
+                .rstd = rstd.subspan(split)}};
+}
+
+// The rope table of a layer, from its first row on.
+struct Turning {
+  RopeShape shape;
+  std::span<const float> cos, sin;
+};
+Turning turning(const Pass& pass, const LayerPlan& layer) {
+  const std::int64_t turned = pass.model.turned();
+  const auto first = static_cast<std::size_t>(layer.rope_first * (turned / 2));
+  return {.shape = {.head_dim = pass.model.head_dim, .turned = turned},
+          .cos = pass.memory.floats(pass.plan.rope_cos).subspan(first),
+          .sin = pass.memory.floats(pass.plan.rope_sin).subspan(first)};
+}
+
+}  // namespace
+
+QkvViews position_qkv(const Pass& pass, const LayerPlan& layer, const LayerActivations& a) {
+  QkvViews qkv = qkv_views(pass, a.qkv);
+  if (pass.model.qk_norm) {
+    const auto eps = static_cast<float>(pass.model.rms_norm_eps);
+    const HeadNorms from = head_norms(pass, layer.weights, a.qkv);
+    const HeadNorms to = head_norms(pass, layer.weights, pass.plan.normed_qk);
+    rms_norm_forward(from.q.x, from.q.weight, eps, to.q.x, to.q.rstd);
+    rms_norm_forward(from.k.x, from.k.weight, eps, to.k.x, to.k.rstd);
+    qkv.q = pass.memory.part(pass.plan.normed_qk, 0, pass.tokens, qkv.q.cols);
+    qkv.k =
+        pass.memory.part(pass.plan.normed_qk, pass.tokens * qkv.q.cols, pass.tokens, qkv.k.cols);
+  }
+  const Turning turn = turning(pass, layer);
+  rope_forward(qkv.q, turn.shape, pass.positions, turn.cos, turn.sin);
+  rope_forward(qkv.k, turn.shape, pass.positions, turn.cos, turn.sin);
+  return qkv;
+}
+
+void position_qkv_backward(const Pass& pass, const LayerPlan& layer, const QkvViews& gradient) {
+  const Turning turn = turning(pass, layer);
+  rope_backward(gradient.q, turn.shape, pass.positions, turn.cos, turn.sin);
+  rope_backward(gradient.k, turn.shape, pass.positions, turn.cos, turn.sin);
+  if (!pass.model.qk_norm) return;
+  const HeadNorms before = head_norms(pass, layer.weights, layer.backward.qkv);
+  const HeadNorms d = head_norms(pass, layer.weights, pass.plan.backward.d_qkv);
+  rms_norm_backward_in_place(d.q.x, before.q.x, before.q.weight, before.q.rstd);
+  rms_norm_backward_in_place(d.k.x, before.k.x, before.k.weight, before.k.rstd);
+}
+
+void gated_unit_forward(const Pass& pass, const GateUpViews& mlp, View out) {
+  if (pass.model.activation == GateActivation::kGeluTanh) {
+    geglu_forward(mlp.gate, mlp.up, out);
+  } else {
+    swiglu_forward(mlp.gate, mlp.up, out);
+  }
+}
+
+void gated_unit_backward(const Pass& pass, ConstView dout, const GateUpViews& mlp) {
+  if (pass.model.activation == GateActivation::kGeluTanh) {
+    geglu_backward(dout, mlp.gate, mlp.up, mlp.gate, mlp.up);
+  } else {
+    swiglu_backward(dout, mlp.gate, mlp.up, mlp.gate, mlp.up);
+  }
+}
+
+Residual attention_residual(const LayerPlan& layer, const LayerActivations& a) {
+  return {
+      .from = a.x, .to = a.x_mid, .norm = layer.weights.o_norm, .output = a.o, .rstd = a.o_rstd};
+}
+
+Residual mlp_residual(const LayerPlan& layer, const LayerActivations& a) {
+  return {.from = a.x_mid,
+          .to = a.x_out,
+          .norm = layer.weights.down_norm,
+          .output = a.down,
+          .rstd = a.down_rstd};
+}
+
+Destination open_residual(const Pass& pass, const Residual& residual) {
+  if (residual.output.exists()) return {pass.rows(residual.output), Into::kOverwrite};
+  if (residual.from != residual.to) copy(pass.rows(residual.from), pass.rows(residual.to));
+  return {pass.rows(residual.to), Into::kAdd};
+}
+
+void close_residual(const Pass& pass, const Residual& residual, BufferId normed) {
+  if (!residual.output.exists()) return;
+  norm_forward(pass, residual.norm, residual.output, normed, residual.rstd);
+  if (!residual.to.exists()) return;
+  if (residual.from != residual.to) copy(pass.rows(residual.from), pass.rows(residual.to));
+  add(pass.rows(normed), pass.rows(residual.to));
+}
+
+View residual_gradient(const Pass& pass, const Residual& residual, BufferId scratch) {
+  const View dx = pass.rows(pass.plan.backward.dx);
+  if (!residual.output.exists()) return dx;
+  const View through = pass.rows(scratch);
+  copy(dx, through);
+  rms_norm_backward_in_place(through, pass.rows(residual.output), pass.memory.floats(residual.norm),
+                             pass.column(residual.rstd));
+  return through;
 }
 
 void norm_forward(const Pass& pass, BufferId weight, BufferId x, BufferId y, BufferId rstd) {

@@ -1,6 +1,8 @@
 // The pieces that a layer's forward and backward are made of.
 #pragma once
 
+#include <initializer_list>
+
 #include "model/layer.h"
 
 namespace loadline {
@@ -43,13 +45,45 @@ void frozen_forward(const Pass& pass, const FrozenLinear& linear, ConstView x, V
 void frozen_backward(const Pass& pass, const FrozenLinear& linear, ConstView dy, View dx,
                      Into into);
 
+// The matrices that a projection's output consists of: one, or those of a fused projection in
+// order.
+using Parts = std::initializer_list<View>;
 // y += u B^T with u = scale * x A^T, which is kept in the layer's inner buffer. Nothing where the
-// projection is not a target. A y without data stops after u.
+// projection is not a target. Without parts of y it stops after u.
 void lora_forward(const Pass& pass, const LayerPlan& layer, const LayerActivations& a,
-                  Projection projection, ConstView x, View y);
+                  Projection projection, ConstView x, Parts y);
 // dB += dy^T u; du = scale * dy B; dA += du^T x; dx += du A, unless dx has no data.
-void lora_backward(const Pass& pass, const LayerPlan& layer, Projection projection, ConstView dy,
+void lora_backward(const Pass& pass, const LayerPlan& layer, Projection projection, Parts dy,
                    ConstView x, View dx);
+
+// What attention reads: q and k after their norm, where the family has one, and rope. Without the
+// norm in the qkv buffer itself, so once in a pass; with it in a buffer of its own, as often as
+// needed.
+QkvViews position_qkv(const Pass& pass, const LayerPlan& layer, const LayerActivations& a);
+// The gradient of q and k back through both, in place.
+void position_qkv_backward(const Pass& pass, const LayerPlan& layer, const QkvViews& gradient);
+
+// out = act(gate) * up, and back into gate and up.
+void gated_unit_forward(const Pass& pass, const GateUpViews& mlp, View out);
+void gated_unit_backward(const Pass& pass, ConstView dout, const GateUpViews& mlp);
+
+// Where a half of the layer puts what it makes of `from`: onto the residual stream, which goes on
+// in `to` (and may be `from` itself), or, in families that norm it first, into `output`.
+struct Residual {
+  BufferId from, to;
+  BufferId norm, output, rstd;  // none without that norm
+};
+Residual attention_residual(const LayerPlan& layer, const LayerActivations& a);
+Residual mlp_residual(const LayerPlan& layer, const LayerActivations& a);
+struct Destination {
+  View to;
+  Into into = Into::kAdd;
+};
+Destination open_residual(const Pass& pass, const Residual& residual);
+// Adds the normed output to the stream, where there is such a norm. `normed` is scratch.
+void close_residual(const Pass& pass, const Residual& residual, BufferId normed);
+// The gradient of what was put there: the stream's own, or, through the norm, in `scratch`.
+View residual_gradient(const Pass& pass, const Residual& residual, BufferId scratch);
 
 void norm_forward(const Pass& pass, BufferId weight, BufferId x, BufferId y, BufferId rstd);
 void norm_backward(const Pass& pass, BufferId weight, BufferId dy, BufferId x, BufferId rstd,

@@ -61,13 +61,25 @@ void check_batch(const Batch& batch, const StepShape& shape, std::int64_t vocabu
   check_ids(batch, vocabulary);
 }
 
-void fill_positions(const Batch& batch, std::span<std::int32_t> positions) {
+// A token's place in its row, which is its row of the rope table; the second table follows the
+// first.
+void fill_positions(const Batch& batch, const ModelConfig& model, std::int64_t table_rows,
+                    std::span<std::int32_t> positions) {
   for (std::size_t row = 1; row < batch.row_starts.size(); ++row) {
     const std::int32_t begin = batch.row_starts[row - 1];
-    for (std::int32_t t = begin; t < batch.row_starts[row]; ++t) {
-      positions[static_cast<std::size_t>(t)] = t - begin;
+    const std::int32_t end = batch.row_starts[row];
+    const auto first =
+        static_cast<std::int32_t>(takes_long_rope(model, end - begin) ? table_rows : 0);
+    for (std::int32_t t = begin; t < end; ++t) {
+      positions[static_cast<std::size_t>(t)] = first + t - begin;
     }
   }
+}
+
+// As the embedding's own type has it: the models were trained with the rounded factor.
+float embedding_factor(const ModelConfig& model, DType compute) {
+  const auto factor = static_cast<float>(model.embedding_scale);
+  return compute == DType::kBf16 ? bf16_to_float(float_to_bf16(factor)) : factor;
 }
 
 }  // namespace
@@ -76,8 +88,8 @@ struct LoraModel::State {
   State(const ModelConfig& m, const LoraSettings& l, const StepShape& s)
       : model(m), lora(l), shape(s), plan(plan_step(m, l, s)), memory(plan.memory) {
     gemm.use_scratch(memory.bytes(plan.gemm_scratch));
-    fill_rope_table(model, shape.longest_row, memory.floats(plan.rope_cos),
-                    memory.floats(plan.rope_sin));
+    fill_rope_tables(ropes_of(model, shape.longest_row), shape.longest_row,
+                     memory.floats(plan.rope_cos), memory.floats(plan.rope_sin));
   }
 
   // Embedding and all layers: plan.final_x is the last one's output.
@@ -85,7 +97,7 @@ struct LoraModel::State {
     check_batch(batch, shape, model.vocab_size);
     const auto tokens = static_cast<std::int64_t>(batch.ids.size());
     const auto positions = memory.ints(plan.positions, tokens);
-    fill_positions(batch, positions);
+    fill_positions(batch, model, shape.longest_row, positions);
     const Pass pass{.model = model,
                     .lora = lora,
                     .plan = plan,
@@ -94,8 +106,9 @@ struct LoraModel::State {
                     .tokens = tokens,
                     .row_starts = batch.row_starts,
                     .positions = positions};
-    embedding_forward(memory.matrix(plan.embedding), batch.ids,
-                      pass.rows(plan.layers.front().forward.x));
+    const View x = pass.rows(plan.layers.front().forward.x);
+    embedding_forward(memory.matrix(plan.embedding), batch.ids, x);
+    if (model.embedding_scale != 1) scale(embedding_factor(model, shape.compute), x);
     for (const LayerPlan& layer : plan.layers) layer_forward(pass, layer);
     return pass;
   }

@@ -31,20 +31,25 @@ void add_frozen(const ModelConfig& m, std::set<Shape>& shapes) {
   };
   linear(m.q_width(), m.hidden_size, false, false);
   linear(m.kv_width(), m.hidden_size, false, true);
-  linear(m.hidden_size, m.q_width(), true, false);
+  const bool adds = !m.output_norms;  // to the residual stream
+  linear(m.hidden_size, m.q_width(), adds, false);
   linear(m.intermediate_size, m.hidden_size, false, false);
   linear(m.intermediate_size, m.hidden_size, false, true);
-  linear(m.hidden_size, m.intermediate_size, true, false);
+  linear(m.hidden_size, m.intermediate_size, adds, false);
   linear(m.vocab_size, m.hidden_size, false, false);
 }
 
 void add_lora(const LoraSlot& slot, std::int64_t rank, std::set<Shape>& shapes) {
   shapes.insert({Product::kNT, rank, slot.in, false});
-  shapes.insert({Product::kNT, slot.out, rank, true});
-  shapes.insert({Product::kNN, rank, slot.out, false});
   shapes.insert({Product::kNN, slot.in, rank, true});
-  shapes.insert({Product::kTN, slot.out, rank, true});
   shapes.insert({Product::kTN, rank, slot.in, true});
+  bool accumulates = false;
+  for (const std::int64_t out : slot.parts) {
+    shapes.insert({Product::kNT, out, rank, true});
+    shapes.insert({Product::kNN, rank, out, accumulates});
+    shapes.insert({Product::kTN, out, rank, true});
+    accumulates = true;
+  }
 }
 
 std::size_t distinct_products(const ModelConfig& model, const StepPlan& plan) {

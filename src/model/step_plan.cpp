@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "kernels/gemm.h"
 #include "model/process_bytes.h"
+#include "model/rope_table.h"
 
 namespace loadline {
 namespace {
@@ -30,6 +31,12 @@ void check(const ModelConfig& model, const LoraSettings& lora, const StepShape& 
   if (!std::is_sorted(lora.targets.begin(), lora.targets.end()) ||
       std::adjacent_find(lora.targets.begin(), lora.targets.end()) != lora.targets.end()) {
     throw usage_error("LoRA targets must be in order and without repeats");
+  }
+  const std::vector<Projection> known = projections_of(model);
+  for (const Projection target : lora.targets) {
+    if (std::find(known.begin(), known.end(), target) != known.end()) continue;
+    throw usage_error("the LoRA target {} is not a projection of a {} model, which has {}",
+                      name_of(target), model.model_type, names_of(known));
   }
   require(shape.tokens >= 1, "the tokens of a batch", shape.tokens, "at least 1");
   require(shape.rows >= 1 && shape.rows <= shape.tokens, "the rows of a batch", shape.rows,
@@ -56,12 +63,6 @@ class Planner {
   StepPlan run() {
     plan_.first_lora_layer = first_;
     plan_.layers.resize(static_cast<std::size_t>(model_.layers));
-    plan_.attention = {
-        .heads = model_.heads,
-        .kv_heads = model_.kv_heads,
-        .head_dim = model_.head_dim,
-        .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(model_.head_dim))),
-        .window = model_.sliding_window};
     add_slots();
     add_weights();
     add_adapter();
@@ -110,7 +111,18 @@ class Planner {
   // The inputs of these are normed, which the backward makes again.
   [[nodiscard]] bool reads_normed() const {
     return is_target(Projection::kQ) || is_target(Projection::kK) || is_target(Projection::kV) ||
-           is_target(Projection::kGate) || is_target(Projection::kUp);
+           is_target(Projection::kQkv) || is_target(Projection::kGate) ||
+           is_target(Projection::kUp) || is_target(Projection::kGateUp);
+  }
+  [[nodiscard]] AttentionShape attention_of(std::int64_t layer) const {
+    const double scalar =
+        model_.query_scalar > 0 ? model_.query_scalar : static_cast<double>(model_.head_dim);
+    return {.heads = model_.heads,
+            .kv_heads = model_.kv_heads,
+            .head_dim = model_.head_dim,
+            .scale = static_cast<float>(1.0 / std::sqrt(scalar)),
+            .window = model_.window_of(layer),
+            .softcap = static_cast<float>(model_.attention_softcap)};
   }
   [[nodiscard]] std::int64_t qkv_width() const { return model_.q_width() + 2 * model_.kv_width(); }
   [[nodiscard]] std::int64_t inner_width() const {
@@ -141,8 +153,11 @@ class Planner {
 };
 
 void Planner::add_slots() {
-  for (std::int64_t layer = first_; layer < model_.layers; ++layer) {
+  for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
     LayerPlan& layer_plan = plan_.layers[static_cast<std::size_t>(layer)];
+    layer_plan.attention = attention_of(layer);
+    layer_plan.rope_first = rope_table_of(model_, layer) * shape_.longest_row;
+    if (layer < first_) continue;
     layer_plan.needs = needs_of(layer);
     std::int64_t inner = 0;
     for (const Projection projection : lora_.targets) {
@@ -151,7 +166,7 @@ void Planner::add_slots() {
       const std::int64_t b = a + lora_.rank * size.in;
       layer_plan.slots.at(static_cast<std::size_t>(projection)) =
           static_cast<std::int64_t>(plan_.slots.size());
-      plan_.slots.push_back({layer, projection, size.in, size.out, a, b, inner});
+      plan_.slots.push_back({layer, projection, size.in, size.out, size.parts, a, b, inner});
       plan_.parameters = b + lora_.rank * size.out;
       inner += lora_.rank;
     }
@@ -162,10 +177,11 @@ GradientNeeds Planner::needs_of(std::int64_t layer) const {
   GradientNeeds needs;
   needs.x = layer > first_;
   needs.qkv = needs.x || is_target(Projection::kQ) || is_target(Projection::kK) ||
-              is_target(Projection::kV);
+              is_target(Projection::kV) || is_target(Projection::kQkv);
   needs.attention = needs.qkv;
   needs.x_mid = needs.attention || is_target(Projection::kO);
-  needs.gate_up = needs.x_mid || is_target(Projection::kGate) || is_target(Projection::kUp);
+  needs.gate_up = needs.x_mid || is_target(Projection::kGate) || is_target(Projection::kUp) ||
+                  is_target(Projection::kGateUp);
   needs.swiglu = needs.gate_up;
   return needs;
 }
@@ -176,8 +192,13 @@ LayerWeights Planner::layer_weights(std::int64_t layer) {
   w.input_norm = vector_weight(name + "input norm", model_.hidden_size);
   w.qkv = weight(name + "q,k,v", qkv_width(), model_.hidden_size);
   if (model_.qkv_bias) w.qkv_bias = vector_weight(name + "q,k,v bias", qkv_width());
+  if (model_.qk_norm) {
+    w.q_norm = vector_weight(name + "q norm", model_.head_dim);
+    w.k_norm = vector_weight(name + "k norm", model_.head_dim);
+  }
   w.o = weight(name + "o", model_.hidden_size, model_.q_width());
   if (model_.o_bias) w.o_bias = vector_weight(name + "o bias", model_.hidden_size);
+  if (model_.output_norms) w.o_norm = vector_weight(name + "o norm", model_.hidden_size);
   w.post_norm = vector_weight(name + "post-attention norm", model_.hidden_size);
   w.gate_up = weight(name + "gate,up", 2 * model_.intermediate_size, model_.hidden_size);
   w.down = weight(name + "down", model_.hidden_size, model_.intermediate_size);
@@ -185,6 +206,7 @@ LayerWeights Planner::layer_weights(std::int64_t layer) {
     w.gate_up_bias = vector_weight(name + "gate,up bias", 2 * model_.intermediate_size);
     w.down_bias = vector_weight(name + "down bias", model_.hidden_size);
   }
+  if (model_.output_norms) w.down_norm = vector_weight(name + "down norm", model_.hidden_size);
   return w;
 }
 
@@ -214,18 +236,25 @@ void Planner::add_adapter() {
 }
 
 void Planner::add_constants() {
-  const std::vector<std::int64_t> table{shape_.longest_row, model_.head_dim / 2};
+  const auto tables = std::ssize(ropes_of(model_, shape_.longest_row));
+  const std::vector<std::int64_t> table{tables * shape_.longest_row, model_.turned() / 2};
   plan_.rope_cos = add("rope cos", "forward", table, DType::kF32, always());
   plan_.rope_sin = add("rope sin", "forward", table, DType::kF32, always());
   plan_.positions = add("positions", "forward", {tokens_}, DType::kI32, always());
   const Bytes products = Gemm::scratch_bound(shape_.threads);
   plan_.gemm_scratch = add("product scratch", "forward",
                            {static_cast<std::int64_t>(products.count)}, DType::kU8, always());
+  const Lifetime in_attention{1, last_backward(), Half::kAttention};
   const Bytes attention =
-      attention_scratch(plan_.attention, tokens_, shape_.longest_row, shape_.threads);
+      attention_scratch(attention_of(0), tokens_, shape_.longest_row, shape_.threads);
   plan_.attention_scratch =
       add("attention scratch", "forward", {static_cast<std::int64_t>(attention.count)}, DType::kU8,
-          {1, last_backward(), Half::kAttention});
+          in_attention);
+  if (!model_.qk_norm) return;
+  plan_.normed_qk =
+      activation("normed q,k", "forward", model_.q_width() + model_.kv_width(), in_attention);
+  plan_.normed_qk_rstd = add("normed q,k rstd", "forward",
+                             {model_.heads + model_.kv_heads, tokens_}, DType::kF32, in_attention);
 }
 
 // The buffers of one layer's forward, without x, x_mid and x_out. `attention` and `mlp` are the
@@ -240,6 +269,11 @@ LayerActivations Planner::activations(const std::string& name, std::string_view 
       add(name + "attention log-sum-exp", phase, {model_.heads, tokens_}, DType::kF32, attention);
   a.post_rstd = add(name + "post-attention rstd", phase, {tokens_}, DType::kF32, mlp);
   a.gate_up = activation(name + "gate,up", phase, 2 * model_.intermediate_size, mlp);
+  if (!model_.output_norms) return a;
+  a.o = activation(name + "o", phase, model_.hidden_size, attention);
+  a.o_rstd = add(name + "o rstd", phase, {tokens_}, DType::kF32, attention);
+  a.down = activation(name + "down", phase, model_.hidden_size, mlp);
+  a.down_rstd = add(name + "down rstd", phase, {tokens_}, DType::kF32, mlp);
   return a;
 }
 
@@ -358,7 +392,8 @@ void Planner::add_backward() {
   if (checkpointing_ || reads_normed()) {
     again.normed = scratch("normed again", model_.hidden_size, Half::kBoth);
   }
-  if (is_target(Projection::kDown)) {
+  // A norm of the MLP's output reads what down_proj makes of it, which is made again too.
+  if (is_target(Projection::kDown) || (checkpointing_ && model_.output_norms)) {
     again.swiglu = scratch("swiglu again", model_.intermediate_size, Half::kMlp);
   }
   for (std::int64_t layer = first_; layer < model_.layers; ++layer) {

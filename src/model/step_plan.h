@@ -23,24 +23,29 @@ struct LoraSlot {
   Projection projection = Projection::kQ;
   std::int64_t in = 0;
   std::int64_t out = 0;
-  std::int64_t a = 0;      // first element of A (R,in) in the flat parameters
-  std::int64_t b = 0;      // first element of B (out,R)
+  std::vector<std::int64_t> parts;  // of out: more than one where the projection is fused
+  std::int64_t a = 0;               // first element of A (R,in) in the flat parameters
+  std::int64_t b = 0;               // first element of B (out,R)
   std::int64_t inner = 0;  // its (T,R) begins at element T x inner of the layer's inner buffer
 };
 
-// The frozen weights of a layer, in the compute type; norms and biases are f32. A bias that the
-// family does not have is none.
+// The frozen weights of a layer, in the compute type; norms and biases are f32. A bias or norm that
+// the family does not have is none.
 struct LayerWeights {
   BufferId input_norm;    // (H)
   BufferId qkv;           // (QKV,H): q, k and v below one another
   BufferId qkv_bias;      // (QKV)
+  BufferId q_norm;        // (HD)
+  BufferId k_norm;        // (HD)
   BufferId o;             // (H,QW)
   BufferId o_bias;        // (H)
+  BufferId o_norm;        // (H) of attention's output
   BufferId post_norm;     // (H)
   BufferId gate_up;       // (2I,H)
   BufferId gate_up_bias;  // (2I)
   BufferId down;          // (H,I)
   BufferId down_bias;     // (H)
+  BufferId down_norm;     // (H) of the MLP's output
 };
 
 // What a layer's forward writes, and its backward reads. Handles may be equal: then the layer works
@@ -48,13 +53,17 @@ struct LayerWeights {
 struct LayerActivations {
   BufferId x;            // (T,H) input
   BufferId input_rstd;   // (T)
-  BufferId qkv;          // (T,QKV), q and k after rope
+  BufferId qkv;          // (T,QKV), q and k after rope; before their norm where they have one
   BufferId attention;    // (T,QW)
   BufferId log_sum_exp;  // (NH x T)
+  BufferId o;            // (T,H) what o_norm reads; none without that
+  BufferId o_rstd;       // (T)
   BufferId x_mid;        // (T,H) after attention
   BufferId post_rstd;    // (T)
   BufferId gate_up;      // (T,2I)
   BufferId inner;        // (T, targets x R): scale * x A^T of each target
+  BufferId down;         // (T,H) what down_norm reads; none without that
+  BufferId down_rstd;    // (T)
   BufferId x_out;        // (T,H); none when the layer is recomputed for its backward
   BufferId normed;       // (T,H) scratch
   BufferId swiglu;       // (T,I) scratch
@@ -73,9 +82,12 @@ struct GradientNeeds {
 struct LayerPlan {
   LayerWeights weights;
   LayerActivations forward;
-  bool recomputed = false;    // activation checkpointing: the forward keeps x alone
-  LayerActivations backward;  // what the backward reads; equals forward unless recomputed
-  std::array<std::int64_t, kProjections> slots{-1, -1, -1, -1, -1, -1, -1};  // into StepPlan::slots
+  AttentionShape attention;
+  std::int64_t rope_first = 0;  // its first position's row among the rope tables
+  bool recomputed = false;      // activation checkpointing: the forward keeps x alone
+  LayerActivations backward;    // what the backward reads; equals forward unless recomputed
+  std::array<std::int64_t, kProjections> slots{-1, -1, -1, -1, -1,
+                                               -1, -1, -1, -1};  // into StepPlan::slots
   GradientNeeds needs;
   [[nodiscard]] std::int64_t slot(Projection p) const {
     return slots.at(static_cast<std::size_t>(p));
@@ -115,14 +127,15 @@ struct StepPlan {
   std::int64_t first_lora_layer = 0;
   std::vector<LoraSlot> slots;  // by layer, then projection
   std::int64_t parameters = 0;  // P
-  AttentionShape attention;
   std::vector<LayerPlan> layers;
   BufferId embedding;           // (V,H)
   BufferId head;                // (V,H); equals embedding when tied
   BufferId final_norm;          // (H)
   BufferId final_x;             // (T,H) the last layer's output
-  BufferId rope_cos, rope_sin;  // (longest row, HD/2)
-  BufferId positions;           // (T) i32
+  BufferId rope_cos, rope_sin;  // (tables x longest row, turned/2)
+  BufferId positions;           // (T) i32: a token's row of its table
+  BufferId normed_qk;           // (T,QW+KW) q and k after norm and rope; none without that norm
+  BufferId normed_qk_rstd;      // (T x (NH + NKV))
   BufferId gemm_scratch, attention_scratch;
   AdapterBuffers adapter;
   BackwardScratch backward;

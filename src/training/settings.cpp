@@ -42,9 +42,8 @@ void validate_lora(const LoraSettings& lora, const ModelConfig& model) {
                       lora.layers, model.layers, model.layers);
   }
   if (lora.targets.empty()) {
-    throw usage_error(
-        "--target-modules: names no module; choose among q_proj,k_proj,v_proj,o_proj,gate_proj,"
-        "up_proj,down_proj, or all");
+    throw usage_error("--target-modules: names no module; choose among {}, or attention, or all",
+                      names_of(projections_of(model)));
   }
 }
 

@@ -66,7 +66,7 @@ class SettingsReader {
 
   std::vector<Projection> targets(std::string_view key) {
     try {
-      return parse_targets(text(key));
+      return parse_projections(text(key));
     } catch (const Error& error) {
       throw bad_input("{}: '{}': {}", source_, key, error.what());
     }

@@ -23,6 +23,13 @@ void check(const ModelConfig& config) {
   for (const std::int64_t n : {config.layers, config.hidden_size, config.intermediate_size}) {
     require(n > 0 && !__builtin_mul_overflow(bytes, n, &bytes));
   }
+  require(config.turned() > 0 && config.turned() % 2 == 0 && config.turned() <= config.head_dim);
+  require(config.windowed.empty() || std::ssize(config.windowed) == config.layers);
+  require(config.attention_softcap >= 0 && config.logit_softcap >= 0 && config.rope_factor > 0);
+  if (config.rope_long) {
+    require(std::ssize(config.rope_long->long_factors) == config.turned() / 2);
+    require(config.rope_long->magnitude > 0);
+  }
   for (const std::int64_t id : config.eos_ids) require(id >= 0 && id < config.vocab_size);
 }
 

@@ -74,6 +74,14 @@ void config_seeds(const fs::path& folder) {
 "sliding_window":16,"max_window_layers":0,"eos_token_id":[1,2],"layer_types":["sliding_attention",
 "sliding_attention"],"rope_parameters":{"rope_type":"llama3","rope_theta":5e5,"factor":8,
 "low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":8192}})");
+  add_config(R"({"model_type":"phi3","vocab_size":99,"hidden_size":16,"intermediate_size":9,
+"num_hidden_layers":1,"num_attention_heads":2,"original_max_position_embeddings":64,
+"partial_rotary_factor":0.5,"rope_scaling":{"type":"longrope","short_factor":[1,2],
+"long_factor":[3,4]}})");
+  add_config(R"({"model_type":"gemma3_text","vocab_size":99,"hidden_size":16,"intermediate_size":9,
+"num_hidden_layers":4,"num_attention_heads":4,"query_pre_attn_scalar":9,"sliding_window":7,
+"sliding_window_pattern":3,"final_logit_softcapping":3.5,"rope_local_base_freq":10,
+"rope_parameters":{"full_attention":{"rope_type":"linear","factor":8},"sliding_attention":{}}})");
   Adapter adapter;
   adapter.lora = {.rank = 1, .alpha = 2, .layers = 1, .targets = {Projection::kQ}};
   adapter.pairs.push_back({.layer = 0, .projection = Projection::kQ, .a = {1}, .b = {1}});

@@ -17,7 +17,8 @@ import torch
 
 torch.set_num_threads(1)
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-PATH = {p: ("self_attn." if p[0] in "qkvo" else "mlp.") + p for p in ALL}
+FUSED = ["o_proj", "down_proj", "qkv_proj", "gate_up_proj"]  # in place of the others in phi3
+PATH = {p: ("self_attn." if p[0] in "qkvo" else "mlp.") + p for p in ALL + FUSED}
 
 COMMON = dict(hidden_act="silu", rms_norm_eps=1e-5, rope_theta=10000.0, max_position_embeddings=256,
               bos_token_id=1, eos_token_id=2, torch_dtype="bfloat16")
@@ -60,6 +61,37 @@ CASES = {
                     num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
                     tie_word_embeddings=True, attention_bias=True, mlp_bias=True),
         targets=["k_proj", "up_proj", "down_proj"], rank=2, alpha=4, layers=2),
+    # Norms of q's and k's heads, heads of a size of their own, a window in the upper layers alone.
+    "qwen3_qk_norm": dict(
+        config=dict(COMMON, model_type="qwen3", vocab_size=103, hidden_size=40, intermediate_size=56,
+                    num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2, head_dim=12,
+                    tie_word_embeddings=True, attention_bias=False, use_sliding_window=True, sliding_window=7,
+                    max_window_layers=2),
+        targets=["q_proj", "k_proj", "v_proj", "gate_proj"], rank=4, alpha=8, layers=3),
+    # Fused projections, a share of each head turned, rows on both sides of longrope's original context.
+    "phi3_fused_longrope": dict(
+        config=dict(COMMON, model_type="phi3", vocab_size=107, hidden_size=64, intermediate_size=48,
+                    num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=False,
+                    sliding_window=13, partial_rotary_factor=0.75, original_max_position_embeddings=16,
+                    rope_scaling=dict(type="longrope", short_factor=[1.0, 1.1, 1.2, 1.5, 2.0, 2.5],
+                                      long_factor=[1.5, 2.0, 3.0, 5.0, 9.0, 16.0])),
+        targets=FUSED, rank=4, alpha=8, layers=2),
+    # Both soft caps, output norms, GeGLU, scaled embedding, a window in every second layer.
+    "gemma2_softcaps": dict(
+        config=dict({k: v for k, v in COMMON.items() if k != "hidden_act"}, model_type="gemma2", vocab_size=109,
+                    hidden_size=48, intermediate_size=64, num_hidden_layers=4, num_attention_heads=4,
+                    num_key_value_heads=2, head_dim=16, hidden_activation="gelu_pytorch_tanh",
+                    query_pre_attn_scalar=10, sliding_window=6, attn_logit_softcapping=3.0,
+                    final_logit_softcapping=5.0),
+        targets=ALL, rank=3, alpha=6, layers=3),
+    # No caps, norms of heads, two windowed layers to a full one, each kind with a rope of its own.
+    "gemma3_two_ropes": dict(
+        config=dict({k: v for k, v in COMMON.items() if k != "hidden_act"}, model_type="gemma3_text", vocab_size=101,
+                    hidden_size=32, intermediate_size=40, num_hidden_layers=4, num_attention_heads=2,
+                    num_key_value_heads=1, head_dim=16, query_pre_attn_scalar=16, sliding_window=8,
+                    sliding_window_pattern=3, rope_theta=5000.0, rope_local_base_freq=100.0,
+                    rope_scaling=dict(rope_type="linear", factor=4.0)),
+        targets=["q_proj", "v_proj", "o_proj", "down_proj"], rank=4, alpha=8, layers=3),
 }
 LENGTHS = [[7, 19, 2], [31, 5, 11], [1, 40, 3], [16, 16, 16], [23, 2, 9], [40, 6, 1], [12, 13, 14], [2, 38, 7]]
 ADAMW = dict(learning_rate=5e-3, weight_decay=0.01, beta1=0.9, beta2=0.999, epsilon=1e-8, max_grad_norm=0.5)
@@ -104,50 +136,98 @@ def head_dim(c):
 def make_weights(c, seed):
     """Random weights rounded to bf16, as they lie in the file."""
     g = torch.Generator().manual_seed(seed)
-    h, inter, hd = c["hidden_size"], c["intermediate_size"], head_dim(c)
-    qw, kw = c["num_attention_heads"] * hd, c["num_key_value_heads"] * hd
+    h, hd = c["hidden_size"], head_dim(c)
 
     def rnd(*shape, std):
         return (torch.randn(*shape, generator=g) * std).to(torch.bfloat16).float()
 
+    def norm(size):
+        return rnd(size, std=0.2) + (0 if is_gemma(c) else 1)  # gemma keeps the distance from 1
+
     w = {"model.embed_tokens.weight": rnd(c["vocab_size"], h, std=0.5)}
     for n in range(c["num_hidden_layers"]):
         p = f"model.layers.{n}."
-        w[p + "input_layernorm.weight"] = 1 + rnd(h, std=0.2)
-        w[p + "post_attention_layernorm.weight"] = 1 + rnd(h, std=0.2)
-        for name, (out, inn) in {"q_proj": (qw, h), "k_proj": (kw, h), "v_proj": (kw, h), "o_proj": (h, qw),
-                                 "gate_proj": (inter, h), "up_proj": (inter, h), "down_proj": (h, inter)}.items():
+        w[p + "input_layernorm.weight"] = norm(h)
+        w[p + "post_attention_layernorm.weight"] = norm(h)
+        if is_gemma(c):
+            w[p + "pre_feedforward_layernorm.weight"] = norm(h)
+            w[p + "post_feedforward_layernorm.weight"] = norm(h)
+        if has_head_norms(c):
+            w[p + "self_attn.q_norm.weight"] = norm(hd)
+            w[p + "self_attn.k_norm.weight"] = norm(hd)
+        for name in FUSED if c["model_type"] == "phi3" else ALL:
+            out, inn = make_shape(c, name)
             w[p + PATH[name] + ".weight"] = rnd(out, inn, std=1.2 / math.sqrt(inn))
             attention = name[0] in "qkvo"
             if (c["model_type"] == "qwen2" and name[0] in "qkv" or attention and c.get("attention_bias")
                     or not attention and c.get("mlp_bias")):
                 w[p + PATH[name] + ".bias"] = rnd(out, std=0.3)
-    w["model.norm.weight"] = 1 + rnd(h, std=0.2)
-    if not c["tie_word_embeddings"]:
+    w["model.norm.weight"] = norm(h)
+    if not is_tied(c):
         w["lm_head.weight"] = rnd(c["vocab_size"], h, std=0.3)
     return {k: v.to(torch.bfloat16).float() for k, v in w.items()}
 
 
-def frequencies(c):
-    hd = head_dim(c)
-    inv = 1.0 / (c["rope_theta"] ** (torch.arange(0, hd, 2, dtype=torch.float64) / hd))
+def is_gemma(c):
+    return c["model_type"].startswith("gemma")
+
+
+def is_tied(c):
+    return c.get("tie_word_embeddings", is_gemma(c))
+
+
+def has_head_norms(c):
+    return c["model_type"] in ("qwen3", "gemma3_text")
+
+
+def is_windowed(c, n):
+    """Whether layer n attends through the window."""
+    kind = c["model_type"]
+    if kind in ("mistral", "phi3"):
+        return c.get("sliding_window") is not None
+    if kind in ("qwen2", "qwen3"):
+        return bool(c.get("use_sliding_window")) and n >= c["max_window_layers"]
+    if kind == "gemma2":
+        return n % 2 == 0
+    return kind == "gemma3_text" and (n + 1) % c["sliding_window_pattern"] != 0
+
+
+def llama3_frequencies(inv, s):
+    scaled = []
+    for f in inv.tolist():
+        wave = 2 * math.pi / f
+        low = s["original_max_position_embeddings"] / s["low_freq_factor"]
+        high = s["original_max_position_embeddings"] / s["high_freq_factor"]
+        if wave < high:
+            scaled.append(f)
+        elif wave > low:
+            scaled.append(f / s["factor"])
+        else:
+            smooth = (s["original_max_position_embeddings"] / wave - s["low_freq_factor"]) / (
+                s["high_freq_factor"] - s["low_freq_factor"])
+            scaled.append((1 - smooth) * f / s["factor"] + smooth * f)
+    return torch.tensor(scaled, dtype=torch.float64)
+
+
+def rope_of(c, t, windowed):
+    """Frequencies of a layer for a row of t tokens, and what cos and sin are multiplied by."""
+    dim = int(head_dim(c) * c.get("partial_rotary_factor", 1.0))
+    local = c["model_type"] == "gemma3_text" and windowed
+    theta = c["rope_local_base_freq"] if local else c["rope_theta"]
+    inv = 1.0 / (theta ** (torch.arange(0, dim, 2, dtype=torch.float64) / dim))
     s = c.get("rope_scaling")
-    if s:
-        scaled = []
-        for f in inv.tolist():
-            wave = 2 * math.pi / f
-            low = s["original_max_position_embeddings"] / s["low_freq_factor"]
-            high = s["original_max_position_embeddings"] / s["high_freq_factor"]
-            if wave < high:
-                scaled.append(f)
-            elif wave > low:
-                scaled.append(f / s["factor"])
-            else:
-                smooth = (s["original_max_position_embeddings"] / wave - s["low_freq_factor"]) / (
-                    s["high_freq_factor"] - s["low_freq_factor"])
-                scaled.append((1 - smooth) * f / s["factor"] + smooth * f)
-        inv = torch.tensor(scaled, dtype=torch.float64)
-    return inv
+    if not s or local:
+        return inv, 1.0
+    kind = s.get("rope_type", s.get("type"))
+    if kind == "llama3":
+        return llama3_frequencies(inv, s), 1.0
+    if kind == "linear":
+        return inv / s["factor"], 1.0
+    original = c["original_max_position_embeddings"]
+    factors = s["long_factor"] if t > original else s["short_factor"]
+    stretch = c["max_position_embeddings"] / original
+    return (inv / torch.tensor(factors, dtype=torch.float64),
+            math.sqrt(1 + math.log(stretch) / math.log(original)) if stretch > 1 else 1.0)
 
 
 def rms_norm(x, weight, eps):
@@ -157,12 +237,18 @@ def rms_norm(x, weight, eps):
 def row_logits(c, w, lora, scale, ids):
     """ids: (T); logits (T,V). One row alone: no batch, no padding."""
     t, nh, nkv, hd = len(ids), c["num_attention_heads"], c["num_key_value_heads"], head_dim(c)
-    angle = torch.arange(t, dtype=torch.float64)[:, None] * frequencies(c)[None, :]
-    cos, sin = angle.cos().float()[None], angle.sin().float()[None]
+    gemma, eps = is_gemma(c), c["rms_norm_eps"]
 
-    def rope(x):  # (heads, T, HD), halves rotated
-        a, b = x[..., :hd // 2], x[..., hd // 2:]
-        return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+    def norm(name, x):
+        return rms_norm(x, w[name + ".weight"] + (1 if gemma else 0), eps)
+
+    def rope(x, windowed):  # (heads, T, HD): halves of the first elements rotated
+        inv, magnitude = rope_of(c, t, windowed)
+        angle = torch.arange(t, dtype=torch.float64)[:, None] * inv[None, :]
+        cos, sin = (angle.cos() * magnitude).float()[None], (angle.sin() * magnitude).float()[None]
+        half = len(inv)
+        a, b, rest = x[..., :half], x[..., half:2 * half], x[..., 2 * half:]
+        return torch.cat([a * cos - b * sin, b * cos + a * sin, rest], -1)
 
     def linear(n, name, x):
         p = f"model.layers.{n}.{PATH[name]}"
@@ -174,26 +260,54 @@ def row_logits(c, w, lora, scale, ids):
             y = y + scale * ((x @ a.T) @ b.T)
         return y
 
-    i, j = torch.arange(t)[:, None], torch.arange(t)[None, :]
-    seen = j <= i
-    window = c.get("sliding_window") if c["model_type"] == "mistral" else None
-    if window:
-        seen = seen & (j > i - window)
+    def cap(x, limit):
+        return limit * torch.tanh(x / limit) if limit else x
+
+    def attention(n, h):
+        p = f"model.layers.{n}."
+        if c["model_type"] == "phi3":
+            q, k, v = linear(n, "qkv_proj", h).split([nh * hd, nkv * hd, nkv * hd], -1)
+        else:
+            q, k, v = linear(n, "q_proj", h), linear(n, "k_proj", h), linear(n, "v_proj", h)
+        q, k, v = q.view(t, nh, hd), k.view(t, nkv, hd), v.view(t, nkv, hd)
+        if has_head_norms(c):
+            q, k = norm(p + "self_attn.q_norm", q), norm(p + "self_attn.k_norm", k)
+        windowed = is_windowed(c, n)
+        q, k = rope(q.transpose(0, 1), windowed), rope(k.transpose(0, 1), windowed)
+        k, v = k.repeat_interleave(nh // nkv, 0), v.transpose(0, 1).repeat_interleave(nh // nkv, 0)
+        scores = cap(q @ k.transpose(1, 2) / math.sqrt(c.get("query_pre_attn_scalar", hd)),
+                     c.get("attn_logit_softcapping"))
+        i, j = torch.arange(t)[:, None], torch.arange(t)[None, :]
+        seen = j <= i
+        if windowed:
+            seen = seen & (j > i - c["sliding_window"])
+        out = scores.masked_fill(~seen, float("-inf")).softmax(-1) @ v
+        return linear(n, "o_proj", out.transpose(0, 1).reshape(t, nh * hd))
+
+    def mlp(n, h):
+        if c["model_type"] == "phi3":
+            gate, up = linear(n, "gate_up_proj", h).chunk(2, -1)
+        else:
+            gate, up = linear(n, "gate_proj", h), linear(n, "up_proj", h)
+        if gemma:  # torch 1.13 has approximate="tanh"
+            return linear(n, "down_proj", torch.nn.functional.gelu(gate, approximate="tanh") * up)
+        return linear(n, "down_proj", torch.nn.functional.silu(gate) * up)
+
     x = w["model.embed_tokens.weight"][ids]
+    if gemma:
+        x = x * math.sqrt(c["hidden_size"])
     for n in range(c["num_hidden_layers"]):
         p = f"model.layers.{n}."
-        h = rms_norm(x, w[p + "input_layernorm.weight"], c["rms_norm_eps"])
-        q = rope(linear(n, "q_proj", h).view(t, nh, hd).transpose(0, 1))
-        k = rope(linear(n, "k_proj", h).view(t, nkv, hd).transpose(0, 1)).repeat_interleave(nh // nkv, 0)
-        v = linear(n, "v_proj", h).view(t, nkv, hd).transpose(0, 1).repeat_interleave(nh // nkv, 0)
-        scores = (q @ k.transpose(1, 2) / math.sqrt(hd)).masked_fill(~seen, float("-inf"))
-        out = (scores.softmax(-1) @ v).transpose(0, 1).reshape(t, nh * hd)
-        x = x + linear(n, "o_proj", out)
-        h = rms_norm(x, w[p + "post_attention_layernorm.weight"], c["rms_norm_eps"])
-        act = torch.nn.functional.silu(linear(n, "gate_proj", h)) * linear(n, "up_proj", h)
-        x = x + linear(n, "down_proj", act)
-    x = rms_norm(x, w["model.norm.weight"], c["rms_norm_eps"])
-    return x @ w.get("lm_head.weight", w["model.embed_tokens.weight"]).T
+        out = attention(n, norm(p + "input_layernorm", x))
+        if gemma:
+            x = x + norm(p + "post_attention_layernorm", out)
+            out = mlp(n, norm(p + "pre_feedforward_layernorm", x))
+            x = x + norm(p + "post_feedforward_layernorm", out)
+        else:
+            x = x + out
+            x = x + mlp(n, norm(p + "post_attention_layernorm", x))
+    logits = norm("model.norm", x) @ w.get("lm_head.weight", w["model.embed_tokens.weight"]).T
+    return cap(logits, c.get("final_logit_softcapping"))
 
 
 def make_lora(c, case, seed):
@@ -213,7 +327,8 @@ def make_shape(c, name):
     h, inter, hd = c["hidden_size"], c["intermediate_size"], head_dim(c)
     qw, kw = c["num_attention_heads"] * hd, c["num_key_value_heads"] * hd
     return {"q_proj": (qw, h), "k_proj": (kw, h), "v_proj": (kw, h), "o_proj": (h, qw),
-            "gate_proj": (inter, h), "up_proj": (inter, h), "down_proj": (h, inter)}[name]
+            "gate_proj": (inter, h), "up_proj": (inter, h), "down_proj": (h, inter),
+            "qkv_proj": (qw + 2 * kw, h), "gate_up_proj": (2 * inter, h)}[name]
 
 
 def save_adapter(folder, c, case, lora):

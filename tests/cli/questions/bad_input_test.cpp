@@ -97,7 +97,7 @@ TEST(BadInput, AnUnsupportedModelTypeListsTheSupportedOnes) {
   const Ended ended = program.run({"plan", "--model", model});
   EXPECT_EQ(ended.exit_code, 2);
   EXPECT_THAT(ended.err, HasSubstr("bert"));
-  EXPECT_THAT(ended.err, HasSubstr("llama, mistral and qwen2"));
+  EXPECT_THAT(ended.err, HasSubstr("llama, mistral, qwen2, qwen3, phi3, gemma2 and gemma3_text"));
 }
 
 TEST(BadInput, AMalformedRowIsNamedWithFileAndLine) {

@@ -57,7 +57,7 @@ TEST(DemoTraining, ThirtyStepsLowerTheValidationLoss) {
   s.max_steps = 30;
   s.batch_size = 4;
   s.max_seq_length = 96;
-  s.lora = {.rank = 8, .alpha = 16, .layers = 6, .targets = parse_targets("all")};
+  s.lora = {.rank = 8, .alpha = 16, .layers = 6, .targets = parse_targets("all", {})};
   s.learning_rate = 2e-3;
   s.warmup_steps = 5;
   Losses losses;

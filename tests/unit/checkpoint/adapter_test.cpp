@@ -68,14 +68,57 @@ TEST(Projections, HaveTheirNamesPathsAndShapes) {
 }
 
 TEST(Projections, AreParsedInTheEnumsOrderWithoutRepeats) {
-  EXPECT_THAT(parse_targets("v_proj,q_proj,v_proj"), ElementsAre(Projection::kQ, Projection::kV));
-  EXPECT_EQ(parse_targets("all").size(), 7U);
+  const ModelConfig model = small_model();
+  EXPECT_THAT(parse_targets("v_proj,q_proj,v_proj", model),
+              ElementsAre(Projection::kQ, Projection::kV));
+  EXPECT_EQ(parse_targets("all", model).size(), 7U);
+  EXPECT_EQ(names_of(parse_targets("attention", model)), "q_proj,k_proj,v_proj,o_proj");
   for (const char* bad :
        {"", "q_proj,", ",q_proj", "q", "lm_head", "q_proj v_proj", "all,q_proj"}) {
-    EXPECT_THAT(message_of(ErrorKind::kUsage, [&] { parse_targets(bad); }),
+    EXPECT_THAT(message_of(ErrorKind::kUsage, [&] { parse_targets(bad, model); }),
                 HasSubstr("--target-modules"))
         << bad;
   }
+}
+
+ModelConfig fused_model() {
+  ModelConfig model = small_model();
+  model.model_type = "phi3";
+  model.fused_projections = true;
+  return model;
+}
+
+TEST(Projections, OfAFusedModelAreItsOwnModules) {
+  const ModelConfig model = fused_model();
+  EXPECT_EQ(names_of(parse_targets("all", model)), "o_proj,down_proj,qkv_proj,gate_up_proj");
+  EXPECT_EQ(names_of(parse_targets("attention", model)), "o_proj,qkv_proj");
+  EXPECT_THAT(message_of(ErrorKind::kUsage, [&] { parse_targets("q_proj", model); }),
+              AllOf(HasSubstr("'q_proj'"), HasSubstr("phi3"), HasSubstr("qkv_proj")));
+  EXPECT_THAT(message_of(ErrorKind::kUsage, [&] { parse_targets("qkv_proj", small_model()); }),
+              AllOf(HasSubstr("'qkv_proj'"), HasSubstr("llama"), HasSubstr("q_proj,k_proj")));
+  const ProjectionShape qkv = shape_of(model, Projection::kQkv);
+  EXPECT_EQ(std::pair(qkv.in, qkv.out), std::pair(6L, 16L));
+  EXPECT_THAT(qkv.parts, ElementsAre(8, 4, 4));
+  EXPECT_THAT(shape_of(model, Projection::kGateUp).parts, ElementsAre(10, 10));
+  EXPECT_EQ(names_of(parse_projections("gate_up_proj,q_proj")), "q_proj,gate_up_proj");
+}
+
+TEST_F(AdapterFolder, OfAFusedProjectionHasOnePairUnderItsOwnName) {
+  const ModelConfig model = fused_model();
+  Adapter adapter;
+  adapter.lora = {.rank = 1, .alpha = 2, .layers = 1, .targets = {Projection::kQkv}};
+  adapter.pairs.push_back({.layer = 2,
+                           .projection = Projection::kQkv,
+                           .a = std::vector<float>(6, 0.5F),
+                           .b = std::vector<float>(16, 0.25F)});
+  write_adapter(folder(), adapter);
+  const SafetensorsHeader header = read_safetensors_header(tensors());
+  const std::string name = "base_model.model.model.layers.2.self_attn.qkv_proj.lora_B.weight";
+  EXPECT_THAT(header.tensors.at(name).shape, ElementsAre(16, 1));
+  EXPECT_EQ(read_json(config())["target_modules"], Json({"qkv_proj"}));
+  expect_same(read_adapter(folder(), model), adapter);
+  EXPECT_THAT(message_of(ErrorKind::kBadInput, [&] { read_adapter(folder(), small_model()); }),
+              AllOf(HasSubstr("adapts qkv_proj"), HasSubstr("a llama model has q_proj")));
 }
 
 TEST_F(AdapterFolder, ReadsWhatWasWritten) {

@@ -59,8 +59,9 @@ TEST(ModelConfig, ReadsTheDemoModel) {
 }
 
 TEST(ModelConfig, AnyOtherModelTypeIsAnErrorThatListsTheSupported) {
-  EXPECT_THAT(refusal("gpt2", "{}"), AllOf(HasSubstr("gpt2"), HasSubstr("llama"),
-                                           HasSubstr("mistral"), HasSubstr("qwen2")));
+  EXPECT_THAT(refusal("gpt2", "{}"),
+              AllOf(HasSubstr("gpt2"),
+                    HasSubstr("llama, mistral, qwen2, qwen3, phi3, gemma2 and gemma3_text")));
   EXPECT_THAT(refusal("llama", R"({"model_type": "absent"})"), HasSubstr("model_type"));
 }
 
@@ -119,9 +120,10 @@ TEST(ModelConfig, Qwen2SlidingWindowNeedsItsSwitch) {
   const char* above = R"({"use_sliding_window": true, "sliding_window": 128,
                           "max_window_layers": 4})";
   EXPECT_EQ(parsed("qwen2", above).sliding_window, 0);
-  EXPECT_THAT(refusal("qwen2", R"({"use_sliding_window": true, "sliding_window": 128,
-                                   "max_window_layers": 3})"),
-              HasSubstr("1 of 4 layers"));
+  const ModelConfig mixed = parsed("qwen2", R"({"use_sliding_window": true, "sliding_window": 128,
+                                                "max_window_layers": 3})");
+  EXPECT_EQ(mixed.window_of(2), 0);
+  EXPECT_EQ(mixed.window_of(3), 128);
 }
 
 TEST(ModelConfig, LayerTypesDecideWhereTheyStand) {
@@ -130,7 +132,7 @@ TEST(ModelConfig, LayerTypesDecideWhereTheyStand) {
   EXPECT_EQ(parsed("mistral", full).sliding_window, 0);
   const char* mixed = R"({"sliding_window": 128, "layer_types": ["full_attention",
       "sliding_attention", "full_attention", "sliding_attention"]})";
-  EXPECT_THAT(refusal("mistral", mixed), HasSubstr("2 of 4 layers"));
+  EXPECT_EQ(parsed("mistral", mixed).windowed, (std::vector<bool>{false, true, false, true}));
   EXPECT_THAT(refusal("mistral", R"({"sliding_window": 128, "layer_types": ["full_attention"]})"),
               HasSubstr("layer_types"));
 }
@@ -158,7 +160,7 @@ TEST(ModelConfig, RopeParametersOfRecentTransformersWin) {
 }
 
 TEST(ModelConfig, AnyOtherRopeTypeIsAnErrorByName) {
-  for (const char* type : {"yarn", "linear", "dynamic", "longrope"}) {
+  for (const char* type : {"yarn", "dynamic", "su"}) {
     const std::string old_style =
         fmt::format(R"({{"rope_scaling": {{"type": "{}", "factor": 4}}}})", type);
     EXPECT_THAT(refusal("llama", old_style), AllOf(HasSubstr(type), HasSubstr("llama3")));
@@ -167,6 +169,102 @@ TEST(ModelConfig, AnyOtherRopeTypeIsAnErrorByName) {
     EXPECT_THAT(refusal("llama", new_style), HasSubstr(type));
   }
   EXPECT_THAT(refusal("llama", R"({"partial_rotary_factor": 0.5})"), HasSubstr("partial"));
+}
+
+TEST(ModelConfig, Qwen3NormsHeadsOfASizeOfTheirOwn) {
+  const ModelConfig config = parsed("qwen3");
+  EXPECT_TRUE(config.qk_norm);
+  EXPECT_EQ(config.head_dim, 128) << "what its class assumes, not hidden / heads";
+  EXPECT_FALSE(config.qkv_bias || config.output_norms || config.norm_offset);
+  EXPECT_EQ(parsed("qwen3", R"({"head_dim": 16})").q_width(), 128);
+  EXPECT_TRUE(parsed("qwen3", R"({"attention_bias": true})").o_bias);
+}
+
+constexpr const char* kPhi3 = R"({"partial_rotary_factor": 0.5, "head_dim": 8,
+    "original_max_position_embeddings": 64, "rope_scaling": {"type": "longrope",
+    "short_factor": [1, 1.5], "long_factor": [2, 4]}})";
+
+TEST(ModelConfig, Phi3IsFusedAndItsLongropeIsHonoured) {
+  const ModelConfig config = parsed("phi3", kPhi3);
+  EXPECT_TRUE(config.fused_projections);
+  EXPECT_EQ(config.sliding_window, 0);
+  EXPECT_EQ(config.rope_dim, 4);
+  ASSERT_TRUE(config.rope_long.has_value());
+  EXPECT_THAT(config.rope_long->short_factors, ElementsAre(1, 1.5));
+  EXPECT_THAT(config.rope_long->long_factors, ElementsAre(2, 4));
+  EXPECT_EQ(config.rope_long->original_max_positions, 64);
+  // sqrt(1 + ln(512 / 64) / ln 64), and 8 is the root of 64.
+  EXPECT_NEAR(config.rope_long->magnitude, std::sqrt(1.5), 1e-12);
+  EXPECT_EQ(parsed("phi3", R"({"sliding_window": 47})").window_of(0), 47);
+}
+
+TEST(ModelConfig, LongropeWithoutItsListsOrContextIsRefused) {
+  for (const char* scaling :
+       {R"({"type": "longrope", "short_factor": [1, 1.5]})",
+        R"({"type": "longrope", "short_factor": [1], "long_factor": [2]})",
+        R"({"type": "longrope", "short_factor": [1, 0], "long_factor": [2, 4]})",
+        R"({"type": "longrope", "short_factor": [1, "2"], "long_factor": [2, 4]})",
+        R"({"type": "longrope", "short_factor": 1, "long_factor": [2, 4]})"}) {
+    Json json = document("phi3", kPhi3);
+    json["rope_scaling"] = parse_json(scaling, "scaling");
+    EXPECT_THAT(message_of(ErrorKind::kBadInput, [&] { parse_config(json, "config.json"); }),
+                HasSubstr("_factor"))
+        << scaling;
+  }
+  for (const char* original : {"1", "513", "null", "-7"}) {
+    Json json = document("phi3", kPhi3);
+    json["original_max_position_embeddings"] = parse_json(original, "original");
+    EXPECT_THAT(message_of(ErrorKind::kBadInput, [&] { parse_config(json, "config.json"); }),
+                HasSubstr("original_max_position_embeddings"));
+  }
+  EXPECT_THAT(refusal("phi3", R"({"partial_rotary_factor": 0.1})"), HasSubstr("partial"));
+}
+
+constexpr const char* kGemma = R"({"hidden_act": "absent", "head_dim": "absent"})";
+
+TEST(ModelConfig, Gemma2HasCapsOutputNormsAndAWindowInEverySecondLayer) {
+  const ModelConfig config = parsed("gemma2", kGemma);
+  EXPECT_TRUE(config.output_norms && config.norm_offset && config.tied_embeddings);
+  EXPECT_EQ(config.activation, GateActivation::kGeluTanh);
+  EXPECT_EQ(config.head_dim, 256);
+  EXPECT_DOUBLE_EQ(config.embedding_scale, 8);
+  EXPECT_DOUBLE_EQ(config.query_scalar, 256);
+  EXPECT_DOUBLE_EQ(config.attention_softcap, 50);
+  EXPECT_DOUBLE_EQ(config.logit_softcap, 30);
+  const ModelConfig given = parsed("gemma2", R"({"sliding_window": 100,
+      "attn_logit_softcapping": null, "final_logit_softcapping": 7.5, "query_pre_attn_scalar": 144,
+      "tie_word_embeddings": false})");
+  EXPECT_DOUBLE_EQ(given.attention_softcap, 0) << "null is none, not the default";
+  EXPECT_DOUBLE_EQ(given.logit_softcap, 7.5);
+  EXPECT_DOUBLE_EQ(given.query_scalar, 144);
+  EXPECT_FALSE(given.tied_embeddings);
+  EXPECT_EQ(given.windowed, (std::vector<bool>{true, false, true, false}));
+  for (const char* bad :
+       {R"({"final_logit_softcapping": -1})", R"({"final_logit_softcapping": 0})",
+        R"({"final_logit_softcapping": "30"})", R"({"query_pre_attn_scalar": 0})"}) {
+    EXPECT_THAT(refusal("gemma2", bad), AllOf(HasSubstr("'"), HasSubstr("config.json"))) << bad;
+  }
+  EXPECT_THAT(refusal("gemma2", R"({"hidden_activation": "relu"})"),
+              AllOf(HasSubstr("relu"), HasSubstr("gelu_pytorch_tanh")));
+}
+
+TEST(ModelConfig, Gemma3HasARopeForItsWindowedLayers) {
+  const ModelConfig config = parsed("gemma3_text", R"({"sliding_window": 100,
+      "sliding_window_pattern": 3, "rope_theta": "absent", "rope_local_base_freq": 777,
+      "rope_scaling": {"rope_type": "linear", "factor": 8}})");
+  EXPECT_TRUE(config.qk_norm && config.output_norms);
+  EXPECT_EQ(config.windowed, (std::vector<bool>{true, true, false, true}));
+  EXPECT_DOUBLE_EQ(config.rope_theta, 1e6);
+  EXPECT_DOUBLE_EQ(config.rope_local_theta, 777);
+  EXPECT_DOUBLE_EQ(config.rope_factor, 8);
+  EXPECT_DOUBLE_EQ(config.attention_softcap, 0);
+  const ModelConfig recent = parsed("gemma3_text", R"({"rope_parameters": {"full_attention": {
+      "rope_type": "default", "rope_theta": 5e5}, "sliding_attention": {"rope_theta": 4e4}}})");
+  EXPECT_DOUBLE_EQ(recent.rope_theta, 5e5);
+  EXPECT_DOUBLE_EQ(recent.rope_local_theta, 4e4);
+  EXPECT_EQ(recent.window_of(0), 4096) << "wider than the context, and still a layer of that kind";
+  EXPECT_THAT(refusal("gemma3_text", R"({"use_bidirectional_attention": true})"),
+              HasSubstr("bidirectional"));
 }
 
 TEST(ModelConfig, RefusesLlama3RopeThatWouldDivideByZero) {

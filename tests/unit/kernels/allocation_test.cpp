@@ -76,8 +76,8 @@ TEST_P(AllocationTest, RowwiseKernelsAllocateNothing) {
   EXPECT_EQ(allocations_of_second([&] {
               rms_norm_forward(x_.view(), weight_, 1e-5F, y_.view(), rstd_);
               rms_norm_backward(y_.view(), x_.view(), weight_, rstd_, z_.view());
-              rope_forward(x_.view(), 16, positions, table, table);
-              rope_backward(x_.view(), 16, positions, table, table);
+              rope_forward(x_.view(), {16, 16}, positions, table, table);
+              rope_backward(x_.view(), {16, 16}, positions, table, table);
               swiglu_forward(x_.view(), y_.view(), z_.view());
               swiglu_backward(z_.view(), x_.view(), y_.view(), x_.view(), y_.view());
               embedding_forward(x_.view(), positions, y_.view());

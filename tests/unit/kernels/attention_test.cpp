@@ -18,6 +18,7 @@ struct Case {
   std::vector<std::int32_t> lengths;
   std::int64_t heads, kv_heads, head_dim, window;
   DType dtype = DType::kF32;
+  float softcap = 0;
 };
 
 std::vector<std::int32_t> starts_of(const Case& c) {
@@ -27,8 +28,8 @@ std::vector<std::int32_t> starts_of(const Case& c) {
 }
 
 AttentionShape shape_of(const Case& c) {
-  return {c.heads, c.kv_heads, c.head_dim, 1.0F / std::sqrt(static_cast<float>(c.head_dim)),
-          c.window};
+  return {c.heads,  c.kv_heads, c.head_dim, 1.0F / std::sqrt(static_cast<float>(c.head_dim)),
+          c.window, c.softcap};
 }
 
 struct Tensors {
@@ -92,12 +93,16 @@ struct Reference {
     const std::int64_t kv = h / (t.shape.heads / t.shape.kv_heads) * hd;
     const std::int64_t window = t.shape.window;
     const std::int64_t first = window > 0 ? std::max(row_begin, i - window + 1) : row_begin;
-    std::vector<double> p;
+    std::vector<double> p, slope;  // slope: of the cap, at each score
     double total = 0;
     for (std::int64_t j = first; j <= i; ++j) {
       double score = 0;
       for (std::int64_t d = 0; d < hd; ++d) score += t.q.get(i, h * hd + d) * t.k.get(j, kv + d);
-      p.push_back(std::exp(score * static_cast<double>(t.shape.scale)));
+      score *= static_cast<double>(t.shape.scale);
+      const double cap = static_cast<double>(t.shape.softcap);
+      const double squashed = cap > 0 ? std::tanh(score / cap) : 0;
+      slope.push_back(1 - squashed * squashed);
+      p.push_back(std::exp(cap > 0 ? cap * squashed : score));
       total += p.back();
     }
     log_sum_exp[static_cast<std::size_t>(h * t.tokens + i)] = std::log(total);
@@ -117,7 +122,8 @@ struct Reference {
     }
     for (std::int64_t j = first; j <= i; ++j) {
       const auto at = static_cast<std::size_t>(j - first);
-      const double ds = p[at] * (dp[at] - expected_dp) * static_cast<double>(t.shape.scale);
+      const double ds =
+          p[at] * (dp[at] - expected_dp) * slope[at] * static_cast<double>(t.shape.scale);
       for (std::int64_t d = 0; d < hd; ++d) {
         add(dq, i, h * hd + d, ds * t.k.get(j, kv + d));
         add(dk, j, kv + d, ds * t.q.get(i, h * hd + d));
@@ -146,6 +152,9 @@ std::vector<Case> cases() {
       {"ManyUnits", {10, 70, 20, 65, 3, 9, 130, 5, 7}, 4, 2, 16, 0},
       {"Bf16", {1, 65, 130}, 4, 2, 32, 0, DType::kBf16},
       {"Bf16Window", {150}, 4, 1, 80, 70, DType::kBf16},
+      {"SoftCap", kLengths, 4, 2, 16, 0, DType::kF32, 0.7F},
+      {"SoftCapAndWindow", {150, 66}, 2, 1, 24, 70, DType::kF32, 1.5F},
+      {"Bf16SoftCap", {130}, 2, 1, 256, 0, DType::kBf16, 50.0F},
   };
 }
 
@@ -189,8 +198,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, AttentionTest, testing::ValuesIn(cases()),
                          [](const auto& c) { return c.param.name; });
 
 // The reference's own gradient against differences of the reference's forward.
-TEST(AttentionReferenceTest, GradientAgreesWithFiniteDifferences) {
-  const Case c{"", {5, 3}, 2, 1, 4, 3};
+void expect_gradient_of_reference(const Case& c) {
   Tensors t(c);
   const Reference reference(t);
   const auto loss = [&] {
@@ -217,6 +225,13 @@ TEST(AttentionReferenceTest, GradientAgreesWithFiniteDifferences) {
   check(t.q, reference.dq);
   check(t.k, reference.dk);
   check(t.v, reference.dv);
+}
+
+TEST(AttentionReferenceTest, GradientAgreesWithFiniteDifferences) {
+  for (const float softcap : {0.0F, 0.8F}) {
+    const Case c{"", {5, 3}, 2, 1, 4, 3, DType::kF32, softcap};
+    expect_gradient_of_reference(c);
+  }
 }
 
 TEST(AttentionFailureTest, ANotANumberReachesTheOutput) {

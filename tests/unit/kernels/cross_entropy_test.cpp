@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "kernels/elementwise.h"
 #include "unit/kernels/matrix.h"
 
 namespace loadline {
@@ -103,6 +104,35 @@ TEST_F(CrossEntropyTest, BackwardIsSoftmaxMinusOneHotAlsoInPlace) {
   EXPECT_LE(distance(bf16, wanted), tolerance(DType::kBf16));
   cross_entropy_backward(logits_.view(), targets_, log_sum_exp_, coefficients_, logits_.view());
   EXPECT_LE(distance(logits_, wanted), 1e-5);
+}
+
+TEST_F(CrossEntropyTest, CappedBackwardIsTheFiniteDifferenceByTheLogitsBeforeTheCap) {
+  constexpr double kCap = 6;
+  const Matrix raw = logits_;
+  const auto capped_loss = [&](std::int64_t t, std::int64_t i, double by) {
+    Matrix row(1, kVocabulary);
+    for (std::int64_t j = 0; j < kVocabulary; ++j) {
+      row.set(0, j, kCap * std::tanh((raw.get(t, j) + (j == i ? by : 0)) / kCap));
+    }
+    return log_sum_exp(row, 0) - row.get(0, targets_[static_cast<std::size_t>(t)]);
+  };
+  softcap(static_cast<float>(kCap), logits_.view());
+  forward();
+  EXPECT_NEAR(static_cast<double>(losses_[0]), capped_loss(0, 0, 0), 1e-4);
+  Matrix bf16(kTokens, kVocabulary, DType::kBf16);
+  cross_entropy_backward(logits_.view(), targets_, log_sum_exp_, coefficients_, bf16.view(), kCap);
+  cross_entropy_backward(logits_.view(), targets_, log_sum_exp_, coefficients_, logits_.view(),
+                         kCap);
+  for (const std::int64_t t : {0, 1, 3, 4}) {
+    const auto at = static_cast<std::size_t>(t);
+    for (const std::int64_t i : {std::int64_t{2}, std::int64_t{1025}, std::int64_t{targets_[at]}}) {
+      const double slope = (capped_loss(t, i, 0.03125) - capped_loss(t, i, -0.03125)) / 0.0625 *
+                           static_cast<double>(coefficients_[at]);
+      EXPECT_NEAR(logits_.get(t, i), slope, 1e-4) << "token " << t << " logit " << i;
+      EXPECT_NEAR(bf16.get(t, i), slope, 2e-3 + std::abs(slope) / 128);
+    }
+  }
+  EXPECT_EQ(logits_.get(2, 7), 0) << "no target, no gradient";
 }
 
 TEST_F(CrossEntropyTest, TargetsOutsideTheVocabularyAreRefused) {

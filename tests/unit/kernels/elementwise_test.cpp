@@ -107,6 +107,20 @@ TEST(InPlaceTest, BiasScaleAndZeroChangeEveryRowAndNothingElse) {
   }
 }
 
+TEST(InPlaceTest, SoftcapSquashesAndShiftMoves) {
+  for (const DType dtype : {DType::kF32, DType::kBf16}) {
+    Matrix x = Matrix::random(5, 33, 1, dtype, 3, 4);
+    Matrix wanted(5, 33);
+    for (std::int64_t t = 0; t < 5; ++t) {
+      for (std::int64_t i = 0; i < 33; ++i) wanted.set(t, i, 3 * std::tanh(x.get(t, i) / 3) + 1);
+    }
+    softcap(3, x.view());
+    shift(1, x.view());
+    EXPECT_LE(distance(x, wanted), tolerance(dtype));
+    EXPECT_TRUE(x.gaps_untouched());
+  }
+}
+
 TEST(ElementwiseFailureTest, WrongShapesAndTypesAreRefused) {
   Matrix x(2, 3);
   Matrix wide(2, 4);

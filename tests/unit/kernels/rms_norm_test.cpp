@@ -87,6 +87,48 @@ TEST_P(RmsNormTest, BackwardAddsTheFiniteDifferenceOfTheDefinition) {
   EXPECT_TRUE(dx.gaps_untouched());
 }
 
+// A head's norm is the norm of a row of one head: (T, heads x HD) read as (T x heads, HD).
+TEST(RmsNormOfHeadsTest, BackwardInPlaceIsTheFiniteDifferenceOfTheDefinition) {
+  constexpr std::int64_t kHeads = 3;
+  constexpr std::int64_t kSize = 12;
+  constexpr double kStep = 1e-5;
+  for (const DType dtype : {DType::kF32, DType::kBf16}) {
+    Matrix x = Matrix::random(4, kHeads * kSize, 1, dtype);
+    Matrix y(4, kHeads * kSize, dtype);
+    Matrix dy = Matrix::random(4, kHeads * kSize, 2, dtype);
+    const Matrix before = dy;
+    const auto heads = [&](Matrix& m) {
+      return View{m.view().data, dtype, 4 * kHeads, kSize, kSize};
+    };
+    const auto weight = weights(kSize);
+    std::vector<float> rstd(4 * kHeads);
+    rms_norm_forward(heads(x), weight, static_cast<float>(kEps), heads(y), rstd);
+    rms_norm_backward_in_place(heads(dy), heads(x), weight, rstd);
+    for (std::int64_t t = 0; t < 4; ++t) {
+      for (std::int64_t column = 0; column < kHeads * kSize; ++column) {
+        const std::int64_t first = column / kSize * kSize;
+        std::vector<double> head;
+        for (std::int64_t j = 0; j < kSize; ++j) head.push_back(x.get(t, first + j));
+        double slope = 0;
+        for (const double sign : {1.0, -1.0}) {
+          auto moved = head;
+          moved[static_cast<std::size_t>(column - first)] += sign * kStep;
+          for (std::size_t j = 0; j < kSize; ++j) {
+            slope += sign * before.get(t, first + static_cast<std::int64_t>(j)) *
+                     normalized(moved, weight, j);
+          }
+        }
+        const double wanted = slope / (2 * kStep);
+        ASSERT_NEAR(dy.get(t, column), wanted, tolerance(dtype) * (1 + std::abs(wanted)));
+        if (column % kSize == 0) continue;
+        ASSERT_NEAR(y.get(t, column),
+                    normalized(head, weight, static_cast<std::size_t>(column - first)),
+                    tolerance(dtype) * 4);
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Types, RmsNormTest,
                          testing::Values(Types{DType::kF32, DType::kF32},
                                          Types{DType::kBf16, DType::kBf16},

@@ -60,7 +60,7 @@ TEST_P(RopeTest, ForwardTurnsEachPairByItsAngle) {
   Matrix x = Matrix::random(600, 3 * kHeadDim, 1, GetParam(), 3);
   const auto table = tables(37);
   const Matrix wanted = turned(x, table, 1);
-  rope_forward(x.view(), kHeadDim, positions(600), table.cos, table.sin);
+  rope_forward(x.view(), {kHeadDim, kHeadDim}, positions(600), table.cos, table.sin);
   EXPECT_LE(distance(x, wanted), tolerance(GetParam()));
   EXPECT_TRUE(x.gaps_untouched());
 }
@@ -70,15 +70,15 @@ TEST_P(RopeTest, BackwardIsTheTransposeOfForward) {
   Matrix dx = Matrix::random(50, 2 * kHeadDim, 2, GetParam(), 1);
   const auto table = tables(37);
   const Matrix wanted = turned(dx, table, -1);
-  rope_backward(dx.view(), kHeadDim, positions(50), table.cos, table.sin);
+  rope_backward(dx.view(), {kHeadDim, kHeadDim}, positions(50), table.cos, table.sin);
   EXPECT_LE(distance(dx, wanted), tolerance(GetParam()));
 
   Matrix x = Matrix::random(50, 2 * kHeadDim, 3);
   Matrix y = Matrix::random(50, 2 * kHeadDim, 4);
   Matrix forward = x;
   Matrix backward = y;
-  rope_forward(forward.view(), kHeadDim, positions(50), table.cos, table.sin);
-  rope_backward(backward.view(), kHeadDim, positions(50), table.cos, table.sin);
+  rope_forward(forward.view(), {kHeadDim, kHeadDim}, positions(50), table.cos, table.sin);
+  rope_backward(backward.view(), {kHeadDim, kHeadDim}, positions(50), table.cos, table.sin);
   double left = 0;
   double right = 0;
   for (std::int64_t t = 0; t < 50; ++t) {
@@ -92,11 +92,38 @@ TEST_P(RopeTest, BackwardIsTheTransposeOfForward) {
 
 INSTANTIATE_TEST_SUITE_P(Types, RopeTest, testing::Values(DType::kF32, DType::kBf16));
 
+TEST(PartialRopeTest, OnlyTheFirstElementsOfAHeadAreTurned) {
+  constexpr std::int64_t kWide = kHeadDim + 3;
+  Matrix x = Matrix::random(9, 2 * kWide, 1);
+  const Matrix before = x;
+  Matrix heads(9, 2 * kHeadDim);  // what is turned, without the rest
+  for (std::int64_t t = 0; t < 9; ++t) {
+    for (std::int64_t i = 0; i < kHeadDim; ++i) {
+      for (std::int64_t h = 0; h < 2; ++h) heads.set(t, h * kHeadDim + i, x.get(t, h * kWide + i));
+    }
+  }
+  const auto table = tables(37);
+  const Matrix wanted = turned(heads, table, 1);
+  rope_forward(x.view(), {kWide, kHeadDim}, positions(9), table.cos, table.sin);
+  for (std::int64_t t = 0; t < 9; ++t) {
+    for (std::int64_t i = 0; i < 2 * kWide; ++i) {
+      const std::int64_t at = i % kWide;
+      ASSERT_NEAR(x.get(t, i),
+                  at < kHeadDim ? wanted.get(t, i / kWide * kHeadDim + at) : before.get(t, i),
+                  1e-6);
+    }
+  }
+  EXPECT_THROW(rope_forward(x.view(), {kWide, kWide}, positions(9), table.cos, table.sin),
+               std::logic_error)
+      << "an odd number cannot be turned";
+}
+
 TEST(RopeFailureTest, APositionBeyondTheTablesIsRefused) {
   Matrix x(1, kHeadDim);
   const auto table = tables(4);
   const std::vector<std::int32_t> beyond = {4};
-  EXPECT_THROW(rope_forward(x.view(), kHeadDim, beyond, table.cos, table.sin), std::logic_error);
+  EXPECT_THROW(rope_forward(x.view(), {kHeadDim, kHeadDim}, beyond, table.cos, table.sin),
+               std::logic_error);
 }
 
 }  // namespace

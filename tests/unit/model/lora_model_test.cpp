@@ -35,7 +35,7 @@ class LoraModelTest : public testing::Test {
     return model;
   }
   static LoraSettings lora() {
-    return {.rank = 4, .alpha = 8, .layers = 2, .targets = parse_targets("all")};
+    return {.rank = 4, .alpha = 8, .layers = 2, .targets = parse_targets("all", {})};
   }
   static StepShape shape(DType compute) {
     return {.tokens = 40, .rows = 2, .longest_row = 30, .compute = compute, .threads = 1};

@@ -28,8 +28,18 @@ ModelConfig small_model() {
   return model;
 }
 
+// Every buffer that only some families have.
+ModelConfig rich_model() {
+  ModelConfig model = small_model();
+  model.qk_norm = model.output_norms = true;
+  model.rope_local_theta = 10;
+  model.sliding_window = 9;
+  model.windowed = {true, true, false, true, false};
+  return model;
+}
+
 LoraSettings lora(std::int64_t layers, const char* targets) {
-  return {.rank = 8, .alpha = 16, .layers = layers, .targets = parse_targets(targets)};
+  return {.rank = 8, .alpha = 16, .layers = layers, .targets = parse_targets(targets, {})};
 }
 
 StepShape step(ActivationCheckpointing checkpointing, DType compute = DType::kF32) {
@@ -76,8 +86,9 @@ TEST(MemoryPlan, BuffersThatLiveTogetherNeverOverlap) {
     for (const DType compute : {DType::kF32, DType::kBf16}) {
       for (const std::int64_t layers : {1, 3, 5}) {
         for (const char* targets : {"all", "q_proj,v_proj", "o_proj", "down_proj"}) {
-          expect_apart(
-              plan_memory(small_model(), lora(layers, targets), step(checkpointing, compute)));
+          for (const ModelConfig& model : {small_model(), rich_model()}) {
+            expect_apart(plan_memory(model, lora(layers, targets), step(checkpointing, compute)));
+          }
         }
       }
     }
@@ -95,7 +106,7 @@ TEST(MemoryPlan, NamesAreUnique) {
   for (const auto checkpointing : {ActivationCheckpointing::kOff, ActivationCheckpointing::kOn}) {
     std::set<std::string> names;
     const MemoryPlan plan =
-        plan_memory(small_model(), lora(3, "all"), step(checkpointing, DType::kBf16));
+        plan_memory(rich_model(), lora(3, "all"), step(checkpointing, DType::kBf16));
     for (const Buffer& buffer : plan.buffers()) {
       EXPECT_TRUE(names.insert(buffer.name).second) << buffer.name;
     }

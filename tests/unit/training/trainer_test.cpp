@@ -54,7 +54,7 @@ TEST_F(Trainer, TwoTimesFourRowsAreOneBatchOfEight) {
     whole.order = RowOrder::kFile;
     whole.batch_size = 8;
     whole.distrust.mode = mode;
-    whole.lora.targets = parse_targets("all");
+    whole.lora.targets = parse_targets("all", {});
     TrainingSettings parts = whole;
     parts.adapter_path = folder_.path() / ("parts" + std::string(name_of(mode)));
     parts.batch_size = 4;
