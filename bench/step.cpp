@@ -2,7 +2,7 @@
 // (the floor), where the rest goes, and planned against measured bytes.
 //
 //   bench_step smollm-135m|llama-1.1b|mistral-7b [--batch B] [--length T] [--rank R] [--layers N]
-//              [--steps S] [--threads N] [--compute f32|bf16] [--checkpoint]
+//              [--steps S] [--threads N] [--compute f32|bf16] [--checkpoint] [--nf4]
 //
 // The floor: every product of the step as it runs, its blocks of at most 512 tokens, on matrices of
 // its own in the same process; the fastest of a few repeats, times the number of its runs.
@@ -40,6 +40,7 @@ struct Options {
   int threads = omp_get_max_threads();
   DType compute = bf16_is_fast() ? DType::kBf16 : DType::kF32;
   bool checkpoint = false;
+  bool nf4 = false;
 };
 
 ModelConfig model_of(const std::string& name) {
@@ -71,6 +72,8 @@ Options parse(int argc, char** argv) {
     const std::string flag = argv[i];
     if (flag == "--checkpoint") {
       o.checkpoint = true;
+    } else if (flag == "--nf4") {
+      o.nf4 = true;
     } else if (!flag.starts_with("--")) {
       o.shape = flag;
     } else if (i + 1 < argc) {
@@ -195,6 +198,7 @@ void run(const Options& o, bool list) {
       .longest_row = o.length,
       .compute = o.compute,
       .checkpointing = o.checkpoint ? ActivationCheckpointing::kOn : ActivationCheckpointing::kOff,
+      .quantize = o.nf4 ? Quantization::kNf4 : Quantization::kNone,
       .threads = o.threads};
   LoraSettings lora{.rank = o.rank,
                     .alpha = 2.0 * static_cast<double>(o.rank),
@@ -219,9 +223,9 @@ void run(const Options& o, bool list) {
   for (const double s : seconds) all += s;
   const Floor floor = floor_of(model.products(), o.steps, list);
 
-  fmt::print("{} {} x {} tokens, rank {}, {} layers, {}, {} threads{}\n", o.shape, o.batch,
+  fmt::print("{} {} x {} tokens, rank {}, {} layers, {}, {} threads{}{}\n", o.shape, o.batch,
              o.length, o.rank, lora.layers, name_of(o.compute), o.threads,
-             o.checkpoint ? ", checkpointing" : "");
+             o.checkpoint ? ", checkpointing" : "", o.nf4 ? ", nf4" : "");
   fmt::print("  step      {:9.3f} s  (fastest {:.3f}, slowest {:.3f})  {:8.1f} tokens/s\n", median,
              seconds.front(), seconds.back(), static_cast<double>(tokens) / median);
   fmt::print(

@@ -9,7 +9,7 @@
 
 namespace loadline {
 
-enum class DType : std::uint8_t { kF32, kBf16, kF16, kI64, kI32, kU8 };
+enum class DType : std::uint8_t { kF32, kBf16, kF16, kI64, kI32, kU8, kNf4 };
 
 constexpr std::size_t size_of(DType dtype) {
   switch (dtype) {
@@ -23,11 +23,13 @@ constexpr std::size_t size_of(DType dtype) {
       return 2;
     case DType::kU8:
       return 1;
+    case DType::kNf4:  // no whole bytes: kernels/nf4.h says how many a matrix takes
+      return 0;
   }
   return 0;
 }
 
-// "f32", "bf16", "f16", "i64", "i32", "u8".
+// "f32", "bf16", "f16", "i64", "i32", "u8", "nf4".
 constexpr std::string_view name_of(DType dtype) {
   switch (dtype) {
     case DType::kF32:
@@ -42,6 +44,8 @@ constexpr std::string_view name_of(DType dtype) {
       return "i32";
     case DType::kU8:
       return "u8";
+    case DType::kNf4:
+      return "nf4";
   }
   return "?";
 }

@@ -97,6 +97,12 @@ const TensorInfo& WeightFiles::info(const std::string& name) const {
 
 void WeightFiles::read(const std::string& name, std::span<const std::int64_t> shape, DType dtype,
                        std::span<std::byte> into) const {
+  read_rows(name, shape, 0, shape.empty() ? 1 : shape.front(), dtype, into);
+}
+
+void WeightFiles::read_rows(const std::string& name, std::span<const std::int64_t> shape,
+                            std::int64_t first, std::int64_t count, DType dtype,
+                            std::span<std::byte> into) const {
   const TensorInfo& tensor = info(name);
   const fs::path& path = files_.at(where_.at(name)).path;
   if (!std::equal(shape.begin(), shape.end(), tensor.shape.begin(), tensor.shape.end())) {
@@ -107,13 +113,18 @@ void WeightFiles::read(const std::string& name, std::span<const std::int64_t> sh
     throw bad_input("{}: tensor '{}' is {}, which cannot be read as {}", path.string(), name,
                     name_of(tensor.dtype), name_of(dtype));
   }
-  const auto elements = static_cast<std::size_t>(tensor.elements());
-  if (into.size() != elements * size_of(dtype)) {
-    throw bad_input("{}: tensor '{}' needs {} bytes as {}, but {} were given", path.string(), name,
-                    elements * size_of(dtype), name_of(dtype), into.size());
+  const std::int64_t rows = shape.empty() ? 1 : shape.front();
+  const auto row_elements = static_cast<std::size_t>(rows == 0 ? 0 : tensor.elements() / rows);
+  const auto elements = row_elements * static_cast<std::size_t>(count);
+  if (first < 0 || count < 0 || first + count > rows || into.size() != elements * size_of(dtype)) {
+    throw bad_input("{}: {} rows from {} on of tensor '{}' need {} bytes as {}, but {} were given",
+                    path.string(), count, first, name, elements * size_of(dtype), name_of(dtype),
+                    into.size());
   }
+  const std::uint64_t begin =
+      tensor.begin + static_cast<std::size_t>(first) * row_elements * size_of(tensor.dtype);
   if (tensor.dtype == dtype) {
-    read_at(path, tensor.begin, into);
+    read_at(path, begin, into);
     return;
   }
   const std::size_t per_piece = kPiece / size_of(tensor.dtype);
@@ -121,7 +132,7 @@ void WeightFiles::read(const std::string& name, std::span<const std::int64_t> sh
   for (std::size_t done = 0; done < elements; done += per_piece) {
     const std::size_t n = std::min(per_piece, elements - done);
     const auto raw = std::span(piece).first(n * size_of(tensor.dtype));
-    read_at(path, tensor.begin + done * size_of(tensor.dtype), raw);
+    read_at(path, begin + done * size_of(tensor.dtype), raw);
     convert(tensor.dtype, raw, dtype, into.subspan(done * size_of(dtype), n * size_of(dtype)));
   }
 }

@@ -25,6 +25,10 @@ class WeightFiles {
   void read(const std::string& name, std::span<const std::int64_t> shape, DType dtype,
             std::span<std::byte> into) const;
 
+  // Rows [first, first + count) of a matrix, else the same.
+  void read_rows(const std::string& name, std::span<const std::int64_t> shape, std::int64_t first,
+                 std::int64_t count, DType dtype, std::span<std::byte> into) const;
+
   // SHA-256 over names, sizes and headers of the files and the first and last MiB of their data:
   // what a profile and a cache are keyed by. Not proof against an adversary.
   [[nodiscard]] std::string fingerprint() const;

@@ -57,7 +57,8 @@ void add_lora_flags(Flags flags, WorkloadOptions& options) {
   flags.value("--target-modules", options.target_modules,
               "Of q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj (phi3: qkv_proj,o_proj,"
               "gate_up_proj,down_proj), or attention, or all");
-  flags.value("--quantize", options.quantize, "Frozen weights: none");
+  flags.value("--quantize", options.quantize,
+              "Frozen projections: none, or nf4 (QLoRA: 4 bits, double quantization)");
   flags.value("--compute-dtype", options.compute_dtype,
               "auto, f32 or bf16; auto is bf16 where the CPU has it");
   flags.value("--grad-checkpoint", options.grad_checkpoint,
@@ -78,7 +79,7 @@ void add_memory_flags(Flags flags, WorkloadOptions& options) {
 }
 
 void validate(const WorkloadOptions& options) {
-  require_word("--quantize", options.quantize, {"none"});
+  require_word("--quantize", options.quantize, {"none", "nf4"});
   require_word("--compute-dtype", options.compute_dtype, {"auto", "f32", "bf16"});
   require_word("--grad-checkpoint", options.grad_checkpoint, {"auto", "on", "off"});
   if (options.distrust)

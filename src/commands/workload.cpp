@@ -74,6 +74,7 @@ TrainingSettings base_settings(const WorkloadOptions& options, const Workload& w
   settings.compute = resolve_compute(options.compute_dtype);
   settings.checkpointing = options.grad_checkpoint == "on" ? ActivationCheckpointing::kOn
                                                            : ActivationCheckpointing::kOff;
+  settings.quantize = options.quantize == "nf4" ? Quantization::kNf4 : Quantization::kNone;
   settings.threads = machine.cpu.usable;
   settings.distrust = resolve_distrust(options, workload.train);
   settings.seed = options.seed;
@@ -110,6 +111,7 @@ StepShape Workload::shape_of(const TrainingSettings& settings) const {
           .longest_row = settings.max_seq_length,
           .compute = settings.compute,
           .checkpointing = settings.checkpointing,
+          .quantize = settings.quantize,
           .threads = settings.threads};
 }
 
@@ -140,7 +142,7 @@ ProfileKey Workload::profile_key(const MachineFacts& machine) const {
   key.model = WeightFiles(model_folder).fingerprint();
   key.data = lengths_fingerprint(*this);
   key.max_seq_length = base.max_seq_length;
-  key.quantize = "none";
+  key.quantize = name_of(base.quantize);
   key.compute = name_of(base.compute);
   key.grad_checkpoint = !checkpointing_auto && base.checkpointing == ActivationCheckpointing::kOn;
   for (const Projection target : base.lora.targets)

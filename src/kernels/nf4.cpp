@@ -89,12 +89,10 @@ float quantize_block(const float* values, const Bounds& bounds, std::uint8_t* co
   }
   if (!finite) return std::numeric_limits<float>::quiet_NaN();
   const float inverse = absmax > 0 ? 1.0F / absmax : 0.0F;
-  std::array<std::uint8_t, kNf4Block> code{};
-  for (std::size_t i = 0; i < code.size(); ++i) {
-    const float x = values[i] * inverse;
-    int above = 0;
-    for (const float bound : bounds) above += x > bound ? 1 : 0;
-    code[i] = static_cast<std::uint8_t>(above);
+  std::array<std::int32_t, kNf4Block> code{};  // how many bounds are below
+  for (const float bound : bounds) {
+#pragma omp simd
+    for (std::size_t i = 0; i < code.size(); ++i) code[i] += values[i] * inverse > bound ? 1 : 0;
   }
   for (std::size_t i = 0; i < code.size(); i += 2) {
     codes[i / 2] = static_cast<std::uint8_t>(code[i] << 4 | code[i + 1]);

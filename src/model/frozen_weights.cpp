@@ -4,34 +4,43 @@
 #include <array>
 #include <initializer_list>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "kernels/elementwise.h"
+#include "kernels/nf4.h"
 
 namespace loadline {
 namespace {
+
+// Rows of a matrix that is to be quantized, read at once.
+constexpr std::int64_t kQuantizedPiece = std::int64_t{1} << 18;
 
 class Loader {
  public:
   Loader(const WeightFiles& files, const StepPlan& plan, const Workspace& memory)
       : files_(files), plan_(plan), memory_(memory) {}
 
-  // Tensor `name`, a matrix or (cols == 1) a vector, into the buffer from row `first` on.
-  void read(const std::string& name, BufferId id, std::int64_t first, std::int64_t rows,
-            std::int64_t cols, bool is_vector) const {
-    const DType dtype = plan_.memory.buffer(id).dtype;
-    const std::size_t row_bytes = static_cast<std::size_t>(cols) * size_of(dtype);
-    const auto into = memory_.bytes(id).subspan(static_cast<std::size_t>(first) * row_bytes,
-                                                static_cast<std::size_t>(rows) * row_bytes);
-    const std::array<std::int64_t, 2> shape{rows, cols};
-    files_.read(name, std::span(shape).first(is_vector ? 1 : 2), dtype, into);
+  struct Part {
+    std::string tensor;
+    std::int64_t rows;
+  };
+  // Matrices below one another in one buffer.
+  void matrices(BufferId id, std::initializer_list<Part> parts) const {
+    const Buffer& buffer = plan_.memory.buffer(id);
+    if (buffer.dtype == DType::kNf4) return quantized(id, parts);
+    const std::int64_t cols = buffer.shape.at(1);
+    std::int64_t first = 0;
+    for (const Part& part : parts) {
+      read(part.tensor, id, first, {part.rows, cols}, 2);
+      first += part.rows;
+    }
   }
   void matrix(const std::string& name, BufferId id) const {
-    const Buffer& buffer = plan_.memory.buffer(id);
-    read(name, id, 0, buffer.shape.at(0), buffer.shape.at(1), false);
+    matrices(id, {{name, plan_.memory.buffer(id).shape.at(0)}});
   }
   void vector(const std::string& name, BufferId id) const {
-    if (id.exists()) read(name, id, 0, plan_.memory.buffer(id).shape.at(0), 1, true);
+    if (id.exists()) read(name, id, 0, {plan_.memory.buffer(id).shape.at(0), 1}, 1);
   }
   // A norm's weight, which some families keep as its distance from 1.
   void norm(const std::string& name, BufferId id, bool offset) const {
@@ -40,27 +49,80 @@ class Loader {
     if (offset) shift(1.0F, memory_.matrix(id));
   }
 
-  struct Part {
-    const char* module;
+  struct Module {
+    const char* name;
     std::int64_t rows;
   };
-  // Modules one below the other in one matrix, and their biases in one vector.
-  void stacked(const std::string& layer, std::initializer_list<Part> parts, BufferId weight,
-               BufferId bias) const {
-    const std::int64_t cols = plan_.memory.buffer(weight).shape.at(1);
+  // The biases of modules one below the other in one vector.
+  void biases(const std::string& layer, std::initializer_list<Module> modules, BufferId id) const {
+    if (!id.exists()) return;
     std::int64_t first = 0;
-    for (const Part& part : parts) {
-      read(layer + part.module + ".weight", weight, first, part.rows, cols, false);
-      if (bias.exists()) read(layer + part.module + ".bias", bias, first, part.rows, 1, true);
-      first += part.rows;
+    for (const Module& module : modules) {
+      read(layer + module.name + ".bias", id, first, {module.rows, 1}, 1);
+      first += module.rows;
     }
   }
 
  private:
+  // Tensor `name` into the buffer from row `first` on; `dimensions` 1 is a vector.
+  void read(const std::string& name, BufferId id, std::int64_t first,
+            const std::array<std::int64_t, 2>& shape, std::size_t dimensions) const {
+    const DType dtype = plan_.memory.buffer(id).dtype;
+    const std::size_t row_bytes = static_cast<std::size_t>(shape[1]) * size_of(dtype);
+    const auto into = memory_.bytes(id).subspan(static_cast<std::size_t>(first) * row_bytes,
+                                                static_cast<std::size_t>(shape[0]) * row_bytes);
+    files_.read(name, std::span(shape).first(dimensions), dtype, into);
+  }
+
+  void quantized(BufferId id, std::initializer_list<Part> parts) const {
+    const Buffer& buffer = plan_.memory.buffer(id);
+    const std::int64_t cols = buffer.shape.at(1);
+    std::vector<float> absmax(static_cast<std::size_t>(buffer.shape.at(0) * cols / kNf4Block));
+    Nf4Quantizer quantizer(memory_.bytes(id), buffer.shape.at(0), cols, absmax);
+    const std::int64_t most = std::max<std::int64_t>(1, kQuantizedPiece / cols);
+    std::vector<float> piece(static_cast<std::size_t>(most * cols));
+    std::int64_t first = 0;
+    for (const Part& part : parts) {
+      const std::array<std::int64_t, 2> shape{part.rows, cols};
+      for (std::int64_t row = 0; row < part.rows; row += most) {
+        const std::int64_t count = std::min(most, part.rows - row);
+        const auto values = std::span(piece).first(static_cast<std::size_t>(count * cols));
+        files_.read_rows(part.tensor, shape, row, count, DType::kF32,
+                         std::as_writable_bytes(values));
+        if (!quantizer.add(first + row, values)) {
+          throw bad_input(
+              "tensor '{}': has a value that is not finite in rows {} to {}; it cannot be "
+              "quantized. Is the download damaged?",
+              part.tensor, row, row + count - 1);
+        }
+      }
+      first += part.rows;
+    }
+    quantizer.finish();
+  }
+
   const WeightFiles& files_;
   const StepPlan& plan_;
   const Workspace& memory_;
 };
+
+void generate_quantized(std::uint64_t seed, float bound, const Buffer& buffer,
+                        std::span<std::byte> into) {
+  const std::int64_t rows = buffer.shape.at(0);
+  const std::int64_t cols = buffer.shape.at(1);
+  std::vector<float> absmax(static_cast<std::size_t>(rows * cols / kNf4Block));
+  Nf4Quantizer quantizer(into, rows, cols, absmax);
+  const std::int64_t most = std::max<std::int64_t>(1, kQuantizedPiece / cols);
+  std::vector<float> piece(static_cast<std::size_t>(most * cols));
+  for (std::int64_t row = 0; row < rows; row += most) {
+    const std::int64_t count = std::min(most, rows - row);
+    fill_uniform(seed + static_cast<std::uint64_t>(row * cols), bound,
+                 {piece.data(), DType::kF32, count, cols, cols});
+    static_cast<void>(quantizer.add(
+        row, std::span<const float>(piece).first(static_cast<std::size_t>(count * cols))));
+  }
+  quantizer.finish();
+}
 
 }  // namespace
 
@@ -78,11 +140,14 @@ void load_frozen_weights(const WeightFiles& files, const ModelConfig& model, con
     if (model.fused_projections) {
       load.matrix(layer + "self_attn.qkv_proj.weight", w.qkv);
     } else {
-      load.stacked(layer,
-                   {{"self_attn.q_proj", model.q_width()},
-                    {"self_attn.k_proj", model.kv_width()},
-                    {"self_attn.v_proj", model.kv_width()}},
-                   w.qkv, w.qkv_bias);
+      load.matrices(w.qkv, {{layer + "self_attn.q_proj.weight", model.q_width()},
+                            {layer + "self_attn.k_proj.weight", model.kv_width()},
+                            {layer + "self_attn.v_proj.weight", model.kv_width()}});
+      load.biases(layer,
+                  {{"self_attn.q_proj", model.q_width()},
+                   {"self_attn.k_proj", model.kv_width()},
+                   {"self_attn.v_proj", model.kv_width()}},
+                  w.qkv_bias);
     }
     norm("self_attn.q_norm", w.q_norm);
     norm("self_attn.k_norm", w.k_norm);
@@ -94,10 +159,10 @@ void load_frozen_weights(const WeightFiles& files, const ModelConfig& model, con
     if (model.fused_projections) {
       load.matrix(layer + "mlp.gate_up_proj.weight", w.gate_up);
     } else {
-      load.stacked(
-          layer,
-          {{"mlp.gate_proj", model.intermediate_size}, {"mlp.up_proj", model.intermediate_size}},
-          w.gate_up, w.gate_up_bias);
+      const std::int64_t width = model.intermediate_size;
+      load.matrices(w.gate_up, {{layer + "mlp.gate_proj.weight", width},
+                                {layer + "mlp.up_proj.weight", width}});
+      load.biases(layer, {{"mlp.gate_proj", width}, {"mlp.up_proj", width}}, w.gate_up_bias);
     }
     load.matrix(layer + "mlp.down_proj.weight", w.down);
     load.vector(layer + "mlp.down_proj.bias", w.down_bias);
@@ -111,7 +176,12 @@ void generate_frozen_weights(std::uint64_t seed, const StepPlan& plan, const Wor
   // Uniform with the standard deviation 0.02.
   constexpr float kBound = 0.02F * 1.7320508F;
   const auto matrix = [&](BufferId id) {
-    fill_uniform(seed + (static_cast<std::uint64_t>(id.index()) << 40), kBound, memory.matrix(id));
+    const std::uint64_t own = seed + (static_cast<std::uint64_t>(id.index()) << 40);
+    if (plan.memory.buffer(id).dtype == DType::kNf4) {
+      generate_quantized(own, kBound, plan.memory.buffer(id), memory.bytes(id));
+    } else {
+      fill_uniform(own, kBound, memory.matrix(id));
+    }
   };
   const auto ones = [&](BufferId id) {
     if (id.exists()) std::ranges::fill(memory.floats(id), 1.0F);

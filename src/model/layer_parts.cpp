@@ -2,6 +2,7 @@
 
 #include "kernels/elementwise.h"
 #include "kernels/geglu.h"
+#include "kernels/nf4_product.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/swiglu.h"
@@ -50,7 +51,12 @@ GateUpViews gate_up_views(const Pass& pass, BufferId gate_up) {
 
 FrozenLinear rows_of(const Pass& pass, BufferId weight, BufferId bias, std::int64_t first,
                      std::int64_t count) {
-  FrozenLinear linear{.weight = pass.memory.matrix(weight).slice(first, count), .bias = {}};
+  FrozenLinear linear;
+  if (pass.plan.memory.buffer(weight).dtype == DType::kNf4) {
+    linear.quantized = pass.memory.nf4(weight).slice(first, count);
+  } else {
+    linear.weight = pass.memory.matrix(weight).slice(first, count);
+  }
   if (bias.exists()) {
     linear.bias = pass.memory.floats(bias).subspan(static_cast<std::size_t>(first),
                                                    static_cast<std::size_t>(count));
@@ -59,7 +65,7 @@ FrozenLinear rows_of(const Pass& pass, BufferId weight, BufferId bias, std::int6
 }
 
 FrozenLinear whole(const Pass& pass, BufferId weight, BufferId bias) {
-  return rows_of(pass, weight, bias, 0, pass.memory.matrix(weight).rows);
+  return rows_of(pass, weight, bias, 0, pass.plan.memory.buffer(weight).shape.at(0));
 }
 
 QkvLinears qkv_linears(const Pass& pass, const LayerWeights& weights) {
@@ -76,14 +82,29 @@ GateUpLinears gate_up_linears(const Pass& pass, const LayerWeights& weights) {
           .up = rows_of(pass, weights.gate_up, weights.gate_up_bias, width, width)};
 }
 
+namespace {
+
+void frozen_product(const Pass& pass, Product product, const FrozenLinear& linear, ConstView x,
+                    View y, Into into) {
+  if (linear.quantized.data == nullptr) {
+    pass.gemm.run(product, x, linear.weight, y, into == Into::kAdd);
+    return;
+  }
+  const Nf4Scratch scratch{.panel = pass.memory.bytes(pass.plan.nf4_panel),
+                           .result = pass.memory.bytes(pass.plan.nf4_result)};
+  nf4_product(pass.gemm, product, x, linear.quantized, y, into == Into::kAdd, scratch);
+}
+
+}  // namespace
+
 void frozen_forward(const Pass& pass, const FrozenLinear& linear, ConstView x, View y, Into into) {
-  pass.gemm.run(Product::kNT, x, linear.weight, y, into == Into::kAdd);
+  frozen_product(pass, Product::kNT, linear, x, y, into);
   if (!linear.bias.empty()) add_bias(linear.bias, y);
 }
 
 void frozen_backward(const Pass& pass, const FrozenLinear& linear, ConstView dy, View dx,
                      Into into) {
-  pass.gemm.run(Product::kNN, dy, linear.weight, dx, into == Into::kAdd);
+  frozen_product(pass, Product::kNN, linear, dy, dx, into);
 }
 
 void lora_forward(const Pass& pass, const LayerPlan& layer, const LayerActivations& a,

@@ -23,7 +23,8 @@ GateUpViews gate_up_views(const Pass& pass, BufferId gate_up);
 
 // A frozen linear layer: `out` rows, from `first` on, of a buffer that may hold several.
 struct FrozenLinear {
-  ConstView weight;             // (out,in)
+  ConstView weight;             // (out,in), unless it is quantized
+  Nf4View quantized;            // (out,in)
   std::span<const float> bias;  // (out), or empty
 };
 FrozenLinear whole(const Pass& pass, BufferId weight, BufferId bias);

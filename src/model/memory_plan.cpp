@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "kernels/nf4.h"
 
 namespace loadline {
 namespace {
@@ -18,7 +19,7 @@ constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t unit) {
 
 std::uint64_t checked_size(const std::string& name, const std::vector<std::int64_t>& shape,
                            DType dtype) {
-  std::uint64_t bytes = size_of(dtype);
+  std::uint64_t bytes = dtype == DType::kNf4 ? 1 : size_of(dtype);
   for (const std::int64_t extent : shape) {
     const auto count = static_cast<std::uint64_t>(extent);
     if (extent < 0 || (count != 0 && bytes > kLargest / count)) {
@@ -29,6 +30,7 @@ std::uint64_t checked_size(const std::string& name, const std::vector<std::int64
     }
     bytes *= count;
   }
+  if (dtype == DType::kNf4) return nf4_bytes(shape.at(0), shape.at(1)).count;
   return bytes;
 }
 

@@ -16,6 +16,11 @@
 namespace loadline {
 
 enum class ActivationCheckpointing : std::uint8_t { kOff, kOn };
+// Of the frozen projections; embedding, head, norms and biases stay as they are.
+enum class Quantization : std::uint8_t { kNone, kNf4 };
+[[nodiscard]] constexpr std::string_view name_of(Quantization quantization) {
+  return quantization == Quantization::kNf4 ? "nf4" : "none";
+}
 
 // What decides the bytes of a step.
 struct StepShape {
@@ -25,6 +30,7 @@ struct StepShape {
   DType compute =
       DType::kF32;  // f32 or bf16: activations, frozen weights, compute copies of the adapter
   ActivationCheckpointing checkpointing = ActivationCheckpointing::kOff;
+  Quantization quantize = Quantization::kNone;
   int threads = 1;
 };
 

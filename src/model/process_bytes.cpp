@@ -1,9 +1,11 @@
 #include "model/process_bytes.h"
 
+#include <algorithm>
 #include <set>
 #include <tuple>
 
 #include "kernels/gemm.h"
+#include "kernels/nf4_product.h"
 
 namespace loadline {
 namespace {
@@ -24,19 +26,18 @@ constexpr Bytes kProductBf16 = 848_KiB;
 // Product, outputs, inputs, accumulates: what a compiled product depends on in a step.
 using Shape = std::tuple<Product, std::int64_t, std::int64_t, bool>;
 
-void add_frozen(const ModelConfig& m, std::set<Shape>& shapes) {
-  const auto linear = [&](std::int64_t out, std::int64_t in, bool adds, bool gradient_adds) {
-    shapes.insert({Product::kNT, out, in, adds});
-    shapes.insert({Product::kNN, in, out, gradient_adds});
-  };
-  linear(m.q_width(), m.hidden_size, false, false);
-  linear(m.kv_width(), m.hidden_size, false, true);
-  const bool adds = !m.output_norms;  // to the residual stream
-  linear(m.hidden_size, m.q_width(), adds, false);
-  linear(m.intermediate_size, m.hidden_size, false, false);
-  linear(m.intermediate_size, m.hidden_size, false, true);
-  linear(m.hidden_size, m.intermediate_size, adds, false);
-  linear(m.vocab_size, m.hidden_size, false, false);
+void add_frozen(const ModelConfig& m, Quantization quantize, std::set<Shape>& shapes) {
+  for (const FrozenProduct& p : frozen_projections(m)) {
+    const auto product = [&](Product kind, std::int64_t outer, std::int64_t inner, bool adds) {
+      const std::int64_t width = quantize == Quantization::kNf4 ? nf4_panel(outer, inner) : outer;
+      shapes.insert({kind, width, inner, adds});
+      if (outer % width != 0) shapes.insert({kind, outer % width, inner, adds});
+    };
+    product(Product::kNT, p.out, p.in, p.adds);
+    product(Product::kNN, p.in, p.out, p.gradient_adds);
+  }
+  shapes.insert({Product::kNT, m.vocab_size, m.hidden_size, false});
+  shapes.insert({Product::kNN, m.hidden_size, m.vocab_size, false});
 }
 
 void add_lora(const LoraSlot& slot, std::int64_t rank, std::set<Shape>& shapes) {
@@ -52,9 +53,10 @@ void add_lora(const LoraSlot& slot, std::int64_t rank, std::set<Shape>& shapes) 
   }
 }
 
-std::size_t distinct_products(const ModelConfig& model, const StepPlan& plan) {
+std::size_t distinct_products(const ModelConfig& model, Quantization quantize,
+                              const StepPlan& plan) {
   std::set<Shape> shapes;
-  add_frozen(model, shapes);
+  add_frozen(model, quantize, shapes);
   for (const LoraSlot& slot : plan.slots) {
     if (slot.layer != plan.first_lora_layer) break;  // the other layers have the same ones
     add_lora(slot, (slot.b - slot.a) / slot.in, shapes);
@@ -62,15 +64,34 @@ std::size_t distinct_products(const ModelConfig& model, const StepPlan& plan) {
   return shapes.size();
 }
 
+// One absmax a block of the largest quantized matrix, while it is read.
+Bytes quantizing(const ModelConfig& m, Quantization quantize) {
+  if (quantize == Quantization::kNone) return {};
+  const std::int64_t qkv = (m.q_width() + 2 * m.kv_width()) * m.hidden_size;
+  const std::int64_t largest = std::max(qkv, 2 * m.intermediate_size * m.hidden_size);
+  return {static_cast<std::uint64_t>(largest / kNf4Block) * sizeof(float)};
+}
+
 }  // namespace
+
+std::vector<FrozenProduct> frozen_projections(const ModelConfig& m) {
+  const bool adds = !m.output_norms;  // to the residual stream
+  return {{m.q_width(), m.hidden_size, false, false},
+          {m.kv_width(), m.hidden_size, false, true},
+          {m.hidden_size, m.q_width(), adds, false},
+          {m.intermediate_size, m.hidden_size, false, false},
+          {m.intermediate_size, m.hidden_size, false, true},
+          {m.hidden_size, m.intermediate_size, adds, false}};
+}
 
 void add_process_lines(const ModelConfig& model, const StepShape& shape, StepPlan& plan) {
   MemoryPlan& memory = plan.memory;
   const Bytes product = shape.compute == DType::kF32 ? kProductF32 : kProductBf16;
   memory.add_process("code, libraries and thread stacks",
                      kCode + Bytes{kThread.count * static_cast<std::uint64_t>(shape.threads)});
-  memory.add_process("compiled products", Bytes{product.count * distinct_products(model, plan)});
-  memory.add_process("reading weights and rows", kReading);
+  memory.add_process("compiled products",
+                     Bytes{product.count * distinct_products(model, shape.quantize, plan)});
+  memory.add_process("reading weights and rows", kReading + quantizing(model, shape.quantize));
   memory.add_process("batches", Bytes{kBatchToken * static_cast<std::uint64_t>(shape.tokens)});
   memory.add_process("adapter copy while saving",
                      Bytes{sizeof(float) * static_cast<std::uint64_t>(plan.parameters)});

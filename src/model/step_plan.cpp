@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "kernels/gemm.h"
+#include "kernels/nf4_product.h"
 #include "model/process_bytes.h"
 #include "model/rope_table.h"
 
@@ -46,6 +47,14 @@ void check(const ModelConfig& model, const LoraSettings& lora, const StepShape& 
   require(shape.threads >= 1, "the number of threads", shape.threads, "at least 1");
   if (shape.compute != DType::kF32 && shape.compute != DType::kBf16) {
     throw usage_error("the compute type is {} but must be f32 or bf16", name_of(shape.compute));
+  }
+  if (shape.quantize == Quantization::kNone) return;
+  for (const std::int64_t width : {model.hidden_size, model.q_width(), model.intermediate_size}) {
+    if (width % kNf4Block == 0) continue;
+    throw usage_error(
+        "--quantize nf4: quantizes blocks of {} weights, and the model's projections have {} "
+        "inputs, no multiple of it. Use --quantize none",
+        kNf4Block, width);
   }
 }
 
@@ -97,6 +106,12 @@ class Planner {
   BufferId weight(std::string name, std::int64_t rows, std::int64_t cols) {
     return add(std::move(name), "weights", {rows, cols}, shape_.compute, always());
   }
+  // A projection's weights, which may be quantized.
+  BufferId linear(std::string name, std::int64_t rows, std::int64_t cols) {
+    const DType dtype = quantized() ? DType::kNf4 : shape_.compute;
+    return add(std::move(name), "weights", {rows, cols}, dtype, always());
+  }
+  [[nodiscard]] bool quantized() const { return shape_.quantize == Quantization::kNf4; }
   BufferId vector_weight(std::string name, std::int64_t size) {
     return add(std::move(name), "weights", {size}, DType::kF32, always());
   }
@@ -134,6 +149,7 @@ class Planner {
   LayerWeights layer_weights(std::int64_t layer);
   void add_adapter();
   void add_constants();
+  void add_nf4_scratch();
   void add_forward();
   LayerActivations activations(const std::string& name, std::string_view phase, Lifetime attention,
                                Lifetime mlp);
@@ -190,18 +206,18 @@ LayerWeights Planner::layer_weights(std::int64_t layer) {
   const std::string name = fmt::format("layer {} weights ", layer);
   LayerWeights w;
   w.input_norm = vector_weight(name + "input norm", model_.hidden_size);
-  w.qkv = weight(name + "q,k,v", qkv_width(), model_.hidden_size);
+  w.qkv = linear(name + "q,k,v", qkv_width(), model_.hidden_size);
   if (model_.qkv_bias) w.qkv_bias = vector_weight(name + "q,k,v bias", qkv_width());
   if (model_.qk_norm) {
     w.q_norm = vector_weight(name + "q norm", model_.head_dim);
     w.k_norm = vector_weight(name + "k norm", model_.head_dim);
   }
-  w.o = weight(name + "o", model_.hidden_size, model_.q_width());
+  w.o = linear(name + "o", model_.hidden_size, model_.q_width());
   if (model_.o_bias) w.o_bias = vector_weight(name + "o bias", model_.hidden_size);
   if (model_.output_norms) w.o_norm = vector_weight(name + "o norm", model_.hidden_size);
   w.post_norm = vector_weight(name + "post-attention norm", model_.hidden_size);
-  w.gate_up = weight(name + "gate,up", 2 * model_.intermediate_size, model_.hidden_size);
-  w.down = weight(name + "down", model_.hidden_size, model_.intermediate_size);
+  w.gate_up = linear(name + "gate,up", 2 * model_.intermediate_size, model_.hidden_size);
+  w.down = linear(name + "down", model_.hidden_size, model_.intermediate_size);
   if (model_.mlp_bias) {
     w.gate_up_bias = vector_weight(name + "gate,up bias", 2 * model_.intermediate_size);
     w.down_bias = vector_weight(name + "down bias", model_.hidden_size);
@@ -235,6 +251,23 @@ void Planner::add_adapter() {
   adapter.second_moments = flat("Adam second moments", "optimizer", DType::kF32);
 }
 
+void Planner::add_nf4_scratch() {
+  std::int64_t panel = 0;
+  std::int64_t width = 0;
+  for (const FrozenProduct& matrix : frozen_projections(model_)) {
+    const auto direction = [&](std::int64_t outer, std::int64_t inner) {
+      const std::int64_t count = nf4_panel(outer, inner);
+      panel = std::max(panel, count * inner);
+      if (count < outer) width = std::max(width, count);
+    };
+    direction(matrix.out, matrix.in);
+    direction(matrix.in, matrix.out);
+  }
+  const Lifetime life{1, last_backward()};
+  plan_.nf4_panel = add("dequantized panel", "forward", {panel}, shape_.compute, life);
+  plan_.nf4_result = activation("panel's product", "forward", width, life);
+}
+
 void Planner::add_constants() {
   const auto tables = std::ssize(ropes_of(model_, shape_.longest_row));
   const std::vector<std::int64_t> table{tables * shape_.longest_row, model_.turned() / 2};
@@ -244,6 +277,7 @@ void Planner::add_constants() {
   const Bytes products = Gemm::scratch_bound(shape_.threads);
   plan_.gemm_scratch = add("product scratch", "forward",
                            {static_cast<std::int64_t>(products.count)}, DType::kU8, always());
+  if (quantized()) add_nf4_scratch();
   const Lifetime in_attention{1, last_backward(), Half::kAttention};
   const Bytes attention =
       attention_scratch(attention_of(0), tokens_, shape_.longest_row, shape_.threads);

@@ -29,8 +29,8 @@ struct LoraSlot {
   std::int64_t inner = 0;  // its (T,R) begins at element T x inner of the layer's inner buffer
 };
 
-// The frozen weights of a layer, in the compute type; norms and biases are f32. A bias or norm that
-// the family does not have is none.
+// The frozen weights of a layer, in the compute type or quantized; norms and biases are f32. A bias
+// or norm that the family does not have is none.
 struct LayerWeights {
   BufferId input_norm;    // (H)
   BufferId qkv;           // (QKV,H): q, k and v below one another
@@ -137,6 +137,7 @@ struct StepPlan {
   BufferId normed_qk;           // (T,QW+KW) q and k after norm and rope; none without that norm
   BufferId normed_qk_rstd;      // (T x (NH + NKV))
   BufferId gemm_scratch, attention_scratch;
+  BufferId nf4_panel, nf4_result;  // scratch of products with quantized weights, else none
   AdapterBuffers adapter;
   BackwardScratch backward;
   HeadBuffers head_buffers;

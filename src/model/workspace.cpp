@@ -77,6 +77,20 @@ std::span<std::byte> Workspace::bytes(BufferId id) const {
   return arena_.bytes().subspan(buffer.offset, buffer.bytes.count);
 }
 
+Nf4View Workspace::nf4(BufferId id) const {
+  const Buffer& buffer = plan_->buffer(id);
+  if (buffer.dtype != DType::kNf4) {
+    throw std::logic_error(
+        fmt::format("buffer '{}' holds {}, no nf4", buffer.name, name_of(buffer.dtype)));
+  }
+  const std::int64_t rows = buffer.shape.at(0);
+  return {.data = bytes(id).data(),
+          .matrix_rows = rows,
+          .first_row = 0,
+          .rows = rows,
+          .cols = buffer.shape.at(1)};
+}
+
 View Workspace::part(BufferId id, std::int64_t first, std::int64_t rows, std::int64_t cols) const {
   const DType dtype = plan_->buffer(id).dtype;
   auto* data = static_cast<std::byte*>(place(id, dtype, first + rows * cols));

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/nf4.h"
 #include "kernels/view.h"
 #include "model/memory_plan.h"
 
@@ -41,6 +42,8 @@ class Workspace {
   [[nodiscard]] std::span<float> floats(BufferId id, std::int64_t count) const;
   [[nodiscard]] std::span<std::int32_t> ints(BufferId id, std::int64_t count) const;
   [[nodiscard]] std::span<std::byte> bytes(BufferId id) const;
+  // A quantized matrix.
+  [[nodiscard]] Nf4View nf4(BufferId id) const;
   // (rows, cols) from element `first` of a flat buffer on.
   [[nodiscard]] View part(BufferId id, std::int64_t first, std::int64_t rows,
                           std::int64_t cols) const;

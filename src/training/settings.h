@@ -38,6 +38,7 @@ struct TrainingSettings {
   LoraSettings lora;
   DType compute = DType::kF32;
   ActivationCheckpointing checkpointing = ActivationCheckpointing::kOff;
+  Quantization quantize = Quantization::kNone;
   int threads = 1;
   double learning_rate = 1e-4;
   std::int64_t warmup_steps = 0;

@@ -17,6 +17,7 @@ constexpr std::array kModes{DistrustMode::kOff, DistrustMode::kAdditive, Distrus
 constexpr std::array kOrders{RowOrder::kShuffled, RowOrder::kFile, RowOrder::kWorstFirst};
 constexpr std::array kFormats{AdapterFormat::kPeft, AdapterFormat::kMlx, AdapterFormat::kBoth};
 constexpr std::array kComputes{DType::kF32, DType::kBf16};
+constexpr std::array kQuantizations{Quantization::kNone, Quantization::kNf4};
 
 // Reads one document; every key that it is asked for is known, all others are refused at the end.
 class SettingsReader {
@@ -130,6 +131,7 @@ void read_method(SettingsReader& in, TrainingSettings& s) {
   s.lora.layers = in.integer("lora_layers");
   s.lora.targets = in.targets("target_modules");
   s.compute = in.choice<DType>("compute", kComputes);
+  s.quantize = in.choice<Quantization>("quantize", kQuantizations);
   s.checkpointing =
       in.boolean("grad_checkpoint") ? ActivationCheckpointing::kOn : ActivationCheckpointing::kOff;
   s.learning_rate = in.number("learning_rate");
@@ -164,6 +166,7 @@ Json to_json(const TrainingSettings& s) {
       {"lora_layers", s.lora.layers},
       {"target_modules", join_targets(s.lora.targets)},
       {"compute", std::string(name_of(s.compute))},
+      {"quantize", name_of(s.quantize)},
       {"grad_checkpoint", s.checkpointing == ActivationCheckpointing::kOn},
       {"threads", s.threads},
       {"learning_rate", s.learning_rate},

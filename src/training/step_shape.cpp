@@ -27,6 +27,7 @@ StepShape step_shape(const TrainingSettings& settings, const PackedRows& train,
           .longest_row = std::max(longest_train, longest_valid),
           .compute = settings.compute,
           .checkpointing = settings.checkpointing,
+          .quantize = settings.quantize,
           .threads = settings.threads};
 }
 

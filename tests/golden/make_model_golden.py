@@ -4,7 +4,7 @@
 Plain PyTorch (1.13 or later), float32 on the CPU, gradients by autograd; the decoder below is written out on purpose and
 shares nothing with the engine that it judges. Everything follows from the seeds:
 
-    python3 tests/golden/make_model_golden.py tests/golden/model/data
+    python3 tests/golden/make_model_golden.py tests/golden/model/data [CASE...]
     python3 tests/golden/make_model_golden.py --demo-rows demo tests/golden/model/data
 """
 import json
@@ -14,6 +14,8 @@ import struct
 import sys
 
 import torch
+
+from make_nf4_golden import quantize
 
 torch.set_num_threads(1)
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -92,6 +94,12 @@ CASES = {
                     sliding_window_pattern=3, rope_theta=5000.0, rope_local_base_freq=100.0,
                     rope_scaling=dict(rope_type="linear", factor=4.0)),
         targets=["q_proj", "v_proj", "o_proj", "down_proj"], rank=4, alpha=8, layers=3),
+    # The projections in NF4: trained on what quantizing keeps of them.
+    "llama_nf4": dict(
+        config=dict(COMMON, model_type="llama", vocab_size=101, hidden_size=64, intermediate_size=192,
+                    num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
+                    tie_word_embeddings=False),
+        targets=ALL, rank=4, alpha=8, layers=2, quantize="nf4"),
 }
 LENGTHS = [[7, 19, 2], [31, 5, 11], [1, 40, 3], [16, 16, 16], [23, 2, 9], [40, 6, 1], [12, 13, 14], [2, 38, 7]]
 ADAMW = dict(learning_rate=5e-3, weight_decay=0.01, beta1=0.9, beta2=0.999, epsilon=1e-8, max_grad_norm=0.5)
@@ -370,12 +378,26 @@ def batch_loss(c, w, lora, scale, rows):
     return total / count, count
 
 
+def quantized(c, w):
+    """What NF4 keeps of the projections; those that lie in one matrix of the engine are quantized as one."""
+    w = dict(w)
+    for n in range(c["num_hidden_layers"]):
+        for together in [["q_proj", "k_proj", "v_proj"], ["o_proj"], ["gate_proj", "up_proj"], ["down_proj"]]:
+            names = [f"model.layers.{n}.{PATH[p]}.weight" for p in together]
+            kept = torch.from_numpy(quantize(torch.cat([w[name] for name in names]).numpy())["values"])
+            for name, part in zip(names, kept.split([w[name].shape[0] for name in names])):
+                w[name] = part
+    return w
+
+
 def make_case(name, case, folder, seed):
     c = case["config"]
     os.makedirs(folder, exist_ok=True)
     w = make_weights(c, seed)
     json.dump(c, open(f"{folder}/config.json", "w"), indent=1)
     write_safetensors(f"{folder}/model.safetensors", {k: ("BF16", v) for k, v in w.items()})
+    if case.get("quantize") == "nf4":
+        w = quantized(c, w)
     lora = make_lora(c, case, seed + 1)
     save_adapter(f"{folder}/before", c, case, lora)
     scale = case["alpha"] / case["rank"]
@@ -394,7 +416,7 @@ def make_case(name, case, folder, seed):
         steps.append(dict(rows=[dict(ids=i, targets=t) for i, t in rows], targets=count, loss=loss.item(),
                           grad_norm=norm.item()))
     save_adapter(f"{folder}/after", c, case, lora)
-    json.dump(dict(adamw=ADAMW, steps=steps), open(f"{folder}/steps.json", "w"), separators=(",", ":"))
+    json.dump(dict(adamw=ADAMW, quantize=case.get("quantize", "none"), steps=steps), open(f"{folder}/steps.json", "w"), separators=(",", ":"))
     print(name, " ".join(f"{s['loss']:.5f}" for s in steps), "| norm", " ".join(f"{s['grad_norm']:.3f}" for s in steps))
 
 
@@ -447,4 +469,6 @@ if __name__ == "__main__":
         demo_rows(sys.argv[2], sys.argv[3])
     else:
         for number, (name, case) in enumerate(CASES.items()):
+            if len(sys.argv) > 2 and name not in sys.argv[2:]:
+                continue
             make_case(name, case, f"{sys.argv[1]}/{name}", 1000 + 10 * number)

@@ -44,8 +44,9 @@ def weights():
     return u.astype(np.float32)
 
 
-def main():
-    x = weights().reshape(-1, BLOCK)
+def quantize(weights):
+    """Every part of a matrix (rows, cols) in NF4, and the values that are kept."""
+    x = np.ascontiguousarray(weights, dtype=np.float32).reshape(-1, BLOCK)
     absmax = np.abs(x).max(axis=1)
     inverse = np.where(absmax > 0, np.float32(1) / np.where(absmax > 0, absmax, 1), 0).astype(np.float32)
     codes = nearest(BOOK, x * inverse[:, None]).reshape(-1)
@@ -61,14 +62,21 @@ def main():
     spread = np.repeat(np.array(scales, dtype=np.float64), GROUP)[:absmax.size]
     kept = dynamic_map()[indices].astype(np.float64) * spread + np.float64(mean)
     values = BOOK[codes] * np.repeat(kept.astype(np.float32), BLOCK)
+    return dict(codes=codes, absmax=indices, scales=np.array(scales, dtype=np.float32), mean=mean,
+                values=values.astype(np.float32).reshape(np.shape(weights)))
+
+
+def main():
+    made = quantize(weights().reshape(ROWS, COLS))
+    codes = made["codes"]
     document = {
         "rows": ROWS, "cols": COLS,
         "codes": (codes[0::2] << 4 | codes[1::2]).astype(np.uint8).tobytes().hex(),
-        "absmax": indices.tobytes().hex(),
-        "scales": np.array(scales, dtype=np.float32).tobytes().hex(),
-        "mean": np.float32(mean).tobytes().hex(),
-        "dequantized_first_row": values[:COLS].astype(np.float32).tobytes().hex(),
-        "dequantized_last_row": values[-COLS:].astype(np.float32).tobytes().hex(),
+        "absmax": made["absmax"].tobytes().hex(),
+        "scales": made["scales"].tobytes().hex(),
+        "mean": made["mean"].tobytes().hex(),
+        "dequantized_first_row": made["values"][0].tobytes().hex(),
+        "dequantized_last_row": made["values"][-1].tobytes().hex(),
         "code_book": BOOK.tobytes().hex(), "dynamic_map": dynamic_map().tobytes().hex(),
     }
     with open(sys.argv[1], "w") as file:

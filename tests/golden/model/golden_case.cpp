@@ -48,7 +48,7 @@ OwnedBatch OwnedBatch::rows(std::size_t first, std::size_t count) const {
 std::vector<std::string> case_names() {
   return {"llama_gqa_tied",   "llama3_rope_untied", "qwen2_bias",    "mistral_window_mlp",
           "mistral_window_o", "llama_all_biases",   "qwen3_qk_norm", "phi3_fused_longrope",
-          "gemma2_softcaps",  "gemma3_two_ropes"};
+          "gemma2_softcaps",  "gemma3_two_ropes",   "llama_nf4"};
 }
 
 GoldenCase read_case(const std::string& name) {
@@ -59,6 +59,7 @@ GoldenCase read_case(const std::string& name) {
   golden.after = read_adapter(golden.folder / "after", golden.config);
   const Json document = read_json(golden.folder / "steps.json");
   const Json& adamw = document.at("adamw");
+  if (document.value("quantize", "none") == "nf4") golden.quantize = Quantization::kNf4;
   golden.adamw = {.learning_rate = adamw.at("learning_rate").get<float>(),
                   .beta1 = adamw.at("beta1").get<float>(),
                   .beta2 = adamw.at("beta2").get<float>(),
@@ -83,6 +84,7 @@ StepShape shape_for(const GoldenCase& golden, DType compute,
                   .longest_row = 40,
                   .compute = compute,
                   .checkpointing = checkpointing,
+                  .quantize = golden.quantize,
                   .threads = 1};
   for (const GoldenStep& step : golden.steps) {
     shape.tokens = std::max(shape.tokens, step.batch.tokens());

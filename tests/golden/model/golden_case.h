@@ -45,6 +45,7 @@ struct GoldenCase {
   std::filesystem::path folder;
   ModelConfig config;
   Adapter before, after;
+  Quantization quantize = Quantization::kNone;
   AdamW adamw;
   double max_grad_norm = 0;
   std::vector<GoldenStep> steps;
