@@ -9,7 +9,9 @@
 #include "commands/demo.h"
 #include "commands/model_source.h"
 #include "commands/packing.h"
+#include "commands/paths.h"
 #include "kernels/gemm.h"
+#include "model/prepared_weights.h"
 #include "training/trainer.h"
 
 namespace loadline {
@@ -92,6 +94,18 @@ Json split_document(const PackedSplit& split, std::int64_t max_seq_length) {
           {"rows_with_distrust", split.report.with_provenance}};
 }
 
+// Quantizing takes a while, and each trial needs the weights: the first one keeps them.
+void keep_prepared_weights(Workload& workload, std::FILE* out) {
+  const std::string key =
+      prepared_key(WeightFiles(workload.model_folder).fingerprint(),
+                   {.compute = workload.base.compute, .quantize = workload.base.quantize});
+  workload.base.prepared_weights = prepared_file(cache_folder() / "prepared", key);
+  std::error_code ignored;
+  if (fs::exists(*workload.base.prepared_weights, ignored)) return;
+  fmt::print(out, "The quantized weights will be kept in {} for later runs; it may be removed.\n",
+             workload.base.prepared_weights->string());
+}
+
 }  // namespace
 
 TrainingSettings Workload::with(std::int64_t batch_size, std::int64_t rank,
@@ -165,6 +179,9 @@ Workload prepare_workload(const WorkloadOptions& options, const MachineFacts& ma
   workload.checkpointing_auto = options.grad_checkpoint == "auto";
   workload.lora_alpha = options.lora_alpha;
   workload.base = base_settings(options, workload, machine);
+  if (workload.base.quantize != Quantization::kNone && parts == ModelParts::kAll) {
+    keep_prepared_weights(workload, out);
+  }
   workload.distrust_note = distrust_note(options, workload.train);
   return workload;
 }

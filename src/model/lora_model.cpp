@@ -11,6 +11,7 @@
 #include "model/frozen_weights.h"
 #include "model/head.h"
 #include "model/layer.h"
+#include "model/prepared_weights.h"
 #include "model/rope_table.h"
 #include "model/step_plan.h"
 #include "model/workspace.h"
@@ -148,6 +149,16 @@ LoraModel::~LoraModel() = default;
 
 void LoraModel::load_weights(const WeightFiles& files) {
   load_frozen_weights(files, state_->model, state_->plan, state_->memory);
+}
+
+void LoraModel::load_weights(const WeightFiles& files, const std::filesystem::path& prepared) {
+  const std::string key = prepared_key(files.fingerprint(), state_->shape);
+  if (read_prepared(prepared, key, state_->plan, state_->memory)) return;
+  load_weights(files);
+  try {
+    write_prepared(prepared, key, state_->plan, state_->memory);
+  } catch (const Error&) {  // a full or read-only disk: the next run quantizes again
+  }
 }
 
 void LoraModel::generate_weights(std::uint64_t seed) {

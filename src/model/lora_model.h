@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <span>
@@ -30,6 +31,9 @@ class LoraModel {
   // Reads the frozen weights into the arena. Throws Error(kBadInput) naming the tensor and both
   // shapes.
   void load_weights(const WeightFiles& files);
+  // The same through a file of prepared weights, which is read where it is there and belongs to
+  // these weights, and else written (where that is possible).
+  void load_weights(const WeightFiles& files, const std::filesystem::path& prepared);
   // Random weights in place of a file's: bytes and speed do not depend on the values. Norms are 1,
   // biases 0.
   void generate_weights(std::uint64_t seed);

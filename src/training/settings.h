@@ -52,6 +52,8 @@ struct TrainingSettings {
   std::int64_t steps_per_eval = 200;  // 0: only at the end
   std::int64_t eval_batches = 0;      // 0: all of the validation rows
   std::int64_t save_every = 100;      // 0: only at the end
+  // Where quantized weights are kept for the next run (docs/prepared-weights.md).
+  std::optional<std::filesystem::path> prepared_weights;
   std::filesystem::path adapter_path;
   AdapterFormat adapter_format = AdapterFormat::kPeft;  // of what is saved there
   // Starts a new run from an adapter's weights: nothing else of the run that made it is taken.

@@ -109,6 +109,7 @@ void read_run(SettingsReader& in, TrainingSettings& s) {
   s.model = in.text("model");
   s.train_rows = in.text("train_rows");
   s.valid_rows = in.path_if_any("valid_rows");
+  s.prepared_weights = in.path_if_any("prepared_weights");
   s.adapter_path = in.text("adapter_path");
   s.adapter_format = in.choice<AdapterFormat>("adapter_format", kFormats);
   s.resume_adapter_file = in.path_if_any("resume_adapter_file");
@@ -153,6 +154,7 @@ Json to_json(const TrainingSettings& s) {
       {"model", s.model.string()},
       {"train_rows", s.train_rows.string()},
       {"valid_rows", path_or_null(s.valid_rows)},
+      {"prepared_weights", path_or_null(s.prepared_weights)},
       {"adapter_path", s.adapter_path.string()},
       {"adapter_format", std::string(name_of(s.adapter_format))},
       {"resume_adapter_file", path_or_null(s.resume_adapter_file)},

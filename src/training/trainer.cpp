@@ -133,7 +133,11 @@ class Run {
   void load() {
     const Stopwatch watch;
     const WeightFiles files(settings_.model);
-    model_.load_weights(files);
+    if (settings_.prepared_weights) {
+      model_.load_weights(files, *settings_.prepared_weights);
+    } else {
+      model_.load_weights(files);
+    }
     identity_ = {.model = files.fingerprint(), .data = train_.fingerprint()};
     load_adapter();
     model_.warm_up();

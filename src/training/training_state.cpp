@@ -22,15 +22,25 @@ constexpr const char* kTensorFile = "training_state.safetensors";
 constexpr const char* kStateFile = "training_state.json";
 
 // What changes the numbers of a run. Paths, threads, reports and saves do not.
-constexpr std::array<std::string_view, 18> kMustAgree{"batch_size",     "grad_accumulation_steps",
-                                                      "max_seq_length", "lora_rank",
-                                                      "lora_alpha",     "lora_layers",
-                                                      "target_modules", "compute",
-                                                      "learning_rate",  "warmup_steps",
-                                                      "lr_schedule",    "weight_decay",
-                                                      "max_grad_norm",  "distrust",
-                                                      "distrust_alpha", "distrust_lambda",
-                                                      "seed",           "order"};
+constexpr std::array<std::string_view, 19> kMustAgree{"batch_size",
+                                                      "grad_accumulation_steps",
+                                                      "max_seq_length",
+                                                      "lora_rank",
+                                                      "lora_alpha",
+                                                      "lora_layers",
+                                                      "target_modules",
+                                                      "compute",
+                                                      "quantize",
+                                                      "learning_rate",
+                                                      "warmup_steps",
+                                                      "lr_schedule",
+                                                      "weight_decay",
+                                                      "max_grad_norm",
+                                                      "distrust",
+                                                      "distrust_alpha",
+                                                      "distrust_lambda",
+                                                      "seed",
+                                                      "order"};
 
 std::string hash_of(std::span<const float> values) {
   const auto bytes = std::as_bytes(values);

@@ -1,0 +1,100 @@
+#include "model/prepared_weights.h"
+
+#include <array>
+#include <cstring>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+
+namespace loadline {
+namespace {
+
+constexpr std::string_view kMagic = "loadline prepared weights 1\n";
+constexpr std::size_t kHeader = 4096;  // then the buffers, end to end
+constexpr std::size_t kPiece = std::size_t{16} << 20;
+
+std::vector<BufferId> weights_of(const MemoryPlan& plan) {
+  std::vector<BufferId> ids;
+  for (std::size_t i = 0; i < plan.buffers().size(); ++i) {
+    if (plan.buffers()[i].phase == "weights") ids.emplace_back(i);
+  }
+  return ids;
+}
+
+// The first 4096 bytes: magic, key, payload bytes and checksum, a line each, then zeros.
+std::string header_of(const std::string& key, Bytes payload, std::uint64_t checksum) {
+  std::string header = fmt::format("{}{}\n{}\n{:016x}\n", kMagic, key, payload.count, checksum);
+  header.resize(kHeader, '\0');
+  return header;
+}
+
+Bytes payload_of(const MemoryPlan& plan, const std::vector<BufferId>& ids) {
+  Bytes sum;
+  for (const BufferId id : ids) sum += plan.buffer(id).bytes;
+  return sum;
+}
+
+std::uint64_t joined(std::uint64_t sum, std::uint64_t next) {
+  return (sum ^ next) * 0x9e3779b97f4a7c15U;
+}
+
+// In pieces, so that what was read is summed while it is in the cache.
+template <typename Visit>
+void for_pieces(std::span<std::byte> bytes, Visit visit) {
+  for (std::size_t done = 0; done < bytes.size(); done += kPiece) {
+    visit(done, bytes.subspan(done, std::min(kPiece, bytes.size() - done)));
+  }
+}
+
+}  // namespace
+
+std::string prepared_key(const std::string& fingerprint, const StepShape& shape) {
+  return fmt::format("{} {} {}", fingerprint, name_of(shape.quantize), name_of(shape.compute));
+}
+
+std::filesystem::path prepared_file(const std::filesystem::path& folder, const std::string& key) {
+  return folder / (sha256_hex(key).substr(0, 16) + ".weights");
+}
+
+bool read_prepared(const std::filesystem::path& path, const std::string& key, const StepPlan& plan,
+                   const Workspace& memory) {
+  const std::vector<BufferId> ids = weights_of(plan.memory);
+  const Bytes payload = payload_of(plan.memory, ids);
+  std::error_code error;
+  const std::uintmax_t size = std::filesystem::file_size(path, error);
+  if (error || size != kHeader + payload.count) return false;
+  std::string header(kHeader, '\0');
+  read_at(path, 0, std::as_writable_bytes(std::span(header)));
+  std::uint64_t sum = 0;
+  std::uint64_t at = kHeader;
+  for (const BufferId id : ids) {
+    for_pieces(memory.bytes(id), [&](std::size_t done, std::span<std::byte> piece) {
+      read_at(path, at + done, piece);
+      sum = joined(sum, checksum64(piece));
+    });
+    at += plan.memory.buffer(id).bytes.count;
+  }
+  return header == header_of(key, payload, sum);
+}
+
+void write_prepared(const std::filesystem::path& path, const std::string& key, const StepPlan& plan,
+                    const Workspace& memory) {
+  const std::vector<BufferId> ids = weights_of(plan.memory);
+  make_folder(path.parent_path());
+  ReplacementFile file(path);
+  file.write(std::string(kHeader, '\0'));
+  std::uint64_t sum = 0;
+  for (const BufferId id : ids) {
+    for_pieces(memory.bytes(id), [&](std::size_t /*done*/, std::span<std::byte> piece) {
+      file.write(piece);
+      sum = joined(sum, checksum64(piece));
+    });
+  }
+  const std::string header = header_of(key, payload_of(plan.memory, ids), sum);
+  file.write_at(0, std::as_bytes(std::span(header)));
+  file.commit();
+}
+
+}  // namespace loadline

@@ -1,0 +1,28 @@
+// Quantized weights as they lie in the arena, kept on disk so that the next process reads them at
+// the disk's speed: docs/prepared-weights.md. A convenience: without the file all works, slower.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "model/step_plan.h"
+#include "model/workspace.h"
+
+namespace loadline {
+
+// Everything that the bytes depend on, for the file's name and its first lines. `fingerprint` is
+// WeightFiles::fingerprint().
+[[nodiscard]] std::string prepared_key(const std::string& fingerprint, const StepShape& shape);
+[[nodiscard]] std::filesystem::path prepared_file(const std::filesystem::path& folder,
+                                                  const std::string& key);
+
+// Reads all frozen weights from `path`. Returns false where there is no such file, or where it was
+// made for another key or plan, or its checksum is wrong; then the weights are undefined.
+[[nodiscard]] bool read_prepared(const std::filesystem::path& path, const std::string& key,
+                                 const StepPlan& plan, const Workspace& memory);
+
+// Writes them, atomically. Throws Error(kEnvironment) and leaves nothing behind on failure.
+void write_prepared(const std::filesystem::path& path, const std::string& key, const StepPlan& plan,
+                    const Workspace& memory);
+
+}  // namespace loadline
