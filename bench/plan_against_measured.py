@@ -78,6 +78,7 @@ def main():
     parser.add_argument("--limit", default="2GiB")
     parser.add_argument("--grid", choices=("small", "large"), default="small")
     parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--quantize", choices=("none", "nf4"), default="none")
     parser.add_argument("--only", type=int, help="the number of one configuration")
     options = parser.parse_args()
     options.loadline = os.path.abspath(options.loadline)
@@ -93,7 +94,7 @@ def main():
                 enumerate(grid):
             if options.only is not None and options.only != number:
                 continue
-            spec["worker"].update(compute=compute, grad_checkpoint=checkpoint, batch_size=batch,
+            spec["worker"].update(compute=compute, quantize=options.quantize, grad_checkpoint=checkpoint, batch_size=batch,
                                   max_seq_length=length, lora_rank=rank, lora_layers=count,
                                   target_modules=targets, lora_alpha=2.0 * rank,
                                   threads=threads, max_steps=options.steps,

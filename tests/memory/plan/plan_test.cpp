@@ -85,5 +85,10 @@ TEST(PlanAgainstTheProgram, ALargeBatchWithCheckpointingInBf16) {
                   "--layers-grid", "4", "--max-batch", "12", "--grad-checkpoint", "on"});
 }
 
+TEST(PlanAgainstTheProgram, QuantizedWeightsAreNeverUnder) {
+  expect_planned({"--compute-dtype", "bf16", "--max-seq-length", "256", "--ranks", "16",
+                  "--layers-grid", "4", "--max-batch", "4", "--quantize", "nf4"});
+}
+
 }  // namespace
 }  // namespace loadline::testing
