@@ -135,7 +135,7 @@ Value to_json_text(Interpreter& interpreter, const Value& subject, Arguments& ar
   style.sort_keys = bound[3] && truth(*bound[3]);
   if (bound[1] && !bound[1]->is_none()) {
     style.on_lines = true;
-    style.item_separator = ",";
+    style.item_separator = std::string(1, ',');
     if (bound[1]->is_text()) {
       style.indent = bound[1]->bytes();
     } else {

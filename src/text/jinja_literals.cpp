@@ -194,9 +194,9 @@ std::size_t name_size(std::string_view text) {
   std::size_t size = 0;
   while (size < text.size()) {
     const Point point = first_point(text.substr(size));
-    const bool part =
-        point.code == '_' || is_alpha(point.code) || is_numeric(point.code) ||
-        (point.code >= 0x80 && is_identifier("a" + std::string(text.substr(size, point.size))));
+    const bool part = point.code == '_' || is_alpha(point.code) || is_numeric(point.code) ||
+                      (point.code >= 0x80 &&
+                       is_identifier(std::string("a").append(text.substr(size, point.size))));
     if (!part) break;
     size += point.size;
   }

@@ -91,7 +91,7 @@ ExpressionPtr ExpressionParser::call(ExpressionPtr subject) {
 
 std::string ExpressionParser::dotted_name() {
   std::string name = stream_.expect_any_name();
-  while (stream_.skip_operator(".")) name += "." + stream_.expect_any_name();
+  while (stream_.skip_operator(".")) name.append(1, '.').append(stream_.expect_any_name());
   return name;
 }
 
