@@ -32,7 +32,7 @@ void require_layers_pattern(const Json& document, const std::string& source) {
   if (pattern == nullptr || pattern->empty() || *pattern == "layers") return;
   const bool is_among = pattern->is_array() &&
                         std::find(pattern->begin(), pattern->end(), "layers") != pattern->end();
-  if (*pattern != "" && !is_among) {
+  if (*pattern != Json("") && !is_among) {
     throw bad_input("{}: 'layers_pattern' is {:.80}, but only \"layers\" is supported", source,
                     pattern->dump());
   }

@@ -87,7 +87,7 @@ std::string names_of(const std::vector<Projection>& projections) {
 }
 
 std::vector<Projection> parse_targets(std::string_view text, const ModelConfig& model) {
-  const std::vector<Projection> known = projections_of(model);
+  std::vector<Projection> known = projections_of(model);
   if (text == "all") return known;
   if (text != "attention") {
     return choose(text, known, fmt::format("of a {} model", model.model_type));
@@ -99,6 +99,7 @@ std::vector<Projection> parse_targets(std::string_view text, const ModelConfig& 
 
 std::vector<Projection> parse_projections(std::string_view names) {
   std::vector<Projection> any;
+  any.reserve(kProjections);
   for (int i = 0; i < kProjections; ++i) any.push_back(static_cast<Projection>(i));
   return choose(names, any, "of any model");
 }
