@@ -2,7 +2,9 @@
 // (the floor), where the rest goes, and planned against measured bytes.
 //
 //   bench_step smollm-135m|llama-1.1b|mistral-7b [--batch B] [--length T] [--rank R] [--layers N]
-//              [--steps S] [--threads N] [--compute f32|bf16] [--checkpoint] [--nf4]
+//              [--steps S] [--threads N] [--compute f32|bf16] [--checkpoint] [--mixed] [--nf4]
+//
+// --mixed: rows of 20 to 500 tokens against equal rows of the same total instead.
 //
 // The floor: every product of the step as it runs, its blocks of at most 512 tokens, on matrices of
 // its own in the same process; the fastest of a few repeats, times the number of its runs.
@@ -41,6 +43,7 @@ struct Options {
   DType compute = bf16_is_fast() ? DType::kBf16 : DType::kF32;
   bool checkpoint = false;
   bool nf4 = false;
+  bool mixed = false;  // rows of 20 to 500 tokens against equal rows of the same total
 };
 
 ModelConfig model_of(const std::string& name) {
@@ -74,6 +77,8 @@ Options parse(int argc, char** argv) {
       o.checkpoint = true;
     } else if (flag == "--nf4") {
       o.nf4 = true;
+    } else if (flag == "--mixed") {
+      o.mixed = true;
     } else if (!flag.starts_with("--")) {
       o.shape = flag;
     } else if (i + 1 < argc) {
@@ -95,13 +100,13 @@ struct Rows {
   std::vector<std::int32_t> ids, starts, targets;
   std::vector<float> coefficients;
 
-  Rows(const Options& o, std::int64_t vocabulary) {
+  Rows(const std::vector<std::int64_t>& lengths, std::int64_t vocabulary) : starts{0} {
     std::mt19937 random(1);
-    for (std::int64_t t = 0; t < o.batch * o.length; ++t) {
-      ids.push_back(static_cast<std::int32_t>(random() % static_cast<std::uint64_t>(vocabulary)));
-    }
-    for (std::int64_t row = 0; row <= o.batch; ++row) {
-      starts.push_back(static_cast<std::int32_t>(row * o.length));
+    for (const std::int64_t length : lengths) {
+      for (std::int64_t t = 0; t < length; ++t) {
+        ids.push_back(static_cast<std::int32_t>(random() % static_cast<std::uint64_t>(vocabulary)));
+      }
+      starts.push_back(static_cast<std::int32_t>(ids.size()));
     }
     targets.assign(ids.begin() + 1, ids.end());
     targets.push_back(-1);
@@ -111,6 +116,23 @@ struct Rows {
     return {.ids = ids, .row_starts = starts, .targets = targets, .coefficients = coefficients};
   }
 };
+
+std::vector<std::int64_t> equal_lengths(const Options& o) {
+  return std::vector<std::int64_t>(static_cast<std::size_t>(o.batch), o.length);
+}
+
+// Lengths of 20 to 500, evenly spread, that make `total`; the last one is what is left.
+std::vector<std::int64_t> mixed_lengths(std::int64_t total) {
+  std::mt19937 random(7);
+  std::vector<std::int64_t> lengths;
+  while (total > 500) {
+    const std::int64_t drawn = 20 + static_cast<std::int64_t>(random() % 481);
+    lengths.push_back(total - drawn < 20 ? total / 2 : drawn);
+    total -= lengths.back();
+  }
+  lengths.push_back(total);
+  return lengths;
+}
 
 double step(LoraModel& model, const Batch& batch, std::int64_t number) {
   const auto begin = Clock::now();
@@ -208,7 +230,7 @@ void run(const Options& o, bool list) {
   model.generate_weights(1);
   model.initialize_adapter(1);
   model.warm_up();
-  const Rows rows(o, config.vocab_size);
+  const Rows rows(equal_lengths(o), config.vocab_size);
   step(model, rows.batch(), 1);
   const double peak = peak_mib();
   model.products().forget_runs();
@@ -247,12 +269,63 @@ void run(const Options& o, bool list) {
              static_cast<double>(model.plan().total().bytes.count) / (1 << 20), peak);
 }
 
+double median_of(std::vector<double> seconds) {
+  std::ranges::sort(seconds);
+  return seconds[seconds.size() / 2];
+}
+
+// Both kinds of batch by turns on one model: a noisy machine slows both.
+void run_mixed(const Options& o) {
+  const ModelConfig config = model_of(o.shape);
+  const std::int64_t tokens = o.batch * o.length;
+  const std::vector<std::int64_t> lengths = mixed_lengths(tokens);
+  const StepShape shape{
+      .tokens = tokens,
+      .rows = std::max<std::int64_t>(o.batch, std::ssize(lengths)),
+      .longest_row = std::max(o.length, *std::ranges::max_element(lengths)),
+      .compute = o.compute,
+      .checkpointing = o.checkpoint ? ActivationCheckpointing::kOn : ActivationCheckpointing::kOff,
+      .quantize = o.nf4 ? Quantization::kNf4 : Quantization::kNone,
+      .threads = o.threads};
+  const LoraSettings lora{
+      .rank = o.rank,
+      .alpha = 2.0 * static_cast<double>(o.rank),
+      .layers = std::min(o.layers, config.layers),
+      .targets = {Projection::kQ, Projection::kK, Projection::kV, Projection::kO}};
+  LoraModel model(config, lora, shape);
+  model.generate_weights(1);
+  model.initialize_adapter(1);
+  model.warm_up();
+  const Rows equal(equal_lengths(o), config.vocab_size);
+  const Rows mixed(lengths, config.vocab_size);
+  std::vector<double> equal_seconds, mixed_seconds;
+  for (int i = -1; i < o.steps; ++i) {
+    const double a = step(model, equal.batch(), 2 * i + 3);
+    const double b = step(model, mixed.batch(), 2 * i + 4);
+    if (i < 0) continue;
+    equal_seconds.push_back(a);
+    mixed_seconds.push_back(b);
+  }
+  const double a = median_of(equal_seconds);
+  const double b = median_of(mixed_seconds);
+  fmt::print("{}: {} tokens, {} threads\n", o.shape, tokens, o.threads);
+  fmt::print("  {:3} rows of {}          {:9.1f} tokens/s\n", o.batch, o.length,
+             static_cast<double>(tokens) / a);
+  fmt::print("  {:3} rows of 20 to 500   {:9.1f} tokens/s, {:.2f} of it\n", lengths.size(),
+             static_cast<double>(tokens) / b, a / b);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
     const bool list = argc > 1 && std::string(argv[argc - 1]) == "--list";
-    run(parse(list ? argc - 1 : argc, argv), list);
+    const Options options = parse(list ? argc - 1 : argc, argv);
+    if (options.mixed) {
+      run_mixed(options);
+    } else {
+      run(options, list);
+    }
     return 0;
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "golden/model/golden_case.h"
@@ -132,6 +134,15 @@ TEST_P(TrainingSteps, EvaluationIsTheLossOfTheStepAndChangesNothing) {
   EXPECT_EQ(evaluated.cross_entropy, stepped.cross_entropy);
   EXPECT_EQ(evaluated.weighted, stepped.weighted);
   EXPECT_EQ(evaluated.targets, stepped.targets);
+}
+
+// The test "golden.LossesHoldOnAvx2" runs this program with the variable set.
+TEST(LoweredInstructionSet, HasNoBf16) {
+  const char* isa = std::getenv("ONEDNN_MAX_CPU_ISA");
+  if (isa == nullptr || std::string(isa) != "AVX2")
+    GTEST_SKIP() << "ONEDNN_MAX_CPU_ISA is not AVX2";
+  EXPECT_FALSE(bf16_is_supported());
+  EXPECT_FALSE(bf16_is_fast());
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, TrainingSteps, testing::ValuesIn(case_names()),
