@@ -138,12 +138,21 @@ AppendFile::AppendFile(fs::path path, Durability durability)
     : path_(std::move(path)), durability_(durability) {
   fd_ = FileDescriptor(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
   if (!fd_.is_open()) throw environment_error("{}: cannot be opened: {}", path_.string(), reason());
+  // A power cut must not take the file's name away from lines that were flushed.
+  if (durability_ == Durability::kSynced) sync_folder(path_.parent_path());
 }
 
 void AppendFile::append_line(std::string_view line) {
   std::string whole(line);
   whole += '\n';
-  write_fully(fd_, std::as_bytes(std::span(whole)), path_);
+  const off_t before = ::lseek(fd_.get(), 0, SEEK_END);
+  try {
+    write_fully(fd_, std::as_bytes(std::span(whole)), path_);
+  } catch (const Error&) {
+    // Half a line on a full disk would spoil the next one.
+    if (before >= 0) (void)!::ftruncate(fd_.get(), before);
+    throw;
+  }
   if (durability_ == Durability::kSynced && ::fdatasync(fd_.get()) != 0) {
     throw environment_error("{}: cannot be flushed: {}", path_.string(), reason());
   }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <system_error>
@@ -20,6 +21,16 @@ std::optional<FileDescriptor> lock_file(const std::filesystem::path& path) {
     throw environment_error("{}: cannot be locked: {}", path.string(), reason());
   }
   return fd;
+}
+
+void reserve_room(const FileDescriptor& file, Bytes more, const std::filesystem::path& path) {
+  const off_t end = ::lseek(file.get(), 0, SEEK_END);
+  if (end < 0) return;
+  const auto bytes = static_cast<off_t>(more.count);
+  if (::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, end, bytes) == 0) return;
+  if (errno != ENOSPC && errno != EDQUOT && errno != EFBIG) return;
+  throw environment_error("{}: {} more cannot be written there: {}", path.string(), to_string(more),
+                          std::generic_category().message(errno));
 }
 
 }  // namespace loadline

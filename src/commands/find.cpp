@@ -28,6 +28,7 @@ struct FindOptions {
   std::optional<std::string> layers_grid;
   std::int64_t max_batch = 64;
   std::int64_t steps = 15;
+  std::int64_t max_steps = 1000;  // as train has it
   std::string objective = "balanced";
   std::optional<std::string> time_limit, run_dir, output;
   bool yes = false, no_save = false, restart = false;
@@ -58,6 +59,8 @@ void validate(const FindOptions& options) {
     throw usage_error("--steps {}: should be between 3 and 10000; the guide takes 15",
                       options.steps);
   }
+  if (options.max_steps < 1)
+    throw usage_error("--max-steps {}: should be at least 1", options.max_steps);
   if (options.yes && options.no_save)
     throw usage_error("--yes saves the profile and --no-save does not: give one");
   if (options.workload.data.empty() && !options.workload.demo)
@@ -74,6 +77,7 @@ FindQuestion question_of(const FindOptions& options, const Workload& workload,
                      .margin = options.workload.margin,
                      .objective = objective_from(options.objective)};
   question.steps = options.steps;
+  question.planned_steps = options.max_steps;
   if (options.time_limit) question.time_limit = parse_duration(*options.time_limit, "--time-limit");
   for (const std::int64_t rank : question.space.ranks) {
     for (const std::int64_t layers : question.space.layers)
@@ -125,6 +129,23 @@ bool is_answered(const fs::path& folder) {
   return fs::exists(result) && read_json(result)["status"] != "unfinished";
 }
 
+// Not from under a search that is writing there.
+void set_aside(const fs::path& folder) {
+  const auto lock = lock_journal(folder);
+  fs::path archive = folder;
+  archive += "." + timestamp();
+  for (int n = 2; fs::exists(archive); ++n) {
+    archive = folder;
+    archive += fmt::format(".{}-{}", timestamp(), n);
+  }
+  std::error_code error;
+  fs::rename(folder, archive, error);
+  if (error) {
+    throw environment_error("{}: cannot be renamed to {}: {}", folder.string(), archive.string(),
+                            error.message());
+  }
+}
+
 // An answered question's folder is kept under another name; an unanswered one's is gone on with.
 void open_run_folder(const fs::path& folder, const Json& context, bool restart) {
   const fs::path run_file = folder / "run.json";
@@ -135,11 +156,7 @@ void open_run_folder(const fs::path& folder, const Json& context, bool restart) 
           "{}: holds a search of another question. Give another --run-dir, or --restart.",
           folder.string());
     }
-    if (restart || is_answered(folder)) {
-      fs::path archive = folder;
-      archive += "." + timestamp();
-      fs::rename(folder, archive);
-    }
+    if (restart || is_answered(folder)) set_aside(folder);
   }
   require_writable_folder(folder);
   if (!fs::exists(run_file)) replace_file(run_file, context.dump(2) + "\n");
@@ -222,6 +239,12 @@ int run_find(FindOptions options) {
     view.line("Activation checkpointing is on: it costs time, and saves memory.");
   }
   view.search_begins(question.space, question.limits, budget.binds);
+  if (question.space.max_batch < options.max_batch) {
+    view.line(
+        fmt::format("The data has {} rows: larger batches than that are not tried, as rows "
+                    "would repeat in them",
+                    question.space.max_batch));
+  }
   FindSession session(workload, machine, question, run_folder, view);
   const SearchResult result = session.run();
   view.search_ends(result, question.limits);
@@ -270,6 +293,8 @@ CommandFunction add_find(Flags flags) {
               "Numbers of LoRA layers to try; 8,16,24,32 within the model");
   flags.value("--max-batch", options->max_batch, "Largest batch size to try");
   flags.value("--steps", options->steps, "Steps of a trial, at least 3");
+  flags.value("--max-steps,--iters", options->max_steps,
+              "Steps of the training to come: where memory grows, it is told for their end");
   flags.value("--objective", options->objective, "balanced, largest or fastest");
   flags.value("--time-limit", options->time_limit,
               "End after this time with the best so far: 30m, 2h");

@@ -68,11 +68,30 @@ TrialSpec FindSession::spec_of(const Configuration& configuration, Bytes cap) {
   spec.budget = question_.limits.budget;
   spec.cap = cap + untouched_data(runner_.cap, runner_.threads);
   spec.margin = question_.limits.margin;
+  spec.planned_steps = question_.planned_steps;
+  spec.predicted_step = predicted_step(configuration);
   TrainingSettings settings = settings_of(configuration);
   settings.adapter_path = trial_folder(run_folder_, spec.id) / "adapter";
   spec.planned = workload_.plan(settings).total();
   spec.worker = to_json(settings);
   return spec;
+}
+
+// What the trials so far let one expect, never too little by much: the largest time for a row and a
+// layer, over all of them. It only tells a slow step from one that has no end.
+std::chrono::milliseconds FindSession::predicted_step(const Configuration& configuration) const {
+  double seconds = 0;
+  for (const JournalEntry& entry : journal_.entries()) {
+    if (!entry.outcome || entry.outcome->step_seconds <= 0) continue;
+    const TrialSpec& known = entry.spec;
+    const double rows =
+        static_cast<double>(configuration.batch_size) / static_cast<double>(known.batch_size);
+    const double layers = static_cast<double>(configuration.lora_layers) /
+                          static_cast<double>(std::max<std::int64_t>(known.lora_layers, 1));
+    seconds = std::max(seconds,
+                       entry.outcome->step_seconds * std::max(rows, 1.0) * std::max(layers, 1.0));
+  }
+  return std::chrono::milliseconds(static_cast<std::int64_t>(std::min(seconds, 1e6) * 1000));
 }
 
 RunTrial FindSession::run_one(const Configuration& configuration, Bytes cap) {

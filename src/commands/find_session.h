@@ -21,6 +21,7 @@ struct FindQuestion {
   SearchSpace space;
   SearchLimits limits;
   std::int64_t steps = 15;
+  std::int64_t planned_steps = 1000;  // of the training to come
   std::optional<std::chrono::seconds> time_limit;
 };
 
@@ -39,6 +40,7 @@ class FindSession {
  private:
   [[nodiscard]] TrainingSettings settings_of(const Configuration& configuration) const;
   [[nodiscard]] TrialSpec spec_of(const Configuration& configuration, Bytes cap);
+  [[nodiscard]] std::chrono::milliseconds predicted_step(const Configuration& configuration) const;
   RunTrial run_one(const Configuration& configuration, Bytes cap);
   [[nodiscard]] std::vector<RunTrial> known_trials() const;
   [[nodiscard]] bool out_of_time() const;

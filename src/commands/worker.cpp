@@ -18,9 +18,7 @@ namespace loadline {
 namespace {
 
 // A parent that is gone cannot be told; its death ends this process anyway.
-void send(const WorkerEvent& event) {
-  const std::string line = encode_event(event) + '\n';
-  std::string_view rest = line;
+void write_line(std::string_view rest) {
   while (!rest.empty()) {
     const ssize_t written = ::write(kProtocolDescriptor, rest.data(), rest.size());
     if (written < 0 && errno == EINTR) continue;
@@ -29,17 +27,17 @@ void send(const WorkerEvent& event) {
   }
 }
 
+void send(const WorkerEvent& event) { write_line(encode_event(event) + '\n'); }
+
 class Reporter final : public TrainingObserver {
  public:
   void loaded(const LoadReport& report) override {
     send(Loaded{report.seconds, report.planned.bytes, report.peak, report.rows,
                 report.worst_batch_tokens, report.longest_row});
-    coverage_ =
-        fmt::format("covers 100 % of batches, longest row {} tokens, largest batch {} tokens",
-                    report.longest_row, report.worst_batch_tokens);
   }
   void stepped(const StepReport& report) override {
-    send(Stepped{{report.step, report.loss, report.seconds, report.tokens, report.peak}});
+    send(Stepped{{report.step, report.loss, report.seconds, report.tokens, report.peak,
+                  read_own_memory().anonymous}});
   }
   void evaluated(const EvaluationReport& report) override {
     send(Evaluated{report.valid_loss, report.seconds, report.peak});
@@ -47,10 +45,6 @@ class Reporter final : public TrainingObserver {
   void saved(std::int64_t /*step*/, const std::filesystem::path& /*where*/, Bytes peak) override {
     send(Saved{peak});
   }
-  [[nodiscard]] const std::string& coverage() const { return coverage_; }
-
- private:
-  std::string coverage_;
 };
 
 Verdict verdict_of(ErrorKind kind) {
@@ -74,6 +68,13 @@ int fail(Verdict verdict, const std::string& detail, int code) {
   return code;
 }
 
+// Takes no memory, as there may be none.
+int fail_without_memory() {
+  write_line(R"({"event":"failed","verdict":"out_of_memory","detail":"an allocation was refused"})"
+             "\n");
+  return 1;
+}
+
 int train_for_trial(const TrainingSettings& settings) {
   Reporter reporter;
   const TrainingHost host{.peak_memory = [] { return read_own_memory().peak; },
@@ -83,19 +84,29 @@ int train_for_trial(const TrainingSettings& settings) {
   if (end.reason == TrainingEnd::Reason::kInterrupted)
     return fail(Verdict::kInterrupted, "interrupted", 3);
   const ProcessMemory memory = read_own_memory();
-  send(Finished{memory.peak, memory.anonymous, memory.file, reporter.coverage()});
+  send(Finished{memory.peak, memory.anonymous, memory.file, end.coverage});
   return 0;
 }
 
-int work(const std::string& spec_file) {
-  catch_interrupts();
+int train_from(const std::string& spec_file) {
   try {
     const TrialSpec spec = trial_spec_from_json(read_json(spec_file), spec_file);
     return train_for_trial(training_settings_from_json(spec.worker, spec_file));
   } catch (const Error& error) {
     return fail(verdict_of(error.kind()), error.what(), error.exit_code());
   } catch (const std::bad_alloc&) {
-    return fail(Verdict::kOutOfMemory, "an allocation was refused", 1);
+    return fail_without_memory();
+  } catch (const std::exception& error) {
+    return fail(Verdict::kCrashed, fmt::format("a fault in loadline itself: {}", error.what()), 70);
+  }
+}
+
+int work(const std::string& spec_file) {
+  catch_interrupts();
+  try {
+    return train_from(spec_file);
+  } catch (const std::bad_alloc&) {  // not even for the words about an Error
+    return fail_without_memory();
   }
 }
 

@@ -8,6 +8,7 @@
 #include <bit>
 #include <compare>
 #include <map>
+#include <new>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <stdexcept>
 
@@ -157,8 +158,14 @@ Family& Gemm::State::family(const Key& key) {
   const auto found = families.find(key);
   if (found != families.end()) return found->second;
   Family made;
-  for (std::size_t i = 0; i < kSizes; ++i) {
-    made[i] = compile(engine, key, std::int64_t{1} << i, scratch.size());
+  try {
+    for (std::size_t i = 0; i < kSizes; ++i) {
+      made[i] = compile(engine, key, std::int64_t{1} << i, scratch.size());
+    }
+  } catch (const dnnl::error& error) {
+    // Its lack of memory is ours.
+    if (error.status == dnnl_out_of_memory) throw std::bad_alloc();
+    throw;
   }
   compiled += kSizes;
   return families.emplace(key, std::move(made)).first->second;
@@ -177,6 +184,7 @@ void Gemm::State::execute(Compiled& block, const void* a, const void* b, void* c
                                                      {DNNL_ARG_SCRATCHPAD, block.scratch.get()}}};
   const auto status = dnnl_primitive_execute(block.primitive.get(), stream.get(),
                                              static_cast<int>(arguments.size()), arguments.data());
+  if (status == dnnl_out_of_memory) throw std::bad_alloc();
   if (status != dnnl_success) {
     throw std::logic_error(
         fmt::format("oneDNN refused a product: status {}", static_cast<int>(status)));

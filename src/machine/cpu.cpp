@@ -1,5 +1,7 @@
 #include "machine/cpu.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -53,6 +55,23 @@ int usable_cores(const fs::path& root, int logical) {
 }
 
 }  // namespace
+
+std::optional<ProcessorUse> read_processor_use(const fs::path& root) {
+  const auto text = read_kernel_file(root / "proc/stat");
+  const auto all = text ? kernel_line(*text, "cpu") : std::nullopt;
+  if (!all) return std::nullopt;
+  // user nice system idle iowait irq softirq steal; what guests of ours use is in user already.
+  const auto words = split_words(*all);
+  if (words.size() < 8) return std::nullopt;
+  std::uint64_t ticks = 0;
+  for (const std::size_t i : {0U, 1U, 2U, 5U, 6U, 7U}) ticks += parse_number(words[i]).value_or(0);
+  ProcessorUse use;
+  use.busy_seconds = static_cast<double>(ticks) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+  for (const std::string_view line : split_lines(*text)) {
+    use.cores += line.starts_with("cpu") && !line.starts_with("cpu ") ? 1 : 0;
+  }
+  return use;
+}
 
 CpuFacts read_cpu(const fs::path& root) {
   const auto text = read_kernel_file(root / "proc/cpuinfo");

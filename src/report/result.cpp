@@ -127,7 +127,8 @@ Json steps_of(const TrialOutcome& outcome) {
                      {"loss", number(step.loss)},
                      {"seconds", number(step.seconds)},
                      {"tokens", step.tokens},
-                     {"peak_bytes", step.peak.count}});
+                     {"peak_bytes", step.peak.count},
+                     {"anonymous_bytes", step.anonymous.count}});
   }
   return steps;
 }
@@ -139,6 +140,14 @@ Json growth_of(const TrialOutcome& outcome) {
           {"half_width", number(outcome.growth->half_width)},
           {"warns", outcome.growth->warns()},
           {"rises", outcome.growth->rises()}};
+}
+
+Json noise_of(const Noise& noise) {
+  return {{"load_average", number(noise.load_average)},
+          {"neighbour_cores", noise.neighbour_cores ? number(*noise.neighbour_cores) : Json()},
+          {"cores", noise.cores},
+          {"available_before_bytes", noise.available_before.count},
+          {"available_after_bytes", noise.available_after.count}};
 }
 
 Json trial_document(const RunTrial& trial, double margin) {
@@ -153,11 +162,13 @@ Json trial_document(const RunTrial& trial, double margin) {
   document["measured_over_planned"] = ratio_of(trial);
   document["adjusted_bytes"] = adjusted_of(trial, margin);
   document["step_seconds"] = number(trial.outcome.step_seconds);
+  document["step_seconds_spread"] = number(trial.outcome.step_seconds_spread);
   document["tokens_per_second"] = number(trial.outcome.tokens_per_second);
   document["tokens_per_second_spread"] = number(trial.outcome.tokens_per_second_spread);
   document["seconds"] = number(trial.outcome.seconds);
   document["steps"] = steps_of(trial.outcome);
   document["growth"] = growth_of(trial.outcome);
+  document["noise"] = noise_of(trial.outcome.noise);
   document["coverage"] = trial.outcome.coverage;
   return document;
 }

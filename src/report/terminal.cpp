@@ -5,6 +5,7 @@
 #include "report/progress.h"
 #include "report/summary.h"
 #include "report/text.h"
+#include "trial/warnings.h"
 
 namespace loadline {
 namespace {
@@ -68,12 +69,13 @@ struct TerminalView::State {
                     in_mib(adjusted(peak, spec.margin)), in_mib(spec.budget)));
   }
   void say_growth(const TrialOutcome& outcome) {
-    if (!outcome.growth || !outcome.growth->warns()) return;
-    say(fmt::format(
-            "  Warning: memory grew by {:.1f} % between steps 10 and 15; a long run may not "
-            "stay within the budget",
-            outcome.growth->relative * 100),
-        kYellow);
+    if (!outcome.growth || outcome.steps.empty()) return;
+    say("  Memory growth: " + describe(*outcome.growth, outcome.steps.back().step));
+  }
+  void say_warnings(const TrialSpec& spec, const TrialOutcome& outcome) {
+    for (const std::string& warning : warnings_of(spec, outcome)) {
+      say("  Warning: " + printable(warning), kYellow);
+    }
   }
 
   void show(const TrialSpec& spec, const Loaded& loaded) {
@@ -155,15 +157,17 @@ void TerminalView::trial_ends(const TrialSpec& spec, const TrialOutcome& outcome
   if (outcome.fits()) {
     state_->say("  SUCCESS", kGreen);
     state_->say_peak(spec, outcome);
-    state_->say(fmt::format("  Average step time: {} ({:.0f} tokens/s)",
-                            in_seconds(outcome.step_seconds), outcome.tokens_per_second));
+    state_->say(fmt::format("  Average step time: {} ± {:.0f} % ({:.0f} tokens/s)",
+                            in_seconds(outcome.step_seconds), outcome.step_seconds_spread * 100,
+                            outcome.tokens_per_second));
+    state_->say_growth(outcome);
   } else {
     const bool memory = is_memory_failure(outcome.verdict);
     state_->say("  " + heading_of(outcome.verdict) + ": " + printable(outcome.cause),
                 memory ? kYellow : kRed);
     state_->say_peak(spec, outcome);
   }
-  state_->say_growth(outcome);
+  state_->say_warnings(spec, outcome);
   state_->draw_bar();
 }
 

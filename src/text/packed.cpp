@@ -1,5 +1,7 @@
 #include "text/packed.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -127,6 +129,12 @@ PackedRow PackedRows::row(std::int64_t index) const {
     throw bad_input("{}: row {} is damaged. {}", file_.path().string(), index, kAdvice);
   }
   return row;
+}
+
+void PackedRows::forget_pages() const {
+  const auto bytes = file_.bytes();
+  // madvise takes a non-const pointer and writes nothing: the pages are read again when asked for.
+  (void)::madvise(const_cast<std::byte*>(bytes.data()), bytes.size(), MADV_DONTNEED);
 }
 
 LengthHistogram::LengthHistogram(const PackedRows& rows, std::int64_t max_seq_length) {

@@ -35,6 +35,9 @@ class PackedRows {
   // neither 0 nor 1, a provenance out of its range.
   [[nodiscard]] PackedRow row(std::int64_t index) const;
   [[nodiscard]] std::int64_t length(std::int64_t index) const;
+  // Lets go of the pages that were read: they stay in the system's cache, and no longer count in
+  // this process, which would else grow with every row that it has ever looked at.
+  void forget_pages() const;
   // The sum of all lengths.
   [[nodiscard]] std::int64_t tokens() const { return tokens_; }
   // No id in the file is larger: compare it with the model's vocabulary before a lookup.

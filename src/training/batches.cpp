@@ -62,7 +62,8 @@ BatchOrder::BatchOrder(const PackedRows& rows, const TrainingSettings& settings)
   if (kind_ == RowOrder::kWorstFirst) {
     longest_ = longest_rows(rows, settings.max_seq_length, batch_size_);
   }
-  if (kind_ != RowOrder::kShuffled) return;
+  // A trial takes what the shuffled order of its training will need.
+  if (kind_ == RowOrder::kFile) return;
   order_.resize(at(rows_));
   in_tail_.resize(at(rows_));
   tail_.reserve(at(batch_size_));

@@ -30,9 +30,16 @@ void EffectiveBatch::select(std::int64_t step) {
   }
   tokens_ = 0;
   targets_ = 0;
+  largest_micro_batch_ = 0;
+  longest_row_ = 0;
+  std::int64_t micro_batch = 0;
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     rows_[i] = data_.row(indices_[i]);
-    tokens_ += std::min(static_cast<std::int64_t>(rows_[i].ids.size()), max_seq_length_);
+    const auto length = std::min(static_cast<std::int64_t>(rows_[i].ids.size()), max_seq_length_);
+    micro_batch = (i % batch == 0 ? 0 : micro_batch) + length;
+    largest_micro_batch_ = std::max(largest_micro_batch_, micro_batch);
+    longest_row_ = std::max(longest_row_, length);
+    tokens_ += length;
     targets_ += targets_of(rows_[i], max_seq_length_);
   }
   const bool additive = distrust_.mode == DistrustMode::kAdditive;

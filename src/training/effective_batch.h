@@ -26,7 +26,9 @@ class EffectiveBatch {
   // Lays out micro-batch `index` of the selected update; the view is good until the next call.
   Batch micro_batch(std::int64_t index);
 
-  [[nodiscard]] std::int64_t tokens() const { return tokens_; }    // after truncation
+  [[nodiscard]] std::int64_t tokens() const { return tokens_; }  // after truncation
+  [[nodiscard]] std::int64_t largest_micro_batch() const { return largest_micro_batch_; }  // tokens
+  [[nodiscard]] std::int64_t longest_row() const { return longest_row_; }                  // tokens
   [[nodiscard]] std::int64_t targets() const { return targets_; }  // predicted tokens
   // `additive`: lambda x mean of the distrust term over the rows that carry the fields; else 0.
   [[nodiscard]] double added_distrust() const { return added_distrust_; }
@@ -45,6 +47,8 @@ class EffectiveBatch {
   std::vector<float> weights_;              // of rows_
   std::int64_t tokens_ = 0;
   std::int64_t targets_ = 0;
+  std::int64_t largest_micro_batch_ = 0;
+  std::int64_t longest_row_ = 0;
   double added_distrust_ = 0;
 };
 

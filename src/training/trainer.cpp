@@ -12,6 +12,7 @@
 #include "kernels/adamw.h"
 #include "kernels/gemm.h"
 #include "model/lora_model.h"
+#include "training/coverage.h"
 #include "training/effective_batch.h"
 #include "training/evaluation.h"
 #include "training/metrics.h"
@@ -85,6 +86,7 @@ class Run {
         checkpoints_(settings.adapter_path),
         train_(settings.train_rows),
         valid_(open_rows(settings.valid_rows)),
+        coverage_(meter()),
         shape_(checked_shape()),
         model_(config_, settings.lora, shape_),
         batch_(train_, settings, shape_.tokens) {
@@ -103,6 +105,11 @@ class Run {
   }
 
  private:
+  std::optional<CoverageMeter> meter() const {
+    if (settings_.order != RowOrder::kWorstFirst) return std::nullopt;
+    return std::optional<CoverageMeter>(std::in_place, train_, settings_);
+  }
+
   // What can be known to be wrong before memory is taken.
   StepShape checked_shape() {
     require_run_to_resume();
@@ -181,7 +188,10 @@ class Run {
         if (std::optional<TrainingEnd> end = save(step)) return *end;
       }
     }
-    return {.reason = TrainingEnd::Reason::kDone, .step = step, .detail = ""};
+    return {.reason = TrainingEnd::Reason::kDone,
+            .step = step,
+            .coverage = coverage_ ? describe(coverage_->coverage()) : std::string(),
+            .detail = ""};
   }
 
   // Before the first update, and when a run is resumed that lacks nothing but its last evaluation.
@@ -213,6 +223,8 @@ class Run {
                             .peak = host_.peak_memory()};
     metrics_->add(report);
     observer_.stepped(report);
+    if (coverage_) coverage_->met(batch_.longest_row(), batch_.largest_micro_batch());
+    train_.forget_pages();
     return std::nullopt;
   }
 
@@ -232,6 +244,7 @@ class Run {
                                   .peak = host_.peak_memory()};
     metrics_->add(report);
     observer_.evaluated(report);
+    (valid_ ? *valid_ : train_).forget_pages();
     return std::nullopt;
   }
 
@@ -256,6 +269,7 @@ class Run {
     }
     return {.reason = TrainingEnd::Reason::kInterrupted,
             .step = step,
+            .coverage = "",
             .detail = step > 0 ? fmt::format("stopped after step {}; continue with --resume", step)
                                : "stopped before the first step"};
   }
@@ -267,6 +281,7 @@ class Run {
                                  : std::string("no adapter was saved");
     return {.reason = TrainingEnd::Reason::kDiverged,
             .step = step,
+            .coverage = "",
             .detail = fmt::format("{}; {}. Try a lower --learning-rate than {}", what, kept,
                                   settings_.learning_rate)};
   }
@@ -278,6 +293,7 @@ class Run {
   Checkpoints checkpoints_;
   PackedRows train_;
   std::optional<PackedRows> valid_;
+  std::optional<CoverageMeter> coverage_;
   StepShape shape_;
   LoraModel model_;
   EffectiveBatch batch_;

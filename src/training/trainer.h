@@ -47,7 +47,8 @@ struct TrainingEnd {
   enum class Reason { kDone, kInterrupted, kDiverged };
   Reason reason = Reason::kDone;
   std::int64_t step = 0;
-  std::string detail;  // kDiverged and kInterrupted, for people: "the loss is nan at step 12"...
+  std::string coverage;  // kDone in kWorstFirst: what the run has met (training/coverage.h)
+  std::string detail;    // kDiverged and kInterrupted, for people: "the loss is nan at step 12"...
 };
 
 // Told of each thing as it happens, on the training thread. Must not throw.

@@ -7,24 +7,15 @@
 
 #include "base/error.h"
 #include "base/file_lock.h"
+#include "machine/kernel_file.h"
 #include "trial/fields.h"
+#include "trial/left_running.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
 namespace {
 
 constexpr Bytes kLargest = 1_GiB;
-
-FileDescriptor take_lock(const fs::path& run_folder) {
-  make_folder(run_folder);
-  auto lock = lock_file(run_folder / "journal.jsonl");
-  if (!lock) {
-    throw environment_error(
-        "{}: another search is writing there. Wait for it, end it, or give another --run-dir",
-        (run_folder / "journal.jsonl").string());
-  }
-  return std::move(*lock);
-}
 
 // Everything up to the last newline. What follows was torn by a crash: cut off, so that the next
 // line does not grow out of it.
@@ -45,12 +36,25 @@ JournalEntry* entry_of(std::vector<JournalEntry>& entries, int id) {
   return it == entries.end() ? nullptr : &*it;
 }
 
-void note_started(std::vector<JournalEntry>& entries, TrialSpec spec) {
-  if (JournalEntry* known = entry_of(entries, spec.id)) {
-    *known = {.spec = std::move(spec), .outcome = std::nullopt};
+void note_started(std::vector<JournalEntry>& entries, TrialSpec spec, std::string boot) {
+  JournalEntry entry{.spec = std::move(spec), .outcome = std::nullopt, .boot = std::move(boot)};
+  if (JournalEntry* known = entry_of(entries, entry.spec.id)) {
+    *known = std::move(entry);
   } else {
-    entries.push_back({.spec = std::move(spec), .outcome = std::nullopt});
+    entries.push_back(std::move(entry));
   }
+}
+
+// What the line of a trial's end may need: causes, evidence, a tail of stderr whose every byte is
+// escaped, and the steps.
+Bytes room_for_end(const TrialSpec& spec) {
+  return 64_KiB + Bytes{256 * static_cast<std::uint64_t>(spec.steps)};
+}
+
+std::string boot_id(const fs::path& root) {
+  std::string text = read_kernel_file(root / "proc/sys/kernel/random/boot_id").value_or("");
+  text.erase(std::min(text.find_first_of(" \n"), text.size()));
+  return text;
 }
 
 void read_line(std::vector<JournalEntry>& entries, std::string_view line,
@@ -58,7 +62,9 @@ void read_line(std::vector<JournalEntry>& entries, std::string_view line,
   const Json document = parse_json(line, source);
   const std::string event = json_string(document, "event", source);
   if (event == "started") {
-    note_started(entries, trial_spec_from_json(object_field(document, "spec", source), source));
+    const Json* boot = json_find(document, "boot");
+    note_started(entries, trial_spec_from_json(object_field(document, "spec", source), source),
+                 boot != nullptr && boot->is_string() ? boot->get<std::string>() : std::string());
     return;
   }
   if (event != "finished") throw bad_input("{}: event '{:.60}' is unknown", source, event);
@@ -88,14 +94,46 @@ std::vector<JournalEntry> read_entries(const fs::path& path) {
 
 }  // namespace
 
-Journal::Journal(const fs::path& run_folder)
-    : lock_(take_lock(run_folder)),
-      file_(run_folder / "journal.jsonl", AppendFile::Durability::kSynced),
-      entries_(read_entries(run_folder / "journal.jsonl")) {}
+FileDescriptor lock_journal(const fs::path& run_folder) {
+  make_folder(run_folder);
+  auto lock = lock_file(run_folder / "journal.jsonl");
+  if (!lock) {
+    throw environment_error(
+        "{}: another search is writing there. Wait for it, end it, or give another --run-dir",
+        (run_folder / "journal.jsonl").string());
+  }
+  return std::move(*lock);
+}
+
+Journal::Journal(const fs::path& run_folder, const fs::path& root)
+    : path_(run_folder / "journal.jsonl"),
+      boot_(boot_id(root)),
+      lock_(lock_journal(run_folder)),
+      file_(path_, AppendFile::Durability::kSynced),
+      entries_(read_entries(path_)) {
+  close_left_running();
+}
+
+void Journal::close_left_running() {
+  for (const JournalEntry& entry : entries_) {
+    if (entry.outcome) continue;
+    const bool same_boot = !boot_.empty() && entry.boot == boot_;
+    const bool again =
+        std::any_of(entries_.begin(), entries_.end(), [&](const JournalEntry& other) {
+          return other.outcome && was_left_running(*other.outcome) &&
+                 is_same_question(other.spec, entry.spec);
+        });
+    finished(entry.spec, left_running(same_boot, again));
+  }
+}
 
 void Journal::started(const TrialSpec& spec) {
-  file_.append_line(dump_line({{"event", "started"}, {"spec", to_json(spec)}}));
-  note_started(entries_, spec);
+  Json document{{"event", "started"}, {"spec", to_json(spec)}};
+  if (!boot_.empty()) document["boot"] = boot_;
+  const std::string line = dump_line(document);
+  reserve_room(lock_, Bytes{line.size() + 1} + room_for_end(spec), path_);
+  file_.append_line(line);
+  note_started(entries_, spec, boot_);
 }
 
 void Journal::finished(const TrialSpec& spec, const TrialOutcome& outcome) {

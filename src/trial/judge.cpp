@@ -34,6 +34,12 @@ std::string progress(const TrialSpec& spec, const WorkerReport& report) {
   return fmt::format("after step {} of {}", report.steps.back().step, spec.steps);
 }
 
+// One line, whatever the words were.
+std::string refused_text(std::string why) {
+  std::replace(why.begin(), why.end(), '\n', ' ');
+  return "refused: " + why + ". Mend that and start again; this says nothing about whether it fits";
+}
+
 struct Conclusion {
   Verdict verdict = Verdict::kCrashed;
   std::string cause;
@@ -102,6 +108,8 @@ std::optional<Conclusion> own_word(const TrialSpec& spec, const TrialObservation
       return Conclusion{Verdict::kBadInput, "bad input: " + failed.detail};
     case Verdict::kInterrupted:
       return Conclusion{Verdict::kInterrupted, "interrupted " + where + ": " + failed.detail};
+    case Verdict::kRefused:
+      return Conclusion{Verdict::kRefused, refused_text(failed.detail)};
     default:
       return Conclusion{Verdict::kCrashed, "failed " + where + ": " + failed.detail};
   }
@@ -134,6 +142,13 @@ std::optional<Conclusion> bad_end(const TrialSpec& spec, const TrialObservation&
     return Conclusion{Verdict::kCrashed, fmt::format("said that it had finished after {} of {} "
                                                      "steps; {}",
                                                      done, spec.steps, words)};
+  }
+  if (!seen.report.evaluated || !seen.report.saved) {
+    const char* missing = seen.report.evaluated ? "a save" : "an evaluation";
+    return Conclusion{Verdict::kCrashed,
+                      fmt::format("said that it had finished, but without {}: what that needs was "
+                                  "not measured; {}",
+                                  missing, words)};
   }
   return std::nullopt;
 }
@@ -231,6 +246,7 @@ TrialOutcome judge(const TrialSpec& spec, const TrialObservation& seen) {
   outcome.growth = growth_of(outcome.steps);
   const StepSpeed speed = speed_of(outcome.steps);
   outcome.step_seconds = speed.step_seconds;
+  outcome.step_seconds_spread = speed.step_seconds_spread;
   outcome.tokens_per_second = speed.tokens_per_second;
   outcome.tokens_per_second_spread = speed.spread;
   outcome.seconds = seen.seconds;
@@ -238,6 +254,7 @@ TrialOutcome judge(const TrialSpec& spec, const TrialObservation& seen) {
   outcome.exit_code = seen.exit.code;
   outcome.signal = seen.exit.signal;
   outcome.stderr_tail = seen.stderr_tail;
+  outcome.noise.neighbour_cores = seen.neighbour_cores;
   outcome.evidence = evidence_of(spec, seen);
   return outcome;
 }
@@ -250,6 +267,13 @@ TrialOutcome refuse(Bytes needed, Bytes available) {
       "them and start again; this says nothing about whether it fits",
       to_string(needed), to_string(available));
   outcome.evidence = {{"needed_bytes", needed.count}, {"available_bytes", available.count}};
+  return outcome;
+}
+
+TrialOutcome refuse(const std::string& why) {
+  TrialOutcome outcome;
+  outcome.verdict = Verdict::kRefused;
+  outcome.cause = refused_text(why);
   return outcome;
 }
 

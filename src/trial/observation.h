@@ -50,6 +50,7 @@ struct TrialObservation {
   ProcessMemory memory;            // each its largest sample
   std::optional<Bytes> tree_peak;  // of the worker and its children together, where it had any
   ChildActivity activity;
+  std::optional<double> neighbour_cores;  // Noise
   CapKind cap = CapKind::kRlimit;
   CapEvidence evidence;
   double seconds = 0;
@@ -64,5 +65,7 @@ TrialOutcome judge(const TrialSpec& spec, const TrialObservation& seen);
 
 // The outcome of a trial that was not started: neighbours hold what it needs.
 TrialOutcome refuse(Bytes needed, Bytes available);
+// Of one that the surroundings do not let run: a full disk, no permission, no ceiling.
+TrialOutcome refuse(const std::string& why);
 
 }  // namespace loadline

@@ -20,9 +20,13 @@ Json document_of(const Loaded& e) {
           {"longest_row", e.longest_row}};
 }
 Json document_of(const Stepped& e) {
-  return {
-      {"event", "step"},           {"step", e.step.step},     {"loss", loss_json(e.step.loss)},
-      {"seconds", e.step.seconds}, {"tokens", e.step.tokens}, {"peak_bytes", e.step.peak.count}};
+  return {{"event", "step"},
+          {"step", e.step.step},
+          {"loss", loss_json(e.step.loss)},
+          {"seconds", e.step.seconds},
+          {"tokens", e.step.tokens},
+          {"peak_bytes", e.step.peak.count},
+          {"anonymous_bytes", e.step.anonymous.count}};
 }
 Json document_of(const Evaluated& e) {
   return {{"event", "evaluated"},
@@ -55,7 +59,10 @@ Stepped stepped_from(const Json& d) {
            .loss = loss_field(d, "loss", kSource),
            .seconds = amount_field(d, "seconds", kSource),
            .tokens = count_field(d, "tokens", kSource),
-           .peak = bytes_field(d, "peak_bytes", kSource)}};
+           .peak = bytes_field(d, "peak_bytes", kSource),
+           .anonymous = json_find(d, "anonymous_bytes") == nullptr
+                            ? Bytes{}
+                            : bytes_field(d, "anonymous_bytes", kSource)}};
 }
 Evaluated evaluated_from(const Json& d) {
   return {.loss = loss_field(d, "loss", kSource),
@@ -77,6 +84,7 @@ Failed failed_from(const Json& d) {
     case Verdict::kDiverged:
     case Verdict::kBadInput:
     case Verdict::kInterrupted:
+    case Verdict::kRefused:
     case Verdict::kCrashed:
       return {.verdict = verdict, .detail = json_string(d, "detail", kSource)};
     default:

@@ -33,7 +33,8 @@ struct Finished {
 };
 // The worker's own word on why it ends without finishing.
 struct Failed {
-  Verdict verdict = Verdict::kCrashed;  // or kOutOfMemory, kDiverged, kBadInput, kInterrupted
+  Verdict verdict = Verdict::kCrashed;  // or kOutOfMemory, kDiverged, kBadInput, kInterrupted,
+                                        // kRefused (a full disk, no permission)
   std::string detail;
 };
 using WorkerEvent = std::variant<Loaded, Stepped, Evaluated, Saved, Finished, Failed>;

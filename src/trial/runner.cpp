@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "machine/cap.h"
 #include "machine/child.h"
+#include "machine/cpu.h"
 #include "machine/kernel_file.h"
 #include "trial/event_reader.h"
 #include "trial/fields.h"
@@ -93,10 +94,29 @@ TrialOutcome not_started(const Error& error) {
   return outcome;
 }
 
+// events.jsonl is for people who look closer: what cannot be written there costs no verdict.
+class EventLog {
+ public:
+  explicit EventLog(const fs::path& path) : file_(path, AppendFile::Durability::kBuffered) {}
+  void append(std::string_view line) {
+    if (!failed_.empty()) return;
+    try {
+      file_.append_line(line);
+    } catch (const Error& error) {
+      failed_ = error.what();
+    }
+  }
+  [[nodiscard]] const std::string& failed() const { return failed_; }
+
+ private:
+  AppendFile file_;
+  std::string failed_;
+};
+
 TrialOutcome watched(const TrialSpec& spec, const RunnerOptions& options, const Clock& clock,
                      const std::function<bool()>& stop_requested, const TrialListener& listener,
                      const fs::path& folder) {
-  AppendFile events(folder / "events.jsonl", AppendFile::Durability::kBuffered);
+  EventLog events(folder / "events.jsonl");
   const auto cap = make_cap(options.cap, spec.cap, fmt::format("trial-{}", spec.id));
   std::unique_ptr<Child> child;
   try {
@@ -106,13 +126,31 @@ TrialOutcome watched(const TrialSpec& spec, const RunnerOptions& options, const 
   }
   Watcher watcher(spec, options, clock, *child, *cap, folder / "stderr.txt",
                   [&](const WorkerEvent& event, std::string_view line) {
-                    events.append_line(line);
+                    events.append(line);
                     listener(spec, event);
                   });
   TrialObservation seen = watcher.watch(stop_requested);
   child.reset();  // with all that it left behind
   seen.stderr_tail = tail_of(folder / "stderr.txt");
-  return judge(spec, seen);
+  TrialOutcome outcome = judge(spec, seen);
+  if (!events.failed().empty()) outcome.evidence["not_written"].push_back(events.failed());
+  return outcome;
+}
+
+void prepare_folder(const TrialSpec& spec, const fs::path& folder) {
+  std::error_code ignored;
+  fs::remove_all(folder, ignored);  // of an earlier try that did not end
+  make_folder(folder);
+  replace_file(folder / "spec.json", pretty(to_json(spec)));
+}
+
+// The journal holds the outcome too, in room that was kept for it: so a full disk loses no answer.
+void write_outcome(TrialOutcome& outcome, const fs::path& folder) {
+  try {
+    replace_file(folder / "outcome.json", pretty(to_json(outcome)));
+  } catch (const Error& error) {
+    outcome.evidence["not_written"].push_back(error.what());
+  }
 }
 
 }  // namespace
@@ -120,18 +158,22 @@ TrialOutcome watched(const TrialSpec& spec, const RunnerOptions& options, const 
 TrialOutcome run_trial(const TrialSpec& spec, const RunnerOptions& options, const Clock& clock,
                        const std::function<bool()>& stop_requested, const TrialListener& listener) {
   const fs::path folder = trial_folder(options.run_folder, spec.id);
-  std::error_code ignored;
-  fs::remove_all(folder, ignored);  // of an earlier try that did not end
-  make_folder(folder);
-  replace_file(folder / "spec.json", pretty(to_json(spec)));
   const double load = load_now(options.root);
   const Bytes available = available_now(options.root);
-  auto outcome = refused_by_neighbours(spec, options, clock, stop_requested);
-  if (!outcome) outcome = watched(spec, options, clock, stop_requested, listener, folder);
-  outcome->evidence["load_average"] = load;
-  outcome->evidence["available_before_bytes"] = available.count;
-  outcome->evidence["available_after_bytes"] = available_now(options.root).count;
-  replace_file(folder / "outcome.json", pretty(to_json(*outcome)));
+  std::optional<TrialOutcome> outcome;
+  try {
+    prepare_folder(spec, folder);
+    outcome = refused_by_neighbours(spec, options, clock, stop_requested);
+    if (!outcome) outcome = watched(spec, options, clock, stop_requested, listener, folder);
+  } catch (const Error& error) {
+    outcome = refuse(error.what());
+  }
+  const auto use = read_processor_use(options.root);
+  outcome->noise.cores = use ? use->cores : 0;
+  outcome->noise.load_average = load;
+  outcome->noise.available_before = available;
+  outcome->noise.available_after = available_now(options.root);
+  write_outcome(*outcome, folder);
   return std::move(*outcome);
 }
 

@@ -36,10 +36,11 @@ struct RunnerOptions {
 using TrialListener = std::function<void(const TrialSpec&, const WorkerEvent&)>;
 
 // Never throws for what a child does: that is the outcome (docs/reliability.md has the rules).
-// Throws Error(kEnvironment) when the run folder cannot be written, or when the cap of
-// `options.cap` cannot be made: a trial never runs without one. `stop_requested` is asked several
-// times a second; then the child is ended and the verdict is kInterrupted. Must be called from a
-// thread that stays until it returns.
+// Where the run folder cannot be written, or the cap of `options.cap` cannot be made (a trial never
+// runs without one), the verdict is kRefused. events.jsonl and outcome.json that a full disk did
+// not take are named under `not_written` in the evidence: they cost no verdict. `stop_requested` is
+// asked several times a second; then the child is ended and the verdict is kInterrupted. Must be
+// called from a thread that stays until it returns.
 TrialOutcome run_trial(const TrialSpec& spec, const RunnerOptions& options, const Clock& clock,
                        const std::function<bool()>& stop_requested, const TrialListener& listener);
 

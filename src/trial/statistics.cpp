@@ -21,34 +21,34 @@ double student(std::size_t freedom) {
 
 struct Point {
   double step = 0;
-  double peak = 0;  // above the first one's
+  double rise = 0;  // above the first one's memory
 };
 
-Growth fit(const std::vector<Point>& points, double first_peak) {
+Growth fit(const std::vector<Point>& points, double first) {
   const auto n = static_cast<double>(points.size());
   Point mean;
   for (const Point& p : points) {
     mean.step += p.step / n;
-    mean.peak += p.peak / n;
+    mean.rise += p.rise / n;
   }
   double sxx = 0;
   double sxy = 0;
   for (const Point& p : points) {
     sxx += (p.step - mean.step) * (p.step - mean.step);
-    sxy += (p.step - mean.step) * (p.peak - mean.peak);
+    sxy += (p.step - mean.step) * (p.rise - mean.rise);
   }
   Growth growth;
   if (sxx <= 0) return growth;
   growth.bytes_per_step = sxy / sxx;
   double residual = 0;
   for (const Point& p : points) {
-    const double error = p.peak - mean.peak - growth.bytes_per_step * (p.step - mean.step);
+    const double error = p.rise - mean.rise - growth.bytes_per_step * (p.step - mean.step);
     residual += error * error;
   }
   const std::size_t freedom = points.size() - 2;
   const double variance = residual / static_cast<double>(freedom) / sxx;
   growth.half_width = student(freedom) * std::sqrt(variance);
-  if (first_peak > 0) growth.relative = points.back().peak / first_peak;
+  if (first > 0) growth.relative = points.back().rise / first;
   return growth;
 }
 
@@ -57,11 +57,17 @@ Growth fit(const std::vector<Point>& points, double first_peak) {
 std::optional<Growth> growth_of(const std::vector<TrialStep>& steps) {
   std::vector<Point> window;
   double first = 0;
+  // The peak is a high-water mark: a rise below it stays unseen, and pages of files that anyone may
+  // drop count in it.
+  const bool own = std::all_of(steps.begin(), steps.end(), [](const TrialStep& step) {
+    return step.step < kWindowStart || step.anonymous.count > 0;
+  });
   for (const TrialStep& step : steps) {
     if (step.step < kWindowStart) continue;
-    if (window.empty()) first = static_cast<double>(step.peak.count);
-    // Against the first: level peaks then give a slope of exactly zero.
-    const double rise = static_cast<double>(step.peak.count) - first;
+    const auto held = static_cast<double>(own ? step.anonymous.count : step.peak.count);
+    if (window.empty()) first = held;
+    // Against the first: level memory then gives a slope of exactly zero.
+    const double rise = held - first;
     window.push_back({static_cast<double>(step.step), rise});
   }
   if (window.size() < 3) return std::nullopt;
@@ -76,6 +82,12 @@ double quantile(std::vector<double> values, double fraction) {
   return values[below] + (rank - static_cast<double>(below)) * (values[above] - values[below]);
 }
 
+double relative_spread(const std::vector<double>& values) {
+  const double middle = quantile(values, 0.5);
+  if (middle <= 0) return 0;
+  return (quantile(values, 0.75) - quantile(values, 0.25)) / 2 / middle;
+}
+
 StepSpeed speed_of(const std::vector<TrialStep>& steps) {
   const std::size_t skipped = steps.size() > 2 ? 2 : 0;
   std::vector<double> seconds;
@@ -86,14 +98,10 @@ StepSpeed speed_of(const std::vector<TrialStep>& steps) {
     rates.push_back(static_cast<double>(steps[i].tokens) / steps[i].seconds);
   }
   if (seconds.empty()) return {};
-  StepSpeed speed{.step_seconds = quantile(seconds, 0.5),
-                  .tokens_per_second = quantile(rates, 0.5),
-                  .spread = 0};
-  if (speed.tokens_per_second > 0) {
-    const double range = quantile(rates, 0.75) - quantile(rates, 0.25);
-    speed.spread = range / 2 / speed.tokens_per_second;
-  }
-  return speed;
+  return {.step_seconds = quantile(seconds, 0.5),
+          .step_seconds_spread = relative_spread(seconds),
+          .tokens_per_second = quantile(rates, 0.5),
+          .spread = relative_spread(rates)};
 }
 
 }  // namespace loadline

@@ -10,13 +10,16 @@ namespace loadline {
 // Of the steps after the first two (caches, page faults, compiled primitives); of all, where there
 // are no more than two.
 struct StepSpeed {
-  double step_seconds = 0;       // median
-  double tokens_per_second = 0;  // median
-  double spread = 0;             // half the interquartile range of tokens_per_second, relative
+  double step_seconds = 0;         // median
+  double step_seconds_spread = 0;  // half the interquartile range, relative
+  double tokens_per_second = 0;    // median
+  double spread = 0;               // half the interquartile range of tokens_per_second, relative
 };
 StepSpeed speed_of(const std::vector<TrialStep>& steps);
 
 // With linear interpolation between ranks; `values` must not be empty, fraction in [0, 1].
 double quantile(std::vector<double> values, double fraction);
+// Half the interquartile range over the median; 0 where that is not positive. Not of nothing.
+double relative_spread(const std::vector<double>& values);
 
 }  // namespace loadline

@@ -1,5 +1,6 @@
 #include "trial/trial.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "base/error.h"
@@ -19,7 +20,15 @@ Json step_json(const TrialStep& step) {
           {"loss", loss_json(step.loss)},
           {"seconds", step.seconds},
           {"tokens", step.tokens},
-          {"peak_bytes", step.peak.count}};
+          {"peak_bytes", step.peak.count},
+          {"anonymous_bytes", step.anonymous.count}};
+}
+
+// Absent in documents of a version that did not tell: 0.
+template <typename Value>
+Value or_nothing(const Json& object, std::string_view key, const std::string& source,
+                 Value (*read)(const Json&, std::string_view, std::string_view)) {
+  return json_find(object, key) == nullptr ? Value{} : read(object, key, source);
 }
 
 TrialStep step_from(const Json& object, const std::string& source) {
@@ -27,7 +36,8 @@ TrialStep step_from(const Json& object, const std::string& source) {
           .loss = loss_field(object, "loss", source),
           .seconds = amount_field(object, "seconds", source),
           .tokens = count_field(object, "tokens", source),
-          .peak = bytes_field(object, "peak_bytes", source)};
+          .peak = bytes_field(object, "peak_bytes", source),
+          .anonymous = or_nothing(object, "anonymous_bytes", source, bytes_field)};
 }
 
 Json phases_json(const PhasePeaks& phases) {
@@ -63,12 +73,34 @@ std::optional<Growth> growth_from(const Json& object, const std::string& source)
                 .half_width = amount_field(*growth, "half_width", source)};
 }
 
+Json noise_json(const Noise& noise) {
+  return {{"cores", noise.cores},
+          {"load_average", noise.load_average},
+          {"neighbour_cores", noise.neighbour_cores ? Json(*noise.neighbour_cores) : Json(nullptr)},
+          {"available_before_bytes", noise.available_before.count},
+          {"available_after_bytes", noise.available_after.count}};
+}
+
 int small_int(const Json& object, std::string_view key, const std::string& source) {
   const std::int64_t value = json_int(object, key, source);
   if (value < INT32_MIN || value > INT32_MAX) {
     throw bad_input("{}: '{}' is {}, out of range", source, key, value);
   }
   return static_cast<int>(value);
+}
+
+Noise noise_from(const Json& document, const std::string& source) {
+  const Json* noise = json_find(document, "noise");
+  if (noise == nullptr) return {};
+  Noise read{.cores = small_int(*noise, "cores", source),
+             .load_average = amount_field(*noise, "load_average", source),
+             .neighbour_cores = std::nullopt,
+             .available_before = bytes_field(*noise, "available_before_bytes", source),
+             .available_after = bytes_field(*noise, "available_after_bytes", source)};
+  if (json_find(*noise, "neighbour_cores") != nullptr) {
+    read.neighbour_cores = amount_field(*noise, "neighbour_cores", source);
+  }
+  return read;
 }
 
 std::int64_t at_least_one(const Json& object, std::string_view key, const std::string& source) {
@@ -113,6 +145,13 @@ Bytes TrialOutcome::adjusted_peak(double margin) const {
   return peak ? adjusted(peak->bytes, margin) : Bytes{};
 }
 
+Bytes Growth::over(std::int64_t steps) const {
+  if (!rises() || steps <= 0) return {};
+  constexpr double kMost = 1e18;  // far beyond any memory, and within 64 bits
+  const double more = bytes_per_step * static_cast<double>(steps);
+  return Bytes{static_cast<std::uint64_t>(std::min(more, kMost))};
+}
+
 Json to_json(const TrialSpec& spec) {
   return {{"schema_version", 1},
           {"id", spec.id},
@@ -126,6 +165,7 @@ Json to_json(const TrialSpec& spec) {
           {"planned_bytes", spec.planned.bytes.count},
           {"time_limit_ms", spec.time_limit.count()},
           {"predicted_step_ms", spec.predicted_step.count()},
+          {"planned_steps", spec.planned_steps},
           {"worker", spec.worker}};
 }
 
@@ -142,6 +182,7 @@ TrialSpec trial_spec_from_json(const Json& document, const std::string& source) 
   spec.planned = {bytes_field(document, "planned_bytes", source)};
   spec.time_limit = duration_field(document, "time_limit_ms", source);
   spec.predicted_step = duration_field(document, "predicted_step_ms", source);
+  spec.planned_steps = or_nothing(document, "planned_steps", source, count_field);
   if (const Json* worker = json_find(document, "worker")) spec.worker = *worker;
   return spec;
 }
@@ -157,6 +198,7 @@ Json to_json(const TrialOutcome& outcome) {
                 {"cgroup_peak_bytes", bytes_or_null(outcome.cgroup_peak)},
                 {"growth", growth_json(outcome.growth)},
                 {"step_seconds", outcome.step_seconds},
+                {"step_seconds_spread", outcome.step_seconds_spread},
                 {"tokens_per_second", outcome.tokens_per_second},
                 {"tokens_per_second_spread", outcome.tokens_per_second_spread},
                 {"seconds", outcome.seconds},
@@ -164,6 +206,7 @@ Json to_json(const TrialOutcome& outcome) {
                 {"exit_code", outcome.exit_code},
                 {"signal", outcome.signal},
                 {"stderr_tail", outcome.stderr_tail},
+                {"noise", noise_json(outcome.noise)},
                 {"evidence", outcome.evidence},
                 {"steps", Json::array()}};
   for (const TrialStep& step : outcome.steps) document["steps"].push_back(step_json(step));
@@ -176,6 +219,7 @@ TrialOutcome trial_outcome_from_json(const Json& document, const std::string& so
   outcome.cause = json_string(document, "cause", source);
   read_measured(outcome, document, source);
   outcome.step_seconds = amount_field(document, "step_seconds", source);
+  outcome.step_seconds_spread = or_nothing(document, "step_seconds_spread", source, amount_field);
   outcome.tokens_per_second = amount_field(document, "tokens_per_second", source);
   outcome.tokens_per_second_spread = amount_field(document, "tokens_per_second_spread", source);
   outcome.seconds = amount_field(document, "seconds", source);
@@ -183,6 +227,7 @@ TrialOutcome trial_outcome_from_json(const Json& document, const std::string& so
   outcome.exit_code = small_int(document, "exit_code", source);
   outcome.signal = small_int(document, "signal", source);
   outcome.stderr_tail = json_string(document, "stderr_tail", source);
+  outcome.noise = noise_from(document, source);
   outcome.evidence = object_field(document, "evidence", source);
   return outcome;
 }

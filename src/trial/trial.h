@@ -27,6 +27,8 @@ struct TrialSpec {
   // What earlier trials let one expect of a step; 0: unknown. Decides when a trial counts as
   // stalled.
   std::chrono::milliseconds predicted_step{0};
+  // Of the training to come, to which a growth of memory is extrapolated; 0: not known.
+  std::int64_t planned_steps = 0;
   Json worker;  // the worker's settings; opaque here: trial never sees a weight
 };
 
@@ -57,15 +59,29 @@ struct TrialStep {
   double seconds = 0;
   std::int64_t tokens = 0;  // useful ones
   Bytes peak;
+  Bytes anonymous;  // RssAnon after the step; 0 where the worker does not tell
 };
 
-// Least squares of peak memory over steps 10 to 15 (to the last one, where there are more).
+// Least squares of the memory that is the worker's own (RssAnon, where it tells; else its peak)
+// over steps 10 to 15 (to the last one, where there are more).
 struct Growth {
   double relative = 0;        // (last - first) / first over that window: the guide warns above 0.10
   double bytes_per_step = 0;  // slope
   double half_width = 0;      // of its 95 % interval, bytes a step
   [[nodiscard]] bool warns() const { return relative > 0.10; }
   [[nodiscard]] bool rises() const { return bytes_per_step - half_width > 0; }
+  // What that slope adds in `steps` steps; 0 where it is not distinguishable from zero.
+  [[nodiscard]] Bytes over(std::int64_t steps) const;
+};
+
+// What went on beside the trial.
+struct Noise {
+  int cores = 0;            // that the machine has
+  double load_average = 0;  // of the minute before
+  // Processor time of all others while it ran, as a number of cores; none for a trial that was too
+  // short to tell.
+  std::optional<double> neighbour_cores;
+  Bytes available_before, available_after;  // MemAvailable, or what the cgroup leaves
 };
 
 struct PhasePeaks {
@@ -82,6 +98,7 @@ struct TrialOutcome {
   std::vector<TrialStep> steps;
   std::optional<Growth> growth;
   double step_seconds = 0;              // median over steady steps
+  double step_seconds_spread = 0;       // half the interquartile range, relative
   double tokens_per_second = 0;         // useful tokens: median over steady steps
   double tokens_per_second_spread = 0;  // half the interquartile range, relative
   double seconds = 0;                   // of the whole trial
@@ -89,7 +106,8 @@ struct TrialOutcome {
   int exit_code = 0;
   int signal = 0;
   std::string stderr_tail;
-  Json evidence = Json::object();  // oom_kill count, cap kind, load, neighbours' memory
+  Noise noise;
+  Json evidence = Json::object();  // oom_kill count, cap kind, swap, faults
 
   [[nodiscard]] bool fits() const { return verdict == Verdict::kFits; }
   [[nodiscard]] Bytes adjusted_peak(double margin) const;  // 0 when nothing was measured

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "machine/cpu.h"
 #include "machine/kernel_file.h"
 
 namespace loadline {
@@ -16,6 +17,8 @@ constexpr auto kSampleEvery = std::chrono::milliseconds(100);
 constexpr auto kTreeSampleEvery = std::chrono::milliseconds(500);
 // A worker that has closed its descriptor without a last event may still be on its way out.
 constexpr auto kCloseGrace = std::chrono::milliseconds(2000);
+// The kernel counts processor time in hundredths of a second.
+constexpr double kShortest = 0.5;
 constexpr Bytes kMostOutput = 64_MiB;
 
 void keep_largest(ProcessMemory& largest, const ProcessMemory& now) {
@@ -48,6 +51,7 @@ Watcher::Watcher(const TrialSpec& spec, const RunnerOptions& options, const Cloc
       next_sample_(start_),
       next_tree_sample_(start_) {
   seen_.cap = cap.kind();
+  if (const auto use = read_processor_use(options.root)) busy_before_ = use->busy_seconds;
 }
 
 TrialObservation Watcher::watch(const std::function<bool()>& stop_requested) {
@@ -89,7 +93,18 @@ void Watcher::sample() {
   if (const auto activity = read_activity(child_.pid())) seen_.activity = *activity;
   life_.sample(clock_.now(), seen_.activity.cpu_seconds, seen_.memory.peak);
   if (clock_.now() >= next_tree_sample_) sample_tree();
+  sample_neighbours();
   check_output();
+}
+
+// What the machine was busy with, less what the worker used: both as of this sample.
+void Watcher::sample_neighbours() {
+  const double seconds = std::chrono::duration<double>(clock_.now() - start_).count();
+  if (!busy_before_ || seconds < kShortest) return;
+  const auto use = read_processor_use(options_.root);
+  if (!use) return;
+  const double others = use->busy_seconds - *busy_before_ - seen_.activity.cpu_seconds;
+  seen_.neighbour_cores = std::max(others / seconds, 0.0);
 }
 
 void Watcher::check_output() {

@@ -26,6 +26,7 @@ class Watcher {
   void wait_for_news();
   void sample();
   void sample_tree();
+  void sample_neighbours();
   void check_output();
   void look_for_trouble(bool stop);
   void end(Ending why, std::string detail, bool at_once);
@@ -40,6 +41,7 @@ class Watcher {
   Cap& cap_;
   std::filesystem::path output_;
   Clock::Duration start_;
+  std::optional<double> busy_before_;  // seconds of the whole machine's processors
   EventReader reader_;
   LifeSigns life_;
   TrialObservation seen_;

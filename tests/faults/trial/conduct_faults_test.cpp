@@ -1,8 +1,10 @@
 // Trials that hang, lie, babble or die.
+#include <fcntl.h>
 #include <signal.h>
 
 #include "base/error.h"
 #include "fault.h"
+#include "machine/kernel_file.h"
 #include "machine/process_memory.h"
 
 namespace loadline {
@@ -106,6 +108,7 @@ TEST(ConductFaults, TheWorkersOwnWordIsTaken) {
   const std::vector<std::pair<const char*, Verdict>> words{{"out_of_memory", Verdict::kOutOfMemory},
                                                            {"bad_input", Verdict::kBadInput},
                                                            {"interrupted", Verdict::kInterrupted},
+                                                           {"refused", Verdict::kRefused},
                                                            {"crashed", Verdict::kCrashed}};
   for (const auto& [word, verdict] : words) {
     SCOPED_TRACE(word);
@@ -151,7 +154,16 @@ TEST(ConductFaults, ARunFolderThatCannotBeWrittenIsTheEnvironmentsFault) {
   FaultRun trial(CapKind::kRlimit, {"healthy", "1"});
   replace_file(trial.folder.path() / "file", "");
   trial.options.run_folder = trial.folder.path() / "file";
-  EXPECT_THROW(trial.run(), Error);
+  expect_verdict(trial.run(), Verdict::kRefused, "says nothing about whether it fits");
+  EXPECT_THAT(trial.outcome.cause, HasSubstr("file/trials/007"));
+}
+
+TEST(ConductFaults, FinishingWithoutAnEvaluationOrASaveIsNoSuccess) {
+  for (const auto& [left_out, missing] :
+       {std::pair{"evaluation", "without an evaluation"}, std::pair{"save", "without a save"}}) {
+    FaultRun trial(CapKind::kRlimit, {"lacking", left_out});
+    expect_verdict(trial.run(), Verdict::kCrashed, missing);
+  }
 }
 
 TEST(ConductFaults, ASlowWorkerIsNotStalled) {
@@ -163,6 +175,10 @@ TEST(ConductFaults, ASlowWorkerIsNotStalled) {
 
 TEST(ConductFaults, TheWorkerStartsInCleanSurroundings) {
   ::setenv("LOADLINE_TEST_SECRET", "visible", 1);
+  // Descriptors that some library left open to every program that is started.
+  const FileDescriptor low(::open("/dev/null", O_RDONLY));
+  const FileDescriptor high(::fcntl(low.get(), F_DUPFD, 700));
+  const auto own_score = read_kernel_number("/proc/self/oom_score_adj");
   for (const CapKind cap : caps()) {
     SCOPED_TRACE(name_of(cap));
     FaultRun trial(cap, {"surroundings"});
@@ -172,6 +188,7 @@ TEST(ConductFaults, TheWorkerStartsInCleanSurroundings) {
         trial.output(),
         "stdin /dev/null\ngroup leader 1\noom 1000\nsecret absent\nthreads 3\npath present\n");
   }
+  EXPECT_EQ(read_kernel_number("/proc/self/oom_score_adj"), own_score) << "only the trial's";
   ::unsetenv("LOADLINE_TEST_SECRET");
 }
 

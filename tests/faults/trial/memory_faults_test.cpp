@@ -18,7 +18,8 @@ TEST(MemoryFaults, AHealthyTrialFits) {
     EXPECT_DOUBLE_EQ(trial.outcome.tokens_per_second, 10000);
     EXPECT_FALSE(trial.outcome.growth->warns());
     EXPECT_EQ(trial.outcome.coverage, "covers 100 % of batches, longest row 50 tokens");
-    EXPECT_GT(trial.outcome.evidence.at("available_before_bytes").get<std::uint64_t>(), 0U);
+    EXPECT_GT(trial.outcome.noise.available_before.count, 0U);
+    EXPECT_GT(trial.outcome.noise.cores, 0);
   }
 }
 

@@ -78,7 +78,8 @@ TEST(ParentDeath, KillingTheSearchEndsTheTrialAndItsChildren) {
     EXPECT_TRUE(soon([&] {
       try {
         const Journal journal(trial.folder.path());
-        return journal.entries().size() == 1 && !journal.entries()[0].outcome;
+        return journal.entries().size() == 1 &&
+               journal.entries()[0].outcome->verdict == Verdict::kInterrupted;
       } catch (const std::exception&) {
         return false;
       }

@@ -18,6 +18,13 @@ namespace {
 
 constexpr std::size_t kMiB = std::size_t{1} << 20;
 
+int events_to_live = -1;  // SIGKILL after so many; -1: none
+
+void live_on() {
+  if (events_to_live == 0) raise(SIGKILL);
+  if (events_to_live > 0) --events_to_live;
+}
+
 void say(const char* format, ...) {
   char line[1024];
   va_list arguments;
@@ -25,6 +32,7 @@ void say(const char* format, ...) {
   const int n = std::vsnprintf(line, sizeof line - 1, format, arguments);
   va_end(arguments);
   line[n] = '\n';
+  live_on();
   if (write(3, line, static_cast<std::size_t>(n) + 1) < 0) _exit(90);
 }
 
@@ -89,6 +97,13 @@ int healthy(std::size_t mib) {
   return 0;
 }
 
+int die(int events) {
+  events_to_live = events;
+  healthy(1);
+  live_on();
+  return 0;
+}
+
 int leak() {
   say_loaded();
   for (int step = 1; step <= 15; ++step) {
@@ -110,6 +125,17 @@ int brood(int count, std::size_t mib) {
     }
   }
   sleep_forever();
+}
+
+int lacking(std::string_view what) {
+  say_loaded();
+  say_steps(1, 15, 1);
+  if (what != "evaluation") {
+    say(R"({"event":"evaluated","loss":2.25,"seconds":0.01,"peak_bytes":%llu})", own_peak());
+  }
+  if (what != "save") say(R"({"event":"saved","peak_bytes":%llu})", own_peak());
+  say_finished();
+  return 0;
 }
 
 int flood(std::string_view what, std::size_t mib) {
@@ -250,6 +276,8 @@ int main(int argc, char** argv) {
   if (mode == "healthy") return healthy(number(2));
   if (mode == "leak") return leak();
   if (mode == "brood") return brood(std::atoi(argument.c_str()), number(3));
+  if (mode == "die") return die(std::atoi(argument.c_str()));
+  if (mode == "lacking") return lacking(argument);
   if (mode == "flood") return flood(argument, number(3));
   if (mode == "hang") return hang(argument);
   if (mode == "linger") return linger(argument == "ignore");

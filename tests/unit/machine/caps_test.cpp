@@ -22,7 +22,8 @@ class MadeFolders : public CgroupFolders {
     made_.push_back(folder);
     const bool v1 = version_ == CgroupVersion::kV1;
     for (const char* name : {"cgroup.procs", v1 ? "memory.limit_in_bytes" : "memory.max",
-                             v1 ? "memory.memsw.limit_in_bytes" : "memory.swap.max"}) {
+                             v1 ? "memory.memsw.limit_in_bytes" : "memory.swap.max",
+                             v1 ? "memory.swappiness" : "memory.oom.group"}) {
       std::ofstream(folder / name) << "";
     }
     return std::nullopt;
@@ -53,8 +54,21 @@ TEST(Caps, AV2CapIsMadeWhereMemoryIsHandedDown) {
   EXPECT_THAT(cap->folder().filename().string(), HasSubstr(std::to_string(getpid()) + "-trial-1"));
   EXPECT_EQ(content(cap->folder() / "memory.max"), "314572800");
   EXPECT_EQ(content(cap->folder() / "memory.swap.max"), "0");
+  EXPECT_EQ(content(cap->folder() / "memory.oom.group"), "1");
   EXPECT_EQ(content(cap->folder() / "cgroup.procs"), "0");  // the probe went in
   EXPECT_EQ(folders.made().size(), 1U);
+}
+
+// memsw counts memory and swap together: at the same ceiling nothing is left for swap.
+TEST(Caps, AV1CapLeavesNoSwap) {
+  const MadeRoot root;
+  root.mount_v1("/box");
+  fs::create_directories(root.path() / "sys/fs/cgroup/memory/box");
+  const MadeFolders folders(CgroupVersion::kV1);
+  const auto cap = make_cap(CapKind::kCgroupV1, 300_MiB, "trial-1", root.path(), folders);
+  EXPECT_EQ(content(cap->folder() / "memory.limit_in_bytes"), "314572800");
+  EXPECT_EQ(content(cap->folder() / "memory.memsw.limit_in_bytes"), "314572800");
+  EXPECT_EQ(content(cap->folder() / "memory.swappiness"), "0");
 }
 
 TEST(Caps, AV2CapReadsTheKernelsCounts) {

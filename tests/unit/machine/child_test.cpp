@@ -53,6 +53,21 @@ TEST_F(ChildTest, TheEnvironmentIsWhatWasGiven) {
   EXPECT_EQ(output(), "ONE=1\nPATH=/usr/bin:/bin\n");
 }
 
+TEST(WorkerEnvironment, KeepsWhatAWorkerNeedsAndNothingElse) {
+  const std::vector<std::pair<const char*, bool>> names{
+      {"HF_HOME", true},      {"OMP_PROC_BIND", true},   {"LC_ALL", true},
+      {"HF_TOKEN", false},    {"HF_TOKEN_PATH", false},  {"LD_PRELOAD_OF_MINE", false},
+      {"PYTHONPATH", false},  {"AWS_SECRET_KEY", false}, {"SSH_AUTH_SOCK", false},
+      {"HTTPS_PROXY", false}, {"LANGUAGE_OF", false}};
+  for (const auto& [name, kept] : names) ::setenv(name, "value", 1);
+  const auto environment = worker_environment();
+  for (const auto& [name, kept] : names) {
+    const std::string entry = std::string(name) + "=value";
+    EXPECT_EQ(std::count(environment.begin(), environment.end(), entry), kept ? 1 : 0) << name;
+    ::unsetenv(name);
+  }
+}
+
 TEST_F(ChildTest, TheDataLimitIsSet) {
   Child child(shell("ulimit -d; ulimit -c"), *cap_);
   wait_for(child);

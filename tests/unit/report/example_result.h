@@ -17,7 +17,8 @@ inline RunTrial example_trial(int id, Configuration configuration, Verdict verdi
   trial.outcome.step_seconds = step_seconds;
   trial.outcome.tokens_per_second = speed;
   trial.outcome.seconds = 20;
-  trial.outcome.steps = {{.step = 1, .loss = 2.5, .seconds = 2, .tokens = 812, .peak = peak}};
+  trial.outcome.steps = {
+      {.step = 1, .loss = 2.5, .seconds = 2, .tokens = 812, .peak = peak, .anonymous = peak}};
   trial.outcome.coverage = "covers 100 % of batches, longest row 812 tokens";
   if (verdict == Verdict::kExceedsBudget) {
     trial.outcome.cause = "adjusted peak 20700 MiB is above the budget of 20480 MiB";

@@ -55,7 +55,8 @@ void run_steps(TerminalView& view, const TrialSpec& spec) {
                                     .loss = 2.5 - 0.01 * static_cast<double>(step),
                                     .seconds = 2.04,
                                     .tokens = 812,
-                                    .peak = 14500_MiB}});
+                                    .peak = 14500_MiB,
+                                    .anonymous = {}}});
   }
   view.trial_event(spec, Evaluated{.loss = 2.3, .seconds = 0.5, .peak = 14535_MiB});
   view.trial_event(spec, Saved{.peak = 14535_MiB});
@@ -69,7 +70,10 @@ TEST(TerminalView, ShowsATrialAsTheGuideDoes) {
     outcome.verdict = Verdict::kFits;
     outcome.peak = MeasuredBytes{14535_MiB};
     outcome.step_seconds = 2.0;
+    outcome.step_seconds_spread = 0.03;
     outcome.tokens_per_second = 406;
+    outcome.steps = {{.step = 15, .peak = {}, .anonymous = {}}};
+    outcome.growth = Growth{.relative = 0.002, .bytes_per_step = 5e6, .half_width = 1e6};
     view.trial_ends(spec, outcome);
   });
   EXPECT_EQ(text,
@@ -87,7 +91,8 @@ TEST(TerminalView, ShowsATrialAsTheGuideDoes) {
             "  Adapter saved: memory 14535 MiB\n"
             "  SUCCESS\n"
             "  Peak memory: 14535 MiB (adjusted: 16715 MiB of 20480 MiB)\n"
-            "  Average step time: 2.00 s (406 tokens/s)\n");
+            "  Average step time: 2.00 s ± 3 % (406 tokens/s)\n"
+            "  Memory growth: +0.2 % over steps 10 to 15 (4.8 MiB ± 976.6 KiB a step)\n");
 }
 
 std::string ending(Verdict verdict, const std::string& cause) {
@@ -119,12 +124,14 @@ TEST(TerminalView, WarnsOfGrowthAboveTenPercent) {
     return shown(false, [&](TerminalView& view) {
       TrialOutcome outcome;
       outcome.verdict = Verdict::kFits;
+      outcome.peak = MeasuredBytes{100_MiB};
+      outcome.steps = {{.step = 15, .peak = {}, .anonymous = {}}};
       outcome.growth = Growth{.relative = relative};
       view.trial_begins(spec_of(1, 64, 16));
       view.trial_ends(spec_of(1, 64, 16), outcome);
     });
   };
-  EXPECT_THAT(growing(0.123), HasSubstr("Warning: memory grew by 12.3 % between steps 10 and 15"));
+  EXPECT_THAT(growing(0.123), HasSubstr("Warning: memory grew by +12.3 % over steps 10 to 15"));
   EXPECT_THAT(growing(0.09), Not(HasSubstr("Warning")));
 }
 

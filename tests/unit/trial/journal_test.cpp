@@ -61,7 +61,7 @@ TEST_F(JournalTest, WhatWasWrittenIsReadBack) {
   EXPECT_EQ(to_json(entries[0].spec), to_json(spec(1)));
   EXPECT_EQ(entries[0].outcome->verdict, Verdict::kFits);
   EXPECT_EQ(entries[1].outcome->verdict, Verdict::kOutOfMemory);
-  EXPECT_FALSE(entries[2].outcome.has_value()) << "it was running when the journal ended";
+  EXPECT_EQ(entries[2].outcome->verdict, Verdict::kInterrupted) << "only the search ended";
 }
 
 TEST_F(JournalTest, ACutAnywhereLosesAtMostTheLastLine) {
@@ -121,7 +121,60 @@ TEST_F(JournalTest, ATrialThatIsStartedAgainIsRunningAgain) {
   }
   const auto entries = reopened();
   ASSERT_EQ(entries.size(), 3U);
-  EXPECT_FALSE(entries[1].outcome.has_value());
+  ASSERT_TRUE(entries[1].outcome.has_value());
+  EXPECT_EQ(entries[1].outcome->verdict, Verdict::kInterrupted);
+}
+
+// A machine with a boot of its own.
+class Boot {
+ public:
+  explicit Boot(const std::string& id) {
+    const auto file = root_.path() / "proc/sys/kernel/random/boot_id";
+    make_folder(file.parent_path());
+    std::ofstream(file) << id << '\n';
+  }
+  [[nodiscard]] std::filesystem::path root() const { return root_.path(); }
+
+ private:
+  TemporaryFolder root_;
+};
+
+TEST_F(JournalTest, ATrialUnderWhichTheMachineWentDownIsMarkedAndNotTriedAgain) {
+  Journal(folder_.path(), Boot("one").root()).started(spec(1));
+  const Boot next("two");
+  {
+    const Journal journal(folder_.path(), next.root());
+    EXPECT_EQ(journal.entries().at(0).outcome->verdict, Verdict::kKilled);
+    EXPECT_THAT(journal.entries()[0].outcome->cause, testing::HasSubstr("the machine went down"));
+  }
+  // It stands in the file, so that a third search knows it too.
+  EXPECT_THAT(text(), testing::HasSubstr("\"event\":\"finished\""));
+  const std::string before = text();
+  EXPECT_EQ(reopened().at(0).outcome->verdict, Verdict::kKilled);
+  EXPECT_EQ(text(), before);
+}
+
+TEST_F(JournalTest, ATrialWhoseBootIsUnknownIsNotTriedAgain) {
+  const TemporaryFolder nothing;
+  Journal(folder_.path(), nothing.path()).started(spec(1));
+  EXPECT_EQ(reopened().at(0).outcome->verdict, Verdict::kKilled);
+}
+
+TEST_F(JournalTest, AQuestionThatTwoKilledSearchesLeftIsNotTriedAThirdTime) {
+  const auto begin = [&](int id, std::int64_t batch) {
+    TrialSpec again = spec(id);
+    again.batch_size = batch;
+    Journal journal(folder_.path());
+    journal.started(again);
+  };
+  begin(1, 8);
+  begin(2, 8);
+  begin(3, 9);
+  const auto entries = reopened();
+  EXPECT_EQ(entries.at(0).outcome->verdict, Verdict::kInterrupted);
+  EXPECT_EQ(entries.at(1).outcome->verdict, Verdict::kKilled);
+  EXPECT_THAT(entries[1].outcome->cause, testing::HasSubstr("--restart"));
+  EXPECT_EQ(entries.at(2).outcome->verdict, Verdict::kInterrupted) << "another question";
 }
 
 TEST_F(JournalTest, AFolderThatCannotBeWrittenIsNamed) {

@@ -25,8 +25,10 @@ TrialObservation finished_with(Bytes peak) {
   TrialObservation seen;
   seen.report.loaded = Loaded{.seconds = 1, .planned = 90_MiB, .peak = 50_MiB};
   for (int step = 1; step <= 15; ++step) {
-    seen.report.steps.push_back({step, 2.0, 0.5, 100, 60_MiB});
+    seen.report.steps.push_back({step, 2.0, 0.5, 100, 60_MiB, 50_MiB});
   }
+  seen.report.evaluated = Evaluated{2, 1, 60_MiB};
+  seen.report.saved = Saved{60_MiB};
   seen.report.finished = Finished{peak, 40_MiB, 5_MiB, "all"};
   return seen;
 }
@@ -97,9 +99,28 @@ TEST(Judge, ANotFiniteLossIsDivergedEvenWithAResult) {
   EXPECT_EQ(verdict_of(seen), Verdict::kDiverged);
 }
 
+TEST(Judge, WithoutAnEvaluationOrASaveItHasNotShownThatItFits) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.report.evaluated.reset();
+  EXPECT_EQ(verdict_of(seen), Verdict::kCrashed);
+  seen = finished_with(80_MiB);
+  seen.report.saved.reset();
+  EXPECT_EQ(verdict_of(seen), Verdict::kCrashed);
+}
+
+TEST(Judge, AFullDiskOfTheWorkerIsARefusalAndNotACrash) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.report.finished.reset();
+  seen.report.failed = Failed{Verdict::kRefused, "adapter: No space left on device"};
+  seen.exit.code = 4;
+  const TrialOutcome outcome = judge(spec_of_15(), seen);
+  EXPECT_EQ(outcome.verdict, Verdict::kRefused);
+  EXPECT_THAT(outcome.cause, testing::HasSubstr("No space left on device"));
+}
+
 TEST(Judge, PhasesAndSpeedComeFromTheEvents) {
   TrialObservation seen = finished_with(80_MiB);
-  seen.report.steps[0] = {1, 2.0, 9.0, 100, 55_MiB};
+  seen.report.steps[0] = {1, 2.0, 9.0, 100, 55_MiB, 50_MiB};
   seen.report.evaluated = Evaluated{2, 1, 70_MiB};
   seen.report.saved = Saved{75_MiB};
   const TrialOutcome outcome = judge(spec_of_15(), seen);
@@ -206,12 +227,13 @@ TEST(Growth, EarlyStepsAreNotGrowth) {
 TEST(Speed, MedianAndSpreadOfSteadySteps) {
   std::vector<TrialStep> steps;
   for (const double seconds : {9.0, 5.0, 1.0, 2.0, 4.0}) {
-    steps.push_back({static_cast<std::int64_t>(steps.size()) + 1, 2, seconds, 400, {}});
+    steps.push_back({static_cast<std::int64_t>(steps.size()) + 1, 2, seconds, 400, {}, {}});
   }
   const StepSpeed speed = speed_of(steps);
   EXPECT_DOUBLE_EQ(speed.step_seconds, 2);
   EXPECT_DOUBLE_EQ(speed.tokens_per_second, 200);  // of 400, 200, 100
   EXPECT_DOUBLE_EQ(speed.spread, (300.0 - 150.0) / 2 / 200);
+  EXPECT_DOUBLE_EQ(speed.step_seconds_spread, (3.0 - 1.5) / 2 / 2);
   EXPECT_DOUBLE_EQ(speed_of({}).tokens_per_second, 0);
 }
 

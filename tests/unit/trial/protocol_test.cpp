@@ -25,7 +25,7 @@ void expect_refused(const std::string& line, const std::string& part) {
 TEST(Protocol, EachEventSurvivesTheWay) {
   const std::vector<WorkerEvent> events{
       Loaded{1.5, 100_MiB, 90_MiB, 500, 4096, 812},
-      Stepped{{3, 2.25, 0.125, 4000, 110_MiB}},
+      Stepped{{3, 2.25, 0.125, 4000, 110_MiB, 90_MiB}},
       Evaluated{2.5, 0.5, 120_MiB},
       Saved{121_MiB},
       Finished{122_MiB, 100_MiB, 20_MiB, "covers 100 % of batches"},
@@ -40,7 +40,7 @@ TEST(Protocol, EachEventSurvivesTheWay) {
 
 TEST(Protocol, ALossThatIsNotFiniteIsToldAsNull) {
   const double infinite = std::numeric_limits<double>::infinity();
-  const std::string line = encode_event(Stepped{{1, infinite, 1, 1, 1_MiB}});
+  const std::string line = encode_event(Stepped{{1, infinite, 1, 1, 1_MiB, 1_MiB}});
   EXPECT_THAT(line, testing::HasSubstr("\"loss\":null"));
   EXPECT_TRUE(std::isnan(std::get<Stepped>(decode_event(line)).step.loss));
 }
