@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "machine/cap.h"
 #include "machine/interrupt.h"
 
 namespace loadline {
@@ -14,14 +15,6 @@ namespace {
 Configuration configuration_of(const TrialSpec& spec) {
   return {
       .batch_size = spec.batch_size, .lora_rank = spec.lora_rank, .lora_layers = spec.lora_layers};
-}
-
-// RLIMIT_DATA counts what is mapped, touched or not: beside the bytes in use, thread stacks and the
-// heap that glibc reserves for each thread. Seen with 2 threads: 170 MiB. Too little makes oneDNN
-// die while it compiles.
-Bytes untouched_data(CapKind cap, int threads) {
-  if (cap != CapKind::kRlimit) return {};
-  return 64_MiB + (80_MiB).scaled(threads);
 }
 
 fs::path trial_folder(const fs::path& run_folder, int id) {
@@ -66,7 +59,7 @@ TrialSpec FindSession::spec_of(const Configuration& configuration, Bytes cap) {
   spec.lora_layers = configuration.lora_layers;
   spec.steps = question_.steps;
   spec.budget = question_.limits.budget;
-  spec.cap = cap + untouched_data(runner_.cap, runner_.threads);
+  spec.cap = cap + untouched_room(runner_.cap, runner_.threads);
   spec.margin = question_.limits.margin;
   spec.planned_steps = question_.planned_steps;
   spec.predicted_step = predicted_step(configuration);
@@ -98,11 +91,11 @@ RunTrial FindSession::run_one(const Configuration& configuration, Bytes cap) {
   const TrialSpec spec = spec_of(configuration, cap);
   view_.trial_begins(spec);
   journal_.started(spec);
-  const TrialOutcome outcome =
-      run_trial(spec, runner_, clock_, interrupted,
-                [this](const TrialSpec& running, const WorkerEvent& event) {
-                  view_.trial_event(running, event);
-                });
+  const TrialOutcome outcome = run_trial(
+      spec, runner_, clock_, [this] { return out_of_time(); },
+      [this](const TrialSpec& running, const WorkerEvent& event) {
+        view_.trial_event(running, event);
+      });
   journal_.finished(spec, outcome);
   view_.trial_ends(spec, outcome);
   std::error_code ignored;  // the trial's adapter proved that saving works; nobody wants it

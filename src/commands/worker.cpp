@@ -2,9 +2,12 @@
 // line at a time.
 #include <unistd.h>
 
+#include <cstdlib>
+#include <exception>
 #include <memory>
 #include <new>
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -88,6 +91,20 @@ int train_for_trial(const TrainingSettings& settings) {
   return 0;
 }
 
+bool memory_was_refused = false;
+
+[[noreturn]] void note_refusal() {
+  memory_was_refused = true;
+  throw std::bad_alloc();
+}
+
+// Some destructors take memory (a JSON document's does), and oneDNN ends the process where it finds
+// none in a wrong moment: what ends here after a refusal ended by it.
+[[noreturn]] void end_for_good() {
+  if (memory_was_refused) ::_exit(fail_without_memory());
+  std::abort();
+}
+
 int train_from(const std::string& spec_file) {
   try {
     const TrialSpec spec = trial_spec_from_json(read_json(spec_file), spec_file);
@@ -103,6 +120,8 @@ int train_from(const std::string& spec_file) {
 
 int work(const std::string& spec_file) {
   catch_interrupts();
+  std::set_new_handler(note_refusal);
+  std::set_terminate(end_for_good);
   try {
     return train_from(spec_file);
   } catch (const std::bad_alloc&) {  // not even for the words about an Error
