@@ -17,7 +17,7 @@ constexpr double kSteady = 0.1;  // spread of the steps' times
 
 std::string signed_bytes(double bytes) {
   const Bytes size{static_cast<std::uint64_t>(std::min(std::abs(bytes), 1e18))};
-  return (bytes < 0 ? "-" : "") + to_string(size);
+  return fmt::format("{}{}", bytes < 0 ? "-" : "", to_string(size));
 }
 
 std::int64_t last_step_of(const TrialOutcome& outcome) {
