@@ -22,6 +22,7 @@ CommandFunction add_profile(Flags flags);
 CommandFunction add_data(Flags flags);
 CommandFunction add_tokenize(Flags flags);
 CommandFunction add_chat(Flags flags);
+CommandFunction add_pull(Flags flags);
 CommandFunction add_machine(Flags flags);
 CommandFunction add_worker(Flags flags);
 

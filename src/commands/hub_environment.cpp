@@ -6,6 +6,8 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "commands/options.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
@@ -47,6 +49,32 @@ fs::path hub_home() {
   return (caches.empty() ? home() / ".cache" : expanded(caches)) / "huggingface";
 }
 
+// It stands in a header, where a line's end would begin another.
+std::string checked_token(std::string token, const std::string& source) {
+  token.erase(0, token.find_first_not_of(" \t\r\n"));
+  token.erase(token.find_last_not_of(" \t\r\n") + 1);
+  for (const char c : token) {
+    if (c > 0x20 && c < 0x7f) continue;
+    throw usage_error("{}: holds no token: there is a blank or a control character in it", source);
+  }
+  return token;
+}
+
+std::string read_token() {
+  const std::string given = first_of({"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"});
+  if (!given.empty()) return checked_token(given, "HF_TOKEN");
+  if (is_true(first_of({"HF_HUB_DISABLE_IMPLICIT_TOKEN"}))) return "";
+  const std::string named = first_of({"HF_TOKEN_PATH"});
+  const fs::path file = named.empty() ? hub_home() / "token" : expanded(named);
+  return fs::exists(file) ? checked_token(read_file(file, 64_KiB), file.string()) : "";
+}
+
+std::chrono::seconds read_timeout() {
+  const std::string text = first_of({"HF_HUB_DOWNLOAD_TIMEOUT"});
+  if (text.empty()) return std::chrono::seconds(10);
+  return parse_duration(text, "HF_HUB_DOWNLOAD_TIMEOUT");
+}
+
 }  // namespace
 
 HubEnvironment read_hub_environment() {
@@ -55,6 +83,12 @@ HubEnvironment read_hub_environment() {
   hub.cache = fs::absolute(cache.empty() ? hub_home() / "hub" : expanded(cache));
   hub.offline =
       is_true(first_of({"HF_HUB_OFFLINE"})) || is_true(first_of({"TRANSFORMERS_OFFLINE"}));
+  const std::string endpoint = first_of({"HF_ENDPOINT"});
+  if (!endpoint.empty()) hub.endpoint = endpoint;
+  while (hub.endpoint.ends_with('/')) hub.endpoint.pop_back();
+  hub.token = read_token();
+  hub.timeout = read_timeout();
+  hub.ca_file = first_of({"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"});
   return hub;
 }
 

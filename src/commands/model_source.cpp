@@ -1,7 +1,16 @@
 #include "commands/model_source.h"
 
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <optional>
+
+#include "base/bytes.h"
 #include "base/error.h"
 #include "commands/hub_environment.h"
+#include "machine/interrupt.h"
+#include "report/download_view.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
@@ -18,31 +27,114 @@ fs::path checked_folder(const std::string& model) {
   return fs::absolute(model).lexically_normal();
 }
 
-fs::path find_in_cache(const HubModel& model, ModelParts parts) {
-  const HubCache cache(read_hub_environment().cache);
-  const auto commit = cache.commit_of(model);
-  if (!commit) {
-    throw bad_input(
-        "{}: there is no such folder, and the Hub's cache {} does not have this model. Download it "
-        "with `huggingface-cli download {}`.",
+// What the cache has of a model: nothing, a part, all.
+struct Cached {
+  std::optional<std::string> commit;
+  fs::path snapshot;
+  MissingFiles missing;
+
+  [[nodiscard]] bool whole() const { return commit && missing.none(); }
+  // Enough where no more can be had: the tokenizer's files may not exist at all.
+  [[nodiscard]] bool usable() const { return commit && missing.needed.empty(); }
+};
+
+Cached look_into(const HubCache& cache, const HubModel& model, ModelParts parts) {
+  Cached cached{.commit = cache.commit_of(model), .snapshot = {}, .missing = {}};
+  if (!cached.commit) return cached;
+  cached.snapshot = cache.snapshot(model, *cached.commit);
+  cached.missing = cache.missing(model, *cached.commit, parts);
+  return cached;
+}
+
+Error not_in_cache(const HubModel& model, const HubCache& cache, const Cached& cached) {
+  if (!cached.commit) {
+    return bad_input(
+        "{}: there is no such folder, the Hub's cache {} does not have this model, and "
+        "HF_HUB_OFFLINE is set. Unset it, or run `loadline pull {}` where there is a network",
         model.text(), cache.root().string(), model.text());
   }
-  const MissingFiles missing = cache.missing(model, *commit, parts);
-  if (!missing.needed.empty()) {
-    throw bad_input("{}: {} lacks {}. Download it with `huggingface-cli download {}`.",
-                    model.text(), cache.snapshot(model, *commit).string(),
-                    fmt::join(missing.needed, ", "), model.text());
+  return bad_input(
+      "{}: {} lacks {}, and HF_HUB_OFFLINE is set. Unset it, or run `loadline pull {}` where there "
+      "is a network",
+      model.text(), cached.snapshot.string(), fmt::join(cached.missing.needed, ", "), model.text());
+}
+
+// Ctrl-C is a question that the download asks, as long as this lives.
+class Interruptible {
+ public:
+  Interruptible() { catch_interrupts(); }
+  Interruptible(const Interruptible&) = delete;
+  Interruptible& operator=(const Interruptible&) = delete;
+  ~Interruptible() { release_interrupts(); }
+};
+
+HubSettings settings_of(const HubEnvironment& hub) {
+  HubSettings settings;
+  settings.endpoint = hub.endpoint;
+  settings.token = hub.token;
+  settings.http.stall_timeout = hub.timeout;
+  settings.http.ca_file = hub.ca_file;
+  settings.http.stop = [] { return interrupted(); };
+  return settings;
+}
+
+DownloadState state_of(const PullProgress& progress) {
+  return {.total = progress.total,
+          .done = progress.done,
+          .received = progress.received,
+          .files = progress.files,
+          .files_done = progress.files_done};
+}
+
+PullReport download(const HubModel& model, ModelParts parts, const HubEnvironment& hub) {
+  const Interruptible scope;
+  DownloadView view(stderr, isatty(STDERR_FILENO) != 0);
+  view.line(fmt::format("Downloading {} from {}", model.text(), hub.endpoint));
+  const auto begin = std::chrono::steady_clock::now();
+  const auto seconds = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  };
+  const PullReport report =
+      pull_model(model, parts, HubCache(hub.cache), settings_of(hub),
+                 {.progress = [&](const PullProgress& p) { view.progress(seconds(), state_of(p)); },
+                  .line = [&](const std::string& text) { view.line(text); }});
+  view.line(fmt::format("{} files, {} received in {:.1f} s", report.files.size(),
+                        to_string(Bytes{report.received}), seconds()));
+  return report;
+}
+
+fs::path hub_model(const HubModel& model, ModelParts parts) {
+  const HubEnvironment hub = read_hub_environment();
+  const HubCache cache(hub.cache);
+  const Cached cached = look_into(cache, model, parts);
+  if (cached.whole() || (hub.offline && cached.usable())) return cached.snapshot;
+  if (hub.offline) throw not_in_cache(model, cache, cached);
+  try {
+    return download(model, parts, hub).snapshot;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kEnvironment || !cached.usable()) throw;
+    fmt::print(stderr, "{}\nGoing on with what the cache has; it lacks {}\n", error.what(),
+               fmt::join(cached.missing.unknown, ", "));
+    return cached.snapshot;
   }
-  return cache.snapshot(model, *commit);
 }
 
 }  // namespace
+
+PullReport pull_from_hub(const HubModel& model, ModelParts parts) {
+  const HubEnvironment hub = read_hub_environment();
+  if (!hub.offline) return download(model, parts, hub);
+  const HubCache cache(hub.cache);
+  const Cached cached = look_into(cache, model, parts);
+  if (!cached.usable()) throw not_in_cache(model, cache, cached);
+  return {.commit = *cached.commit, .snapshot = cached.snapshot, .files = {}, .received = 0};
+}
 
 fs::path resolve_model(const std::string& model, ModelParts parts) {
   if (fs::is_directory(model)) return checked_folder(model);
   if (fs::exists(model))
     throw bad_input("{}: --model should name the model's folder, not a file in it", model);
-  if (const auto named = parse_hub_model(model)) return find_in_cache(*named, parts);
+  if (const auto named = parse_hub_model(model)) return hub_model(*named, parts);
   throw bad_input(
       "{}: there is no such folder, and a model of the Hugging Face Hub is named ORG/NAME or "
       "ORG/NAME@REVISION",

@@ -4,13 +4,19 @@
 #include <filesystem>
 #include <string>
 
-#include "checkpoint/hub_cache.h"
+#include "checkpoint/hub_pull.h"
 
 namespace loadline {
 
-// The folder that `model` names: a folder itself, or ORG/NAME[@REVISION] of the Hugging Face Hub,
-// which is looked for in its cache. Throws Error(kBadInput) with the way out when there is neither.
+// The folder that `model` names: a folder itself, or ORG/NAME[@REVISION] of the Hugging Face Hub.
+// Where its cache has all of `parts` the Hub is not asked; what is missing is downloaded, unless
+// HF_HUB_OFFLINE is set. Progress goes to stderr. Throws Error with the way out when there is no
+// such model.
 std::filesystem::path resolve_model(const std::string& model, ModelParts parts);
+
+// Asks the Hub for the revision and downloads what is missing; with HF_HUB_OFFLINE, looks only
+// whether the cache has it. Ctrl-C stops it (Error(kInterrupted)) and keeps what came.
+PullReport pull_from_hub(const HubModel& model, ModelParts parts);
 
 // Its tokenizer.json; throws Error(kBadInput) when it has none.
 std::filesystem::path tokenizer_file(const std::filesystem::path& model_folder);

@@ -26,6 +26,11 @@ void catch_interrupts() {
   ::sigaction(SIGTERM, &action, nullptr);
 }
 
+void release_interrupts() {
+  (void)std::signal(SIGINT, SIG_DFL);
+  (void)std::signal(SIGTERM, SIG_DFL);
+}
+
 bool interrupted() { return seen != 0; }
 
 }  // namespace loadline

@@ -7,5 +7,7 @@ namespace loadline {
 // (128 + n).
 void catch_interrupts();
 [[nodiscard]] bool interrupted();
+// Ends that: a signal ends the process again, as it did before.
+void release_interrupts();
 
 }  // namespace loadline
