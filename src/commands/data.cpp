@@ -29,29 +29,20 @@ void dump_rows(const PackedRows& rows) {
   }
 }
 
-// Ten equal classes up to the longest row, a bar each.
+// A bar for each class of lengths.
 void print_histogram(const LengthHistogram& lengths) {
-  constexpr int kClasses = 10;
   constexpr std::int64_t kWidth = 40;
-  const std::int64_t step = (lengths.longest() + kClasses - 1) / kClasses;
-  std::int64_t counts[kClasses] = {};
-  for (const std::int64_t length : lengths.descending())
-    ++counts[std::min<std::int64_t>((length - 1) / step, kClasses - 1)];
-  const std::int64_t most = *std::max_element(counts, counts + kClasses);
-  for (int i = 0; i < kClasses; ++i) {
-    const auto bar = static_cast<std::size_t>((counts[i] * kWidth + most - 1) / most);
-    fmt::print("  {:>6} - {:<6} {:>8}  {}\n", i * step + 1, (i + 1) * step, counts[i],
-               std::string(bar, '#'));
+  const std::vector<LengthClass> classes = length_classes(lengths);
+  std::int64_t most = 1;
+  for (const LengthClass& c : classes) most = std::max(most, c.rows);
+  for (const LengthClass& c : classes) {
+    const auto bar = static_cast<std::size_t>((c.rows * kWidth + most - 1) / most);
+    fmt::print("  {:>6} - {:<6} {:>8}  {}\n", c.from, c.to, c.rows, std::string(bar, '#'));
   }
 }
 
-std::int64_t count_in_loss(const PackedRows& rows) {
-  std::int64_t count = 0;
-  for (std::int64_t i = 0; i < rows.size(); ++i) {
-    const PackedRow row = rows.row(i);
-    count += std::count(row.in_loss.begin(), row.in_loss.end(), std::uint8_t{1});
-  }
-  return count;
+double percent(std::int64_t part, std::int64_t whole) {
+  return whole == 0 ? 0 : 100 * static_cast<double>(part) / static_cast<double>(whole);
 }
 
 void print_split(const PackedSplit& split, std::int64_t max_seq_length) {
@@ -60,15 +51,19 @@ void print_split(const PackedSplit& split, std::int64_t max_seq_length) {
   fmt::print("{}\n", split.source.string());
   fmt::print("  rows                 {}\n", report.rows);
   if (report.too_short > 0)
-    fmt::print("  left out             {} of fewer than 2 tokens\n", report.too_short);
-  fmt::print("  tokens               {}, {} of them in the loss\n", report.tokens,
-             count_in_loss(split.rows));
+    fmt::print("  left out             {} without a token to predict\n", report.too_short);
+  if (report.bad > 0) fmt::print("  bad lines            {}, left out\n", report.bad);
+  fmt::print("  tokens               {}, {} of them ({:.1f} %) in the loss\n", report.tokens,
+             report.in_loss, percent(report.in_loss, report.tokens));
   fmt::print("  length               median {}, 90 % {}, 99 % {}, longest {}\n",
              lengths.percentile(0.5), lengths.percentile(0.9), lengths.percentile(0.99),
              report.longest);
-  fmt::print("  cut at {:<6}        {} rows, {} tokens\n", max_seq_length, lengths.truncated_rows(),
-             report.tokens - lengths.total_tokens());
-  fmt::print("  with distrust fields {}\n", report.with_provenance);
+  const std::int64_t cut = report.tokens - lengths.total_tokens();
+  fmt::print("  cut at {:<6}        {} rows ({:.1f} %), {} tokens ({:.1f} %)\n", max_seq_length,
+             lengths.truncated_rows(), percent(lengths.truncated_rows(), report.rows), cut,
+             percent(cut, report.tokens));
+  fmt::print("  with distrust fields {} ({:.1f} %)\n", report.with_provenance,
+             percent(report.with_provenance, report.rows));
   print_histogram(lengths);
 }
 
@@ -86,6 +81,7 @@ int run_data(const DataOptions& options) {
   } else {
     print_split(*workload.train, workload.base.max_seq_length);
     if (workload.valid) print_split(*workload.valid, workload.base.max_seq_length);
+    if (workload.test) print_split(*workload.test, workload.base.max_seq_length);
     if (!workload.distrust_note.empty()) fmt::print("{}\n", workload.distrust_note);
   }
   return 0;
@@ -95,6 +91,7 @@ int run_data(const DataOptions& options) {
 
 CommandFunction add_data(Flags flags) {
   const auto options = std::make_shared<DataOptions>();
+  options->workload.with_test = true;
   add_model_flags(flags, options->workload);
   add_data_flags(flags, options->workload);
   flags.toggle("--demo", options->workload.demo, "The embedded model and data");

@@ -43,11 +43,14 @@ void add_model_flags(Flags flags, WorkloadOptions& options) {
 }
 
 void add_data_flags(Flags flags, WorkloadOptions& options) {
-  flags.value("--data", options.data, "train.jsonl, or a folder with train.jsonl and valid.jsonl");
+  flags.value("--data", options.data,
+              "train.jsonl (or .jsonl.gz, .jsonl.zst), or a folder with train, valid and test");
   flags.value("--valid-data", options.valid_data,
               "Validation rows; valid.jsonl beside the data is found by itself");
   flags.value("--max-seq-length", options.max_seq_length,
               "Longer rows are cut to this many tokens; 2048, or what the model has");
+  flags.toggle("--skip-bad-rows", options.skip_bad_rows,
+               "Leave out lines that are no good row, and say how many");
   flags.toggle("--mask-prompt", options.mask_prompt,
                "Loss on completions and assistant turns only");
 }

@@ -24,6 +24,8 @@ struct WorkloadOptions {
   std::string compute_dtype = "auto";
   std::string grad_checkpoint = "auto";
   bool mask_prompt = false;
+  bool skip_bad_rows = false;
+  bool with_test = false;  // no flag: `loadline data` looks at test.jsonl too
   std::optional<std::string> distrust;
   double distrust_alpha = 2.7;
   double distrust_lambda = 1.0;

@@ -1,12 +1,12 @@
 #include "commands/packing.h"
 
-#include <algorithm>
 #include <span>
-#include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "base/hash.h"
 #include "commands/paths.h"
+#include "report/text.h"
 #include "text/data_files.h"
 
 namespace loadline {
@@ -15,38 +15,36 @@ namespace {
 
 DataFiles find_splits(const std::string& data, const std::optional<std::string>& valid_data) {
   DataFiles files = resolve_data(data);
-  const fs::path beside = files.train.parent_path() / "valid.jsonl";
-  if (valid_data) {
-    files.valid = *valid_data;
-  } else if (files.train.filename() == "train.jsonl" && fs::exists(beside)) {
-    files.valid = beside;
-  }
+  if (valid_data) files.valid = *valid_data;
   return files;
 }
 
-PackReport report_of(const PackedRows& rows) {
-  PackReport report;
-  report.rows = rows.size();
-  report.tokens = rows.tokens();
-  for (std::int64_t i = 0; i < rows.size(); ++i) {
-    report.longest = std::max(report.longest, rows.length(i));
-    report.with_provenance += rows.row(i).has_provenance ? 1 : 0;
-  }
-  return report;
+void tell_bad_lines(const PackReport& report, const fs::path& source, std::FILE* out) {
+  if (report.bad == 0) return;
+  fmt::print(out, "{}: {} bad lines are left out{}\n", source.string(), report.bad,
+             report.first_bad.empty() ? "" : ":");
+  for (const std::string& line : report.first_bad) fmt::print(out, "  {}\n", printable(line));
 }
 
-// The name in the cache says everything that the ids depend on.
-PackedSplit pack_split(const fs::path& source, const RowReader& reader, std::FILE* out) {
+// The name in the cache says everything that the ids depend on. A file from which bad lines were
+// left out counts only for those who want that; the others are told of the lines.
+PackedSplit pack_split(const fs::path& source, const RowReader& reader, BadRows bad_rows,
+                       std::FILE* out) {
   const fs::path packed =
       cache_folder() / "packed" / (packing_fingerprint(source, reader).substr(0, 32) + ".packed");
-  if (!fs::exists(packed)) {
-    make_folder(packed.parent_path());
-    fmt::print(out, "Tokenizing {}\n", source.string());
-    pack_rows(source, reader, packed, {});
+  if (fs::exists(packed)) {
+    PackedRows rows(packed);
+    PackReport report = report_of(rows);
+    if (report.bad == 0 || bad_rows == BadRows::kSkip) {
+      tell_bad_lines(report, source, out);
+      return {source, packed, std::move(report), std::move(rows)};
+    }
   }
-  PackedRows rows(packed);
-  const PackReport report = report_of(rows);
-  return {source, packed, report, std::move(rows)};
+  make_folder(packed.parent_path());
+  fmt::print(out, "Tokenizing {}\n", source.string());
+  PackReport report = pack_rows(source, reader, packed, {}, bad_rows);
+  tell_bad_lines(report, source, out);
+  return {source, packed, std::move(report), PackedRows(packed)};
 }
 
 }  // namespace
@@ -56,8 +54,12 @@ void pack_workload(Workload& workload, const WorkloadOptions& options, const std
   const DataFiles files = find_splits(data, options.valid_data);
   const RowReader reader(workload.model_folder, workload.model.vocab_size,
                          {.mask_prompt = options.mask_prompt});
-  workload.train = pack_split(files.train, reader, out);
-  if (files.valid) workload.valid = pack_split(*files.valid, reader, out);
+  const BadRows bad_rows = options.skip_bad_rows ? BadRows::kSkip : BadRows::kRefuse;
+  workload.train = pack_split(files.train, reader, bad_rows, out);
+  if (files.valid) workload.valid = pack_split(*files.valid, reader, bad_rows, out);
+  if (files.test && options.with_test) {
+    workload.test = pack_split(*files.test, reader, bad_rows, out);
+  }
 }
 
 std::string lengths_fingerprint(const Workload& workload) {

@@ -85,13 +85,24 @@ TrainingSettings base_settings(const WorkloadOptions& options, const Workload& w
 
 Json split_document(const PackedSplit& split, std::int64_t max_seq_length) {
   const LengthHistogram lengths(split.rows, max_seq_length);
+  Json classes = Json::array();
+  for (const LengthClass& c : length_classes(lengths)) {
+    classes.push_back({{"from", c.from}, {"to", c.to}, {"rows", c.rows}});
+  }
   return {{"path", split.source.string()},
           {"rows", split.report.rows},
           {"tokens", split.report.tokens},
+          {"tokens_in_loss", split.report.in_loss},
           {"longest_row", split.report.longest},
           {"rows_truncated", lengths.truncated_rows()},
+          {"tokens_truncated", split.report.tokens - lengths.total_tokens()},
           {"median_row", lengths.percentile(0.5)},
-          {"rows_with_distrust", split.report.with_provenance}};
+          {"p90_row", lengths.percentile(0.9)},
+          {"p99_row", lengths.percentile(0.99)},
+          {"rows_with_distrust", split.report.with_provenance},
+          {"rows_too_short", split.report.too_short},
+          {"bad_lines", split.report.bad},
+          {"lengths", std::move(classes)}};
 }
 
 // Quantizing takes a while, and each trial needs the weights: the first one keeps them.
@@ -146,6 +157,7 @@ Json Workload::data_document() const {
   Json document = split_document(*train, base.max_seq_length);
   document["max_seq_length"] = base.max_seq_length;
   if (valid) document["valid"] = split_document(*valid, base.max_seq_length);
+  if (test) document["test"] = split_document(*test, base.max_seq_length);
   return document;
 }
 

@@ -29,7 +29,8 @@ struct Workload {
   std::filesystem::path model_folder;
   ModelConfig model;
   std::optional<PackedSplit> train, valid;
-  TrainingSettings base;  // all that does not depend on batch size, rank and layers
+  std::optional<PackedSplit> test;  // where the options ask for it; training does not see it
+  TrainingSettings base;            // all that does not depend on batch size, rank and layers
   bool checkpointing_auto = true;
   std::optional<double> lora_alpha;
   std::string distrust_note;  // for people: why the distrust term is off, or for how many rows; may

@@ -14,27 +14,6 @@ namespace {
 
 constexpr std::string_view kBom = "\xEF\xBB\xBF";
 
-std::uint64_t size_of(const std::filesystem::path& path) {
-  std::error_code error;
-  const auto status = std::filesystem::status(path, error);
-  if (!std::filesystem::exists(status)) throw bad_input("{}: there is no such file", path.string());
-  if (!std::filesystem::is_regular_file(status)) {
-    throw bad_input("{}: is not a regular file", path.string());
-  }
-  const std::uint64_t size = std::filesystem::file_size(path, error);
-  if (error) throw bad_input("{}: {}", path.string(), error.message());
-  return size;
-}
-
-// Appends the next piece of the file to `to`.
-void append_piece(const std::filesystem::path& path, std::uint64_t offset, std::uint64_t size,
-                  std::string& to) {
-  const auto bytes = std::min<std::uint64_t>(ContentHash::kPiece, size - offset);
-  const std::size_t before = to.size();
-  to.resize(before + bytes);
-  read_at(path, offset, std::as_writable_bytes(std::span(to).subspan(before)));
-}
-
 bool is_blank(std::string_view line) {
   return line.find_first_not_of(" \t\r") == std::string_view::npos;
 }
@@ -47,29 +26,26 @@ std::string ContentHash::hex() const { return sha256_hex(hashes_); }
 
 std::string ContentHash::of_file(const std::filesystem::path& path) {
   ContentHash hash;
-  const std::uint64_t size = size_of(path);
+  std::error_code error;
+  const std::uint64_t size = std::filesystem::file_size(path, error);
+  if (error) throw bad_input("{}: {}", path.string(), error.message());
   std::string piece;
-  for (std::uint64_t offset = 0; offset < size; offset += kPiece) {
-    piece.clear();
-    append_piece(path, offset, size, piece);
+  for (std::uint64_t offset = 0; offset < size; offset += piece.size()) {
+    piece.resize(std::min<std::uint64_t>(kPiece, size - offset));
+    read_at(path, offset, std::as_writable_bytes(std::span(piece)));
     hash.add(piece);
   }
   return hash.hex();
 }
 
 LineReader::LineReader(std::filesystem::path path)
-    : path_(std::move(path)), size_(size_of(path_)) {}
+    : path_(std::move(path)), source_(open_byte_source(path_)) {}
 
 bool LineReader::read_piece() {
-  if (read_ == size_) return false;
   buffer_.erase(0, begin_);
   scanned_ -= begin_;
   begin_ = 0;
-  const std::size_t before = buffer_.size();
-  append_piece(path_, read_, size_, buffer_);
-  hash_.add(std::string_view(buffer_).substr(before));
-  read_ += buffer_.size() - before;
-  return true;
+  return source_->append_to(buffer_);
 }
 
 bool LineReader::next_raw(std::string_view& line) {

@@ -1,10 +1,13 @@
-// The lines of a JSONL file, one after the other, in bounded memory.
+// The lines of a JSONL file, plain or compressed, one after the other, in bounded memory.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
+
+#include "text/byte_source.h"
 
 namespace loadline {
 
@@ -27,7 +30,8 @@ class LineReader {
  public:
   static constexpr std::size_t kLongestLine = std::size_t{64} << 20;
 
-  // Throws Error(kBadInput) when the file cannot be read.
+  // Throws Error(kBadInput) when the file cannot be read; what open_byte_source and its source
+  // throw comes out of next() too.
   explicit LineReader(std::filesystem::path path);
   // The next line that is not blank, without its end (LF or CRLF) and without a BOM at the file's
   // beginning; valid until the next call. False at the end. Throws Error(kBadInput) "FILE:LINE:
@@ -35,21 +39,19 @@ class LineReader {
   bool next(std::string_view& line);
   // Of the line that next() gave last, counted from 1, blank lines included.
   [[nodiscard]] std::int64_t number() const { return number_; }
-  // Of the whole file; to be asked when next() has returned false.
-  [[nodiscard]] std::string content_hash() const { return hash_.hex(); }
+  // Of the whole file as it lies there; to be asked when next() has returned false.
+  [[nodiscard]] std::string content_hash() const { return source_->content_hash(); }
 
  private:
   bool next_raw(std::string_view& line);
   bool read_piece();
 
   std::filesystem::path path_;
-  std::uint64_t size_ = 0;
-  std::uint64_t read_ = 0;  // bytes of the file that are or were in buffer_
+  std::unique_ptr<ByteSource> source_;
   std::string buffer_;
   std::size_t begin_ = 0;    // of the next line in buffer_
   std::size_t scanned_ = 0;  // no newline between begin_ and here
   std::int64_t number_ = 0;
-  ContentHash hash_;
 };
 
 }  // namespace loadline

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kShownBadLines = 5;
 
 std::string fingerprint_of(const std::string& content_hash, const RowReader& reader) {
-  return sha256_hex(fmt::format("loadline packed 1\n{}\n{}", content_hash, reader.fingerprint()));
+  return sha256_hex(fmt::format("loadline packed 2\n{}\n{}", content_hash, reader.fingerprint()));
 }
 
 // The first token has nothing before it that could predict it.
@@ -52,6 +52,7 @@ PackReport pack_rows(const std::filesystem::path& jsonl, const RowReader& reader
       writer.add(row);
       ++report.rows;
       report.tokens += static_cast<std::int64_t>(row.ids.size());
+      report.in_loss += std::count(row.in_loss.begin(), row.in_loss.end(), true);
       report.longest = std::max(report.longest, static_cast<std::int64_t>(row.ids.size()));
       report.with_provenance += row.provenance ? 1 : 0;
     } catch (const Error& error) {
@@ -71,6 +72,7 @@ PackReport pack_rows(const std::filesystem::path& jsonl, const RowReader& reader
         jsonl.string(), lines.number(), report.too_short, report.bad);
   }
   writer.set_fingerprint(fingerprint_of(lines.content_hash(), reader));
+  writer.set_left_out(report.too_short, report.bad);
   writer.finish();
   return report;
 }

@@ -16,6 +16,7 @@ namespace {
 using packed::Header;
 using packed::RowHead;
 
+constexpr std::uint64_t kMostLines = std::uint64_t{1} << 48;
 constexpr std::string_view kAdvice = "Remove it; it is made again from the data.";
 
 // Everything in the header that can be checked without the row table.
@@ -49,6 +50,15 @@ Header checked_header(const MappedFile& file) {
   if (header.largest_id < 0) {
     throw bad_input("{}: its largest id is {}. {}", name, header.largest_id, kAdvice);
   }
+  const bool counts_fit = header.in_loss <= header.tokens &&
+                          header.with_provenance <= header.rows && header.reserved == 0 &&
+                          header.too_short <= kMostLines && header.bad <= kMostLines;
+  if (!counts_fit) {
+    throw bad_input(
+        "{}: its counts cannot be ({} rows with a provenance of {}, {} tokens in the loss of {}). "
+        "{}",
+        name, header.with_provenance, header.rows, header.in_loss, header.tokens, kAdvice);
+  }
   return header;
 }
 
@@ -69,6 +79,10 @@ PackedRows::PackedRows(const std::filesystem::path& path) : file_(path) {
   fingerprint_ = fingerprint_of(header);
   rows_ = static_cast<std::int64_t>(header.rows);
   tokens_ = static_cast<std::int64_t>(header.tokens);
+  in_loss_ = static_cast<std::int64_t>(header.in_loss);
+  with_provenance_ = static_cast<std::int64_t>(header.with_provenance);
+  too_short_ = static_cast<std::int64_t>(header.too_short);
+  bad_ = static_cast<std::int64_t>(header.bad);
   largest_id_ = header.largest_id;
   table_ = header.table;
   check_offsets();
@@ -137,6 +151,20 @@ void PackedRows::forget_pages() const {
   (void)::madvise(const_cast<std::byte*>(bytes.data()), bytes.size(), MADV_DONTNEED);
 }
 
+PackReport report_of(const PackedRows& rows) {
+  PackReport report;
+  report.rows = rows.size();
+  report.tokens = rows.tokens();
+  for (std::int64_t i = 0; i < rows.size(); ++i) {
+    report.longest = std::max(report.longest, rows.length(i));
+  }
+  report.in_loss = rows.in_loss();
+  report.with_provenance = rows.with_provenance();
+  report.too_short = rows.too_short();
+  report.bad = rows.bad();
+  return report;
+}
+
 LengthHistogram::LengthHistogram(const PackedRows& rows, std::int64_t max_seq_length) {
   if (max_seq_length < 2) {
     throw usage_error("max-seq-length {} is too short: a row needs 2 tokens", max_seq_length);
@@ -169,6 +197,20 @@ std::int64_t LengthHistogram::percentile(double p) const {
   if (sorted_.empty()) return 0;
   const auto rank = static_cast<std::int64_t>(std::ceil(p * static_cast<double>(rows())));
   return sorted_[static_cast<std::size_t>(rows() - std::max<std::int64_t>(rank, 1))];
+}
+
+std::vector<LengthClass> length_classes(const LengthHistogram& lengths) {
+  constexpr std::int64_t kMostClasses = 10;
+  std::vector<LengthClass> classes;
+  const std::int64_t longest = lengths.longest();
+  const std::int64_t width = (longest + kMostClasses - 1) / kMostClasses;
+  for (std::int64_t from = 1; from <= longest; from += width) {
+    classes.push_back({.from = from, .to = std::min(from + width - 1, longest), .rows = 0});
+  }
+  for (const std::int64_t length : lengths.descending()) {
+    ++classes[static_cast<std::size_t>((length - 1) / width)].rows;
+  }
+  return classes;
 }
 
 }  // namespace loadline

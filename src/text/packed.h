@@ -42,6 +42,12 @@ class PackedRows {
   [[nodiscard]] std::int64_t tokens() const { return tokens_; }
   // No id in the file is larger: compare it with the model's vocabulary before a lookup.
   [[nodiscard]] std::int32_t largest_id() const { return largest_id_; }
+  // As the file's header says: no row is touched.
+  [[nodiscard]] std::int64_t in_loss() const { return in_loss_; }
+  [[nodiscard]] std::int64_t with_provenance() const { return with_provenance_; }
+  // Lines of the data that are no rows here: without a token to predict, and bad ones.
+  [[nodiscard]] std::int64_t too_short() const { return too_short_; }
+  [[nodiscard]] std::int64_t bad() const { return bad_; }
   // SHA-256 of what was packed: the data's bytes, the tokenizer, the options.
   [[nodiscard]] const std::string& fingerprint() const { return fingerprint_; }
 
@@ -53,6 +59,10 @@ class PackedRows {
   std::string fingerprint_;
   std::int64_t rows_ = 0;
   std::int64_t tokens_ = 0;
+  std::int64_t in_loss_ = 0;
+  std::int64_t with_provenance_ = 0;
+  std::int64_t too_short_ = 0;
+  std::int64_t bad_ = 0;
   std::int32_t largest_id_ = 0;
   std::uint64_t table_ = 0;  // where the offsets begin
 };
@@ -68,6 +78,8 @@ class PackedWriter {
   void add(const TokenizedRow& row);
   // For a fingerprint that is known last.
   void set_fingerprint(std::string_view fingerprint);
+  // How many lines of the data were left out.
+  void set_left_out(std::int64_t too_short, std::int64_t bad);
   // Throws Error(kBadInput) when no row was added, Error(kEnvironment) when the disk refuses.
   void finish();
 
@@ -81,12 +93,17 @@ class PackedWriter {
   std::vector<std::uint64_t> offsets_;
   std::uint64_t end_ = 0;
   std::int64_t tokens_ = 0;
+  std::int64_t in_loss_ = 0;
+  std::int64_t with_provenance_ = 0;
+  std::int64_t too_short_ = 0;
+  std::int64_t bad_ = 0;
   std::int32_t largest_id_ = 0;
 };
 
 struct PackReport {
   std::int64_t rows = 0;
   std::int64_t tokens = 0;
+  std::int64_t in_loss = 0;  // tokens that are to be predicted
   std::int64_t longest = 0;
   std::int64_t with_provenance = 0;
   // Rows without a token to predict (fewer than 2 tokens, or none of them in the loss): left out.
@@ -101,11 +118,14 @@ enum class BadRows { kRefuse, kSkip };
 // CRLF and a BOM are accepted. `progress`, if any, is called after each row. Throws
 // Error(kBadInput) when no row is left, and for bad lines (unless they are to be skipped): all are
 // counted, the first 5 named, "train.jsonl:17: ...". A row's mistakes are bad lines; a line above
-// 64 MiB ends the reading in any case.
+// 64 MiB, and damage to a compressed file, end the reading in any case.
 PackReport pack_rows(const std::filesystem::path& jsonl, const RowReader& reader,
                      const std::filesystem::path& packed,
                      const std::function<void(std::int64_t rows)>& progress,
                      BadRows bad_rows = BadRows::kRefuse);
+
+// What pack_rows reported of the rows that are there; first_bad is not kept.
+PackReport report_of(const PackedRows& rows);
 
 // The fingerprint that pack_rows writes for this data and this reader: when a packed file has it,
 // there is nothing to do.
@@ -131,5 +151,12 @@ class LengthHistogram {
   std::vector<std::int64_t> sorted_;  // descending
   std::int64_t truncated_ = 0;
 };
+
+// Rows whose lengths, after truncation, are in [from, to].
+struct LengthClass {
+  std::int64_t from = 0, to = 0, rows = 0;
+};
+// At most ten classes of equal width, from 1 to the longest row.
+std::vector<LengthClass> length_classes(const LengthHistogram& lengths);
 
 }  // namespace loadline

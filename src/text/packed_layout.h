@@ -13,7 +13,7 @@ namespace loadline::packed {
 static_assert(std::endian::native == std::endian::little, "packed files are little-endian");
 
 constexpr char kMagic[8] = {'L', 'O', 'A', 'D', 'P', 'A', 'C', 'K'};
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::size_t kFingerprintBytes = 64;
 
 struct Header {
@@ -27,9 +27,13 @@ struct Header {
   std::int32_t largest_id;
   std::uint32_t reserved;               // 0
   char fingerprint[kFingerprintBytes];  // filled up with 0
-  std::uint64_t reserved2;              // 0
+  std::uint64_t in_loss;                // tokens that are to be predicted
+  std::uint64_t with_provenance;        // rows that have one
+  // Lines of the data that are no rows here:
+  std::uint64_t too_short;  // without a token to predict
+  std::uint64_t bad;        // no good row
 };
-static_assert(sizeof(Header) == 128);
+static_assert(sizeof(Header) == 152);
 
 // A row: this, then its ids (4 bytes each), then its loss marks (1 byte each), then zeros up to a
 // multiple of 4.

@@ -41,6 +41,11 @@ void PackedWriter::set_fingerprint(std::string_view fingerprint) {
   fingerprint_ = fingerprint;
 }
 
+void PackedWriter::set_left_out(std::int64_t too_short, std::int64_t bad) {
+  too_short_ = too_short;
+  bad_ = bad;
+}
+
 void PackedWriter::add(const TokenizedRow& row) {
   constexpr std::size_t kMostIds = std::numeric_limits<std::int32_t>::max();
   if (row.ids.size() < 2 || row.ids.size() > kMostIds || row.in_loss.size() != row.ids.size()) {
@@ -53,6 +58,8 @@ void PackedWriter::add(const TokenizedRow& row) {
   offsets_.push_back(end_);
   end_ += packed::row_bytes(row.ids.size());
   tokens_ += static_cast<std::int64_t>(row.ids.size());
+  in_loss_ += std::count(row.in_loss.begin(), row.in_loss.end(), true);
+  with_provenance_ += row.provenance ? 1 : 0;
   append_row(buffer_, row);
   if (buffer_.size() >= kBuffer) flush();
 }
@@ -79,6 +86,10 @@ void PackedWriter::finish() {
   header.tokens = static_cast<std::uint64_t>(tokens_);
   header.table = table;
   header.largest_id = largest_id_;
+  header.in_loss = static_cast<std::uint64_t>(in_loss_);
+  header.with_provenance = static_cast<std::uint64_t>(with_provenance_);
+  header.too_short = static_cast<std::uint64_t>(too_short_);
+  header.bad = static_cast<std::uint64_t>(bad_);
   std::copy(fingerprint_.begin(), fingerprint_.end(), std::begin(header.fingerprint));
   file_.write_at(0, std::as_bytes(std::span(&header, 1)));
   file_.commit();

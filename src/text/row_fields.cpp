@@ -106,6 +106,18 @@ Json parse_side(const dom::element& value, const std::string& key) {
   return value.is_array() ? parse_messages(value, key) : Json(string(value, key));
 }
 
+// Alpaca's form. Its data has the whole text beside it ("text"), where the prompt cannot be told
+// from the answer: so this form comes first.
+std::optional<RowFields::Instruction> parse_instruction(const dom::object& row) {
+  const auto instruction = find(row, "instruction");
+  const auto output = find(row, "output");
+  if (!instruction || !output) return std::nullopt;
+  const auto input = find(row, "input");
+  return RowFields::Instruction{.instruction = string(*instruction, "instruction"),
+                                .input = input ? string(*input, "input") : std::string(),
+                                .output = string(*output, "output")};
+}
+
 void parse_form(const dom::object& row, std::int64_t vocab_size, RowFields& fields) {
   const auto ids = find(row, "input_ids");
   const auto prompt = find(row, "prompt");
@@ -125,6 +137,8 @@ void parse_form(const dom::object& row, std::int64_t vocab_size, RowFields& fiel
     }
   } else if (messages) {
     fields.messages = parse_messages(*messages, "messages");
+  } else if (auto instruction = parse_instruction(row)) {
+    fields.instruction = std::move(instruction);
   } else if (text) {
     fields.text = string(*text, "text");
   } else if (prompt || completion) {
@@ -133,8 +147,7 @@ void parse_form(const dom::object& row, std::int64_t vocab_size, RowFields& fiel
   } else {
     throw bad_input(
         "the row has none of the forms {{\"text\"}}, {{\"prompt\", \"completion\"}}, "
-        "{{\"messages\"}}, "
-        "{{\"input_ids\"}}");
+        "{{\"messages\"}}, {{\"instruction\", \"input\", \"output\"}}, {{\"input_ids\"}}");
   }
 }
 

@@ -18,6 +18,11 @@ struct RowFields {
   Json prompt, completion;  // strings, or lists of messages
   Json messages;            // a list of objects with a role
   Json tools;               // null, or a list
+  // {"instruction", "input", "output"}; the input may be empty.
+  struct Instruction {
+    std::string instruction, input, output;
+  };
+  std::optional<Instruction> instruction;
   std::optional<std::string> text;
   std::optional<Provenance> provenance;
 };

@@ -38,6 +38,21 @@ std::size_t common_prefix(const std::vector<std::int32_t>& a, const std::vector<
   return static_cast<std::size_t>(end - a.begin());
 }
 
+// The prompt that the Alpaca data was made for (github.com/tatsu-lab/stanford_alpaca).
+std::string alpaca_prompt(const std::string& instruction, const std::string& input) {
+  if (input.empty()) {
+    return fmt::format(
+        "Below is an instruction that describes a task. Write a response that appropriately "
+        "completes the request.\n\n### Instruction:\n{}\n\n### Response:\n",
+        instruction);
+  }
+  return fmt::format(
+      "Below is an instruction that describes a task, paired with an input that provides further "
+      "context. Write a response that appropriately completes the request.\n\n### "
+      "Instruction:\n{}\n\n### Input:\n{}\n\n### Response:\n",
+      instruction, input);
+}
+
 // Of a list of named templates, the one called "default".
 const Json* default_of(const Json& named) {
   for (const Json& entry : named) {
@@ -128,10 +143,14 @@ TokenizedRow RowReader::read(std::string_view line) const {
   } else if (fields.prompt.is_array()) {
     for (const Json& message : fields.completion) fields.prompt.push_back(message);
     row = read_messages(fields.prompt, fields.tools);
+  } else if (fields.instruction) {
+    const auto& [instruction, input, output] = *fields.instruction;
+    row = chat_ ? read_exchange(input.empty() ? instruction : instruction + "\n\n" + input, output,
+                                fields.tools)
+                : read_plain_prompt(alpaca_prompt(instruction, input), output);
   } else if (chat_) {
-    const Json messages = {{{"role", "user"}, {"content", fields.prompt}},
-                           {{"role", "assistant"}, {"content", fields.completion}}};
-    row = read_messages(messages, fields.tools);
+    row = read_exchange(fields.prompt.get<std::string>(), fields.completion.get<std::string>(),
+                        fields.tools);
   } else {
     row = read_plain_prompt(fields.prompt.get<std::string>(), fields.completion.get<std::string>());
   }
@@ -161,6 +180,13 @@ TokenizedRow RowReader::read_text(const std::string& text) const {
   row.in_loss.assign(row.ids.size(), true);
   append_end_of_text(row);
   return row;
+}
+
+TokenizedRow RowReader::read_exchange(const std::string& user, const std::string& assistant,
+                                      const Json& tools) const {
+  const Json messages = {{{"role", "user"}, {"content", user}},
+                         {{"role", "assistant"}, {"content", assistant}}};
+  return read_messages(messages, tools);
 }
 
 // Where no chat template is: the completion follows the prompt.

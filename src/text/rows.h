@@ -39,9 +39,10 @@ class RowReader {
   // it. Throws Error(kBadInput) naming the file for anything else that is malformed.
   RowReader(const std::filesystem::path& model_folder, std::int64_t vocab_size, Options options);
 
-  // `line` is one JSON object: {"text"}, {"prompt","completion"}, {"messages":[{role,content}]} or
-  // {"input_ids"}, with optional auth_weight and prov_entropy. Throws Error(kBadInput) saying what
-  // is wrong with the row (the caller adds file and line number). The row may be empty.
+  // `line` is one JSON object: {"text"}, {"prompt","completion"}, {"messages":[{role,content}]},
+  // {"instruction","input","output"} or {"input_ids"}, with optional auth_weight and prov_entropy.
+  // Throws Error(kBadInput) saying what is wrong with the row (the caller adds file and line
+  // number). The row may be empty.
   [[nodiscard]] TokenizedRow read(std::string_view line) const;
 
   // Covers all that read() depends on: rows read by two readers of one fingerprint are equal.
@@ -64,6 +65,9 @@ class RowReader {
   [[nodiscard]] TokenizedRow read_prompt(const Json& row) const;
   [[nodiscard]] TokenizedRow read_plain_prompt(const std::string& prompt,
                                                const std::string& completion) const;
+  // The user's words and the answer to them: a conversation where the model has a template.
+  [[nodiscard]] TokenizedRow read_exchange(const std::string& user, const std::string& assistant,
+                                           const Json& tools) const;
   [[nodiscard]] TokenizedRow read_messages(const Json& messages, const Json& tools) const;
   [[nodiscard]] std::vector<bool> assistant_tokens(const Json& messages, const Json& tools,
                                                    const std::string& text,

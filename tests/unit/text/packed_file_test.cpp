@@ -69,7 +69,20 @@ TEST_F(PackedFile, GivesBackWhatWasWritten) {
   EXPECT_EQ(second.provenance.authority_weight, 0.25F);
   EXPECT_EQ(second.provenance.provenance_entropy, 6.5F);
   EXPECT_FALSE(rows.row(2).has_provenance);
+  EXPECT_EQ(rows.with_provenance(), 1);
+  EXPECT_EQ(rows.in_loss(), 1007);
   EXPECT_EQ(rows.row(2).ids[999], 999);
+}
+
+TEST_F(PackedFile, LengthsFallIntoClassesOfEqualWidth) {
+  write_three();
+  const std::vector<LengthClass> classes = length_classes(LengthHistogram(PackedRows(path_), 25));
+  ASSERT_EQ(classes.size(), 9U);
+  EXPECT_EQ(classes[0].rows, 1);  // 1 to 3
+  EXPECT_EQ(classes[2].rows, 1);  // 7 to 9
+  EXPECT_EQ(classes[8].from, 25);
+  EXPECT_EQ(classes[8].to, 25);
+  EXPECT_EQ(classes[8].rows, 1);
 }
 
 TEST_F(PackedFile, IsNotThereBeforeFinish) {

@@ -81,7 +81,7 @@ TEST_F(Rows, ProvenanceIsCheckedAlways) {
 
 TEST_F(Rows, OfNoKnownFormAreToldTheForms) {
   EXPECT_THAT(error_of(reader(), R"({"content":"a"})"),
-              HasSubstr(R"({"text"}, {"prompt", "completion"}, {"messages"}, {"input_ids"})"));
+              HasSubstr(R"({"messages"}, {"instruction", "input", "output"}, {"input_ids"})"));
   EXPECT_THAT(error_of(reader(), R"({"prompt":"a"})"), HasSubstr("'completion' is missing"));
   EXPECT_THAT(error_of(reader(), "[1]"), HasSubstr("should be a JSON object"));
   EXPECT_THAT(error_of(reader(), R"({"text":)"), HasSubstr("not valid JSON"));
@@ -178,7 +178,10 @@ TEST_F(Rows, FilesWithBomCrlfAndBlankLinesArePacked) {
   EXPECT_EQ(report.tokens, 5);
   EXPECT_EQ(report.longest, 3);
   EXPECT_GE(called, 2);
-  EXPECT_EQ(PackedRows(folder_.path() / "p").row(1).ids[2], 6);
+  const PackedRows rows(folder_.path() / "p");
+  EXPECT_EQ(rows.row(1).ids[2], 6);
+  EXPECT_EQ(report_of(rows).too_short, 1) << "what was left out is known later too";
+  EXPECT_EQ(report_of(rows).longest, 3);
 }
 
 TEST_F(Rows, BadLinesAreCountedAndTheFirstFiveNamed) {
@@ -202,6 +205,7 @@ TEST_F(Rows, BadLinesAreCountedAndTheFirstFiveNamed) {
   EXPECT_EQ(report.bad, 7);
   EXPECT_EQ(report.first_bad.size(), 5U);
   EXPECT_EQ(PackedRows(folder_.path() / "p").size(), 1);
+  EXPECT_EQ(PackedRows(folder_.path() / "p").bad(), 7);
 }
 
 TEST_F(Rows, FilesWithoutARowAreRefused) {
@@ -255,7 +259,41 @@ TEST_F(Rows, DataIsAFileOrAFolderWithTrainJsonl) {
   EXPECT_EQ(files.train, folder_.path() / "train.jsonl");
   EXPECT_EQ(files.valid, folder_.path() / "valid.jsonl");
   EXPECT_FALSE(files.test);
-  EXPECT_FALSE(resolve_data(folder_.path() / "train.jsonl").valid);
+  EXPECT_EQ(resolve_data(folder_.path() / "train.jsonl").valid, files.valid);
+  put("other.jsonl", "");
+  EXPECT_FALSE(resolve_data(folder_.path() / "other.jsonl").valid);
+}
+
+TEST_F(Rows, DataMayBeCompressed) {
+  put("train.jsonl.gz", "");
+  put("valid.jsonl.zst", "");
+  put("test.jsonl.gz", "");
+  const DataFiles files = resolve_data(folder_.path());
+  EXPECT_EQ(files.train, folder_.path() / "train.jsonl.gz");
+  EXPECT_EQ(files.valid, folder_.path() / "valid.jsonl.zst");
+  EXPECT_EQ(files.test, folder_.path() / "test.jsonl.gz");
+  put("train.jsonl", "");
+  try {
+    (void)resolve_data(folder_.path());
+    FAIL() << "one of two train splits was taken";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("which one is meant?"));
+  }
+}
+
+TEST_F(Rows, OfInstructionAndOutputAreAnExchange) {
+  put("tokenizer.json", kTokenizer);
+  put("tokenizer_config.json",
+      R"({"chat_template":"{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}"})");
+  const auto ids = [&](std::string_view line) { return reader().read(line).ids; };
+  EXPECT_EQ(ids(R"({"instruction":"a","input":"b","output":"c"})"),
+            (std::vector<std::int32_t>{7, 0, 9, 9, 1, 8, 7, 2, 8}));
+  const std::vector<std::int32_t> without_input{7, 0, 8, 7, 2, 8};
+  EXPECT_EQ(ids(R"({"instruction":"a","input":"","output":"c","text":"d"})"), without_input);
+  EXPECT_EQ(ids(R"({"instruction":"a","output":"c"})"), without_input);
+  EXPECT_EQ(ids(R"({"text":"d","instruction":"a"})"), (std::vector<std::int32_t>{3}));
+  EXPECT_THAT(error_of(reader(), R"({"instruction":"a","output":7})"), HasSubstr("'output'"));
+  EXPECT_THAT(error_of(reader(), R"({"instruction":"a"})"), HasSubstr("none of the forms"));
 }
 
 }  // namespace

@@ -1,0 +1,60 @@
+// loadline data: what is wrong with rows, and what is remembered of it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "cli/harness/program.h"
+
+namespace loadline::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(Data, BadRowsAreNamedAndLeftOutOnlyWhenAskedFor) {
+  const Program program;
+  const std::string file = program.write("d.jsonl",
+                                         "{\"input_ids\":[1,2,3],\"auth_weight\":0.5,"
+                                         "\"prov_entropy\":2}\n{\"text\":7}\nno JSON\n"
+                                         "{\"input_ids\":[4]}\n{\"input_ids\":[1,2,3,4,5]}\n");
+  const auto data = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{"data", "--model", demo_model(), "--data", file};
+    words.insert(words.end(), more.begin(), more.end());
+    return program.run(words);
+  };
+  // The second time, the packed file of the time between is in the cache.
+  for (int time = 1; time <= 2; ++time) {
+    const Ended refused = data({});
+    EXPECT_EQ(refused.exit_code, 2);
+    EXPECT_THAT(refused.err, HasSubstr("d.jsonl:2: 'text' should be a string"));
+    EXPECT_THAT(refused.err, HasSubstr("d.jsonl:3: not valid JSON"));
+    EXPECT_THAT(refused.err, HasSubstr("2 lines are bad, 2 are good"));
+    const Ended skipped = data({"--skip-bad-rows", "--max-seq-length", "4"});
+    EXPECT_EQ(skipped.exit_code, 0) << skipped.err;
+    EXPECT_THAT(skipped.err, HasSubstr("2 bad lines are left out"));
+    EXPECT_THAT(skipped.out, HasSubstr("1 without a token to predict"));
+    EXPECT_THAT(skipped.out, HasSubstr("bad lines            2, left out"));
+    EXPECT_THAT(skipped.out, HasSubstr("cut at 4             1 rows (50.0 %), 1 tokens (12.5 %)"));
+    EXPECT_THAT(skipped.out, HasSubstr("with distrust fields 1 (50.0 %)"));
+  }
+  const Json document = parse_json(data({"--skip-bad-rows", "--json"}).out, "stdout");
+  EXPECT_EQ(document["rows"], 2);
+  EXPECT_EQ(document["bad_lines"], 2);
+  EXPECT_EQ(document["rows_too_short"], 1);
+  EXPECT_EQ(document["lengths"].size(), 5U);
+}
+
+TEST(Data, AFolderHasThreeSplits) {
+  const Program program;
+  for (const char* split : {"train", "valid", "test"}) {
+    (void)program.write(std::string("d/") + split + ".jsonl", "{\"input_ids\":[1,2,3]}\n");
+  }
+  const Ended ended =
+      program.run({"data", "--model", demo_model(), "--data", (program.home() / "d").string()});
+  for (const char* split : {"train.jsonl", "valid.jsonl", "test.jsonl"}) {
+    EXPECT_THAT(ended.out, HasSubstr(split));
+  }
+}
+
+}  // namespace
+}  // namespace loadline::testing
