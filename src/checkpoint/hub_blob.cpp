@@ -95,11 +95,11 @@ class BlobDownload {
 
   void restart() {
     if (++restarts_ > kMostRestarts) {
-      throw bad_input(
-          "{}: {}: what came is not what the Hub says ({} bytes, {}), {} times", model_.text(),
-          file_.name, file_.size,
-          file_.sha256.empty() ? "Git object " + file_.git_object : "SHA-256 " + file_.sha256,
-          restarts_);
+      throw bad_input("{}: {}: what came is not what the Hub says ({} bytes, {}), {} times",
+                      model_.text(), file_.name, file_.size,
+                      file_.sha256.empty() ? fmt::format("Git object {}", file_.git_object)
+                                           : fmt::format("SHA-256 {}", file_.sha256),
+                      restarts_);
     }
     counters_.done -= partial_.size();
     partial_.clear();

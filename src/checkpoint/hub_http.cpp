@@ -174,7 +174,7 @@ HttpResult HttpSession::run(const HttpRequest& request, const BodySink& sink) {
   HeaderList headers;
   // What is stored and counted are the file's own bytes.
   headers.add("Accept-Encoding: identity");
-  if (!request.token.empty()) headers.add("Authorization: Bearer " + request.token);
+  if (!request.token.empty()) headers.add(fmt::format("Authorization: Bearer {}", request.token));
   char reason[CURL_ERROR_SIZE] = "";
   curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
   curl_easy_setopt(curl, CURLOPT_NOBODY, request.head ? 1L : 0L);

@@ -16,7 +16,7 @@ constexpr std::size_t kBarWidth = 20;
 
 std::string bar(double share, std::size_t width) {
   const auto filled = std::min(width, static_cast<std::size_t>(share * static_cast<double>(width)));
-  return '[' + std::string(filled, '#') + std::string(width - filled, '.') + ']';
+  return fmt::format("[{}{}]", std::string(filled, '#'), std::string(width - filled, '.'));
 }
 
 }  // namespace
