@@ -62,6 +62,16 @@ void pack_workload(Workload& workload, const WorkloadOptions& options, const std
   }
 }
 
+void pack_test_rows(Workload& workload, const WorkloadOptions& options,
+                    const std::optional<std::string>& test_data, std::FILE* out) {
+  const fs::path train = workload.train->source;
+  const fs::path beside = train.parent_path() / "test.jsonl";
+  if (!test_data && (train.filename() != "train.jsonl" || !fs::exists(beside))) return;
+  const RowReader reader(workload.model_folder, workload.model.vocab_size,
+                         {.mask_prompt = options.mask_prompt});
+  workload.test = pack_split(test_data ? fs::path(*test_data) : beside, reader, out);
+}
+
 std::string lengths_fingerprint(const Workload& workload) {
   std::string lengths;
   const auto append = [&](const std::optional<PackedSplit>& split) {

@@ -1,4 +1,6 @@
 // loadline train: LoRA training with the proven configuration.
+#include <unistd.h>
+
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -7,42 +9,20 @@
 #include "base/file.h"
 #include "checkpoint/adapter.h"
 #include "commands/command.h"
-#include "commands/options.h"
+#include "commands/packing.h"
 #include "commands/paths.h"
 #include "commands/train_choice.h"
+#include "commands/train_options.h"
+#include "commands/train_refusal.h"
 #include "commands/train_view.h"
 #include "commands/workload.h"
 #include "machine/interrupt.h"
+#include "machine/memory_watch.h"
 #include "machine/process_memory.h"
 #include "training/trainer.h"
 
 namespace loadline {
 namespace {
-
-struct TrainOptions {
-  WorkloadOptions workload;
-  GivenFlags given;
-  bool conservative = false;
-  std::int64_t max_steps = 1000;
-  double learning_rate = 1e-4;
-  std::int64_t warmup_steps = 0;
-  std::string schedule = "cosine";
-  double weight_decay = 0;
-  double max_grad_norm = 1;
-  std::int64_t accumulation = 1;
-  bool no_shuffle = false;
-  std::int64_t steps_per_report = 10, steps_per_eval = 200, eval_batches = 0, save_every = 100;
-  std::string adapter_path = "adapters", adapter_format = "peft";
-  std::optional<std::string> resume_adapter;
-  bool resume = false;
-};
-
-LearningRateSchedule schedule_of(const std::string& word) {
-  if (word == "constant") return LearningRateSchedule::kConstant;
-  if (word == "linear") return LearningRateSchedule::kLinear;
-  if (word == "cosine") return LearningRateSchedule::kCosine;
-  throw usage_error("--lr-schedule {}: should be constant, linear or cosine", word);
-}
 
 // Rank, layers, targets and alpha come from the adapter; a flag that says otherwise is a
 // contradiction.
@@ -60,66 +40,6 @@ void take_adapter(Workload& workload, TrainOptions& options) {
   workload.base.lora.targets = lora.targets;
   workload.lora_alpha = lora.alpha;
   workload.base.resume_adapter_file = *options.resume_adapter;
-}
-
-TrainingSettings settings_of(const TrainOptions& options, const Workload& workload,
-                             const Configuration& chosen) {
-  TrainingSettings settings =
-      workload.with(chosen.batch_size, chosen.lora_rank, chosen.lora_layers);
-  settings.grad_accumulation_steps = options.accumulation;
-  settings.max_steps = options.max_steps;
-  settings.learning_rate = options.learning_rate;
-  settings.warmup_steps = options.warmup_steps;
-  settings.schedule = schedule_of(options.schedule);
-  settings.weight_decay = options.weight_decay;
-  settings.max_grad_norm = options.max_grad_norm;
-  settings.order = options.no_shuffle ? RowOrder::kFile : RowOrder::kShuffled;
-  settings.steps_per_report = options.steps_per_report;
-  settings.steps_per_eval = options.steps_per_eval;
-  settings.eval_batches = options.eval_batches;
-  settings.save_every = options.save_every;
-  settings.adapter_path = std::filesystem::absolute(options.adapter_path);
-  settings.adapter_format = parse_adapter_format(options.adapter_format);
-  settings.resume = options.resume;
-  return settings;
-}
-
-// What would fit instead: the largest smaller batch, and checkpointing where it is off.
-std::string way_out(const Workload& workload, const TrainingSettings& settings, Bytes budget,
-                    double margin) {
-  std::string text;
-  TrainingSettings other = settings;
-  if (settings.checkpointing == ActivationCheckpointing::kOff) {
-    other.checkpointing = ActivationCheckpointing::kOn;
-    text += fmt::format("\n  --grad-checkpoint on would need {}",
-                        to_string(adjusted(workload.plan(other).total().bytes, margin)));
-    other.checkpointing = settings.checkpointing;
-  }
-  for (other.batch_size = settings.batch_size - 1; other.batch_size > 0; --other.batch_size) {
-    const Bytes needed = adjusted(workload.plan(other).total().bytes, margin);
-    if (needed > budget && other.batch_size > 1) continue;
-    return text +
-           fmt::format("\n  --batch-size {} would need {}", other.batch_size, to_string(needed));
-  }
-  return text;
-}
-
-// All memory is planned before it is taken: a run that cannot fit is refused here, not at step
-// 35,000.
-void require_fit(const Workload& workload, const TrainingSettings& settings, const Budget& budget,
-                 double margin) {
-  const Bytes total = workload.plan(settings).total().bytes;
-  const Bytes needed = adjusted(total, margin);
-  if (needed <= budget.bytes) return;
-  throw Error(
-      ErrorKind::kDoesNotFit,
-      fmt::format(
-          "batch {} at rank {} on {} layers does not fit: planned {} and {:.0f} % margin make {}, "
-          "the "
-          "budget is {} ({}).{}\n  `loadline plan` shows every line; --margin changes the margin.",
-          settings.batch_size, settings.lora.rank, settings.lora.layers, to_string(total),
-          margin * 100, to_string(needed), to_string(budget.bytes), budget.binds,
-          way_out(workload, settings, budget.bytes, margin)));
 }
 
 ProfileMatch find_profile(const Workload& workload, const MachineFacts& machine, std::FILE* out) {
@@ -152,12 +72,39 @@ int exit_code_of(const TrainingEnd& end) {
   return 3;
 }
 
+// What the run will be, before it begins.
+void say_plan(std::FILE* out, const TrainingSettings& settings, const TrainOptions& options,
+              const Workload& workload, const TrainChoice& choice) {
+  const std::int64_t update = settings.batch_size * settings.grad_accumulation_steps;
+  fmt::print(out, "Training: {}\n", choice.source);
+  fmt::print(out, "Effective batch: {} x {} accumulation = {} rows, compute {}, checkpointing {}\n",
+             settings.batch_size, settings.grad_accumulation_steps, update,
+             name_of(settings.compute),
+             settings.checkpointing == ActivationCheckpointing::kOn ? "on" : "off");
+  const std::int64_t rows = workload.train->report.rows;
+  fmt::print(out, "Updates: {} ({:.2f} epochs of {} rows){}\n", settings.max_steps,
+             static_cast<double>(settings.max_steps * update) / static_cast<double>(rows), rows,
+             options.epochs ? fmt::format(", from --epochs {}", *options.epochs) : "");
+  if (!workload.distrust_note.empty()) fmt::print(out, "{}\n", workload.distrust_note);
+}
+
+TrainingEnd train(const TrainingSettings& settings, TrainView& view) {
+  const SteadyClock clock;
+  MemoryWatch watch(clock);
+  catch_interrupts();
+  const TrainingHost host{.peak_memory = [] { return read_own_memory().peak; },
+                          .stop_requested = interrupted,
+                          .danger = [&] { return watch.look(); }};
+  return run_training(settings, host, view);
+}
+
 int run_train(TrainOptions options) {
-  if (options.workload.data.empty() && !options.workload.demo)
-    throw usage_error("--data FILE is missing");
+  validate(options);
   std::FILE* out = options.workload.json ? stderr : stdout;
   const MachineFacts machine = read_machine();
   Workload workload = prepare_workload(options.workload, machine, out);
+  if (options.test) pack_test_rows(workload, options.workload, options.test_data, out);
+  validate(options, workload);
   if (options.resume_adapter) take_adapter(workload, options);
   const bool all_given =
       options.given.batch_size && options.given.lora_rank && options.given.lora_layers;
@@ -176,18 +123,10 @@ int run_train(TrainOptions options) {
   }
   require_fit(workload, settings, budget, options.workload.margin);
   require_writable_folder(settings.adapter_path);
-
-  fmt::print(out, "Training: {}\n", choice.source);
-  fmt::print(out, "Effective batch: {} x {} accumulation = {} rows, compute {}, checkpointing {}\n",
-             settings.batch_size, settings.grad_accumulation_steps,
-             settings.batch_size * settings.grad_accumulation_steps, name_of(settings.compute),
-             settings.checkpointing == ActivationCheckpointing::kOn ? "on" : "off");
-  if (!workload.distrust_note.empty()) fmt::print(out, "{}\n", workload.distrust_note);
-  catch_interrupts();
-  TrainView view(settings, out);
-  const TrainingHost host{.peak_memory = [] { return read_own_memory().peak; },
-                          .stop_requested = interrupted};
-  const TrainingEnd end = run_training(settings, host, view);
+  say_plan(out, settings, options, workload, choice);
+  TrainView view(settings, out, isatty(fileno(out)) != 0);
+  const TrainingEnd end = train(settings, view);
+  view.ended(end);
   if (options.workload.json) fmt::print("{}\n", view.document(end).dump(2));
   return exit_code_of(end);
 }
@@ -196,38 +135,7 @@ int run_train(TrainOptions options) {
 
 CommandFunction add_train(Flags flags) {
   const auto options = std::make_shared<TrainOptions>();
-  add_model_flags(flags, options->workload);
-  add_data_flags(flags, options->workload);
-  add_lora_flags(flags, options->workload);
-  add_distrust_flags(flags, options->workload);
-  add_memory_flags(flags, options->workload);
-  flags.toggle("--demo", options->workload.demo, "The embedded model and data");
-  flags.value("--batch-size", options->given.batch_size, "Rows of a micro-batch");
-  flags.value("--lora-rank", options->given.lora_rank, "LoRA rank");
-  flags.value("--lora-layers,--num-layers", options->given.lora_layers,
-              "The last N layers; -1: all");
-  flags.toggle("--conservative", options->conservative,
-               "The guide's table where no profile matches; untested here");
-  flags.value("--max-steps,--iters", options->max_steps, "Optimizer updates");
-  flags.value("--learning-rate", options->learning_rate, "Peak rate");
-  flags.value("--warmup-steps", options->warmup_steps, "Linear warm-up");
-  flags.value("--lr-schedule", options->schedule, "constant, linear or cosine");
-  flags.value("--weight-decay", options->weight_decay, "Decoupled, as in AdamW");
-  flags.value("--max-grad-norm", options->max_grad_norm, "Clip the gradient's norm; 0: do not");
-  flags.value("--grad-accumulation-steps", options->accumulation, "Micro-batches of an update");
-  flags.toggle("--no-shuffle", options->no_shuffle, "Rows in the order of the file");
-  flags.value("--steps-per-report", options->steps_per_report, "A line every N updates");
-  flags.value("--steps-per-eval", options->steps_per_eval,
-              "Validation every N updates; 0: at the end");
-  flags.value("--val-batches", options->eval_batches, "Validation batches; 0: all");
-  flags.value("--save-every", options->save_every, "Save every N updates; 0: at the end");
-  flags.value("--adapter-path", options->adapter_path, "Folder of the adapter and metrics.jsonl");
-  flags.value("--adapter-format", options->adapter_format,
-              "Of the adapter: peft, mlx (mlx-lm) or both");
-  flags.value("--resume-adapter-file", options->resume_adapter,
-              "Start from this adapter: its .safetensors or folder");
-  flags.toggle("--resume", options->resume,
-               "Continue the run in --adapter-path from its last checkpoint");
+  add_train_flags(flags, *options);
   return [options] { return run_train(*options); };
 }
 

@@ -130,7 +130,10 @@ TrainingSettings Workload::with(std::int64_t batch_size, std::int64_t rank,
 }
 
 StepShape Workload::shape_of(const TrainingSettings& settings) const {
-  if (train) return step_shape(settings, train->rows, valid ? &valid->rows : nullptr);
+  if (train) {
+    return step_shape(settings, train->rows, valid ? &valid->rows : nullptr,
+                      test ? &test->rows : nullptr);
+  }
   return {.tokens = settings.batch_size * settings.max_seq_length,
           .rows = settings.batch_size,
           .longest_row = settings.max_seq_length,

@@ -230,9 +230,24 @@ std::span<float> LoraModel::second_moments() {
 
 void LoraModel::zero_gradients() { set_zero(state_->flat(state_->plan.adapter.gradients)); }
 
-void LoraModel::update(const AdamW& settings, float gradient_scale) {
-  adamw_update(settings, gradient_scale, gradients(), parameters(), first_moments(),
-               second_moments());
+void LoraModel::update(const AdamW& settings, float gradient_scale, float b_rate_ratio) {
+  const auto update_part = [&](const AdamW& part, std::int64_t first, std::int64_t count) {
+    const auto at = [&](std::span<float> all) {
+      return all.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+    };
+    adamw_update(part, gradient_scale, at(gradients()), at(parameters()), at(first_moments()),
+                 at(second_moments()));
+  };
+  if (b_rate_ratio == 1.0F) {
+    update_part(settings, 0, state_->plan.parameters);
+  } else {
+    AdamW faster = settings;
+    faster.learning_rate *= b_rate_ratio;
+    for (const LoraSlot& slot : state_->plan.slots) {
+      update_part(settings, slot.a, slot.b - slot.a);
+      update_part(faster, slot.b, state_->lora.rank * slot.out);
+    }
+  }
   parameters_changed();
 }
 

@@ -63,8 +63,9 @@ class LoraModel {
   [[nodiscard]] std::span<float> first_moments();
   [[nodiscard]] std::span<float> second_moments();
   void zero_gradients();
-  // One AdamW update with gradients() x gradient_scale; refreshes the compute copies.
-  void update(const AdamW& settings, float gradient_scale);
+  // One AdamW update with gradients() x gradient_scale; refreshes the compute copies. LoRA+ (Hayou,
+  // Ghosh and Yu 2024): the B matrices' learning rate is b_rate_ratio x settings.learning_rate.
+  void update(const AdamW& settings, float gradient_scale, float b_rate_ratio = 1.0F);
   // After parameters() was written from outside (resume).
   void parameters_changed();
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <stdexcept>
 
@@ -68,12 +69,20 @@ BatchOrder::BatchOrder(const PackedRows& rows, const TrainingSettings& settings)
   in_tail_.resize(at(rows_));
   tail_.reserve(at(batch_size_));
   moved_.reserve(at(batch_size_));
+  if (kind_ != RowOrder::kBalanced) return;
+  for (std::int64_t row = 0; row < rows_; ++row) {
+    lengths_.push_back(
+        static_cast<std::int32_t>(std::min(rows.length(row), settings.max_seq_length)));
+  }
+  dealt_.reserve(at(std::min(rows_, kWindow * batch_size_)));
 }
 
 bool BatchOrder::repeats_within_batch() const { return rows_ < batch_size_; }
 
 void BatchOrder::rows_of(std::int64_t number, std::span<std::int64_t> into) {
-  if (kind_ == RowOrder::kShuffled) return shuffled_rows_of(number, into);
+  if (kind_ == RowOrder::kShuffled || kind_ == RowOrder::kBalanced) {
+    return shuffled_rows_of(number, into);
+  }
   if (kind_ == RowOrder::kWorstFirst) {
     if (number < kWorstBatches) {
       std::copy(longest_.begin(), longest_.end(), into.begin());
@@ -108,6 +117,7 @@ void BatchOrder::go_to(std::int64_t epoch) {
     const std::int64_t period = batch_size_ / std::gcd(rows_, batch_size_);
     const std::int64_t back = epoch % period;
     permute(epoch - (rows_ >= 2 * batch_size_ ? std::min<std::int64_t>(back, 1) : back));
+    balance();
   }
   while (epoch_ < epoch) advance();
 }
@@ -117,6 +127,7 @@ void BatchOrder::advance() {
   tail_.assign(order_.end() - spanning, order_.end());
   permute(epoch_ + 1);
   if (spanning > 0) put_last(tail_);
+  balance();
 }
 
 void BatchOrder::permute(std::int64_t epoch) {
@@ -143,6 +154,69 @@ void BatchOrder::put_last(std::span<const std::int64_t> tail) {
   }
   std::copy(moved_.begin(), moved_.end(), order_.begin() + static_cast<std::ptrdiff_t>(kept));
   for (const std::int64_t row : tail) in_tail_[at(row)] = 0;
+}
+
+// Deals out the rows of the batches that lie within the epoch; those of the batches that it shares
+// with its neighbours stay.
+void BatchOrder::balance() {
+  if (kind_ != RowOrder::kBalanced) return;
+  // epoch x rows modulo the batch, without passing 63 bits.
+  const std::int64_t used = (epoch_ % batch_size_) * (rows_ % batch_size_) % batch_size_;
+  const std::int64_t head = (batch_size_ - used) % batch_size_;
+  const std::int64_t end = head + (rows_ - head) / batch_size_ * batch_size_;
+  const std::int64_t step = kWindow * batch_size_;
+  for (std::int64_t begin = head; begin < end; begin += step) {
+    deal(std::span(order_).subspan(at(begin), at(std::min(step, end - begin))));
+  }
+}
+
+void BatchOrder::deal(std::span<std::int64_t> window) {
+  dealt_.clear();
+  for (std::size_t i = 0; i < window.size(); ++i) {
+    const std::int64_t row = window[i];
+    dealt_.push_back({lengths_[at(row)], static_cast<std::int64_t>(i), row});
+  }
+  // The place decides among equals, so that the order is one and the same everywhere.
+  std::sort(dealt_.begin(), dealt_.end(), [](const Dealt& a, const Dealt& b) {
+    return a.length != b.length ? a.length > b.length : a.place < b.place;
+  });
+  const std::size_t batches = window.size() / at(batch_size_);
+  std::array<std::int64_t, kWindow> tokens{};
+  std::array<std::size_t, kWindow> filled{};
+  for (const Dealt& next : dealt_) {
+    std::size_t lightest = batches;
+    for (std::size_t b = 0; b < batches; ++b) {
+      if (filled[b] == at(batch_size_)) continue;
+      if (lightest == batches || tokens[b] < tokens[lightest]) lightest = b;
+    }
+    window[lightest * at(batch_size_) + filled[lightest]++] = next.row;
+    tokens[lightest] += next.length;
+  }
+  // The batch of the longest row shall not always be a window's first.
+  SplitMix random(~seed_, static_cast<std::uint64_t>(window.front()));
+  for (std::size_t left = batches; left > 1; --left) {
+    const std::size_t other = random.below(left);
+    if (other + 1 == left) continue;
+    std::swap_ranges(window.begin() + static_cast<std::ptrdiff_t>((left - 1) * at(batch_size_)),
+                     window.begin() + static_cast<std::ptrdiff_t>(left * at(batch_size_)),
+                     window.begin() + static_cast<std::ptrdiff_t>(other * at(batch_size_)));
+  }
+}
+
+RowUse row_use(const PackedRows& rows, const TrainingSettings& settings, std::int64_t updates) {
+  BatchOrder order(rows, settings);
+  std::vector<std::int64_t> batch(at(settings.batch_size));
+  std::vector<std::int64_t> uses(at(rows.size()));
+  for (std::int64_t m = 0; m < updates * settings.grad_accumulation_steps; ++m) {
+    order.rows_of(m, batch);
+    for (const std::int64_t row : batch) ++uses[at(row)];
+  }
+  const auto [least, most] = std::minmax_element(uses.begin(), uses.end());
+  return {.rows = rows.size(),
+          .uses = updates * settings.grad_accumulation_steps * settings.batch_size,
+          .least = *least,
+          .most = *most,
+          .unused = std::count(uses.begin(), uses.end(), 0)};
 }
 
 BatchBuffer::BatchBuffer(std::int64_t tokens, std::int64_t rows)

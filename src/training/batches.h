@@ -23,11 +23,15 @@ std::vector<std::int64_t> longest_rows(const PackedRows& rows, std::int64_t max_
 // that the batch does not hold yet. So no batch holds a row twice and none is longer than the
 // batch_size longest rows together. kFile: the file's order, again and again. With fewer rows than
 // batch_size each batch is made of all rows, as often as needed.
+// kBalanced: kShuffled, but within each kWindow batches of an epoch the rows are dealt out again,
+// the longest first, each to the batch that has the fewest tokens. There is no padding to save, so
+// rows of one length are not put together: batches of one size make the peak small and steps even.
 class BatchOrder {
  public:
   // How many times the longest batch comes first in kWorstFirst: in a first update, and in one that
   // finds the optimizer's state in place.
   static constexpr std::int64_t kWorstBatches = 2;
+  static constexpr std::int64_t kWindow = 16;
 
   BatchOrder(const PackedRows& rows, const TrainingSettings& settings);
   // Fills `into` (batch_size long) with the rows of micro-batch `number`, counted from 0. Allocates
@@ -43,6 +47,8 @@ class BatchOrder {
   void advance();
   void permute(std::int64_t epoch);
   void put_last(std::span<const std::int64_t> tail);
+  void balance();
+  void deal(std::span<std::int64_t> window);
 
   std::vector<std::int64_t> order_;  // kShuffled: the rows of epoch_
   std::int64_t epoch_ = -1;
@@ -54,7 +60,22 @@ class BatchOrder {
   std::vector<std::int64_t> tail_;     // rows of the batch that spans two epochs
   std::vector<std::int64_t> moved_;
   std::vector<std::uint8_t> in_tail_;  // for each row
+  struct Dealt {
+    std::int64_t length = 0, place = 0, row = 0;
+  };
+  std::vector<std::int32_t> lengths_;  // kBalanced: of each row, truncated
+  std::vector<Dealt> dealt_;           // kBalanced: a window's rows, the longest first
 };
+
+// How often the first `updates` updates use each row.
+struct RowUse {
+  std::int64_t rows = 0;   // of the data
+  std::int64_t uses = 0;   // of all rows together
+  std::int64_t least = 0;  // of the row that is used least
+  std::int64_t most = 0;
+  std::int64_t unused = 0;  // rows that are never used
+};
+RowUse row_use(const PackedRows& rows, const TrainingSettings& settings, std::int64_t updates);
 
 // Storage for one batch, sized once; fill() allocates nothing.
 class BatchBuffer {

@@ -5,6 +5,19 @@
 #include "training/distrust.h"
 
 namespace loadline {
+namespace {
+
+std::optional<double> mean_targets(const PackedRows& rows, const TrainingSettings& settings) {
+  if (settings.order != RowOrder::kBalanced) return std::nullopt;
+  double targets = 0;
+  for (std::int64_t i = 0; i < rows.size(); ++i) {
+    targets += static_cast<double>(targets_of(rows.row(i), settings.max_seq_length));
+  }
+  return targets / static_cast<double>(rows.size()) *
+         static_cast<double>(settings.batch_size * settings.grad_accumulation_steps);
+}
+
+}  // namespace
 
 EffectiveBatch::EffectiveBatch(const PackedRows& rows, const TrainingSettings& settings,
                                std::int64_t tokens)
@@ -14,7 +27,8 @@ EffectiveBatch::EffectiveBatch(const PackedRows& rows, const TrainingSettings& s
       micro_batches_(settings.grad_accumulation_steps),
       max_seq_length_(settings.max_seq_length),
       order_(rows, settings),
-      buffer_(tokens, settings.batch_size) {
+      buffer_(tokens, settings.batch_size),
+      mean_targets_(mean_targets(rows, settings)) {
   const auto count = static_cast<std::size_t>(batch_size_ * micro_batches_);
   indices_.resize(count);
   rows_.resize(count);
@@ -47,6 +61,10 @@ void EffectiveBatch::select(std::int64_t step) {
   if (distrust_.mode == DistrustMode::kWeighted) distrust_weights(pointers_, weights_);
 }
 
+double EffectiveBatch::divisor() const {
+  return std::max(1.0, mean_targets_.value_or(static_cast<double>(targets_)));
+}
+
 Batch EffectiveBatch::micro_batch(std::int64_t index) {
   const auto batch = static_cast<std::size_t>(batch_size_);
   const std::size_t first = static_cast<std::size_t>(index) * batch;
@@ -54,10 +72,8 @@ Batch EffectiveBatch::micro_batch(std::int64_t index) {
       buffer_.fill(data_, std::span(indices_).subspan(first, batch), max_seq_length_);
   const std::span<float> coefficients = buffer_.coefficients();
   for (std::size_t r = 0; r < batch; ++r) {
-    // 1 where there is a target, 0 elsewhere, as fill() left it; nothing to divide without a
-    // target.
-    const float factor =
-        weights_[first + r] / static_cast<float>(std::max<std::int64_t>(targets_, 1));
+    // 1 where there is a target, 0 elsewhere, as fill() left it.
+    const float factor = weights_[first + r] / static_cast<float>(divisor());
     const auto begin = static_cast<std::size_t>(filled.row_starts[r]);
     const auto end = static_cast<std::size_t>(filled.row_starts[r + 1]);
     for (std::size_t t = begin; t < end; ++t) coefficients[t] *= factor;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "model/batch.h"
@@ -14,6 +15,10 @@ namespace loadline {
 // The gradient of an update is the exact mean over the target tokens of all its micro-batches:
 // every target's coefficient is its row's weight / targets(). So 2 x 4 rows give the gradient of 1
 // x 8. Everything is sized at construction; select() and micro_batch() allocate nothing.
+//
+// With RowOrder::kBalanced the divisor is another one: the mean of targets() over an epoch. Batches
+// that are not drawn at random would otherwise weigh a token by its company: so each target of an
+// epoch weighs the same, and the mean of an epoch's gradients is that of all its targets.
 class EffectiveBatch {
  public:
   // `rows` must outlive this object; `tokens` is the most that a micro-batch may have.
@@ -30,6 +35,8 @@ class EffectiveBatch {
   [[nodiscard]] std::int64_t largest_micro_batch() const { return largest_micro_batch_; }  // tokens
   [[nodiscard]] std::int64_t longest_row() const { return longest_row_; }                  // tokens
   [[nodiscard]] std::int64_t targets() const { return targets_; }  // predicted tokens
+  // What a target's coefficient was divided by: targets(), or kBalanced's mean; at least 1.
+  [[nodiscard]] double divisor() const;
   // `additive`: lambda x mean of the distrust term over the rows that carry the fields; else 0.
   [[nodiscard]] double added_distrust() const { return added_distrust_; }
 
@@ -50,6 +57,7 @@ class EffectiveBatch {
   std::int64_t largest_micro_batch_ = 0;
   std::int64_t longest_row_ = 0;
   double added_distrust_ = 0;
+  std::optional<double> mean_targets_;  // kBalanced: of an update
 };
 
 }  // namespace loadline

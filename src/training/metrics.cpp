@@ -1,5 +1,6 @@
 #include "training/metrics.h"
 
+#include <cmath>
 #include <string>
 #include <string_view>
 
@@ -11,27 +12,25 @@ namespace {
 
 constexpr Bytes kMostMetrics = 1_GiB;
 
-// The step that a line is of; nothing for what is not a line of metrics.
-std::int64_t step_of(std::string_view line) {
-  const Json document = Json::parse(line, nullptr, false);
-  const Json* step = json_find(document, "step");
-  if (step == nullptr || !step->is_number_unsigned()) return INT64_MAX;
-  return step->get<std::int64_t>();
-}
+}  // namespace
 
-std::string lines_up_to(const std::filesystem::path& path, std::int64_t last_step) {
+std::string Metrics::lines_up_to(const std::filesystem::path& path, std::int64_t last_step) {
   const std::string content = read_file(path, kMostMetrics);
   std::string kept;
   std::string_view rest = content;
   while (true) {
     const std::size_t end = rest.find('\n');
     if (end == std::string_view::npos) return kept;
-    if (step_of(rest.substr(0, end)) <= last_step) kept += rest.substr(0, end + 1);
+    const Json line = Json::parse(rest.substr(0, end), nullptr, false);
+    const Json* step = json_find(line, "step");
+    const bool is_metric = step != nullptr && step->is_number_unsigned();
+    if (is_metric && step->get<std::int64_t>() <= last_step) {
+      kept += rest.substr(0, end + 1);
+      if (line.contains("valid_loss")) evaluated_.insert(step->get<std::int64_t>());
+    }
     rest.remove_prefix(end + 1);
   }
 }
-
-}  // namespace
 
 Metrics::Metrics(const std::filesystem::path& folder, std::int64_t last_step) {
   const std::filesystem::path path = folder / "metrics.jsonl";
@@ -58,7 +57,9 @@ void Metrics::add(const StepReport& report) {
 void Metrics::add(const EvaluationReport& report) {
   if (report.targets == 0) return;
   const Json line{{"step", report.step},
-                  {"valid_loss", report.valid_loss},
+                  {report.rows == EvaluationReport::Rows::kTest ? "test_loss" : "valid_loss",
+                   report.valid_loss},
+                  {"perplexity", std::exp(report.valid_loss)},
                   {"targets", report.targets},
                   {"seconds", report.seconds},
                   {"peak_bytes", report.peak.count}};

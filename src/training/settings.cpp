@@ -56,6 +56,7 @@ void validate_steps(const TrainingSettings& s) {
   require_count("--steps-per-eval", s.steps_per_eval, 0, kMostCount);
   require_count("--eval-batches", s.eval_batches, 0, kMostCount);
   require_count("--save-every", s.save_every, 0, kMostCount);
+  require_count("--keep-checkpoints", s.keep_checkpoints, 1, kMostCount);
   if (s.batch_size * s.grad_accumulation_steps > (1 << 24)) {
     throw usage_error(
         "--batch-size {} x --grad-accumulation-steps {}: an update may take at most {} rows",
@@ -65,6 +66,7 @@ void validate_steps(const TrainingSettings& s) {
 
 void validate_rates(const TrainingSettings& s) {
   require_positive("--learning-rate", s.learning_rate);
+  require_rate("--lora-plus-ratio", s.lora_plus_ratio, 1e-3, 1e3);
   require_rate("--weight-decay", s.weight_decay, 0, kMost);
   require_rate("--max-grad-norm", s.max_grad_norm, 0, kMost);
   require_rate("--distrust-alpha", s.distrust.alpha, 2.3, 3.0);
@@ -133,6 +135,8 @@ std::string_view name_of(RowOrder order) {
       return "file";
     case RowOrder::kWorstFirst:
       return "worst_first";
+    case RowOrder::kBalanced:
+      return "balanced";
   }
   return "?";
 }

@@ -19,7 +19,9 @@ enum class DistrustMode : std::uint8_t { kOff, kAdditive, kWeighted };
 // kWorstFirst, for trials: the longest batch that the data can produce comes first, and once more,
 // then the rows in the data's own order. Its evaluations take the longest validation rows, of the
 // training rows where there are no others, so that every trial evaluates.
-enum class RowOrder : std::uint8_t { kShuffled, kFile, kWorstFirst };
+// kBalanced: kShuffled's epochs, cut so that all batches have about the same number of tokens, and
+// every target of an epoch weighs the same: see EffectiveBatch.
+enum class RowOrder : std::uint8_t { kShuffled, kFile, kWorstFirst, kBalanced };
 
 struct DistrustSettings {
   DistrustMode mode = DistrustMode::kAdditive;
@@ -31,7 +33,8 @@ struct TrainingSettings {
   std::filesystem::path model;       // Hugging Face folder
   std::filesystem::path train_rows;  // packed files
   std::optional<std::filesystem::path> valid_rows;
-  std::int64_t batch_size = 1;  // the micro-batch: what was measured
+  std::optional<std::filesystem::path> test_rows;  // evaluated once, after the last update
+  std::int64_t batch_size = 1;                     // the micro-batch: what was measured
   std::int64_t grad_accumulation_steps = 1;
   std::int64_t max_steps = 1000;  // optimizer updates
   std::int64_t max_seq_length = 2048;
@@ -41,6 +44,7 @@ struct TrainingSettings {
   Quantization quantize = Quantization::kNone;
   int threads = 1;
   double learning_rate = 1e-4;
+  double lora_plus_ratio = 1.0;  // LoRA+: B's learning rate is this many times A's
   std::int64_t warmup_steps = 0;
   LearningRateSchedule schedule = LearningRateSchedule::kCosine;
   double weight_decay = 0.0;
@@ -54,6 +58,7 @@ struct TrainingSettings {
   std::int64_t save_every = 100;      // 0: only at the end
   // Where quantized weights are kept for the next run (docs/prepared-weights.md).
   std::optional<std::filesystem::path> prepared_weights;
+  std::int64_t keep_checkpoints = 2;  // the latest included
   std::filesystem::path adapter_path;
   AdapterFormat adapter_format = AdapterFormat::kPeft;  // of what is saved there
   // Starts a new run from an adapter's weights: nothing else of the run that made it is taken.

@@ -14,7 +14,8 @@ constexpr int kSchemaVersion = 1;
 constexpr std::array kSchedules{LearningRateSchedule::kConstant, LearningRateSchedule::kLinear,
                                 LearningRateSchedule::kCosine};
 constexpr std::array kModes{DistrustMode::kOff, DistrustMode::kAdditive, DistrustMode::kWeighted};
-constexpr std::array kOrders{RowOrder::kShuffled, RowOrder::kFile, RowOrder::kWorstFirst};
+constexpr std::array kOrders{RowOrder::kShuffled, RowOrder::kFile, RowOrder::kWorstFirst,
+                             RowOrder::kBalanced};
 constexpr std::array kFormats{AdapterFormat::kPeft, AdapterFormat::kMlx, AdapterFormat::kBoth};
 constexpr std::array kComputes{DType::kF32, DType::kBf16};
 constexpr std::array kQuantizations{Quantization::kNone, Quantization::kNf4};
@@ -110,6 +111,7 @@ void read_run(SettingsReader& in, TrainingSettings& s) {
   s.train_rows = in.text("train_rows");
   s.valid_rows = in.path_if_any("valid_rows");
   s.prepared_weights = in.path_if_any("prepared_weights");
+  s.test_rows = in.path_if_any("test_rows");
   s.adapter_path = in.text("adapter_path");
   s.adapter_format = in.choice<AdapterFormat>("adapter_format", kFormats);
   s.resume_adapter_file = in.path_if_any("resume_adapter_file");
@@ -122,6 +124,7 @@ void read_run(SettingsReader& in, TrainingSettings& s) {
   s.steps_per_eval = in.integer("steps_per_eval");
   s.eval_batches = in.integer("eval_batches");
   s.save_every = in.integer("save_every");
+  s.keep_checkpoints = in.integer("keep_checkpoints");
   s.threads = in.small_integer("threads");
   s.seed = in.seed("seed");
 }
@@ -136,6 +139,7 @@ void read_method(SettingsReader& in, TrainingSettings& s) {
   s.checkpointing =
       in.boolean("grad_checkpoint") ? ActivationCheckpointing::kOn : ActivationCheckpointing::kOff;
   s.learning_rate = in.number("learning_rate");
+  s.lora_plus_ratio = in.number("lora_plus_ratio");
   s.warmup_steps = in.integer("warmup_steps");
   s.schedule = in.choice<LearningRateSchedule>("lr_schedule", kSchedules);
   s.weight_decay = in.number("weight_decay");
@@ -155,6 +159,7 @@ Json to_json(const TrainingSettings& s) {
       {"train_rows", s.train_rows.string()},
       {"valid_rows", path_or_null(s.valid_rows)},
       {"prepared_weights", path_or_null(s.prepared_weights)},
+      {"test_rows", path_or_null(s.test_rows)},
       {"adapter_path", s.adapter_path.string()},
       {"adapter_format", std::string(name_of(s.adapter_format))},
       {"resume_adapter_file", path_or_null(s.resume_adapter_file)},
@@ -172,6 +177,7 @@ Json to_json(const TrainingSettings& s) {
       {"grad_checkpoint", s.checkpointing == ActivationCheckpointing::kOn},
       {"threads", s.threads},
       {"learning_rate", s.learning_rate},
+      {"lora_plus_ratio", s.lora_plus_ratio},
       {"warmup_steps", s.warmup_steps},
       {"lr_schedule", std::string(name_of(s.schedule))},
       {"weight_decay", s.weight_decay},
@@ -185,6 +191,7 @@ Json to_json(const TrainingSettings& s) {
       {"steps_per_eval", s.steps_per_eval},
       {"eval_batches", s.eval_batches},
       {"save_every", s.save_every},
+      {"keep_checkpoints", s.keep_checkpoints},
   };
 }
 

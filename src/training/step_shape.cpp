@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "training/batches.h"
@@ -6,7 +7,36 @@
 
 namespace loadline {
 
+namespace {
+
+// Above this many uses of rows the bound that holds for any order is taken.
+constexpr std::int64_t kMostUses = 10'000'000;
+
+// Balanced batches are known: the largest of those that the run will really use.
+std::optional<std::int64_t> worst_balanced_tokens(const TrainingSettings& settings,
+                                                  const PackedRows& train) {
+  if (settings.order != RowOrder::kBalanced) return std::nullopt;
+  // Compared by division: the product may pass 63 bits.
+  const std::int64_t rows = settings.batch_size * settings.grad_accumulation_steps;
+  if (settings.max_steps > kMostUses / rows) return std::nullopt;
+  BatchOrder order(train, settings);
+  std::vector<std::int64_t> batch(static_cast<std::size_t>(settings.batch_size));
+  std::int64_t worst = 0;
+  for (std::int64_t m = 0; m < settings.max_steps * settings.grad_accumulation_steps; ++m) {
+    order.rows_of(m, batch);
+    std::int64_t tokens = 0;
+    for (const std::int64_t row : batch) {
+      tokens += std::min(train.length(row), settings.max_seq_length);
+    }
+    worst = std::max(worst, tokens);
+  }
+  return worst;
+}
+
+}  // namespace
+
 std::int64_t worst_batch_tokens(const TrainingSettings& settings, const PackedRows& train) {
+  if (const auto known = worst_balanced_tokens(settings, train)) return *known;
   std::int64_t tokens = 0;
   for (const std::int64_t row : longest_rows(train, settings.max_seq_length, settings.batch_size)) {
     tokens += std::min(train.length(row), settings.max_seq_length);
@@ -15,13 +45,14 @@ std::int64_t worst_batch_tokens(const TrainingSettings& settings, const PackedRo
 }
 
 StepShape step_shape(const TrainingSettings& settings, const PackedRows& train,
-                     const PackedRows* valid) {
+                     const PackedRows* valid, const PackedRows* test) {
   const auto longest = [&](const PackedRows& rows) {
     const std::int64_t row = longest_rows(rows, settings.max_seq_length, 1).front();
     return std::min(rows.length(row), settings.max_seq_length);
   };
   const std::int64_t longest_train = longest(train);
-  const std::int64_t longest_valid = valid == nullptr ? 0 : longest(*valid);
+  const std::int64_t longest_valid =
+      std::max(valid == nullptr ? 0 : longest(*valid), test == nullptr ? 0 : longest(*test));
   return {.tokens = std::max(worst_batch_tokens(settings, train), longest_valid),
           .rows = settings.batch_size,
           .longest_row = std::max(longest_train, longest_valid),

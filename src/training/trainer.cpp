@@ -12,11 +12,14 @@
 #include "kernels/adamw.h"
 #include "kernels/gemm.h"
 #include "model/lora_model.h"
+#include "training/best_adapter.h"
 #include "training/coverage.h"
 #include "training/effective_batch.h"
 #include "training/evaluation.h"
 #include "training/metrics.h"
+#include "training/readiness.h"
 #include "training/schedule.h"
+#include "training/tensorboard.h"
 #include "training/training_state.h"
 #include "training/update.h"
 
@@ -39,41 +42,6 @@ std::optional<PackedRows> open_rows(const std::optional<std::filesystem::path>& 
   return std::optional<PackedRows>(std::in_place, *path);
 }
 
-void require_positions(const ModelConfig& model, const StepShape& shape) {
-  if (model.max_positions > 0 && shape.longest_row > model.max_positions) {
-    throw usage_error(
-        "--max-seq-length: the longest row has {} tokens, but the model has {} positions. Give "
-        "--max-seq-length {}",
-        shape.longest_row, model.max_positions, model.max_positions);
-  }
-}
-
-void require_compute(DType compute) {
-  if (compute == DType::kBf16 && !bf16_is_supported()) {
-    throw usage_error("--compute-dtype bf16: this CPU cannot; give f32 or auto");
-  }
-}
-
-// A run that would learn nothing says so before it starts. Ends at the first row with a target.
-void require_targets(const PackedRows& rows, const TrainingSettings& settings) {
-  for (std::int64_t i = 0; i < rows.size(); ++i) {
-    if (targets_of(rows.row(i), settings.max_seq_length) > 0) return;
-  }
-  throw bad_input(
-      "{}: no row has a token to predict within {} tokens. Raise --max-seq-length, or leave "
-      "--mask-prompt out",
-      settings.train_rows.string(), settings.max_seq_length);
-}
-
-void require_vocabulary(const PackedRows& rows, const std::filesystem::path& path,
-                        const ModelConfig& model) {
-  if (rows.largest_id() < model.vocab_size) return;
-  throw bad_input(
-      "{}: has token id {}, but the model has {} tokens. Were the rows tokenized for another "
-      "model?",
-      path.string(), rows.largest_id(), model.vocab_size);
-}
-
 // One run: everything that lives as long as its step loop.
 class Run {
  public:
@@ -84,9 +52,11 @@ class Run {
         observer_(observer),
         config_(config),
         checkpoints_(settings.adapter_path),
+        best_(settings.adapter_path),
         train_(settings.train_rows),
         valid_(open_rows(settings.valid_rows)),
         coverage_(meter()),
+        test_(open_rows(settings.test_rows)),
         shape_(checked_shape()),
         model_(config_, settings.lora, shape_),
         batch_(train_, settings, shape_.tokens) {
@@ -97,10 +67,10 @@ class Run {
 
   TrainingEnd train() {
     load();
-    Metrics metrics(settings_.adapter_path, first_step_);
-    metrics_ = &metrics;
+    metrics_.emplace(settings_.adapter_path, first_step_);
+    if (!is_trial()) tensorboard_.emplace(settings_.adapter_path, first_step_);
     TrainingEnd end = loop();
-    metrics_ = nullptr;
+    end.rows = row_use(train_, settings_, end.step);
     return end;
   }
 
@@ -112,29 +82,16 @@ class Run {
 
   // What can be known to be wrong before memory is taken.
   StepShape checked_shape() {
-    require_run_to_resume();
+    require_run_to_resume(settings_, checkpoints_);
     require_targets(train_, settings_);
     require_vocabulary(train_, settings_.train_rows, config_);
     if (valid_) require_vocabulary(*valid_, *settings_.valid_rows, config_);
-    const StepShape shape = step_shape(settings_, train_, valid_ ? &*valid_ : nullptr);
+    if (test_) require_vocabulary(*test_, *settings_.test_rows, config_);
+    const StepShape shape =
+        step_shape(settings_, train_, valid_ ? &*valid_ : nullptr, test_ ? &*test_ : nullptr);
     require_positions(config_, shape);
     require_writable_folder(settings_.adapter_path);
     return shape;
-  }
-
-  void require_run_to_resume() const {
-    const std::string folder = settings_.adapter_path.string();
-    if (settings_.resume && !checkpoints_.latest()) {
-      throw usage_error("--resume: {} holds no checkpoint. Leave --resume out to start a new run",
-                        folder);
-    }
-    if (!settings_.resume && settings_.order != RowOrder::kWorstFirst &&
-        checkpoints_.holds_unfinished_run()) {
-      throw usage_error(
-          "--adapter-path {}: holds a run that is not finished. Continue it with --resume, choose "
-          "another --adapter-path, or remove the folder",
-          folder);
-    }
   }
 
   void load() {
@@ -158,18 +115,32 @@ class Run {
          .trainable_parameters = static_cast<std::int64_t>(model_.parameters().size())});
   }
 
+  [[nodiscard]] bool is_trial() const { return settings_.order == RowOrder::kWorstFirst; }
+
   void load_adapter() {
-    if (settings_.resume) {
-      first_step_ = restore(checkpoints_.latest().value(), config_, settings_, identity_, model_);
-      saved_step_ = first_step_;
-      return;
-    }
+    checkpoints_.remove_torn_files();
+    if (settings_.resume) return take_up_run();
     if (settings_.resume_adapter_file) {
       model_.load_adapter(read_adapter(*settings_.resume_adapter_file, config_));
     } else {
       model_.initialize_adapter(settings_.seed);
     }
     checkpoints_.clear();
+    best_.clear();
+  }
+
+  void take_up_run() {
+    first_step_ = restore(checkpoints_.latest().value(), config_, settings_, identity_, model_);
+    saved_step_ = first_step_;
+    best_.take_up();
+    // The run may have been killed after the checkpoint counted and before this was replaced.
+    write_adapter(settings_.adapter_path, adapter(), settings_.adapter_format);
+  }
+
+  [[nodiscard]] Adapter adapter() const {
+    Adapter adapter = model_.adapter();
+    adapter.base_model = settings_.model.string();
+    return adapter;
   }
 
   TrainingEnd loop() {
@@ -187,17 +158,23 @@ class Run {
       if (is_due(step, settings_.save_every)) {
         if (std::optional<TrainingEnd> end = save(step)) return *end;
       }
+      if (std::optional<TrainingEnd> end = look_for_danger(step)) return *end;
     }
+    if (std::optional<TrainingEnd> end = test(step)) return *end;
     return {.reason = TrainingEnd::Reason::kDone,
             .step = step,
             .coverage = coverage_ ? describe(coverage_->coverage()) : std::string(),
-            .detail = ""};
+            .detail = "",
+            .rows = {}};
   }
 
-  // Before the first update, and when a run is resumed that lacks nothing but its last evaluation.
+  // Before the first update, and when a run is resumed that was stopped in this very evaluation or
+  // lacks nothing but its last one.
   [[nodiscard]] bool evaluates_first() const {
-    if (settings_.order == RowOrder::kWorstFirst) return false;
-    return first_step_ >= settings_.max_steps || (first_step_ == 0 && settings_.steps_per_eval > 0);
+    if (is_trial()) return false;
+    if (first_step_ == 0) return settings_.steps_per_eval > 0;
+    return first_step_ >= settings_.max_steps || (is_due(first_step_, settings_.steps_per_eval) &&
+                                                  !metrics_->has_evaluation(first_step_));
   }
 
   [[nodiscard]] bool is_due(std::int64_t step, std::int64_t every) const {
@@ -222,6 +199,7 @@ class Run {
                             .seconds = watch.seconds(),
                             .peak = host_.peak_memory()};
     metrics_->add(report);
+    if (tensorboard_) tensorboard_->add(report);
     observer_.stepped(report);
     if (coverage_) coverage_->met(batch_.longest_row(), batch_.largest_micro_batch());
     train_.forget_pages();
@@ -230,34 +208,76 @@ class Run {
 
   std::optional<TrainingEnd> evaluate(std::int64_t step) {
     if (!evaluation_) return std::nullopt;
+    return evaluate(step, *evaluation_, EvaluationReport::Rows::kValidation);
+  }
+
+  // After the last update, over all rows.
+  std::optional<TrainingEnd> test(std::int64_t step) {
+    if (!test_) return std::nullopt;
+    TrainingSettings all = settings_;
+    all.eval_batches = 0;
+    Evaluation evaluation(*test_, all, shape_.tokens);
+    return evaluate(step, evaluation, EvaluationReport::Rows::kTest);
+  }
+
+  std::optional<TrainingEnd> evaluate(std::int64_t step, Evaluation& evaluation,
+                                      EvaluationReport::Rows rows) {
     const Stopwatch watch;
-    const std::optional<EvaluationLoss> loss = evaluation_->run(model_, host_.stop_requested);
+    const std::optional<EvaluationLoss> loss = evaluation.run(model_, host_.stop_requested);
     if (!loss) return interrupted(step);
     if (!std::isfinite(loss->cross_entropy)) {
       return diverged(
           step, fmt::format("the validation loss is {} after step {}", loss->cross_entropy, step));
     }
-    const EvaluationReport report{.step = step,
-                                  .valid_loss = loss->cross_entropy,
-                                  .targets = loss->targets,
-                                  .seconds = watch.seconds(),
-                                  .peak = host_.peak_memory()};
+    EvaluationReport report{.rows = rows,
+                            .step = step,
+                            .valid_loss = loss->cross_entropy,
+                            .targets = loss->targets,
+                            .is_best = false,
+                            .seconds = watch.seconds(),
+                            .peak = {}};
+    if (std::optional<TrainingEnd> end = keep_if_best(report)) return end;
+    report.peak = host_.peak_memory();
     metrics_->add(report);
+    if (tensorboard_) tensorboard_->add(report);
     observer_.evaluated(report);
     (valid_ ? *valid_ : train_).forget_pages();
     return std::nullopt;
   }
 
+  // An adapter that has not learned anything is never the best.
+  std::optional<TrainingEnd> keep_if_best(EvaluationReport& report) {
+    const bool counts = report.rows == EvaluationReport::Rows::kValidation && report.targets > 0 &&
+                        report.step > 0 && !is_trial();
+    if (!counts || !best_.beaten_by(report.valid_loss)) return std::nullopt;
+    if (std::optional<TrainingEnd> end = require_finite(report.step)) return end;
+    best_.replace(adapter(), settings_.adapter_format, report.step, report.valid_loss);
+    report.is_best = true;
+    return std::nullopt;
+  }
+
+  // The checkpoint comes first: what is said after it may be the last thing that is said.
+  std::optional<TrainingEnd> look_for_danger(std::int64_t step) {
+    if (!host_.danger) return std::nullopt;
+    const std::optional<std::string> danger = host_.danger();
+    if (!danger) return std::nullopt;
+    if (std::optional<TrainingEnd> end = save(step)) return end;
+    observer_.endangered(step, *danger);
+    return std::nullopt;
+  }
+
+  [[nodiscard]] std::optional<TrainingEnd> require_finite(std::int64_t step) {
+    if (std::isfinite(squared_norm(model_.parameters()))) return std::nullopt;
+    return diverged(step, fmt::format("the adapter is not finite after step {}", step));
+  }
+
   // Never writes an adapter that is not finite.
   std::optional<TrainingEnd> save(std::int64_t step) {
     if (step == saved_step_) return std::nullopt;
-    if (!std::isfinite(squared_norm(model_.parameters()))) {
-      return diverged(step, fmt::format("the adapter is not finite after step {}", step));
-    }
-    Adapter adapter = model_.adapter();
-    adapter.base_model = settings_.model.string();
-    checkpoints_.save(model_, adapter, settings_, identity_, step);
-    write_adapter(settings_.adapter_path, adapter, settings_.adapter_format);
+    if (std::optional<TrainingEnd> end = require_finite(step)) return end;
+    const Adapter trained = adapter();
+    checkpoints_.save(model_, trained, settings_, identity_, step);
+    write_adapter(settings_.adapter_path, trained, settings_.adapter_format);
     saved_step_ = step;
     observer_.saved(step, settings_.adapter_path, host_.peak_memory());
     return std::nullopt;
@@ -271,7 +291,8 @@ class Run {
             .step = step,
             .coverage = "",
             .detail = step > 0 ? fmt::format("stopped after step {}; continue with --resume", step)
-                               : "stopped before the first step"};
+                               : "stopped before the first step",
+            .rows = {}};
   }
 
   [[nodiscard]] TrainingEnd diverged(std::int64_t step, const std::string& what) const {
@@ -283,7 +304,8 @@ class Run {
             .step = step,
             .coverage = "",
             .detail = fmt::format("{}; {}. Try a lower --learning-rate than {}", what, kept,
-                                  settings_.learning_rate)};
+                                  settings_.learning_rate),
+            .rows = {}};
   }
 
   const TrainingSettings& settings_;
@@ -291,15 +313,18 @@ class Run {
   TrainingObserver& observer_;
   const ModelConfig& config_;
   Checkpoints checkpoints_;
+  BestAdapter best_;
   PackedRows train_;
   std::optional<PackedRows> valid_;
   std::optional<CoverageMeter> coverage_;
+  std::optional<PackedRows> test_;
   StepShape shape_;
   LoraModel model_;
   EffectiveBatch batch_;
   std::optional<Evaluation> evaluation_;
   RunIdentity identity_;
-  Metrics* metrics_ = nullptr;
+  std::optional<Metrics> metrics_;
+  std::optional<TensorBoard> tensorboard_;
   std::int64_t first_step_ = 0;  // updates done before this run
   std::int64_t saved_step_ = 0;
 };

@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/bytes.h"
 #include "model/memory_plan.h"
 #include "text/packed.h"
+#include "training/batches.h"
 #include "training/settings.h"
 
 namespace loadline {
@@ -26,9 +28,12 @@ struct StepReport {
 };
 
 struct EvaluationReport {
+  enum class Rows { kValidation, kTest };
+  Rows rows = Rows::kValidation;
   std::int64_t step = 0;
   double valid_loss = 0;     // cross-entropy per target token
   std::int64_t targets = 0;  // 0: nothing was to predict, and valid_loss is 0
+  bool is_best = false;      // so far; the adapter is then in adapter_path/best
   double seconds = 0;
   Bytes peak;
 };
@@ -49,6 +54,7 @@ struct TrainingEnd {
   std::int64_t step = 0;
   std::string coverage;  // kDone in kWorstFirst: what the run has met (training/coverage.h)
   std::string detail;    // kDiverged and kInterrupted, for people: "the loss is nan at step 12"...
+  RowUse rows;           // of all updates so far, those before a resumption included
 };
 
 // Told of each thing as it happens, on the training thread. Must not throw.
@@ -60,12 +66,17 @@ class TrainingObserver {
   virtual void evaluated(const EvaluationReport&) {}
   virtual void saved(std::int64_t /*step*/, const std::filesystem::path& /*where*/,
                      Bytes /*peak*/) {}
+  // The host saw danger for this run: a checkpoint of `step` was saved first.
+  virtual void endangered(std::int64_t /*step*/, const std::string& /*what*/) {}
 };
 
 // What the loop asks of the process that it runs in.
 struct TrainingHost {
   std::function<Bytes()> peak_memory;    // VmHWM
   std::function<bool()> stop_requested;  // Ctrl-C
+  // Asked after each update: what endangers the run right now, for people; once for each danger.
+  // May be empty.
+  std::function<std::optional<std::string>()> danger = {};
 };
 
 // Loads, warms up, and runs settings.max_steps updates with evaluations and saves; the last update
@@ -83,12 +94,13 @@ TrainingEnd run_training(const TrainingSettings& settings, const TrainingHost& h
                          TrainingObserver& observer);
 
 // The StepShape that these settings need with this data: shared by train, find and the worker.
-// tokens is that of the batch_size longest training rows, or the longest validation row where that
-// is more: evaluations are packed within it (training/evaluation.h). `valid` may be null.
+// tokens is worst_batch_tokens(), or the longest validation or test row where that is more:
+// evaluations are packed within it (training/evaluation.h). `valid` and `test` may be null.
 StepShape step_shape(const TrainingSettings& settings, const PackedRows& train,
-                     const PackedRows* valid);
+                     const PackedRows* valid, const PackedRows* test = nullptr);
 
-// The tokens of the batch_size longest training rows: no batch has more (training/batches.h).
+// No batch has more: the tokens of the batch_size longest training rows; with RowOrder::kBalanced
+// those of the largest batch that the run will use (training/batches.h).
 std::int64_t worst_batch_tokens(const TrainingSettings& settings, const PackedRows& train);
 
 }  // namespace loadline

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -18,29 +20,30 @@ namespace {
 
 constexpr int kSchemaVersion = 1;
 constexpr std::size_t kMostDigits = 18;
+constexpr std::size_t kTemporarySuffix = 7;  // ".XXXXXX" of a file that was being replaced
 constexpr const char* kTensorFile = "training_state.safetensors";
 constexpr const char* kStateFile = "training_state.json";
 
 // What changes the numbers of a run. Paths, threads, reports and saves do not.
-constexpr std::array<std::string_view, 19> kMustAgree{"batch_size",
-                                                      "grad_accumulation_steps",
-                                                      "max_seq_length",
-                                                      "lora_rank",
-                                                      "lora_alpha",
-                                                      "lora_layers",
-                                                      "target_modules",
-                                                      "compute",
-                                                      "quantize",
-                                                      "learning_rate",
-                                                      "warmup_steps",
-                                                      "lr_schedule",
-                                                      "weight_decay",
-                                                      "max_grad_norm",
-                                                      "distrust",
-                                                      "distrust_alpha",
-                                                      "distrust_lambda",
-                                                      "seed",
-                                                      "order"};
+constexpr auto kMustAgree =
+    std::to_array<std::string_view>({"batch_size",      "grad_accumulation_steps",
+                                     "max_seq_length",  "lora_rank",
+                                     "lora_alpha",      "lora_layers",
+                                     "target_modules",  "compute",
+                                     "quantize",        "learning_rate",
+                                     "warmup_steps",    "lr_schedule",
+                                     "weight_decay",    "max_grad_norm",
+                                     "distrust",        "distrust_alpha",
+                                     "distrust_lambda", "seed",
+                                     "order",           "lora_plus_ratio"});
+
+// The step that a checkpoint's folder is of; -1 for another folder.
+std::int64_t step_named(const fs::path& folder) {
+  const std::string name = folder.filename().string();
+  std::int64_t step = -1;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), step);
+  return error == std::errc{} && end == name.data() + name.size() ? step : -1;
+}
 
 std::string hash_of(std::span<const float> values) {
   const auto bytes = std::as_bytes(values);
@@ -180,23 +183,45 @@ void Checkpoints::clear() {
 fs::path Checkpoints::save(LoraModel& model, const Adapter& adapter,
                            const TrainingSettings& settings, const RunIdentity& identity,
                            std::int64_t step) {
-  const fs::path previous = latest().value_or(fs::path());
   const std::string name = fmt::format("{:07}", step);
   const fs::path current = folder_ / name;
   make_folder(current);
   write_adapter(current, adapter);
   write_state(current, model, settings, identity, step);
   replace_file(folder_ / "latest", name + "\n");
-  prune(previous, current);
+  prune(current, settings.keep_checkpoints);
   return current;
 }
 
-void Checkpoints::prune(const fs::path& previous, const fs::path& current) const {
+void Checkpoints::prune(const fs::path& current, std::int64_t kept) const {
   std::error_code ignored;  // A folder too many harms nothing.
+  std::vector<fs::path> others;
   for (fs::directory_iterator it(folder_, ignored), end; it != end; it.increment(ignored)) {
-    if (!it->is_directory(ignored)) continue;
-    if (it->path() != previous && it->path() != current) fs::remove_all(it->path(), ignored);
+    if (it->is_directory(ignored) && it->path() != current) others.push_back(it->path());
   }
+  std::sort(others.begin(), others.end(),
+            [](const fs::path& a, const fs::path& b) { return step_named(a) > step_named(b); });
+  std::int64_t left = kept - 1;
+  for (const fs::path& other : others) {
+    // What is newer than the latest was torn, or is of a run that went on from an earlier step.
+    const bool stays = step_named(other) < step_named(current) && left-- > 0;
+    if (!stays) fs::remove_all(other, ignored);
+  }
+}
+
+void Checkpoints::remove_torn_files() const {
+  std::error_code ignored;
+  std::vector<fs::path> torn;
+  for (fs::directory_iterator it(folder_.parent_path(), ignored), end; it != end;
+       it.increment(ignored)) {
+    const std::string stem = it->path().stem().string();
+    const bool ours = stem == "adapter_model.safetensors" || stem == "adapters.safetensors" ||
+                      stem == "adapter_config.json" || stem == "metrics.jsonl";
+    if (ours && it->path().extension().string().size() == kTemporarySuffix) {
+      torn.push_back(it->path());
+    }
+  }
+  for (const fs::path& file : torn) fs::remove(file, ignored);
 }
 
 std::int64_t restore(const fs::path& checkpoint, const ModelConfig& config,

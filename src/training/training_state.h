@@ -22,9 +22,6 @@ struct RunIdentity {
 // that counts. `latest` is replaced last, so that a crash leaves the old checkpoint or the new one.
 class Checkpoints {
  public:
-  // How many are kept, the latest included.
-  static constexpr int kKept = 2;
-
   explicit Checkpoints(std::filesystem::path adapter_path);
 
   // The folder that `latest` names; nothing when there is none. Throws Error(kBadInput) when
@@ -32,17 +29,19 @@ class Checkpoints {
   [[nodiscard]] std::optional<std::filesystem::path> latest() const;
   // Whether a run with updates still to do is there. A checkpoint that cannot be read is none.
   [[nodiscard]] bool holds_unfinished_run() const;
+  // Removes what a kill left of files that were being replaced in `adapter_path`.
+  void remove_torn_files() const;
   // Removes all checkpoints, `latest` first.
   void clear();
 
-  // Writes adapter and state of `model` after update `step` and makes it the latest; returns its
-  // folder.
+  // Writes adapter and state of `model` after update `step`, makes it the latest, and removes all
+  // but settings.keep_checkpoints; returns its folder.
   std::filesystem::path save(LoraModel& model, const Adapter& adapter,
                              const TrainingSettings& settings, const RunIdentity& identity,
                              std::int64_t step);
 
  private:
-  void prune(const std::filesystem::path& previous, const std::filesystem::path& current) const;
+  void prune(const std::filesystem::path& current, std::int64_t kept) const;
 
   std::filesystem::path folder_;
 };

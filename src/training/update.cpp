@@ -36,9 +36,12 @@ UpdateResult run_update(LoraModel& model, EffectiveBatch& batch, const TrainingS
   result.finite = accumulate(model, batch, sums);
   result.cross_entropy =
       sums.cross_entropy / static_cast<double>(std::max<std::int64_t>(sums.targets, 1));
-  // The coefficients already divide by the targets: `weighted` is a mean.
+  // What is reported is a mean over this update's targets, whatever the coefficients divide by.
+  const double weighted =
+      sums.weighted *
+      (batch.divisor() / static_cast<double>(std::max<std::int64_t>(sums.targets, 1)));
   result.distrust = settings.distrust.mode == DistrustMode::kWeighted
-                        ? sums.weighted - result.cross_entropy
+                        ? weighted - result.cross_entropy
                         : batch.added_distrust();
   if (!result.finite) return result;
   result.grad_norm = std::sqrt(squared_norm(model.gradients()));
@@ -47,7 +50,8 @@ UpdateResult run_update(LoraModel& model, EffectiveBatch& batch, const TrainingS
   const AdamW adamw{.learning_rate = static_cast<float>(learning_rate_at(settings, step)),
                     .weight_decay = static_cast<float>(settings.weight_decay),
                     .step = step};
-  model.update(adamw, static_cast<float>(clip_factor(result.grad_norm, settings.max_grad_norm)));
+  model.update(adamw, static_cast<float>(clip_factor(result.grad_norm, settings.max_grad_norm)),
+               static_cast<float>(settings.lora_plus_ratio));
   return result;
 }
 

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <stdexcept>
 #include <string_view>
+#include <thread>
 
 namespace loadline::testing {
 namespace {
@@ -113,6 +114,20 @@ Ended Program::run_and_signal(const std::vector<std::string>& arguments, const s
     ::kill(running.pid, signal);
     sent = true;
   });
+  ended.exit_code = wait_for(running.pid);
+  return ended;
+}
+
+Ended Program::run_and_kill(const std::vector<std::string>& arguments,
+                            std::chrono::duration<double> after) const {
+  Running running = start(arguments, home(), environment_, "/dev/null");
+  std::thread killer([&] {
+    std::this_thread::sleep_for(after);
+    ::kill(running.pid, SIGKILL);  // at worst a zombie: it is waited for below
+  });
+  Ended ended;
+  drain(running, ended, [] {});
+  killer.join();
   ended.exit_code = wait_for(running.pid);
   return ended;
 }

@@ -1,6 +1,7 @@
 // The program, run from outside as a user runs it.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -31,6 +32,10 @@ class Program {
   void set_environment(const std::string& name, const std::string& value) {
     environment_[name] = value;
   }
+
+  // Starts it and kills it (SIGKILL) when it has run for so long.
+  [[nodiscard]] Ended run_and_kill(const std::vector<std::string>& arguments,
+                                   std::chrono::duration<double> after) const;
 
   [[nodiscard]] std::filesystem::path home() const { return home_.path(); }
   // Writes a file below home() and returns its path.

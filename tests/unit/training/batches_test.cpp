@@ -3,12 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <map>
 #include <numeric>
 #include <set>
 #include <stdexcept>
 
 #include "packed_fixture.h"
+#include "training/effective_batch.h"
+#include "training/trainer.h"
 
 namespace loadline {
 namespace {
@@ -52,11 +55,12 @@ class Batches : public testing::Test {
 };
 
 TEST_F(Batches, EachEpochIsAPermutationAlsoWhereBatchesSpanTwo) {
-  for (const std::int64_t rows : {5, 7, 9, 16, 31}) {
-    for (const std::int64_t batch : {1, 2, 3, 4, 5}) {
+  for (const std::int64_t rows : {5, 7, 9, 16, 31, 80}) {
+    for (const std::int64_t batch : {1, 2, 3, 4, 5, -2, -3}) {  // below 0: balanced
       const PackedRows data = packed(ramp(rows));
-      BatchOrder order(data, settings(batch, RowOrder::kShuffled));
-      const std::vector<std::int64_t> all = stream(order, 6 * rows, batch);
+      BatchOrder order(
+          data, settings(std::abs(batch), batch < 0 ? RowOrder::kBalanced : RowOrder::kShuffled));
+      const std::vector<std::int64_t> all = stream(order, 6 * rows, std::abs(batch));
       for (std::int64_t epoch = 0; epoch < 6; ++epoch) {
         const auto begin = all.begin() + epoch * rows;
         EXPECT_EQ(std::set<std::int64_t>(begin, begin + rows).size(), rows)
@@ -67,9 +71,9 @@ TEST_F(Batches, EachEpochIsAPermutationAlsoWhereBatchesSpanTwo) {
 }
 
 TEST_F(Batches, NoBatchHoldsARowTwice) {
-  for (const std::int64_t rows : {5, 6, 7, 11}) {
+  for (const std::int64_t rows : {5, 6, 7, 11, 33}) {
     const PackedRows data = packed(ramp(rows));
-    BatchOrder order(data, settings(5, RowOrder::kShuffled));
+    BatchOrder order(data, settings(5, rows == 33 ? RowOrder::kBalanced : RowOrder::kShuffled));
     for (std::int64_t n = 0; n < 100; ++n) {
       const std::vector<std::int64_t> batch = rows_of(order, n, 5);
       EXPECT_EQ(std::set<std::int64_t>(batch.begin(), batch.end()).size(), 5U) << "batch " << n;
@@ -78,13 +82,14 @@ TEST_F(Batches, NoBatchHoldsARowTwice) {
 }
 
 TEST_F(Batches, AnyBatchIsTheSameWhetherReachedInOrderOrAtOnce) {
-  for (const std::int64_t rows : {7, 8, 9, 10, 100}) {
+  for (const std::int64_t rows : {7, 8, 9, 10, 100, 101}) {
     const PackedRows data = packed(ramp(rows));
-    BatchOrder in_order(data, settings(6, RowOrder::kShuffled));
+    const RowOrder kind = rows % 2 == 1 ? RowOrder::kBalanced : RowOrder::kShuffled;
+    BatchOrder in_order(data, settings(6, kind));
     std::vector<std::vector<std::int64_t>> expected;
     for (std::int64_t n = 0; n < 60; ++n) expected.push_back(rows_of(in_order, n, 6));
     for (const std::int64_t n : {59, 3, 31, 30, 0, 17}) {
-      BatchOrder at_once(data, settings(6, RowOrder::kShuffled));
+      BatchOrder at_once(data, settings(6, kind));
       EXPECT_EQ(rows_of(at_once, n, 6), expected[static_cast<std::size_t>(n)])
           << rows << " rows, batch " << n;
     }
@@ -137,7 +142,8 @@ TEST_F(Batches, NoBatchOfAnyOrderHasMoreTokensThanTheWorst) {
   const PackedRows data = packed(lengths);
   for (const std::int64_t batch : {1, 2, 3, 4, 5, 7, 12}) {
     const std::int64_t worst = LengthHistogram(data, 2048).worst_batch_tokens(batch);
-    for (const RowOrder kind : {RowOrder::kShuffled, RowOrder::kFile, RowOrder::kWorstFirst}) {
+    for (const RowOrder kind :
+         {RowOrder::kShuffled, RowOrder::kFile, RowOrder::kWorstFirst, RowOrder::kBalanced}) {
       BatchOrder order(data, settings(batch, kind));
       for (std::int64_t n = 0; n < 200; ++n) {
         std::int64_t tokens = 0;
@@ -146,6 +152,66 @@ TEST_F(Batches, NoBatchOfAnyOrderHasMoreTokensThanTheWorst) {
       }
     }
   }
+}
+
+TEST_F(Batches, BalancedBatchesAreNearlyAlikeAndTheLargestIsKnownBeforehand) {
+  std::vector<std::int64_t> lengths;
+  for (std::int64_t r = 0; r < 203; ++r) lengths.push_back(2 + r * r * 37 % 211);
+  const PackedRows data = packed(lengths);
+  TrainingSettings s = settings(4, RowOrder::kBalanced);
+  s.grad_accumulation_steps = 2;
+  s.max_steps = 60;
+  BatchOrder order(data, s);
+  std::int64_t largest = 0;
+  for (std::int64_t n = 0; n < 120; ++n) {
+    std::int64_t tokens = 0;
+    for (const std::int64_t row : rows_of(order, n, 4)) tokens += data.length(row);
+    largest = std::max(largest, tokens);
+  }
+  EXPECT_EQ(worst_batch_tokens(s, data), largest);
+  TrainingSettings shuffled = s;
+  shuffled.order = RowOrder::kShuffled;
+  EXPECT_LT(largest, worst_batch_tokens(shuffled, data) * 7 / 10);
+  s.max_seq_length = 50;
+  EXPECT_LE(worst_batch_tokens(s, data), 200);
+}
+
+TEST_F(Batches, WithBalancedBatchesEachTargetOfAnEpochWeighsTheSame) {
+  std::vector<std::int64_t> lengths;
+  for (std::int64_t r = 0; r < 24; ++r) lengths.push_back(2 + r * r * 37 % 83);
+  const PackedRows data = packed(lengths);
+  TrainingSettings s = settings(3, RowOrder::kBalanced);
+  s.grad_accumulation_steps = 2;
+  EffectiveBatch batch(data, s, 2048);
+  std::map<float, std::int64_t> coefficients;  // of targets, with their number
+  double sum = 0;
+  for (std::int64_t step = 1; step <= 4; ++step) {  // an epoch
+    batch.select(step);
+    for (std::int64_t m = 0; m < batch.micro_batches(); ++m) {
+      for (const float c : batch.micro_batch(m).coefficients) {
+        if (c > 0) ++coefficients[c];
+        sum += static_cast<double>(c);
+      }
+    }
+  }
+  ASSERT_EQ(coefficients.size(), 1U);
+  EXPECT_EQ(coefficients.begin()->second, data.tokens() - data.size());
+  EXPECT_NEAR(sum, 4, 1e-4) << "an update's gradient is a mean, on average";
+}
+
+TEST_F(Batches, RowUseCountsWhatTheUpdatesTook) {
+  const PackedRows data = packed(ramp(7));
+  TrainingSettings s = settings(2, RowOrder::kFile);
+  RowUse use = row_use(data, s, 2);  // rows 0 to 3
+  EXPECT_EQ(use.rows, 7);
+  EXPECT_EQ(use.uses, 4);
+  EXPECT_EQ(use.least, 0);
+  EXPECT_EQ(use.most, 1);
+  EXPECT_EQ(use.unused, 3);
+  s.grad_accumulation_steps = 2;
+  use = row_use(data, s, 2);  // 8 uses
+  EXPECT_EQ(use.least, 1);
+  EXPECT_EQ(use.most, 2);
 }
 
 TEST_F(Batches, FewerRowsThanABatchAreUsedAsOftenAsNeeded) {

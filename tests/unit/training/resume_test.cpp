@@ -105,6 +105,54 @@ TEST_F(Resume, TheLastTwoCheckpointsAreKept) {
       adapter_hash(s));
 }
 
+TEST_F(Resume, AsManyCheckpointsAsAskedForAreKeptAndTornOnesGo) {
+  TrainingSettings s = long_settings("three");
+  s.save_every = 1;
+  s.keep_checkpoints = 3;
+  run(s, 4);
+  EXPECT_THAT(checkpoints(s), ElementsAre("0000002", "0000003", "0000004", "latest"));
+  // As a kill leaves them: a save that never counted, a file that was being replaced.
+  const fs::path folder = s.adapter_path / "checkpoints";
+  replace_file(folder / "latest", "0000003\n");
+  make_folder(folder / "0000009");
+  replace_file(folder / "0000009" / "adapter_config.json", "{");
+  replace_file(s.adapter_path / "adapter_model.safetensors.a1B2c3", "half");
+  s.max_steps = 8;
+  s.keep_checkpoints = 1;
+  run(resumed(s));
+  EXPECT_THAT(checkpoints(s), ElementsAre("0000008", "latest"));
+  EXPECT_FALSE(fs::exists(s.adapter_path / "adapter_model.safetensors.a1B2c3"));
+}
+
+TEST_F(Resume, KilledBetweenTheLastCheckpointAndTheAdapterTheAdapterIsBroughtUpToDate) {
+  TrainingSettings s = long_settings("stale");
+  s.save_every = 2;
+  run(s);
+  const std::string last = adapter_hash(s);
+  fs::copy_file(s.adapter_path / "checkpoints" / "0000006" / "adapter_model.safetensors",
+                s.adapter_path / "adapter_model.safetensors", fs::copy_options::overwrite_existing);
+  ASSERT_NE(adapter_hash(s), last);
+  run(resumed(s));
+  EXPECT_EQ(adapter_hash(s), last);
+}
+
+TEST_F(Resume, AnEvaluationThatWasInterruptedIsMadeUpFor) {
+  const TrainingSettings whole = long_settings("whole");
+  run(whole);
+  const TrainingSettings s = long_settings("in evaluation");
+  // Ctrl-C comes when update 4 is done and its evaluation has begun.
+  Recorder recorder;
+  int asked_after_four = 0;
+  const TrainingHost host{
+      .peak_memory = [] { return 1_MiB; },
+      .stop_requested = [&] { return recorder.steps.size() == 4 && ++asked_after_four > 1; }};
+  recorder.end = run_training(s, host, recorder);
+  ASSERT_EQ(recorder.end.reason, TrainingEnd::Reason::kInterrupted);
+  ASSERT_EQ(recorder.evaluations.size(), 2U) << "of steps 0 and 2";
+  run(resumed(s));
+  EXPECT_EQ(timeless(s.adapter_path), timeless(whole.adapter_path));
+}
+
 TEST_F(Resume, AFinishedRunIsOnlyEvaluatedAgain) {
   const TrainingSettings s = long_settings("finished");
   run(s);

@@ -119,6 +119,9 @@ TEST(Settings, JsonRoundTripIsExact) {
   s.weight_decay = 1e-300;
   s.max_grad_norm = 0;
   s.distrust = {.mode = DistrustMode::kWeighted, .alpha = 2.31, .lambda = 0.7};
+  s.test_rows = "test.packed";
+  s.lora_plus_ratio = 16;
+  s.keep_checkpoints = 5;
   s.seed = std::numeric_limits<std::uint64_t>::max();
   s.order = RowOrder::kWorstFirst;
   s.steps_per_report = 1;

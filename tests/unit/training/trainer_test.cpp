@@ -246,6 +246,103 @@ TEST_F(Trainer, ValidationRowLongerThanAnyTrainingBatchHasRoom) {
   EXPECT_EQ(run(s).evaluations.size(), 2U);
 }
 
+TEST_F(Trainer, TheAdapterWithTheLowestValidationLossIsKept) {
+  TrainingSettings s = settings("best");
+  s.valid_rows = pack("valid.packed", made_up_rows(7, 99));
+  s.max_steps = 8;
+  s.steps_per_eval = 2;
+  s.learning_rate = 0.3;  // too much: it gets worse again
+  const Recorder seen = run(s);
+  const EvaluationReport* best = nullptr;
+  for (const EvaluationReport& e : seen.evaluations) {
+    if (e.step == 0) continue;
+    const bool is_best = best == nullptr || e.valid_loss < best->valid_loss;
+    EXPECT_EQ(e.is_best, is_best) << "step " << e.step;
+    if (is_best) best = &e;
+  }
+  ASSERT_LT(best->step, 8) << "the test shows nothing when the last one is the best";
+  const Json document = read_json(s.adapter_path / "best" / "best.json");
+  EXPECT_EQ(document.at("step"), best->step);
+  EXPECT_EQ(document.at("valid_loss"), best->valid_loss);
+  TrainingSettings until = s;
+  until.adapter_path = folder_.path() / "until the best";
+  until.max_steps = best->step;
+  run(until);
+  const auto hash = [](const std::filesystem::path& folder) {
+    return sha256_hex(content(folder / "adapter_model.safetensors"));
+  };
+  EXPECT_EQ(hash(s.adapter_path / "best"), hash(until.adapter_path));
+  EXPECT_NE(hash(s.adapter_path), hash(until.adapter_path));
+}
+
+TEST_F(Trainer, TestRowsAreEvaluatedAfterTheLastUpdate) {
+  TrainingSettings s = settings("tested");
+  s.valid_rows = pack("valid.packed", made_up_rows(7, 99));
+  s.test_rows = s.valid_rows;
+  s.eval_batches = 1;
+  const Recorder seen = run(s);
+  ASSERT_EQ(seen.evaluations.size(), 3U);
+  const EvaluationReport& test = seen.evaluations.back();
+  EXPECT_EQ(test.rows, EvaluationReport::Rows::kTest);
+  EXPECT_FALSE(test.is_best);
+  EXPECT_GT(test.targets, seen.evaluations[1].targets) << "all of its rows, not eval_batches";
+  EXPECT_EQ(json_lines(s.adapter_path / "metrics.jsonl").back().at("test_loss"), test.valid_loss);
+}
+
+TEST_F(Trainer, OnDangerACheckpointIsSavedBeforeItIsSaid) {
+  TrainingSettings s = settings("danger");
+  s.save_every = 0;
+  struct Endangered : Recorder {
+    void endangered(std::int64_t step, const std::string& what) override {
+      said.push_back(what);
+      saved_before = saves == std::vector<std::int64_t>{step};
+    }
+    std::vector<std::string> said;
+    bool saved_before = false;
+  } seen;
+  const TrainingHost host{.peak_memory = [] { return 1_MiB; },
+                          .stop_requested = [] { return false; },
+                          .danger = [&]() -> std::optional<std::string> {
+                            if (seen.steps.size() == 2) return "a neighbour took all";
+                            return std::nullopt;
+                          }};
+  EXPECT_EQ(run_training(s, host, seen).reason, TrainingEnd::Reason::kDone) << "it goes on";
+  EXPECT_THAT(seen.said, ElementsAre("a neighbour took all"));
+  EXPECT_TRUE(seen.saved_before);
+  EXPECT_THAT(seen.saves, ElementsAre(2, 3));
+}
+
+TEST_F(Trainer, LoraPlusChangesTheBMatricesAlone) {
+  // In the first update A has no gradient, since B is zero: B's step is the ratio times as long.
+  TrainingSettings plain = settings("plain");
+  plain.max_steps = 1;
+  TrainingSettings plus = plain;
+  plus.adapter_path = folder_.path() / "plus";
+  plus.lora_plus_ratio = 4;
+  run(plain);
+  run(plus);
+  const Adapter a = adapter_of(plain);
+  const Adapter b = adapter_of(plus);
+  for (std::size_t p = 0; p < a.pairs.size(); ++p) {
+    EXPECT_EQ(a.pairs[p].a, b.pairs[p].a);
+    for (std::size_t i = 0; i < a.pairs[p].b.size(); ++i) {
+      EXPECT_NEAR(4 * a.pairs[p].b[i], b.pairs[p].b[i], 1e-8);
+    }
+  }
+}
+
+TEST_F(Trainer, TheUseOfEachRowIsAccounted) {
+  TrainingSettings s = settings("use");
+  s.max_steps = 12;
+  s.order = RowOrder::kBalanced;
+  const Recorder seen = run(s);  // 24 rows of 20
+  EXPECT_EQ(seen.end.rows.rows, 20);
+  EXPECT_EQ(seen.end.rows.uses, 24);
+  EXPECT_EQ(seen.end.rows.least, 1);
+  EXPECT_EQ(seen.end.rows.most, 2);
+  EXPECT_EQ(seen.end.rows.unused, 0);
+}
+
 TEST_F(Trainer, MetricsHaveALineAStepAndEvaluationsOfTheirOwn) {
   TrainingSettings s = settings("metrics");
   s.valid_rows = pack("valid.packed", made_up_rows(3, 99));

@@ -1,0 +1,55 @@
+#include "base/data_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/error.h"
+
+namespace loadline {
+
+DataFile::DataFile(std::filesystem::path path, Content content) : path_(std::move(path)) {
+  const int drop = content == Content::kDropped ? O_TRUNC : 0;
+  fd_ = FileDescriptor(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | drop, 0644));
+  if (!fd_.is_open()) {
+    throw environment_error("{}: cannot be opened: {}", path_.string(), std::strerror(errno));
+  }
+}
+
+bool DataFile::read_at(std::uint64_t offset, std::span<std::byte> into) const {
+  while (!into.empty()) {
+    const ssize_t n = ::pread(fd_.get(), into.data(), into.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    into = into.subspan(static_cast<std::size_t>(n));
+    offset += static_cast<std::uint64_t>(n);
+  }
+  return true;
+}
+
+void DataFile::write_at(std::uint64_t offset, std::span<const std::byte> from) {
+  while (!from.empty()) {
+    const ssize_t n = ::pwrite(fd_.get(), from.data(), from.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      throw environment_error("{}: cannot be written: {}", path_.string(), std::strerror(errno));
+    }
+    from = from.subspan(static_cast<std::size_t>(n));
+    offset += static_cast<std::uint64_t>(n);
+  }
+}
+
+Bytes free_disk(const std::filesystem::path& folder) {
+  std::error_code error;
+  const std::filesystem::space_info space = std::filesystem::space(folder, error);
+  if (error) {
+    throw environment_error("{}: its free space cannot be read: {}", folder.string(),
+                            error.message());
+  }
+  return Bytes{space.available};
+}
+
+}  // namespace loadline

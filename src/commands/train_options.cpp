@@ -1,0 +1,155 @@
+#include "commands/train_options.h"
+
+#include <filesystem>
+
+#include "base/error.h"
+
+namespace loadline {
+namespace {
+
+constexpr std::int64_t kDefaultSteps = 1000;
+constexpr std::int64_t kDefaultStepsPerEval = 200;
+
+LearningRateSchedule schedule_of(const std::string& word) {
+  if (word == "constant") return LearningRateSchedule::kConstant;
+  if (word == "linear") return LearningRateSchedule::kLinear;
+  if (word == "cosine") return LearningRateSchedule::kCosine;
+  throw usage_error("--lr-schedule {}: should be constant, linear or cosine", word);
+}
+
+RowOrder order_of(const TrainOptions& options) {
+  if (options.batching != "shuffled" && options.batching != "balanced") {
+    throw usage_error("--batching {}: should be shuffled or balanced", options.batching);
+  }
+  const bool balanced = options.batching == "balanced";
+  if (balanced && options.no_shuffle) {
+    throw usage_error(
+        "--no-shuffle keeps the file's order and --batching balanced deals rows out by length: "
+        "leave one out");
+  }
+  if (options.no_shuffle) return RowOrder::kFile;
+  return balanced ? RowOrder::kBalanced : RowOrder::kShuffled;
+}
+
+void add_schedule_flags(Flags flags, TrainOptions& options) {
+  flags.value("--max-steps,--iters", options.max_steps, "Optimizer updates; 1000");
+  flags.value("--epochs", options.epochs, "In place of --max-steps: how often each row is used");
+  flags.value("--learning-rate", options.learning_rate, "Peak rate");
+  flags.value("--lora-plus-ratio", options.lora_plus_ratio,
+              "LoRA+: the B matrices learn this many times as fast");
+  flags.value("--warmup-steps", options.warmup_steps, "Linear warm-up");
+  flags.value("--lr-schedule", options.schedule, "constant, linear or cosine");
+  flags.value("--weight-decay", options.weight_decay, "Decoupled, as in AdamW");
+  flags.value("--max-grad-norm", options.max_grad_norm, "Clip the gradient's norm; 0: do not");
+  flags.value("--grad-accumulation-steps", options.accumulation, "Micro-batches of an update");
+  flags.toggle("--no-shuffle", options.no_shuffle, "Rows in the order of the file");
+  flags.value("--batching", options.batching,
+              "shuffled, or balanced: batches of about the same number of tokens");
+}
+
+void add_progress_flags(Flags flags, TrainOptions& options) {
+  flags.value("--steps-per-report", options.steps_per_report, "A line every N updates");
+  flags.value("--steps-per-eval", options.steps_per_eval,
+              "Validation every N updates, 200 where none is given; 0: at the end");
+  flags.value("--val-batches", options.eval_batches, "Validation batches; 0 or none given: all");
+  flags.toggle("--test", options.test, "Evaluate on test.jsonl beside the data after the last one");
+  flags.value("--test-data", options.test_data, "The rows of --test, where they lie elsewhere");
+  flags.value("--save-every", options.save_every, "A checkpoint every N updates; 0: at the end");
+  flags.value("--keep-checkpoints", options.keep_checkpoints, "How many of them stay");
+  flags.value("--adapter-path", options.adapter_path, "Folder of the adapter and metrics.jsonl");
+  flags.value("--adapter-format", options.adapter_format,
+              "Of the adapter: peft, mlx (mlx-lm) or both");
+  flags.value("--resume-adapter-file", options.resume_adapter,
+              "Start from this adapter: its .safetensors or folder");
+  flags.toggle("--resume", options.resume,
+               "Continue the run in --adapter-path from its last checkpoint");
+}
+
+}  // namespace
+
+void add_train_flags(Flags flags, TrainOptions& options) {
+  add_model_flags(flags, options.workload);
+  add_data_flags(flags, options.workload);
+  add_lora_flags(flags, options.workload);
+  add_distrust_flags(flags, options.workload);
+  add_memory_flags(flags, options.workload);
+  flags.toggle("--demo", options.workload.demo, "The embedded model and data");
+  flags.value("--batch-size", options.given.batch_size, "Rows of a micro-batch");
+  flags.value("--lora-rank", options.given.lora_rank, "LoRA rank");
+  flags.value("--lora-layers,--num-layers", options.given.lora_layers,
+              "The last N layers; -1: all");
+  flags.toggle("--conservative", options.conservative,
+               "The guide's table where no profile matches; untested here");
+  add_schedule_flags(flags, options);
+  add_progress_flags(flags, options);
+}
+
+void validate(const TrainOptions& options) {
+  if (options.workload.data.empty() && !options.workload.demo)
+    throw usage_error("--data FILE is missing");
+  if (options.epochs && options.max_steps) {
+    throw usage_error("--epochs {} and --max-steps {} both say how long to train: give one",
+                      *options.epochs, *options.max_steps);
+  }
+  if (options.epochs && (*options.epochs < 1 || *options.epochs > 1'000'000)) {
+    throw usage_error("--epochs {}: must be between 1 and 1000000", *options.epochs);
+  }
+  if (options.test_data && !options.test) {
+    throw usage_error("--test-data {}: is read with --test only", *options.test_data);
+  }
+  static_cast<void>(schedule_of(options.schedule));
+  static_cast<void>(order_of(options));
+}
+
+void validate(const TrainOptions& options, const Workload& workload) {
+  const auto needs_validation = [&](const char* flag, const std::optional<std::int64_t>& value) {
+    if (!value || workload.valid) return;
+    throw usage_error(
+        "{} {}: there are no validation rows. Put valid.jsonl beside the data, or give "
+        "--valid-data FILE",
+        flag, *value);
+  };
+  needs_validation("--steps-per-eval", options.steps_per_eval);
+  needs_validation("--val-batches", options.eval_batches);
+  if (options.test && !workload.test) {
+    throw usage_error(
+        "--test: there are no test rows. Put test.jsonl beside the data, or give --test-data FILE");
+  }
+}
+
+std::int64_t updates_of_epochs(std::int64_t epochs, std::int64_t rows,
+                               const TrainingSettings& settings) {
+  const std::int64_t update = settings.batch_size * settings.grad_accumulation_steps;
+  return (epochs * rows + update - 1) / update;
+}
+
+TrainingSettings settings_of(const TrainOptions& options, const Workload& workload,
+                             const Configuration& chosen) {
+  TrainingSettings settings =
+      workload.with(chosen.batch_size, chosen.lora_rank, chosen.lora_layers);
+  settings.grad_accumulation_steps = options.accumulation;
+  settings.max_steps = options.max_steps.value_or(kDefaultSteps);
+  settings.learning_rate = options.learning_rate;
+  settings.lora_plus_ratio = options.lora_plus_ratio;
+  settings.warmup_steps = options.warmup_steps;
+  settings.schedule = schedule_of(options.schedule);
+  settings.weight_decay = options.weight_decay;
+  settings.max_grad_norm = options.max_grad_norm;
+  settings.order = order_of(options);
+  settings.steps_per_report = options.steps_per_report;
+  settings.steps_per_eval = options.steps_per_eval.value_or(kDefaultStepsPerEval);
+  settings.eval_batches = options.eval_batches.value_or(0);
+  settings.save_every = options.save_every;
+  settings.keep_checkpoints = options.keep_checkpoints;
+  if (options.test) settings.test_rows = workload.test->packed;
+  settings.adapter_path = std::filesystem::absolute(options.adapter_path);
+  settings.adapter_format = parse_adapter_format(options.adapter_format);
+  settings.resume = options.resume;
+  const bool counts = settings.batch_size > 0 && settings.grad_accumulation_steps > 0;
+  if (options.epochs && counts) {  // what is not positive is refused by validate()
+    settings.max_steps = updates_of_epochs(*options.epochs, workload.train->report.rows, settings);
+  }
+  return settings;
+}
+
+}  // namespace loadline

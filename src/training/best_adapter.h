@@ -1,0 +1,31 @@
+// The adapter with the lowest validation loss, kept beside the last one: docs/training-state.md.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include "checkpoint/adapter.h"
+
+namespace loadline {
+
+class BestAdapter {
+ public:
+  explicit BestAdapter(const std::filesystem::path& adapter_path)
+      : folder_(adapter_path / "best") {}
+
+  // Forgets and removes what an earlier run left.
+  void clear();
+  // Takes up what the run that is continued had found. A damaged best.json counts as none.
+  void take_up();
+
+  [[nodiscard]] bool beaten_by(double valid_loss) const { return !loss_ || valid_loss < *loss_; }
+  // Writes the adapter, then best.json with step and loss.
+  void replace(const Adapter& adapter, AdapterFormat format, std::int64_t step, double valid_loss);
+
+ private:
+  std::filesystem::path folder_;
+  std::optional<double> loss_;
+};
+
+}  // namespace loadline

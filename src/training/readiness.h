@@ -1,0 +1,25 @@
+// What can be known to be wrong with a run before memory is taken.
+#pragma once
+
+#include <filesystem>
+
+#include "base/dtype.h"
+#include "checkpoint/config.h"
+#include "model/memory_plan.h"
+#include "text/packed.h"
+#include "training/settings.h"
+#include "training/training_state.h"
+
+namespace loadline {
+
+// Each throws Error(kUsage) or Error(kBadInput) naming the thing, both values and the way out.
+void require_compute(DType compute);
+void require_positions(const ModelConfig& model, const StepShape& shape);
+// A run that would learn nothing. Ends at the first row with a target.
+void require_targets(const PackedRows& rows, const TrainingSettings& settings);
+void require_vocabulary(const PackedRows& rows, const std::filesystem::path& path,
+                        const ModelConfig& model);
+// --resume needs a checkpoint; without it an unfinished run must not be overwritten.
+void require_run_to_resume(const TrainingSettings& settings, const Checkpoints& checkpoints);
+
+}  // namespace loadline

@@ -1,0 +1,117 @@
+// kill -9 at any moment: what was trained in pieces is what is trained in one go, to the last bit.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/hash.h"
+#include "cli/harness/program.h"
+
+namespace loadline::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kKills = 20;
+
+std::vector<std::string> command(const fs::path& adapter, bool resume) {
+  std::vector<std::string> words{"train",
+                                 "--model",
+                                 demo_model(),
+                                 "--data",
+                                 demo_train(),
+                                 "--max-seq-length",
+                                 "16",
+                                 "--compute-dtype",
+                                 "f32",
+                                 "--batch-size",
+                                 "1",
+                                 "--lora-rank",
+                                 "2",
+                                 "--lora-layers",
+                                 "2",
+                                 "--grad-accumulation-steps",
+                                 "2",
+                                 "--max-steps",
+                                 "14",
+                                 "--warmup-steps",
+                                 "3",
+                                 "--weight-decay",
+                                 "0.01",
+                                 "--save-every",
+                                 "1",
+                                 "--steps-per-eval",
+                                 "5",
+                                 "--val-batches",
+                                 "2",
+                                 "--adapter-path",
+                                 adapter.string()};
+  if (resume) words.emplace_back("--resume");
+  return words;
+}
+
+std::string hash_of(const fs::path& file) { return sha256_hex(read_file(file, 64_MiB)); }
+
+bool has_checkpoint(const fs::path& adapter) { return fs::exists(adapter / "checkpoints/latest"); }
+
+TEST(Killed, AtRandomMomentsTheRunEndsAsIfItHadNeverStopped) {
+  ::setenv("OMP_WAIT_POLICY", "passive", 1);
+  const Program program;
+  const fs::path whole = program.home() / "whole";
+  const fs::path pieces = program.home() / "pieces";
+  using Clock = std::chrono::steady_clock;
+  ASSERT_EQ(program.run(command(whole, false)).exit_code, 0) << "tokenizes, too";
+  fs::remove_all(whole);
+  const auto begin = Clock::now();
+  ASSERT_EQ(program.run(command(whole, false)).exit_code, 0);
+  const std::chrono::duration<double> takes = Clock::now() - begin;
+
+  const unsigned seed = std::random_device{}();
+  std::cout << "seed " << seed << "\n";
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<double> moment(0.0, takes.count());
+  int killed = 0;
+  int finished = 0;
+  for (int attempt = 0; killed < kKills && attempt < 4 * kKills; ++attempt) {
+    const bool resume = has_checkpoint(pieces);
+    const std::chrono::duration<double> after(moment(random));
+    const Ended ended = program.run_and_kill(command(pieces, resume), after);
+    if (ended.exit_code == 128 + SIGKILL) {
+      ++killed;
+      continue;
+    }
+    ASSERT_EQ(ended.exit_code, 0) << ended.err << ended.out;
+    ++finished;
+    EXPECT_EQ(hash_of(pieces / "adapter_model.safetensors"),
+              hash_of(whole / "adapter_model.safetensors"));
+    fs::remove_all(pieces);
+  }
+  ASSERT_EQ(killed, kKills);
+  const Ended last = program.run(command(pieces, has_checkpoint(pieces)));
+  ASSERT_EQ(last.exit_code, 0) << last.err << last.out;
+  std::cout << finished + 1 << " runs were killed " << killed << " times, of " << takes.count()
+            << " s each\n";
+  const char* const kSame[] = {"adapter_model.safetensors", "best/adapter_model.safetensors",
+                               "best/best.json", "checkpoints/0000014/training_state.safetensors",
+                               "checkpoints/0000014/training_state.json"};
+  for (const char* file : kSame) EXPECT_EQ(hash_of(pieces / file), hash_of(whole / file)) << file;
+}
+
+TEST(Killed, SigtermSavesEndsWithThreeAndTheRunGoesOn) {
+  const Program program;
+  const fs::path adapter = program.home() / "adapter";
+  std::vector<std::string> words = command(adapter, false);
+  words.insert(words.end(), {"--steps-per-report", "1", "--save-every", "0"});
+  const Ended ended = program.run_and_signal(words, "Iter 2:", SIGTERM);
+  ASSERT_EQ(ended.exit_code, 3) << ended.err;
+  EXPECT_TRUE(has_checkpoint(adapter));
+  EXPECT_EQ(program.run(command(adapter, true)).exit_code, 0);
+}
+
+}  // namespace
+}  // namespace loadline::testing
