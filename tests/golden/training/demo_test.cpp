@@ -42,31 +42,47 @@ void pack_chats(const std::filesystem::path& jsonl, int count,
 
 struct Losses : TrainingObserver {
   void evaluated(const EvaluationReport& report) override { valid.push_back(report.valid_loss); }
-  std::vector<double> valid;
+  void stepped(const StepReport& report) override { train.push_back(report.loss); }
+  std::vector<double> valid, train;
 };
 
-TEST(DemoTraining, ThirtyStepsLowerTheValidationLoss) {
+// make_demo_run.py: the same seed adapter and order of rows, in plain PyTorch.
+TEST(DemoTraining, AHundredStepsLowerTheValidationLossAsPyTorchDoes) {
+  const Json golden = read_json(LOADLINE_SOURCE_DIR "/tests/golden/training/demo_run.json");
+  const Json& run = golden.at("run");
   const TemporaryFolder folder;
   TrainingSettings s;
   s.model = kDemo / "model";
   s.train_rows = folder.path() / "train.packed";
   s.valid_rows = folder.path() / "valid.packed";
-  pack_chats(kDemo / "data" / "train.jsonl", 120, s.train_rows);
-  pack_chats(kDemo / "data" / "valid.jsonl", 10, *s.valid_rows);
+  pack_chats(kDemo / "data" / "train.jsonl", run.at("rows"), s.train_rows);
+  pack_chats(kDemo / "data" / "valid.jsonl", run.at("valid_rows"), *s.valid_rows);
   s.adapter_path = folder.path() / "adapter";
-  s.max_steps = 30;
-  s.batch_size = 4;
-  s.max_seq_length = 96;
-  s.lora = {.rank = 8, .alpha = 16, .layers = 6, .targets = parse_targets("all", {})};
-  s.learning_rate = 2e-3;
-  s.warmup_steps = 5;
+  s.seed = run.at("seed");
+  s.max_steps = run.at("steps");
+  s.batch_size = run.at("batch");
+  s.max_seq_length = run.at("seq");
+  s.lora = {.rank = run.at("rank"),
+            .alpha = run.at("alpha"),
+            .layers = run.at("layers"),
+            .targets = {Projection::kQ, Projection::kV}};
+  s.learning_rate = run.at("rate");
+  s.warmup_steps = run.at("warmup");
+  s.weight_decay = run.at("weight_decay");
+  s.max_grad_norm = run.at("max_grad_norm");
   Losses losses;
   const TrainingHost host{.peak_memory = [] { return Bytes{}; },
                           .stop_requested = [] { return false; }};
   EXPECT_EQ(run_training(s, host, losses).reason, TrainingEnd::Reason::kDone);
   ASSERT_EQ(losses.valid.size(), 2U) << "before the first update and after the last";
-  EXPECT_GT(losses.valid.front(), 4.8);  // the model never saw such text: 5.11 over all rows
-  EXPECT_LT(losses.valid.back(), losses.valid.front() - 0.3);
+  const Json& valid = golden.at("valid_losses");
+  EXPECT_NEAR(losses.valid[0], valid[0].get<double>(), 1e-4 * losses.valid[0]);
+  EXPECT_NEAR(losses.valid[1], valid[1].get<double>(), 1e-2 * losses.valid[1]);
+  EXPECT_LT(losses.valid[1], losses.valid[0] - 1.5);
+  for (const Json& point : golden.at("train_losses")) {
+    const double loss = losses.train.at(point[0].get<std::size_t>() - 1);
+    EXPECT_NEAR(loss, point[1].get<double>(), 1e-2 * loss) << "update " << point[0];
+  }
 }
 
 }  // namespace
