@@ -44,6 +44,7 @@ struct LoraSettings {
   double alpha = 0;
   std::int64_t layers = 0;  // the last N; 1..model.layers
   std::vector<Projection> targets;
+  double dropout = 0;  // of each pair's input, in training alone; in [0, 1)
   [[nodiscard]] double scale() const { return alpha / static_cast<double>(rank); }
 };
 

@@ -231,7 +231,7 @@ Json peft_config(const Adapter& adapter, const std::vector<std::int64_t>& layers
               {"base_model_name_or_path", adapter.base_model},
               {"r", adapter.lora.rank},
               {"lora_alpha", whole ? Json(static_cast<std::int64_t>(alpha)) : Json(alpha)},
-              {"lora_dropout", 0.0},
+              {"lora_dropout", adapter.lora.dropout},
               {"target_modules", targets},
               {"layers_to_transform", layers},
               {"layers_pattern", nullptr},

@@ -57,6 +57,10 @@ void add_data_flags(Flags flags, WorkloadOptions& options) {
 
 void add_lora_flags(Flags flags, WorkloadOptions& options) {
   flags.value("--lora-alpha", options.lora_alpha, "LoRA alpha; 2 x rank when not given");
+  flags.value("--lora-dropout", options.lora_dropout,
+              "Share of each LoRA input that an update drops");
+  flags.toggle("--rslora", options.rslora,
+               "Rank-stabilized: scale alpha / sqrt(rank), saved as that alpha");
   flags.value("--target-modules", options.target_modules,
               "Of q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj (phi3: qkv_proj,o_proj,"
               "gate_up_proj,down_proj), or attention, or all");

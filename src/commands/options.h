@@ -19,6 +19,8 @@ struct WorkloadOptions {
   bool demo = false;
   std::string target_modules = "attention";
   std::optional<double> lora_alpha;            // 2 x rank
+  double lora_dropout = 0;
+  bool rslora = false;
   std::optional<std::int64_t> max_seq_length;  // 2048, or what the model has
   std::string quantize = "none";
   std::string compute_dtype = "auto";

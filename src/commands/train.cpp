@@ -37,6 +37,10 @@ void take_adapter(Workload& workload, TrainOptions& options) {
   };
   agree("--lora-rank", options.given.lora_rank, lora.rank);
   agree("--lora-layers", options.given.lora_layers, lora.layers);
+  if (options.workload.rslora) {
+    throw usage_error("--rslora: the scale of {} comes with it; leave --rslora out",
+                      *options.resume_adapter);
+  }
   workload.base.lora.targets = lora.targets;
   workload.lora_alpha = lora.alpha;
   workload.base.resume_adapter_file = *options.resume_adapter;

@@ -1,6 +1,7 @@
 #include "commands/workload.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "base/error.h"
@@ -73,6 +74,7 @@ TrainingSettings base_settings(const WorkloadOptions& options, const Workload& w
   if (workload.valid) settings.valid_rows = workload.valid->packed;
   settings.max_seq_length = resolve_sequence(options, workload.model);
   settings.lora.targets = parse_targets(options.target_modules, workload.model);
+  settings.lora.dropout = options.lora_dropout;
   settings.compute = resolve_compute(options.compute_dtype);
   settings.checkpointing = options.grad_checkpoint == "on" ? ActivationCheckpointing::kOn
                                                            : ActivationCheckpointing::kOff;
@@ -125,6 +127,8 @@ TrainingSettings Workload::with(std::int64_t batch_size, std::int64_t rank,
   settings.batch_size = batch_size;
   settings.lora.rank = rank;
   settings.lora.alpha = lora_alpha.value_or(2.0 * static_cast<double>(rank));
+  // The same effect as alpha / sqrt(rank), in the terms that every reader of adapters knows.
+  if (rslora && rank > 0) settings.lora.alpha *= std::sqrt(static_cast<double>(rank));
   settings.lora.layers = layers;
   return settings;
 }
@@ -193,6 +197,7 @@ Workload prepare_workload(const WorkloadOptions& options, const MachineFacts& ma
   if (!data.empty()) pack_workload(workload, options, data, out);
   workload.checkpointing_auto = options.grad_checkpoint == "auto";
   workload.lora_alpha = options.lora_alpha;
+  workload.rslora = options.rslora;
   workload.base = base_settings(options, workload, machine);
   if (workload.base.quantize != Quantization::kNone && parts == ModelParts::kAll) {
     keep_prepared_weights(workload, out);

@@ -33,6 +33,7 @@ struct Workload {
   TrainingSettings base;            // all that does not depend on batch size, rank and layers
   bool checkpointing_auto = true;
   std::optional<double> lora_alpha;
+  bool rslora = false;
   std::string distrust_note;  // for people: why the distrust term is off, or for how many rows; may
                               // be empty
 

@@ -23,6 +23,8 @@ struct Pass {
   std::int64_t tokens = 0;
   std::span<const std::int32_t> row_starts;  // (B + 1)
   std::span<const std::int32_t> positions;   // (T), within the row
+  bool drops = false;                        // LoRA dropout: in training alone
+  std::uint64_t dropout_seed = 0;
 
   [[nodiscard]] View rows(BufferId id) const { return memory.matrix(id, tokens); }
   [[nodiscard]] std::span<float> column(BufferId id) const { return memory.floats(id, tokens); }

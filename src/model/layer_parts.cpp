@@ -1,5 +1,6 @@
 #include "model/layer_parts.h"
 
+#include "kernels/dropout.h"
 #include "kernels/elementwise.h"
 #include "kernels/geglu.h"
 #include "kernels/nf4_product.h"
@@ -29,6 +30,21 @@ LoraViews lora_views(const Pass& pass, const LoraSlot& slot, BufferId inner) {
 const LoraSlot* slot_of(const Pass& pass, const LayerPlan& layer, Projection projection) {
   const std::int64_t slot = layer.slot(projection);
   return slot < 0 ? nullptr : &pass.plan.slots[static_cast<std::size_t>(slot)];
+}
+
+// The mask of a pair's input: the same in the forward, in a forward run again and in the backward.
+DropoutMask mask_of(const Pass& pass, const LoraSlot& slot) {
+  const auto place = static_cast<std::uint64_t>(slot.layer) * kProjections +
+                     static_cast<std::uint64_t>(slot.projection) + 1;
+  return {.key = pass.dropout_seed ^ (place * 0xd1342543de82ef95ULL), .rate = pass.lora.dropout};
+}
+
+// A pair's input as it is trained on: x itself, or x after dropout in the scratch.
+ConstView after_dropout(const Pass& pass, const LoraSlot& slot, ConstView x) {
+  if (!pass.drops) return x;
+  const View dropped = pass.memory.part(pass.plan.dropout, 0, pass.tokens, slot.in);
+  dropout_forward(mask_of(pass, slot), x, dropped);
+  return dropped;
 }
 
 }  // namespace
@@ -112,7 +128,7 @@ void lora_forward(const Pass& pass, const LayerPlan& layer, const LayerActivatio
   const LoraSlot* slot = slot_of(pass, layer, projection);
   if (slot == nullptr) return;
   const LoraViews lora = lora_views(pass, *slot, a.inner);
-  pass.gemm.run(Product::kNT, x, lora.a, lora.inner, false);
+  pass.gemm.run(Product::kNT, after_dropout(pass, *slot, x), lora.a, lora.inner, false);
   scale(static_cast<float>(pass.lora.scale()), lora.inner);
   std::int64_t row = 0;
   for (const View& part : y) {
@@ -134,8 +150,15 @@ void lora_backward(const Pass& pass, const LayerPlan& layer, Projection projecti
     row += part.cols;
   }
   scale(static_cast<float>(pass.lora.scale()), d_inner);
-  pass.gemm.run(Product::kTN, d_inner, x, lora.da, true);
-  if (dx.data != nullptr) pass.gemm.run(Product::kNN, d_inner, lora.a, dx, true);
+  pass.gemm.run(Product::kTN, d_inner, after_dropout(pass, *slot, x), lora.da, true);
+  if (dx.data == nullptr) return;
+  if (!pass.drops) {
+    pass.gemm.run(Product::kNN, d_inner, lora.a, dx, true);
+    return;
+  }
+  const View d_dropped = pass.memory.part(pass.plan.dropout, 0, pass.tokens, slot->in);
+  pass.gemm.run(Product::kNN, d_inner, lora.a, d_dropped, false);
+  dropout_backward(mask_of(pass, *slot), d_dropped, dx);
 }
 
 namespace {

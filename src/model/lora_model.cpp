@@ -94,7 +94,7 @@ struct LoraModel::State {
   }
 
   // Embedding and all layers: plan.final_x is the last one's output.
-  Pass forward(const Batch& batch) {
+  Pass forward(const Batch& batch, bool training) {
     check_batch(batch, shape, model.vocab_size);
     const auto tokens = static_cast<std::int64_t>(batch.ids.size());
     const auto positions = memory.ints(plan.positions, tokens);
@@ -106,7 +106,9 @@ struct LoraModel::State {
                     .gemm = gemm,
                     .tokens = tokens,
                     .row_starts = batch.row_starts,
-                    .positions = positions};
+                    .positions = positions,
+                    .drops = training && lora.dropout > 0,
+                    .dropout_seed = batch.dropout_seed};
     const View x = pass.rows(plan.layers.front().forward.x);
     embedding_forward(memory.matrix(plan.embedding), batch.ids, x);
     if (model.embedding_scale != 1) scale(embedding_factor(model, shape.compute), x);
@@ -197,14 +199,14 @@ void LoraModel::warm_up() {
 }
 
 BatchLoss LoraModel::forward_backward(const Batch& batch) {
-  const Pass pass = state_->forward(batch);
+  const Pass pass = state_->forward(batch, true);
   const BatchLoss loss = head_loss_and_gradient(pass, batch);
   state_->backward(pass);
   return loss;
 }
 
 BatchLoss LoraModel::evaluate(const Batch& batch) {
-  return head_loss(state_->forward(batch), batch);
+  return head_loss(state_->forward(batch, false), batch);
 }
 
 void LoraModel::last_logits(const Batch& batch, std::span<float> logits) {
@@ -212,7 +214,7 @@ void LoraModel::last_logits(const Batch& batch, std::span<float> logits) {
     throw std::logic_error(
         fmt::format("{} logits for a vocabulary of {}", logits.size(), state_->model.vocab_size));
   }
-  head_last_logits(state_->forward(batch), logits);
+  head_last_logits(state_->forward(batch, false), logits);
 }
 
 std::span<float> LoraModel::parameters() {

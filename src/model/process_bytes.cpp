@@ -40,9 +40,9 @@ void add_frozen(const ModelConfig& m, Quantization quantize, std::set<Shape>& sh
   shapes.insert({Product::kNN, m.hidden_size, m.vocab_size, false});
 }
 
-void add_lora(const LoraSlot& slot, std::int64_t rank, std::set<Shape>& shapes) {
+void add_lora(const LoraSlot& slot, std::int64_t rank, bool drops, std::set<Shape>& shapes) {
   shapes.insert({Product::kNT, rank, slot.in, false});
-  shapes.insert({Product::kNN, slot.in, rank, true});
+  shapes.insert({Product::kNN, slot.in, rank, !drops});
   shapes.insert({Product::kTN, rank, slot.in, true});
   bool accumulates = false;
   for (const std::int64_t out : slot.parts) {
@@ -59,7 +59,7 @@ std::size_t distinct_products(const ModelConfig& model, Quantization quantize,
   add_frozen(model, quantize, shapes);
   for (const LoraSlot& slot : plan.slots) {
     if (slot.layer != plan.first_lora_layer) break;  // the other layers have the same ones
-    add_lora(slot, (slot.b - slot.a) / slot.in, shapes);
+    add_lora(slot, (slot.b - slot.a) / slot.in, plan.dropout.exists(), shapes);
   }
   return shapes.size();
 }

@@ -279,6 +279,14 @@ void Planner::add_constants() {
                            {static_cast<std::int64_t>(products.count)}, DType::kU8, always());
   if (quantized()) add_nf4_scratch();
   const Lifetime in_attention{1, last_backward(), Half::kAttention};
+  if (lora_.dropout > 0) {
+    std::int64_t widest = 0;
+    for (const Projection target : lora_.targets) {
+      widest = std::max(widest, shape_of(model_, target).in);
+    }
+    plan_.dropout =
+        activation("LoRA dropout", "forward", widest, {forward_tick(first_), last_backward()});
+  }
   const Bytes attention =
       attention_scratch(attention_of(0), tokens_, shape_.longest_row, shape_.threads);
   plan_.attention_scratch =

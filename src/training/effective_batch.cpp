@@ -28,6 +28,7 @@ EffectiveBatch::EffectiveBatch(const PackedRows& rows, const TrainingSettings& s
       max_seq_length_(settings.max_seq_length),
       order_(rows, settings),
       buffer_(tokens, settings.batch_size),
+      seed_(settings.seed),
       mean_targets_(mean_targets(rows, settings)) {
   const auto count = static_cast<std::size_t>(batch_size_ * micro_batches_);
   indices_.resize(count);
@@ -38,8 +39,9 @@ EffectiveBatch::EffectiveBatch(const PackedRows& rows, const TrainingSettings& s
 
 void EffectiveBatch::select(std::int64_t step) {
   const auto batch = static_cast<std::size_t>(batch_size_);
+  first_micro_batch_ = (step - 1) * micro_batches_;
   for (std::int64_t m = 0; m < micro_batches_; ++m) {
-    order_.rows_of((step - 1) * micro_batches_ + m,
+    order_.rows_of(first_micro_batch_ + m,
                    std::span(indices_).subspan(static_cast<std::size_t>(m) * batch, batch));
   }
   tokens_ = 0;
@@ -78,7 +80,12 @@ Batch EffectiveBatch::micro_batch(std::int64_t index) {
     const auto end = static_cast<std::size_t>(filled.row_starts[r + 1]);
     for (std::size_t t = begin; t < end; ++t) coefficients[t] *= factor;
   }
-  return buffer_.batch();
+  Batch laid_out = buffer_.batch();
+  // Of the run's seed and the micro-batch's number alone, so that a resumed run drops the same.
+  laid_out.dropout_seed =
+      (seed_ + 1) * 0x9e3779b97f4a7c15ULL ^
+      static_cast<std::uint64_t>(first_micro_batch_ + index + 1) * 0xbf58476d1ce4e5b9ULL;
+  return laid_out;
 }
 
 }  // namespace loadline

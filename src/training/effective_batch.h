@@ -48,6 +48,8 @@ class EffectiveBatch {
   std::int64_t max_seq_length_;
   BatchOrder order_;
   BatchBuffer buffer_;
+  std::uint64_t seed_;
+  std::int64_t first_micro_batch_ = 0;      // of the selected update, over the whole run
   std::vector<std::int64_t> indices_;       // of all micro-batches
   std::vector<PackedRow> rows_;             // the same rows
   std::vector<const PackedRow*> pointers_;  // to rows_

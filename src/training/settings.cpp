@@ -41,6 +41,7 @@ void validate_lora(const LoraSettings& lora, const ModelConfig& model) {
     throw usage_error("--lora-layers {}: the model has {} layers, so 1 to {}, or -1 for all",
                       lora.layers, model.layers, model.layers);
   }
+  require_rate("--lora-dropout", lora.dropout, 0, 0.95);
   if (lora.targets.empty()) {
     throw usage_error("--target-modules: names no module; choose among {}, or attention, or all",
                       names_of(projections_of(model)));

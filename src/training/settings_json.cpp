@@ -134,6 +134,7 @@ void read_method(SettingsReader& in, TrainingSettings& s) {
   s.lora.alpha = in.number("lora_alpha");
   s.lora.layers = in.integer("lora_layers");
   s.lora.targets = in.targets("target_modules");
+  s.lora.dropout = in.number("lora_dropout");
   s.compute = in.choice<DType>("compute", kComputes);
   s.quantize = in.choice<Quantization>("quantize", kQuantizations);
   s.checkpointing =
@@ -172,6 +173,7 @@ Json to_json(const TrainingSettings& s) {
       {"lora_alpha", s.lora.alpha},
       {"lora_layers", s.lora.layers},
       {"target_modules", join_targets(s.lora.targets)},
+      {"lora_dropout", s.lora.dropout},
       {"compute", std::string(name_of(s.compute))},
       {"quantize", name_of(s.quantize)},
       {"grad_checkpoint", s.checkpointing == ActivationCheckpointing::kOn},

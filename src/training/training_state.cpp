@@ -35,7 +35,8 @@ constexpr auto kMustAgree =
                                      "weight_decay",    "max_grad_norm",
                                      "distrust",        "distrust_alpha",
                                      "distrust_lambda", "seed",
-                                     "order",           "lora_plus_ratio"});
+                                     "order",           "lora_plus_ratio",
+                                     "lora_dropout"});
 
 // The step that a checkpoint's folder is of; -1 for another folder.
 std::int64_t step_named(const fs::path& folder) {

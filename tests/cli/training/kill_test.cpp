@@ -31,6 +31,8 @@ std::vector<std::string> command(const fs::path& adapter, bool resume) {
                                  "f32",
                                  "--batch-size",
                                  "1",
+                                 "--lora-dropout",
+                                 "0.1",
                                  "--lora-rank",
                                  "2",
                                  "--lora-layers",

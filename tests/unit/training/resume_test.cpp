@@ -20,6 +20,7 @@ class Resume : public TrainingRun {
     s.valid_rows = folder_.path() / "valid.packed";
     if (!fs::exists(*s.valid_rows)) pack("valid.packed", made_up_rows(5, 77));
     s.max_steps = 8;
+    s.lora.dropout = 0.1;
     s.grad_accumulation_steps = 2;
     s.batch_size = 3;
     s.warmup_steps = 3;

@@ -119,6 +119,7 @@ TEST(Settings, JsonRoundTripIsExact) {
   s.weight_decay = 1e-300;
   s.max_grad_norm = 0;
   s.distrust = {.mode = DistrustMode::kWeighted, .alpha = 2.31, .lambda = 0.7};
+  s.lora.dropout = 0.05;
   s.test_rows = "test.packed";
   s.lora_plus_ratio = 16;
   s.keep_checkpoints = 5;
