@@ -128,6 +128,7 @@ int run_train(TrainOptions options) {
   require_fit(workload, settings, budget, options.workload.margin);
   require_writable_folder(settings.adapter_path);
   say_plan(out, settings, options, workload, choice);
+  say_trunk_cache(options, workload, settings, out);
   TrainView view(settings, out, isatty(fileno(out)) != 0);
   const TrainingEnd end = train(settings, view);
   view.ended(end);

@@ -2,7 +2,9 @@
 
 #include <filesystem>
 
+#include "base/data_file.h"
 #include "base/error.h"
+#include "training/trunk_cache.h"
 
 namespace loadline {
 namespace {
@@ -52,6 +54,10 @@ void add_progress_flags(Flags flags, TrainOptions& options) {
   flags.value("--steps-per-eval", options.steps_per_eval,
               "Validation every N updates, 200 where none is given; 0: at the end");
   flags.value("--val-batches", options.eval_batches, "Validation batches; 0 or none given: all");
+  flags.value("--trunk-cache", options.trunk_cache,
+              "on: from the second epoch on the layers below LoRA are read from the disk");
+  flags.value("--trunk-cache-limit", options.trunk_cache_limit,
+              "The most that it may need there, for example 20GiB");
   flags.toggle("--test", options.test, "Evaluate on test.jsonl beside the data after the last one");
   flags.value("--test-data", options.test_data, "The rows of --test, where they lie elsewhere");
   flags.value("--save-every", options.save_every, "A checkpoint every N updates; 0: at the end");
@@ -97,6 +103,13 @@ void validate(const TrainOptions& options) {
   if (options.test_data && !options.test) {
     throw usage_error("--test-data {}: is read with --test only", *options.test_data);
   }
+  if (options.trunk_cache != "on" && options.trunk_cache != "off") {
+    throw usage_error("--trunk-cache {}: should be on or off", options.trunk_cache);
+  }
+  if (options.trunk_cache_limit && options.trunk_cache == "off") {
+    throw usage_error("--trunk-cache-limit {}: there is a limit with --trunk-cache on only",
+                      *options.trunk_cache_limit);
+  }
   static_cast<void>(schedule_of(options.schedule));
   static_cast<void>(order_of(options));
 }
@@ -123,6 +136,18 @@ std::int64_t updates_of_epochs(std::int64_t epochs, std::int64_t rows,
   return (epochs * rows + update - 1) / update;
 }
 
+void say_trunk_cache(const TrainOptions& options, const Workload& workload,
+                     const TrainingSettings& settings, std::FILE* out) {
+  if (!settings.trunk_cache) return;
+  const Bytes needed = trunk_cache_bytes(settings, workload.model, workload.train->rows,
+                                         workload.valid ? &workload.valid->rows : nullptr);
+  const Bytes free = free_disk(settings.adapter_path);
+  require_room(needed, options.trunk_cache_limit ? parse_bytes(*options.trunk_cache_limit) : free,
+               free);
+  fmt::print(out, "Trunk cache: up to {} in {} while the run lasts ({} is free)\n",
+             to_string(needed), settings.adapter_path.string(), to_string(free));
+}
+
 TrainingSettings settings_of(const TrainOptions& options, const Workload& workload,
                              const Configuration& chosen) {
   TrainingSettings settings =
@@ -142,6 +167,7 @@ TrainingSettings settings_of(const TrainOptions& options, const Workload& worklo
   settings.save_every = options.save_every;
   settings.keep_checkpoints = options.keep_checkpoints;
   if (options.test) settings.test_rows = workload.test->packed;
+  settings.trunk_cache = options.trunk_cache == "on";
   settings.adapter_path = std::filesystem::absolute(options.adapter_path);
   settings.adapter_format = parse_adapter_format(options.adapter_format);
   settings.resume = options.resume;

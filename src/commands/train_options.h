@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 #include <optional>
 #include <string>
 
@@ -30,6 +31,8 @@ struct TrainOptions {
   std::string batching = "shuffled";
   std::int64_t steps_per_report = 10, save_every = 100, keep_checkpoints = 2;
   std::optional<std::int64_t> steps_per_eval, eval_batches;  // 200; 0
+  std::string trunk_cache = "off";
+  std::optional<std::string> trunk_cache_limit;
   bool test = false;
   std::optional<std::string> test_data;
   std::string adapter_path = "adapters", adapter_format = "peft";
@@ -47,6 +50,10 @@ void validate(const TrainOptions& options, const Workload& workload);
 // `chosen` is batch size, rank and layers, whoever said them.
 TrainingSettings settings_of(const TrainOptions& options, const Workload& workload,
                              const Configuration& chosen);
+
+// Says what the trunk cache needs on the disk; throws Error(kUsage) when there is no room for it.
+void say_trunk_cache(const TrainOptions& options, const Workload& workload,
+                     const TrainingSettings& settings, std::FILE* out);
 
 // The updates that use each of `rows` rows `epochs` times, the last one filled up with rows of the
 // next epoch.

@@ -123,6 +123,10 @@ void TrainView::ended(const TrainingEnd& end) {
     say(fmt::format("Rows: {} of {} used, {} ({:.2f} epochs).", use.rows - use.unused, use.rows,
                     each, static_cast<double>(use.uses) / static_cast<double>(use.rows)));
   }
+  if (end.trunk_batches > 0) {
+    say(fmt::format("Trunk cache: {} of {} batches were read instead of computed.",
+                    end.trunk_batches_read, end.trunk_batches));
+  }
   if (!best_.is_null()) {
     say(fmt::format("Best: validation loss {:.3f} after step {}, in {}",
                     best_["valid_loss"].get<double>(), best_["step"].get<std::int64_t>(),

@@ -12,7 +12,9 @@ struct Batch {
   std::span<const std::int32_t> row_starts;  // (B + 1), 0 first, T last, rising
   std::span<const std::int32_t> targets;     // (T), the id that token t must predict, or -1
   std::span<const float>
-      coefficients;                // (T), what its cross-entropy is multiplied by in the gradient
+      coefficients;  // (T), what its cross-entropy is multiplied by in the gradient
+  // (B), by which a TrunkStore knows the rows; empty: it is not to know them.
+  std::span<const std::int64_t> row_keys = {};
   std::uint64_t dropout_seed = 0;  // what LoRA dropout's masks are made from
 };
 

@@ -109,11 +109,28 @@ struct LoraModel::State {
                     .positions = positions,
                     .drops = training && lora.dropout > 0,
                     .dropout_seed = batch.dropout_seed};
+    trunk_forward(pass, batch);
+    for (std::size_t layer = first_lora_layer(); layer < plan.layers.size(); ++layer) {
+      layer_forward(pass, plan.layers[layer]);
+    }
+    return pass;
+  }
+
+  // Embedding and the layers below LoRA, or what the trunk store has of them.
+  void trunk_forward(const Pass& pass, const Batch& batch) {
+    const View output = pass.rows(plan.layers[first_lora_layer()].forward.x);
+    const auto bytes =
+        std::span(static_cast<std::byte*>(output.data),
+                  static_cast<std::size_t>(output.rows * output.cols) * size_of(output.dtype));
+    const bool asks = trunk != nullptr && first_lora_layer() > 0 && !batch.row_keys.empty();
+    if (asks && trunk->load(batch, bytes)) return;
     const View x = pass.rows(plan.layers.front().forward.x);
     embedding_forward(memory.matrix(plan.embedding), batch.ids, x);
     if (model.embedding_scale != 1) scale(embedding_factor(model, shape.compute), x);
-    for (const LayerPlan& layer : plan.layers) layer_forward(pass, layer);
-    return pass;
+    for (std::size_t layer = 0; layer < first_lora_layer(); ++layer) {
+      layer_forward(pass, plan.layers[layer]);
+    }
+    if (asks) trunk->store(batch, bytes);
   }
 
   void backward(const Pass& pass) {
@@ -140,6 +157,7 @@ struct LoraModel::State {
   StepPlan plan;
   Workspace memory;
   Gemm gemm;
+  TrunkStore* trunk = nullptr;
 };
 
 LoraModel::LoraModel(const ModelConfig& model, const LoraSettings& lora, const StepShape& shape) {
@@ -197,6 +215,8 @@ void LoraModel::warm_up() {
   forward_backward(batch);
   evaluate(batch);
 }
+
+void LoraModel::use_trunk(TrunkStore* trunk) { state_->trunk = trunk; }
 
 BatchLoss LoraModel::forward_backward(const Batch& batch) {
   const Pass pass = state_->forward(batch, true);

@@ -14,6 +14,7 @@
 #include "kernels/adamw.h"
 #include "model/batch.h"
 #include "model/memory_plan.h"
+#include "model/trunk_store.h"
 
 namespace loadline {
 
@@ -47,6 +48,10 @@ class LoraModel {
   // Compiles every product by a forward and backward over two tokens; leaves gradients and adapter
   // as they were. After it a step allocates nothing.
   void warm_up();
+
+  // From here on batches with row_keys ask `trunk` for the lowest LoRA layer's input before the
+  // layers below it are run, and give it what these made. It must outlive the model; null: none.
+  void use_trunk(TrunkStore* trunk);
 
   // Adds the batch's gradient to gradients(). Throws std::logic_error for a batch larger than the
   // StepShape.

@@ -223,7 +223,8 @@ BatchBuffer::BatchBuffer(std::int64_t tokens, std::int64_t rows)
     : ids_(at(tokens)),
       targets_(at(tokens)),
       row_starts_(at(rows + 1)),
-      coefficients_(at(tokens)) {}
+      coefficients_(at(tokens)),
+      row_keys_(at(rows)) {}
 
 Batch BatchBuffer::fill(const PackedRows& data, std::span<const std::int64_t> rows,
                         std::int64_t max_seq_length) {
@@ -249,6 +250,7 @@ void BatchBuffer::append(const PackedRow& row, std::int64_t index, std::int64_t 
     coefficients_[start + t] = predicts ? 1.0F : 0.0F;
   }
   tokens_ += static_cast<std::int64_t>(length);
+  row_keys_[at(rows_)] = first_key_ + index;
   ++rows_;
   row_starts_[at(rows_)] = static_cast<std::int32_t>(tokens_);
 }
@@ -258,7 +260,8 @@ Batch BatchBuffer::batch() const {
   return {.ids = std::span(ids_).first(tokens),
           .row_starts = std::span(row_starts_).first(at(rows_ + 1)),
           .targets = std::span(targets_).first(tokens),
-          .coefficients = std::span(coefficients_).first(tokens)};
+          .coefficients = std::span(coefficients_).first(tokens),
+          .row_keys = std::span(row_keys_).first(first_key_ < 0 ? 0 : at(rows_))};
 }
 
 std::int64_t targets_of(const PackedRow& row, std::int64_t max_seq_length) {

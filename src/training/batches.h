@@ -85,6 +85,8 @@ class BatchBuffer {
   // target, 0 elsewhere. Throws std::logic_error for rows that are more than the storage.
   Batch fill(const PackedRows& data, std::span<const std::int64_t> rows,
              std::int64_t max_seq_length);
+  // From here on a batch's row_keys are `first` + the rows' indices; else they are empty.
+  void give_keys(std::int64_t first) { first_key_ = first; }
   [[nodiscard]] std::span<float> coefficients() { return coefficients_; }
   // After coefficients were written.
   [[nodiscard]] Batch batch() const;
@@ -94,6 +96,8 @@ class BatchBuffer {
 
   std::vector<std::int32_t> ids_, targets_, row_starts_;
   std::vector<float> coefficients_;
+  std::vector<std::int64_t> row_keys_;
+  std::int64_t first_key_ = -1;  // below 0: none are given
   std::int64_t tokens_ = 0;
   std::int64_t rows_ = 0;
 };

@@ -30,6 +30,7 @@ EffectiveBatch::EffectiveBatch(const PackedRows& rows, const TrainingSettings& s
       buffer_(tokens, settings.batch_size),
       seed_(settings.seed),
       mean_targets_(mean_targets(rows, settings)) {
+  buffer_.give_keys(0);
   const auto count = static_cast<std::size_t>(batch_size_ * micro_batches_);
   indices_.resize(count);
   rows_.resize(count);

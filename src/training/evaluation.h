@@ -27,6 +27,9 @@ class Evaluation {
   // `rows` must outlive this object; `tokens` is StepShape::tokens, at least the longest row.
   Evaluation(const PackedRows& rows, const TrainingSettings& settings, std::int64_t tokens);
 
+  // Row i is known to a trunk store as `first` + i; without this it is not to know them.
+  void give_keys(std::int64_t first) { buffer_.give_keys(first); }
+
   // Nothing when stop_requested() said so between two batches.
   std::optional<EvaluationLoss> run(LoraModel& model, const std::function<bool()>& stop_requested);
 

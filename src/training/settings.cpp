@@ -98,6 +98,12 @@ void validate(const TrainingSettings& settings, const ModelConfig& model) {
   validate_steps(settings);
   validate_lora(settings.lora, model);
   validate_rates(settings);
+  if (settings.trunk_cache && settings.lora.layers == model.layers) {
+    throw usage_error(
+        "--trunk-cache on: all {} layers have LoRA, so there is no frozen trunk below them. Leave "
+        "it out, or give fewer --lora-layers",
+        model.layers);
+  }
   require_count("--threads", settings.threads, 1, 4096);
   if (settings.compute != DType::kF32 && settings.compute != DType::kBf16) {
     throw usage_error("--compute-dtype {}: must be f32 or bf16", name_of(settings.compute));

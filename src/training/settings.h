@@ -59,6 +59,7 @@ struct TrainingSettings {
   // Where quantized weights are kept for the next run (docs/prepared-weights.md).
   std::optional<std::filesystem::path> prepared_weights;
   std::int64_t keep_checkpoints = 2;  // the latest included
+  bool trunk_cache = false;           // training/trunk_cache.h
   std::filesystem::path adapter_path;
   AdapterFormat adapter_format = AdapterFormat::kPeft;  // of what is saved there
   // Starts a new run from an adapter's weights: nothing else of the run that made it is taken.

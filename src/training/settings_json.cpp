@@ -125,6 +125,7 @@ void read_run(SettingsReader& in, TrainingSettings& s) {
   s.eval_batches = in.integer("eval_batches");
   s.save_every = in.integer("save_every");
   s.keep_checkpoints = in.integer("keep_checkpoints");
+  s.trunk_cache = in.boolean("trunk_cache");
   s.threads = in.small_integer("threads");
   s.seed = in.seed("seed");
 }
@@ -194,6 +195,7 @@ Json to_json(const TrainingSettings& s) {
       {"eval_batches", s.eval_batches},
       {"save_every", s.save_every},
       {"keep_checkpoints", s.keep_checkpoints},
+      {"trunk_cache", s.trunk_cache},
   };
 }
 

@@ -21,6 +21,7 @@
 #include "training/schedule.h"
 #include "training/tensorboard.h"
 #include "training/training_state.h"
+#include "training/trunk_cache.h"
 #include "training/update.h"
 
 namespace loadline {
@@ -70,6 +71,11 @@ class Run {
     metrics_.emplace(settings_.adapter_path, first_step_);
     if (!is_trial()) tensorboard_.emplace(settings_.adapter_path, first_step_);
     TrainingEnd end = loop();
+    if (trunk_) {
+      end.trunk_batches_read = trunk_->batches_read();
+      end.trunk_batches = trunk_->batches_read() + trunk_->batches_computed();
+      if (end.reason == TrainingEnd::Reason::kDone) trunk_->remove();
+    }
     end.rows = row_use(train_, settings_, end.step);
     return end;
   }
@@ -104,6 +110,7 @@ class Run {
     }
     identity_ = {.model = files.fingerprint(), .data = train_.fingerprint()};
     load_adapter();
+    if (settings_.trunk_cache) use_trunk_cache();
     model_.warm_up();
     observer_.loaded(
         {.seconds = watch.seconds(),
@@ -113,6 +120,13 @@ class Run {
          .worst_batch_tokens = worst_batch_tokens(settings_, train_),
          .longest_row = shape_.longest_row,
          .trainable_parameters = static_cast<std::int64_t>(model_.parameters().size())});
+  }
+
+  void use_trunk_cache() {
+    trunk_.emplace(
+        open_trunk_cache(settings_, config_, identity_.model, train_, valid_ ? &*valid_ : nullptr));
+    model_.use_trunk(&*trunk_);
+    if (evaluation_ && valid_) evaluation_->give_keys(train_.size());
   }
 
   [[nodiscard]] bool is_trial() const { return settings_.order == RowOrder::kWorstFirst; }
@@ -322,6 +336,7 @@ class Run {
   LoraModel model_;
   EffectiveBatch batch_;
   std::optional<Evaluation> evaluation_;
+  std::optional<TrunkCache> trunk_;
   RunIdentity identity_;
   std::optional<Metrics> metrics_;
   std::optional<TensorBoard> tensorboard_;

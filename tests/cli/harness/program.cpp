@@ -118,6 +118,15 @@ Ended Program::run_and_signal(const std::vector<std::string>& arguments, const s
   return ended;
 }
 
+Ended Program::run_and_look(const std::vector<std::string>& arguments,
+                            const std::function<void(pid_t)>& look) const {
+  Running running = start(arguments, home(), environment_, "/dev/null");
+  Ended ended;
+  drain(running, ended, [&] { look(running.pid); });
+  ended.exit_code = wait_for(running.pid);
+  return ended;
+}
+
 Ended Program::run_and_kill(const std::vector<std::string>& arguments,
                             std::chrono::duration<double> after) const {
   Running running = start(arguments, home(), environment_, "/dev/null");

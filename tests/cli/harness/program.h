@@ -1,8 +1,11 @@
 // The program, run from outside as a user runs it.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -33,6 +36,9 @@ class Program {
     environment_[name] = value;
   }
 
+  // Calls `look` with its process id after each piece of its output.
+  [[nodiscard]] Ended run_and_look(const std::vector<std::string>& arguments,
+                                   const std::function<void(pid_t)>& look) const;
   // Starts it and kills it (SIGKILL) when it has run for so long.
   [[nodiscard]] Ended run_and_kill(const std::vector<std::string>& arguments,
                                    std::chrono::duration<double> after) const;

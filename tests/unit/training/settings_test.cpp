@@ -123,6 +123,7 @@ TEST(Settings, JsonRoundTripIsExact) {
   s.test_rows = "test.packed";
   s.lora_plus_ratio = 16;
   s.keep_checkpoints = 5;
+  s.trunk_cache = true;
   s.seed = std::numeric_limits<std::uint64_t>::max();
   s.order = RowOrder::kWorstFirst;
   s.steps_per_report = 1;

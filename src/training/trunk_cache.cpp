@@ -1,0 +1,162 @@
+#include "training/trunk_cache.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <numeric>
+#include <stdexcept>
+
+#include "base/error.h"
+#include "base/hash.h"
+
+namespace loadline {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::size_t kIdentity = 64;
+constexpr double kMostOfFree = 0.9;
+
+std::uint64_t header_bytes(std::size_t rows) { return kIdentity + rows * sizeof(std::uint64_t); }
+
+// Never 0, which means "not there". The bytes are this program's own: a torn or mixed row is to be
+// seen, not a forged one.
+std::uint64_t sum_of(std::span<const std::byte> bytes) {
+  std::uint64_t sum = bytes.size();
+  std::size_t at = 0;
+  const auto add = [&](std::uint64_t word) {
+    sum = std::rotl((sum ^ word) * 0x9e3779b97f4a7c15ULL, 29);
+  };
+  for (; at + sizeof(std::uint64_t) <= bytes.size(); at += sizeof(std::uint64_t)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes.data() + at, sizeof word);
+    add(word);
+  }
+  for (; at < bytes.size(); ++at) add(static_cast<std::uint64_t>(bytes[at]));
+  return std::max<std::uint64_t>(1, sum);
+}
+
+std::vector<std::int64_t> lengths_of(const TrainingSettings& settings, const PackedRows& train,
+                                     const PackedRows* valid) {
+  std::vector<std::int64_t> lengths;
+  const auto append = [&](const PackedRows& rows) {
+    for (std::int64_t i = 0; i < rows.size(); ++i) {
+      lengths.push_back(std::min(rows.length(i), settings.max_seq_length));
+    }
+  };
+  append(train);
+  if (valid != nullptr) append(*valid);
+  return lengths;
+}
+
+std::uint64_t token_bytes(const TrainingSettings& settings, const ModelConfig& model) {
+  return static_cast<std::uint64_t>(model.hidden_size) * size_of(settings.compute);
+}
+
+}  // namespace
+
+Bytes trunk_cache_bytes(const TrainingSettings& settings, const ModelConfig& model,
+                        const PackedRows& train, const PackedRows* valid) {
+  const std::vector<std::int64_t> lengths = lengths_of(settings, train, valid);
+  const auto tokens =
+      static_cast<std::uint64_t>(std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0}));
+  return Bytes{header_bytes(lengths.size()) + tokens * token_bytes(settings, model)};
+}
+
+void require_room(Bytes needed, Bytes limit, Bytes free) {
+  if (needed > limit) {
+    throw usage_error("--trunk-cache on: needs {} on the disk, but --trunk-cache-limit is {}",
+                      to_string(needed), to_string(limit));
+  }
+  if (needed > free.scaled(kMostOfFree)) {
+    throw usage_error(
+        "--trunk-cache on: needs {} on the disk, but only {} is free where --adapter-path is. "
+        "Leave it out, or give another --adapter-path",
+        to_string(needed), to_string(free));
+  }
+}
+
+fs::path TrunkCache::path_in(const fs::path& adapter_path) {
+  return adapter_path / "trunk_cache.bin";
+}
+
+TrunkCache::TrunkCache(const fs::path& path, const std::string& identity,
+                       const std::vector<std::int64_t>& lengths, std::uint64_t bytes_per_token)
+    : file_(path, DataFile::Content::kKept), bytes_per_token_(bytes_per_token) {
+  std::uint64_t end = header_bytes(lengths.size());
+  for (const std::int64_t length : lengths) {
+    offsets_.push_back(end);
+    end += static_cast<std::uint64_t>(length) * bytes_per_token_;
+  }
+  offsets_.push_back(end);
+  sums_.resize(lengths.size());
+  std::string found(kIdentity, '\0');
+  const bool ours = file_.read_at(0, std::as_writable_bytes(std::span(found))) &&
+                    found == identity &&
+                    file_.read_at(kIdentity, std::as_writable_bytes(std::span(sums_)));
+  if (!ours) begin_anew(identity);
+}
+
+// Sums first: a file with this identity has all of them.
+void TrunkCache::begin_anew(const std::string& identity) {
+  if (identity.size() != kIdentity) throw std::logic_error("a trunk cache's identity has 64 bytes");
+  file_ = DataFile(file_.path(), DataFile::Content::kDropped);
+  std::fill(sums_.begin(), sums_.end(), 0);
+  file_.write_at(kIdentity, std::as_bytes(std::span(sums_)));
+  file_.write_at(0, std::as_bytes(std::span(identity)));
+}
+
+template <typename Bytes_, typename Each>
+bool TrunkCache::for_rows(const Batch& batch, Bytes_ tokens, Each each) const {
+  for (std::size_t r = 0; r < batch.row_keys.size(); ++r) {
+    const auto key = static_cast<std::size_t>(batch.row_keys[r]);
+    const auto begin = static_cast<std::uint64_t>(batch.row_starts[r]) * bytes_per_token_;
+    const auto end = static_cast<std::uint64_t>(batch.row_starts[r + 1]) * bytes_per_token_;
+    if (key >= sums_.size() || end - begin != offsets_[key + 1] - offsets_[key]) {
+      throw std::logic_error(fmt::format("row {} of the trunk cache has another length", key));
+    }
+    if (!each(key, tokens.subspan(begin, end - begin))) return false;
+  }
+  return true;
+}
+
+bool TrunkCache::load(const Batch& batch, std::span<std::byte> tokens) {
+  const auto known = [&](std::size_t key, std::span<std::byte> /*row*/) { return sums_[key] != 0; };
+  const auto read = [&](std::size_t key, std::span<std::byte> row) {
+    return file_.read_at(offsets_[key], row) && sum_of(row) == sums_[key];
+  };
+  const bool all = for_rows(batch, tokens, known) && for_rows(batch, tokens, read);
+  ++(all ? read_ : computed_);
+  return all;
+}
+
+// Known rows are written again: load() may have found them torn.
+void TrunkCache::store(const Batch& batch, std::span<const std::byte> tokens) {
+  for_rows(batch, tokens, [&](std::size_t key, std::span<const std::byte> row) {
+    file_.write_at(offsets_[key], row);
+    sums_[key] = sum_of(row);
+    file_.write_at(kIdentity + key * sizeof(std::uint64_t),
+                   std::as_bytes(std::span(sums_).subspan(key, 1)));
+    return true;
+  });
+}
+
+void TrunkCache::remove() {
+  std::error_code ignored;
+  fs::remove(file_.path(), ignored);
+}
+
+TrunkCache open_trunk_cache(const TrainingSettings& settings, const ModelConfig& model,
+                            const std::string& model_fingerprint, const PackedRows& train,
+                            const PackedRows* valid) {
+  const std::string all =
+      fmt::format("1|{}|{}|{}|{}|{}|{}|{}|{}", model_fingerprint, train.fingerprint(),
+                  valid == nullptr ? "" : valid->fingerprint(), settings.max_seq_length,
+                  model.layers - settings.lora.layers, name_of(settings.compute),
+                  name_of(settings.quantize), settings.threads);
+  return {TrunkCache::path_in(settings.adapter_path), sha256_hex(all),
+          lengths_of(settings, train, valid), token_bytes(settings, model)};
+}
+
+}  // namespace loadline

@@ -1,0 +1,117 @@
+// Two thousand updates: what the process holds does not grow, and no descriptor is left open.
+#include <dirent.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "cli/harness/program.h"
+
+namespace loadline::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Sample {
+  double kib = 0;  // VmRSS
+  int descriptors = 0;
+};
+
+// Nothing when the process is gone.
+std::vector<Sample> sample_of(pid_t pid) {
+  const std::string folder = "/proc/" + std::to_string(pid);
+  DIR* listing = ::opendir((folder + "/fd").c_str());
+  if (listing == nullptr) return {};
+  Sample sample;
+  while (const dirent* entry = ::readdir(listing)) {
+    if (entry->d_name[0] != '.') ++sample.descriptors;
+  }
+  ::closedir(listing);
+  std::FILE* status = std::fopen((folder + "/status").c_str(), "r");
+  if (status == nullptr) return {};
+  char line[256];
+  while (std::fgets(line, sizeof line, status) != nullptr) {
+    if (std::string_view(line).starts_with("VmRSS:")) sample.kib = std::atof(line + 6);
+  }
+  std::fclose(status);
+  if (sample.kib == 0) return {};
+  return {sample};
+}
+
+// Least squares of KiB over the samples' numbers.
+double slope_of(const std::vector<Sample>& samples) {
+  const auto n = static_cast<double>(samples.size());
+  double mean = 0;
+  for (const Sample& s : samples) mean += s.kib / n;
+  double across = 0;
+  double square = 0;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const double x = static_cast<double>(i) - (n - 1) / 2;
+    across += x * (samples[i].kib - mean);
+    square += x * x;
+  }
+  return across / square;
+}
+
+TEST(LongRun, TwoThousandUpdatesHoldNoMoreMemoryAndNoMoreDescriptors) {
+  ::setenv("OMP_WAIT_POLICY", "passive", 1);
+  const Program program;
+  std::vector<Sample> samples;  // one with each line that the run prints, after the first ones
+  int lines = 0;
+  const Ended ended = program.run_and_look({"train",
+                                            "--model",
+                                            demo_model(),
+                                            "--data",
+                                            demo_train(),
+                                            "--max-seq-length",
+                                            "8",
+                                            "--compute-dtype",
+                                            "f32",
+                                            "--batch-size",
+                                            "1",
+                                            "--lora-rank",
+                                            "2",
+                                            "--lora-layers",
+                                            "1",
+                                            "--trunk-cache",
+                                            "on",
+                                            "--max-steps",
+                                            "2000",
+                                            "--steps-per-report",
+                                            "40",
+                                            "--steps-per-eval",
+                                            "200",
+                                            "--val-batches",
+                                            "2",
+                                            "--save-every",
+                                            "200",
+                                            "--adapter-path",
+                                            (program.home() / "adapter").string()},
+                                           [&](pid_t pid) {
+                                             if (++lines <= 12) return;
+                                             for (const Sample& s : sample_of(pid))
+                                               samples.push_back(s);
+                                           });
+  ASSERT_EQ(ended.exit_code, 0) << ended.err << ended.out;
+  ASSERT_GE(samples.size(), 20U);
+  int most = 0;
+  int least = 1 << 20;
+  for (const Sample& s : samples) {
+    most = std::max(most, s.descriptors);
+    least = std::min(least, s.descriptors);
+  }
+  const double growth = slope_of(samples) * static_cast<double>(samples.size());
+  std::cout << samples.size() << " samples, " << samples.front().kib << " to " << samples.back().kib
+            << " KiB, growth by the slope " << growth << " KiB; " << least << " to " << most
+            << " descriptors\n";
+  // A leak of 64 bytes an update would be 100 KiB; the kernel counts pages roughly
+  // (docs/memory.md).
+  EXPECT_LE(growth, 320);
+  EXPECT_LE(most - least, 2) << "a save or an evaluation may be under way";
+}
+
+}  // namespace
+}  // namespace loadline::testing
