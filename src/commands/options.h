@@ -27,7 +27,8 @@ struct WorkloadOptions {
   std::string grad_checkpoint = "auto";
   bool mask_prompt = false;
   bool skip_bad_rows = false;
-  bool with_test = false;  // no flag: `loadline data` looks at test.jsonl too
+  bool with_test = false;  // `loadline data` looks at test.jsonl too, `train --test` reads it
+  std::optional<std::string> test_data;  // its rows, where they lie elsewhere
   std::optional<std::string> distrust;
   double distrust_alpha = 2.7;
   double distrust_lambda = 1.0;

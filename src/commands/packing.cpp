@@ -57,19 +57,10 @@ void pack_workload(Workload& workload, const WorkloadOptions& options, const std
   const BadRows bad_rows = options.skip_bad_rows ? BadRows::kSkip : BadRows::kRefuse;
   workload.train = pack_split(files.train, reader, bad_rows, out);
   if (files.valid) workload.valid = pack_split(*files.valid, reader, bad_rows, out);
-  if (files.test && options.with_test) {
-    workload.test = pack_split(*files.test, reader, bad_rows, out);
-  }
-}
-
-void pack_test_rows(Workload& workload, const WorkloadOptions& options,
-                    const std::optional<std::string>& test_data, std::FILE* out) {
-  const fs::path train = workload.train->source;
-  const fs::path beside = train.parent_path() / "test.jsonl";
-  if (!test_data && (train.filename() != "train.jsonl" || !fs::exists(beside))) return;
-  const RowReader reader(workload.model_folder, workload.model.vocab_size,
-                         {.mask_prompt = options.mask_prompt});
-  workload.test = pack_split(test_data ? fs::path(*test_data) : beside, reader, out);
+  if (!options.with_test) return;
+  const std::optional<fs::path> test =
+      options.test_data ? std::optional<fs::path>(*options.test_data) : files.test;
+  if (test) workload.test = pack_split(*test, reader, bad_rows, out);
 }
 
 std::string lengths_fingerprint(const Workload& workload) {

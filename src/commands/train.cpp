@@ -107,7 +107,6 @@ int run_train(TrainOptions options) {
   std::FILE* out = options.workload.json ? stderr : stdout;
   const MachineFacts machine = read_machine();
   Workload workload = prepare_workload(options.workload, machine, out);
-  if (options.test) pack_test_rows(workload, options.workload, options.test_data, out);
   validate(options, workload);
   if (options.resume_adapter) take_adapter(workload, options);
   const bool all_given =

@@ -58,8 +58,10 @@ void add_progress_flags(Flags flags, TrainOptions& options) {
               "on: from the second epoch on the layers below LoRA are read from the disk");
   flags.value("--trunk-cache-limit", options.trunk_cache_limit,
               "The most that it may need there, for example 20GiB");
-  flags.toggle("--test", options.test, "Evaluate on test.jsonl beside the data after the last one");
-  flags.value("--test-data", options.test_data, "The rows of --test, where they lie elsewhere");
+  flags.toggle("--test", options.workload.with_test,
+               "Evaluate on test.jsonl beside the data after the last one");
+  flags.value("--test-data", options.workload.test_data,
+              "The rows of --test, where they lie elsewhere");
   flags.value("--save-every", options.save_every, "A checkpoint every N updates; 0: at the end");
   flags.value("--keep-checkpoints", options.keep_checkpoints, "How many of them stay");
   flags.value("--adapter-path", options.adapter_path, "Folder of the adapter and metrics.jsonl");
@@ -100,8 +102,8 @@ void validate(const TrainOptions& options) {
   if (options.epochs && (*options.epochs < 1 || *options.epochs > 1'000'000)) {
     throw usage_error("--epochs {}: must be between 1 and 1000000", *options.epochs);
   }
-  if (options.test_data && !options.test) {
-    throw usage_error("--test-data {}: is read with --test only", *options.test_data);
+  if (options.workload.test_data && !options.workload.with_test) {
+    throw usage_error("--test-data {}: is read with --test only", *options.workload.test_data);
   }
   if (options.trunk_cache != "on" && options.trunk_cache != "off") {
     throw usage_error("--trunk-cache {}: should be on or off", options.trunk_cache);
@@ -124,7 +126,7 @@ void validate(const TrainOptions& options, const Workload& workload) {
   };
   needs_validation("--steps-per-eval", options.steps_per_eval);
   needs_validation("--val-batches", options.eval_batches);
-  if (options.test && !workload.test) {
+  if (options.workload.with_test && !workload.test) {
     throw usage_error(
         "--test: there are no test rows. Put test.jsonl beside the data, or give --test-data FILE");
   }
@@ -166,7 +168,7 @@ TrainingSettings settings_of(const TrainOptions& options, const Workload& worklo
   settings.eval_batches = options.eval_batches.value_or(0);
   settings.save_every = options.save_every;
   settings.keep_checkpoints = options.keep_checkpoints;
-  if (options.test) settings.test_rows = workload.test->packed;
+  if (options.workload.with_test) settings.test_rows = workload.test->packed;
   settings.trunk_cache = options.trunk_cache == "on";
   settings.adapter_path = std::filesystem::absolute(options.adapter_path);
   settings.adapter_format = parse_adapter_format(options.adapter_format);

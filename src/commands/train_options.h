@@ -33,8 +33,6 @@ struct TrainOptions {
   std::optional<std::int64_t> steps_per_eval, eval_batches;  // 200; 0
   std::string trunk_cache = "off";
   std::optional<std::string> trunk_cache_limit;
-  bool test = false;
-  std::optional<std::string> test_data;
   std::string adapter_path = "adapters", adapter_format = "peft";
   std::optional<std::string> resume_adapter;
   bool resume = false;
