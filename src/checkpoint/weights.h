@@ -16,6 +16,8 @@ class WeightFiles {
   // missing, an index naming a file outside the folder, .bin files only.
   explicit WeightFiles(const std::filesystem::path& model_folder);
 
+  // The checked headers by file name.
+  [[nodiscard]] const std::map<std::string, SafetensorsHeader>& files() const { return files_; }
   [[nodiscard]] bool has(const std::string& name) const;
   [[nodiscard]] const TensorInfo& info(const std::string& name) const;  // throws Error(kBadInput)
 

@@ -17,6 +17,8 @@ using CommandFunction = std::function<int()>;
 CommandFunction add_find(Flags flags);
 CommandFunction add_train(Flags flags);
 CommandFunction add_plan(Flags flags);
+CommandFunction add_fuse(Flags flags);
+CommandFunction add_generate(Flags flags);
 CommandFunction add_adapter(Flags flags);
 CommandFunction add_profile(Flags flags);
 CommandFunction add_data(Flags flags);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "commands/command.h"
 #include "commands/options.h"
+#include "commands/plan_view.h"
 #include "commands/workload.h"
 #include "training/settings.h"
 
@@ -25,6 +26,8 @@ struct PlanOptions {
 std::string shape_text(const std::vector<std::int64_t>& shape) {
   return fmt::format("({})", fmt::join(shape, ", "));
 }
+
+}  // namespace
 
 Json plan_document(const MemoryPlan& plan, const Budget& budget, double margin) {
   const Bytes needed = adjusted(plan.total().bytes, margin);
@@ -65,6 +68,8 @@ void print_plan(const MemoryPlan& plan, const Budget& budget, double margin) {
              to_string(needed), to_string(budget.bytes), budget.binds,
              needed <= budget.bytes ? "fit" : "exceed it");
 }
+
+namespace {
 
 int run_plan(const PlanOptions& options) {
   const MachineFacts machine = read_machine();

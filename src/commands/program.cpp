@@ -23,6 +23,8 @@ constexpr CommandEntry kCommands[] = {
      add_find},
     {"train", "Train a LoRA adapter, with the saved profile or with the flags given", add_train},
     {"plan", "Show where every byte of a configuration goes, without running it", add_plan},
+    {"generate", "Continue a prompt with a model, and an adapter", add_generate},
+    {"fuse", "Merge an adapter into its base: a model folder of its own", add_fuse},
     {"adapter", "Show what an adapter holds; convert it between PEFT and mlx-lm", add_adapter},
     {"profile", "List, show or remove hardware profiles", add_profile},
     {"data", "Show rows, token lengths, masks, and what would be truncated", add_data},

@@ -21,6 +21,8 @@ namespace {
 
 constexpr std::int64_t kDefaultSequence = 2048;
 
+}  // namespace
+
 DType resolve_compute(const std::string& word) {
   if (word == "f32") return DType::kF32;
   if (word == "auto") return bf16_is_fast() ? DType::kBf16 : DType::kF32;
@@ -30,6 +32,8 @@ DType resolve_compute(const std::string& word) {
   }
   return DType::kBf16;
 }
+
+namespace {
 
 std::int64_t resolve_sequence(const WorkloadOptions& options, const ModelConfig& model) {
   if (!options.max_seq_length) return std::min(kDefaultSequence, model.max_positions);

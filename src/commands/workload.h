@@ -55,6 +55,9 @@ struct Workload {
 Workload prepare_workload(const WorkloadOptions& options, const MachineFacts& machine,
                           std::FILE* out, ModelParts parts = ModelParts::kAll);
 
+// --compute-dtype's word. Throws Error(kUsage) for bf16 where the CPU cannot.
+DType resolve_compute(const std::string& word);
+
 // auto: off where the plan fits the budget with its margin, else on.
 void choose_checkpointing(const Workload& workload, TrainingSettings& settings, Bytes budget,
                           double margin);

@@ -8,6 +8,7 @@
 
 #include "checkpoint/config.h"
 #include "kernels/gemm.h"
+#include "model/key_value_cache.h"
 #include "model/step_plan.h"
 #include "model/workspace.h"
 
@@ -16,7 +17,6 @@ namespace loadline {
 // One batch on its way through the model.
 struct Pass {
   const ModelConfig& model;
-  const LoraSettings& lora;
   const StepPlan& plan;
   const Workspace& memory;
   Gemm& gemm;
@@ -25,10 +25,14 @@ struct Pass {
   std::span<const std::int32_t> positions;   // (T), within the row
   bool drops = false;                        // LoRA dropout: in training alone
   std::uint64_t dropout_seed = 0;
+  const KeyValueCache* cache = nullptr;      // generation: what came before the only row
 
   [[nodiscard]] View rows(BufferId id) const { return memory.matrix(id, tokens); }
   [[nodiscard]] std::span<float> column(BufferId id) const { return memory.floats(id, tokens); }
 };
+
+// The tokens' embeddings, into the first layer's x.
+void embed(const Pass& pass, std::span<const std::int32_t> ids);
 
 // Reads a.x, writes a.x_out and everything between that a holds.
 void layer_forward(const Pass& pass, const LayerPlan& layer);

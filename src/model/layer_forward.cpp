@@ -1,4 +1,5 @@
 #include "kernels/attention.h"
+#include "kernels/elementwise.h"
 #include "model/layer_parts.h"
 
 namespace loadline {
@@ -28,16 +29,37 @@ void project_gate_up(const Pass& pass, const LayerPlan& layer, const LayerActiva
   lora_forward(pass, layer, a, Projection::kGateUp, normed, {mlp.gate, mlp.up});
 }
 
+void attend(const Pass& pass, const LayerPlan& layer, const LayerActivations& a,
+            const QkvViews& qkv, View attention) {
+  if (pass.cache != nullptr) {
+    keep_keys_and_values(pass, layer, qkv);
+    if (pass.cache->past > 0) return attend_with_cache(pass, layer, qkv.q, attention);
+  }
+  attention_forward(qkv.q, qkv.k, qkv.v, pass.row_starts, layer.attention, attention,
+                    pass.memory.floats(a.log_sum_exp, pass.model.heads * pass.tokens),
+                    pass.memory.bytes(pass.plan.attention_scratch));
+}
+
+// As the embedding's own type has it: the models were trained with the rounded factor.
+float embedding_factor(const ModelConfig& model, DType compute) {
+  const auto factor = static_cast<float>(model.embedding_scale);
+  return compute == DType::kBf16 ? bf16_to_float(float_to_bf16(factor)) : factor;
+}
+
 }  // namespace
+
+void embed(const Pass& pass, std::span<const std::int32_t> ids) {
+  const View x = pass.rows(pass.plan.layers.front().forward.x);
+  embedding_forward(pass.memory.matrix(pass.plan.embedding), ids, x);
+  if (pass.model.embedding_scale != 1) scale(embedding_factor(pass.model, x.dtype), x);
+}
 
 void attention_part_forward(const Pass& pass, const LayerPlan& layer, const LayerActivations& a) {
   norm_forward(pass, layer.weights.input_norm, a.x, a.normed, a.input_rstd);
   project_qkv(pass, layer, a);
   const QkvViews qkv = position_qkv(pass, layer, a);
   const View attention = pass.rows(a.attention);
-  attention_forward(qkv.q, qkv.k, qkv.v, pass.row_starts, layer.attention, attention,
-                    pass.memory.floats(a.log_sum_exp, pass.model.heads * pass.tokens),
-                    pass.memory.bytes(pass.plan.attention_scratch));
+  attend(pass, layer, a, qkv, attention);
   const Residual residual = attention_residual(layer, a);
   const Destination o = open_residual(pass, residual);
   frozen_forward(pass, whole(pass, layer.weights.o, layer.weights.o_bias), attention, o.to, o.into);

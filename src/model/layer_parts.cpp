@@ -13,18 +13,14 @@ namespace {
 
 struct LoraViews {
   ConstView a, b;  // (R,in), (out,R) in the compute type
-  View da, db;     // their gradients, f32
   View inner;      // (T,R)
 };
 
 LoraViews lora_views(const Pass& pass, const LoraSlot& slot, BufferId inner) {
   const AdapterBuffers& adapter = pass.plan.adapter;
-  const std::int64_t rank = pass.lora.rank;
-  return {.a = pass.memory.part(adapter.compute, slot.a, rank, slot.in),
-          .b = pass.memory.part(adapter.compute, slot.b, slot.out, rank),
-          .da = pass.memory.part(adapter.gradients, slot.a, rank, slot.in),
-          .db = pass.memory.part(adapter.gradients, slot.b, slot.out, rank),
-          .inner = pass.memory.part(inner, pass.tokens * slot.inner, pass.tokens, rank)};
+  return {.a = pass.memory.part(adapter.compute, slot.a, slot.rank, slot.in),
+          .b = pass.memory.part(adapter.compute, slot.b, slot.out, slot.rank),
+          .inner = pass.memory.part(inner, pass.tokens * slot.inner, pass.tokens, slot.rank)};
 }
 
 const LoraSlot* slot_of(const Pass& pass, const LayerPlan& layer, Projection projection) {
@@ -129,7 +125,7 @@ void lora_forward(const Pass& pass, const LayerPlan& layer, const LayerActivatio
   if (slot == nullptr) return;
   const LoraViews lora = lora_views(pass, *slot, a.inner);
   pass.gemm.run(Product::kNT, after_dropout(pass, *slot, x), lora.a, lora.inner, false);
-  scale(static_cast<float>(pass.lora.scale()), lora.inner);
+  scale(slot->scale, lora.inner);
   std::int64_t row = 0;
   for (const View& part : y) {
     pass.gemm.run(Product::kNT, lora.inner, lora.b.slice(row, part.cols), part, true);
@@ -142,15 +138,18 @@ void lora_backward(const Pass& pass, const LayerPlan& layer, Projection projecti
   const LoraSlot* slot = slot_of(pass, layer, projection);
   if (slot == nullptr) return;
   const LoraViews lora = lora_views(pass, *slot, layer.backward.inner);
+  const BufferId gradients = pass.plan.adapter.gradients;
+  const View da = pass.memory.part(gradients, slot->a, slot->rank, slot->in);
+  const View db = pass.memory.part(gradients, slot->b, slot->out, slot->rank);
   const View d_inner = pass.rows(pass.plan.backward.d_inner);
   std::int64_t row = 0;
   for (const View& part : dy) {
-    pass.gemm.run(Product::kTN, part, lora.inner, lora.db.slice(row, part.cols), true);
+    pass.gemm.run(Product::kTN, part, lora.inner, db.slice(row, part.cols), true);
     pass.gemm.run(Product::kNN, part, lora.b.slice(row, part.cols), d_inner, row > 0);
     row += part.cols;
   }
-  scale(static_cast<float>(pass.lora.scale()), d_inner);
-  pass.gemm.run(Product::kTN, d_inner, after_dropout(pass, *slot, x), lora.da, true);
+  scale(slot->scale, d_inner);
+  pass.gemm.run(Product::kTN, d_inner, after_dropout(pass, *slot, x), da, true);
   if (dx.data == nullptr) return;
   if (!pass.drops) {
     pass.gemm.run(Product::kNN, d_inner, lora.a, dx, true);

@@ -77,12 +77,6 @@ void fill_positions(const Batch& batch, const ModelConfig& model, std::int64_t t
   }
 }
 
-// As the embedding's own type has it: the models were trained with the rounded factor.
-float embedding_factor(const ModelConfig& model, DType compute) {
-  const auto factor = static_cast<float>(model.embedding_scale);
-  return compute == DType::kBf16 ? bf16_to_float(float_to_bf16(factor)) : factor;
-}
-
 }  // namespace
 
 struct LoraModel::State {
@@ -100,7 +94,6 @@ struct LoraModel::State {
     const auto positions = memory.ints(plan.positions, tokens);
     fill_positions(batch, model, shape.longest_row, positions);
     const Pass pass{.model = model,
-                    .lora = lora,
                     .plan = plan,
                     .memory = memory,
                     .gemm = gemm,
@@ -124,9 +117,7 @@ struct LoraModel::State {
                   static_cast<std::size_t>(output.rows * output.cols) * size_of(output.dtype));
     const bool asks = trunk != nullptr && first_lora_layer() > 0 && !batch.row_keys.empty();
     if (asks && trunk->load(batch, bytes)) return;
-    const View x = pass.rows(plan.layers.front().forward.x);
-    embedding_forward(memory.matrix(plan.embedding), batch.ids, x);
-    if (model.embedding_scale != 1) scale(embedding_factor(model, shape.compute), x);
+    embed(pass, batch.ids);
     for (std::size_t layer = 0; layer < first_lora_layer(); ++layer) {
       layer_forward(pass, plan.layers[layer]);
     }

@@ -72,6 +72,17 @@ Bytes quantizing(const ModelConfig& m, Quantization quantize) {
   return {static_cast<std::uint64_t>(largest / kNf4Block) * sizeof(float)};
 }
 
+// Forward alone: a frozen model's, and two for each target and rank.
+std::size_t distinct_forward_products(const ModelConfig& model, Quantization quantize,
+                                      const StepPlan& plan) {
+  std::set<Shape> shapes;
+  add_frozen(model, quantize, shapes);
+  for (const LoraSlot& slot : plan.slots) add_lora(slot, slot.rank, shapes);
+  return static_cast<std::size_t>(
+      std::count_if(shapes.begin(), shapes.end(),
+                    [](const Shape& shape) { return std::get<Product>(shape) == Product::kNT; }));
+}
+
 }  // namespace
 
 std::vector<FrozenProduct> frozen_projections(const ModelConfig& m) {
@@ -82,6 +93,18 @@ std::vector<FrozenProduct> frozen_projections(const ModelConfig& m) {
           {m.intermediate_size, m.hidden_size, false, false},
           {m.intermediate_size, m.hidden_size, false, true},
           {m.hidden_size, m.intermediate_size, adds, false}};
+}
+
+void add_generation_lines(const ModelConfig& model, const StepShape& shape, StepPlan& plan) {
+  MemoryPlan& memory = plan.memory;
+  const Bytes product = shape.compute == DType::kF32 ? kProductF32 : kProductBf16;
+  memory.add_process("code, libraries and thread stacks",
+                     kCode + Bytes{kThread.count * static_cast<std::uint64_t>(shape.threads)});
+  memory.add_process("compiled products",
+                     Bytes{product.count * distinct_forward_products(model, shape.quantize, plan)});
+  memory.add_process("reading weights", kReading + quantizing(model, shape.quantize));
+  memory.add_process("adapter as it was read",
+                     Bytes{sizeof(float) * static_cast<std::uint64_t>(plan.parameters)});
 }
 
 void add_process_lines(const ModelConfig& model, const StepShape& shape, StepPlan& plan) {

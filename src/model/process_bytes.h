@@ -19,4 +19,7 @@ struct FrozenProduct {
 // Adds the "process" lines to plan.memory; plan.slots and plan.parameters must be there already.
 void add_process_lines(const ModelConfig& model, const StepShape& shape, StepPlan& plan);
 
+// The same for a plan of generation.
+void add_generation_lines(const ModelConfig& model, const StepShape& shape, StepPlan& plan);
+
 }  // namespace loadline

@@ -67,11 +67,11 @@ class Planner {
         shape_(shape),
         first_(model.layers - lora.layers),
         tokens_(shape.tokens),
+        rope_positions_(shape.longest_row),
         checkpointing_(shape.checkpointing == ActivationCheckpointing::kOn) {}
 
   StepPlan run() {
-    plan_.first_lora_layer = first_;
-    plan_.layers.resize(static_cast<std::size_t>(model_.layers));
+    begin();
     add_slots();
     add_weights();
     add_adapter();
@@ -84,7 +84,33 @@ class Planner {
     return std::move(plan_);
   }
 
+  StepPlan run_forward(std::vector<LoraSlot> slots, std::int64_t positions) {
+    rope_positions_ = positions;
+    begin();
+    const std::int64_t inner = take_slots(std::move(slots));
+    add_weights();
+    if (plan_.parameters > 0) {
+      plan_.adapter.compute =
+          add("adapter", "adapter", {plan_.parameters}, shape_.compute, always());
+    }
+    add_constants();
+    add_forward();
+    if (inner > 0) share_inner(inner);
+    add_last_row();
+    return std::move(plan_);
+  }
+
  private:
+  void begin() {
+    plan_.first_lora_layer = first_;
+    plan_.layers.resize(static_cast<std::size_t>(model_.layers));
+    for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
+      LayerPlan& layer_plan = plan_.layers[static_cast<std::size_t>(layer)];
+      layer_plan.attention = attention_of(layer);
+      layer_plan.rope_first = rope_table_of(model_, layer) * rope_positions_;
+    }
+  }
+
   // Ticks.
   [[nodiscard]] int layers() const { return static_cast<int>(model_.layers); }
   [[nodiscard]] static int forward_tick(std::int64_t layer) { return 1 + static_cast<int>(layer); }
@@ -145,6 +171,10 @@ class Planner {
   }
 
   void add_slots();
+  // Returns the widest layer's inner width.
+  std::int64_t take_slots(std::vector<LoraSlot> slots);
+  void share_inner(std::int64_t width);
+  void add_last_row();
   void add_weights();
   LayerWeights layer_weights(std::int64_t layer);
   void add_adapter();
@@ -164,16 +194,14 @@ class Planner {
   const StepShape& shape_;
   std::int64_t first_;
   std::int64_t tokens_;
+  std::int64_t rope_positions_;
   bool checkpointing_;
   StepPlan plan_;
 };
 
 void Planner::add_slots() {
-  for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
+  for (std::int64_t layer = first_; layer < model_.layers; ++layer) {
     LayerPlan& layer_plan = plan_.layers[static_cast<std::size_t>(layer)];
-    layer_plan.attention = attention_of(layer);
-    layer_plan.rope_first = rope_table_of(model_, layer) * shape_.longest_row;
-    if (layer < first_) continue;
     layer_plan.needs = needs_of(layer);
     std::int64_t inner = 0;
     for (const Projection projection : lora_.targets) {
@@ -182,11 +210,48 @@ void Planner::add_slots() {
       const std::int64_t b = a + lora_.rank * size.in;
       layer_plan.slots.at(static_cast<std::size_t>(projection)) =
           static_cast<std::int64_t>(plan_.slots.size());
-      plan_.slots.push_back({layer, projection, size.in, size.out, size.parts, a, b, inner});
+      plan_.slots.push_back({.layer = layer,
+                             .projection = projection,
+                             .in = size.in,
+                             .out = size.out,
+                             .parts = size.parts,
+                             .a = a,
+                             .b = b,
+                             .inner = inner,
+                             .rank = lora_.rank,
+                             .scale = static_cast<float>(lora_.scale())});
       plan_.parameters = b + lora_.rank * size.out;
       inner += lora_.rank;
     }
   }
+}
+
+std::int64_t Planner::take_slots(std::vector<LoraSlot> slots) {
+  std::int64_t widest = 0;
+  for (const LoraSlot& slot : slots) {
+    LayerPlan& layer = plan_.layers.at(static_cast<std::size_t>(slot.layer));
+    layer.slots.at(static_cast<std::size_t>(slot.projection)) = &slot - slots.data();
+    plan_.parameters = slot.b + slot.rank * slot.out;
+    widest = std::max(widest, slot.inner + slot.rank);
+  }
+  plan_.slots = std::move(slots);
+  return widest;
+}
+
+// One inner buffer for all layers, as these follow one another.
+void Planner::share_inner(std::int64_t width) {
+  const BufferId inner = activation("LoRA inner", "forward", width, forward_life(Half::kBoth));
+  for (LayerPlan& layer : plan_.layers) layer.forward.inner = inner;
+}
+
+// The head for the logits of one token.
+void Planner::add_last_row() {
+  const Lifetime life{head_tick(), head_tick()};
+  HeadBuffers& head = plan_.head_buffers;
+  head.chunk = 1;
+  head.x = add("head input", "head", {1, model_.hidden_size}, shape_.compute, life);
+  head.normed = add("head normed", "head", {1, model_.hidden_size}, shape_.compute, life);
+  head.rstd = add("head rstd", "head", {1}, DType::kF32, life);
 }
 
 GradientNeeds Planner::needs_of(std::int64_t layer) const {
@@ -269,8 +334,8 @@ void Planner::add_nf4_scratch() {
 }
 
 void Planner::add_constants() {
-  const auto tables = std::ssize(ropes_of(model_, shape_.longest_row));
-  const std::vector<std::int64_t> table{tables * shape_.longest_row, model_.turned() / 2};
+  const auto tables = std::ssize(ropes_of(model_, rope_positions_));
+  const std::vector<std::int64_t> table{tables * rope_positions_, model_.turned() / 2};
   plan_.rope_cos = add("rope cos", "forward", table, DType::kF32, always());
   plan_.rope_sin = add("rope sin", "forward", table, DType::kF32, always());
   plan_.positions = add("positions", "forward", {tokens_}, DType::kI32, always());
@@ -453,6 +518,16 @@ void Planner::add_backward() {
 StepPlan plan_step(const ModelConfig& model, const LoraSettings& lora, const StepShape& shape) {
   check(model, lora, shape);
   return Planner(model, lora, shape).run();
+}
+
+StepPlan plan_forward(const ModelConfig& model, std::vector<LoraSlot> slots, const StepShape& shape,
+                      std::int64_t positions) {
+  const LoraSettings none;  // no layer is trained, so that all of them stream
+  return Planner(model, none, shape).run_forward(std::move(slots), positions);
+}
+
+Lifetime forward_lifetime(const ModelConfig& model) {
+  return {0, 2 * static_cast<int>(model.layers) + 2};
 }
 
 MemoryPlan plan_memory(const ModelConfig& model, const LoraSettings& lora, const StepShape& shape) {

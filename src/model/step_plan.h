@@ -27,6 +27,8 @@ struct LoraSlot {
   std::int64_t a = 0;               // first element of A (R,in) in the flat parameters
   std::int64_t b = 0;               // first element of B (out,R)
   std::int64_t inner = 0;  // its (T,R) begins at element T x inner of the layer's inner buffer
+  std::int64_t rank = 0;   // R
+  float scale = 0;
 };
 
 // The frozen weights of a layer, in the compute type or quantized; norms and biases are f32. A bias
@@ -146,5 +148,13 @@ struct StepPlan {
 
 // Throws Error(kUsage) as plan_memory does.
 StepPlan plan_step(const ModelConfig& model, const LoraSettings& lora, const StepShape& shape);
+
+// The buffers of a forward alone, for `positions` positions of a row: every layer streams, nothing
+// is kept for a backward. The slots are the adapter's pairs, by layer, at their places among the
+// parameters. `memory` is not placed: the caller adds what else it needs, and places it.
+StepPlan plan_forward(const ModelConfig& model, std::vector<LoraSlot> slots, const StepShape& shape,
+                      std::int64_t positions);
+// The life of what lives as long as the plan.
+Lifetime forward_lifetime(const ModelConfig& model);
 
 }  // namespace loadline

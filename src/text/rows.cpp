@@ -117,6 +117,7 @@ void RowReader::choose_template(const Json& config) {
 }
 
 void RowReader::use_template(const std::string& source, const std::string& name) {
+  chat_named_ = true;
   try {
     chat_.emplace(source, name);
   } catch (const Error& error) {

@@ -52,6 +52,8 @@ class RowReader {
   // The conversation as the model's chat template renders it, for `loadline chat` and prompts.
   [[nodiscard]] std::string render(const Json& messages, const Json& tools,
                                    bool add_generation_prompt) const;
+  // Whether there is a template to render with; one that does not parse makes render() throw.
+  [[nodiscard]] bool has_chat_template() const { return chat_named_; }
   // The id of the token that ends a text, if the model names one.
   [[nodiscard]] std::optional<std::int32_t> end_of_text() const { return end_of_text_; }
 
@@ -81,6 +83,7 @@ class RowReader {
 
   std::optional<Tokenizer> tokenizer_;
   std::optional<ChatTemplate> chat_;
+  bool chat_named_ = false;
   std::string no_chat_reason_;  // why chat_ is not there
   Json special_tokens_ = Json::object();
   std::optional<std::int32_t> end_of_text_;

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "checkpoint/mlx.h"
 #include "checkpoint/peft.h"
 
 namespace loadline {
@@ -33,6 +34,15 @@ void check(const ModelConfig& config) {
   for (const std::int64_t id : config.eos_ids) require(id >= 0 && id < config.vocab_size);
 }
 
+void check(const AdapterClaims& claims) {
+  require(claims.rank > 0 && claims.alpha > 0);
+  for (const std::int64_t layer : {std::int64_t{0}, kMaxLayer}) {
+    const std::int64_t rank = claimed_rank(claims, layer, Projection::kDown).value_or(kMaxRank);
+    require(rank > 0 && rank <= kMaxRank);
+    require(claimed_alpha(claims, layer, Projection::kDown, rank) > 0);
+  }
+}
+
 template <typename Function>
 void only_bad_input(Function function) {
   try {
@@ -54,9 +64,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   only_bad_input([&] { check(parse_config(document, "config.json")); });
-  only_bad_input([&] {
-    const AdapterClaims claims = parse_peft_config(document, "adapter_config.json");
-    require(claims.rank > 0 && claims.alpha > 0);
-  });
+  only_bad_input([&] { check(parse_peft_config(document, "adapter_config.json")); });
+  only_bad_input([&] { check(parse_mlx_config(document, "adapter_config.json")); });
   return 0;
 }

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "checkpoint/adapter.h"
 #include "checkpoint/config.h"
+#include "checkpoint/mlx.h"
 #include "checkpoint/peft.h"
 #include "checkpoint/safetensors.h"
 #include "text/tokenizer.h"
@@ -89,6 +90,15 @@ void config_seeds(const fs::path& folder) {
   const std::string adapter_config = read_file(folder / "adapter" / "adapter_config.json", 1_MiB);
   (void)parse_peft_config(parse_json(adapter_config, "seed"), "seed");
   seeds.add(adapter_config);
+  Json uneven = parse_json(adapter_config, "seed");
+  uneven["rank_pattern"] = {{"q_proj", 4}, {".*v_proj", 8}};
+  uneven["alpha_pattern"] = {{"^model.layers.0.mlp.down_proj", 3.5}};
+  uneven["layers_pattern"] = "layers";
+  uneven["use_rslora"] = true;
+  (void)parse_peft_config(uneven, "seed");
+  seeds.add(uneven.dump());
+  (void)parse_mlx_config(mlx_config(adapter), "seed");
+  seeds.add(mlx_config(adapter).dump());
 }
 
 // A whole vocabulary would leave no time for mutations: bytes, a few pieces and merges are enough.

@@ -205,5 +205,31 @@ TEST(Conversion, ToBf16RoundsToNearestEven) {
   EXPECT_THAT(out, ElementsAre(0x3f80, 0x7f80));
 }
 
+TEST(Conversion, EveryF16ComesBackFromAFloat) {
+  for (std::uint32_t bits = 0; bits < 65536; ++bits) {
+    const auto half = static_cast<std::uint16_t>(bits);
+    if (std::isnan(f16_to_float(half))) {
+      EXPECT_TRUE(std::isnan(f16_to_float(float_to_f16(f16_to_float(half)))));
+    } else {
+      ASSERT_EQ(float_to_f16(f16_to_float(half)), half);
+    }
+  }
+}
+
+TEST(Conversion, ToF16RoundsToNearestEven) {
+  for (std::uint16_t half = 0; half < 0x7bff; ++half) {
+    const float low = f16_to_float(half);
+    const float high = f16_to_float(static_cast<std::uint16_t>(half + 1));
+    const float middle = (low + high) / 2;  // exact
+    const auto even = static_cast<std::uint16_t>(half + (half & 1U));
+    ASSERT_EQ(float_to_f16(middle), even) << half;
+    ASSERT_EQ(float_to_f16(std::nextafter(middle, 0.0F)), half);
+    ASSERT_EQ(float_to_f16(-std::nextafter(middle, 1e9F)), (half + 1) | 0x8000);
+  }
+  EXPECT_EQ(float_to_f16(65519.0F), 0x7bff);
+  EXPECT_EQ(float_to_f16(65520.0F), 0x7c00);
+  EXPECT_EQ(float_to_f16(-3e38F), 0xfc00);
+}
+
 }  // namespace
 }  // namespace loadline

@@ -1,0 +1,99 @@
+// loadline fuse: base and adapter as one model folder.
+#include "model/fuse.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/new_folder.h"
+#include "checkpoint/adapter.h"
+#include "checkpoint/adapter_files.h"
+#include "checkpoint/weights.h"
+#include "commands/command.h"
+#include "commands/model_source.h"
+#include "machine/facts.h"
+
+namespace loadline {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr Bytes kMostOfAFile = 512_MiB;
+constexpr std::string_view kIndex = "model.safetensors.index.json";
+
+struct FuseOptions {
+  std::string model, adapter_path, output;
+};
+
+// Configuration, tokenizer, chat template, licence: what is not weights and not an adapter.
+bool belongs_to_model(const fs::path& file) {
+  const std::string name = file.filename().string();
+  if (name == kAdapterConfig || name.ends_with(".index.json") || name.starts_with("."))
+    return false;
+  for (const char* beginning : {"LICENSE", "NOTICE"}) {
+    if (name.starts_with(beginning)) return true;
+  }
+  constexpr std::array kKinds{".json", ".txt", ".model", ".jinja", ".tiktoken"};
+  return std::find(kKinds.begin(), kKinds.end(), file.extension()) != kKinds.end();
+}
+
+void copy_file_to(const fs::path& from, const fs::path& folder) {
+  replace_file(folder / from.filename(), read_file(from, kMostOfAFile));
+}
+
+void copy_companions(const fs::path& model, const fs::path& folder) {
+  for (const auto& entry : fs::directory_iterator(model)) {
+    std::error_code ignored;
+    if (entry.is_regular_file(ignored) && belongs_to_model(entry.path())) {
+      copy_file_to(entry.path(), folder);
+    }
+  }
+  // The files keep their names and sizes, so the index stays true.
+  if (!fs::exists(model / "model.safetensors")) copy_file_to(model / kIndex, folder);
+}
+
+void require_space(const WeightFiles& files, const fs::path& folder) {
+  Bytes needed;
+  for (const auto& file : files.files()) needed += Bytes{file.second.file_size};
+  std::error_code error;
+  const fs::space_info space = fs::space(folder, error);
+  if (error || space.available >= needed.count) return;
+  throw environment_error("{}: {} are needed, but the disk has {} left",
+                          folder.parent_path().string(), to_string(needed),
+                          to_string(Bytes{space.available}));
+}
+
+int run_fuse(const FuseOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  const fs::path folder = resolve_model(options.model, ModelParts::kAll);
+  const ModelConfig model = read_config(folder);
+  const AnyAdapter adapter = read_any_adapter(options.adapter_path, model);
+  const WeightFiles files(folder);
+  NewFolder output(options.output);
+  require_space(files, output.path());
+  const FuseReport report =
+      fuse_weights(files, model, adapter, output.path(), read_machine().cpu.usable);
+  copy_companions(folder, output.path());
+  output.commit();
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  fmt::print("Fused {} matrices into {} ({} of weights, files: {}) in {:.1f} s\n", report.matrices,
+             options.output, to_string(report.bytes), report.files, seconds.count());
+  return 0;
+}
+
+}  // namespace
+
+CommandFunction add_fuse(Flags flags) {
+  const auto options = std::make_shared<FuseOptions>();
+  flags.required("--model", options->model, "The base model's folder");
+  flags.required("--adapter-path", options->adapter_path,
+                 "Adapter of PEFT or mlx-lm: its folder or its .safetensors");
+  flags.required("--output,--save-path", options->output, "The new model folder");
+  return [options] { return run_fuse(*options); };
+}
+
+}  // namespace loadline

@@ -1,0 +1,13 @@
+// A memory plan for people and as JSON.
+#pragma once
+
+#include "base/json.h"
+#include "machine/facts.h"
+#include "model/memory_plan.h"
+
+namespace loadline {
+
+Json plan_document(const MemoryPlan& plan, const Budget& budget, double margin);
+void print_plan(const MemoryPlan& plan, const Budget& budget, double margin);
+
+}  // namespace loadline

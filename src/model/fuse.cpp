@@ -1,0 +1,159 @@
+#include "model/fuse.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "checkpoint/convert.h"
+#include "kernels/elementwise.h"
+#include "kernels/gemm.h"
+#include "model/workspace.h"
+
+namespace loadline {
+namespace {
+
+constexpr std::int64_t kPieceElements = std::int64_t{1} << 20;
+constexpr std::int64_t kMostRows = 256;  // of a block: the products' shapes stay few
+constexpr float kLargestF16 = 65504.0F;
+
+View matrix(std::span<float> values, std::int64_t rows, std::int64_t cols) {
+  return {values.data(), DType::kF32, rows, cols, cols};
+}
+
+std::string tensor_name(const LoraPair& pair) {
+  return fmt::format("model.layers.{}.{}.weight", pair.layer, module_path(pair.projection));
+}
+
+// Writes W + scale * B A, a block of rows at a time.
+class Merger {
+ public:
+  explicit Merger(int threads) : scratch_(Gemm::scratch_bound(threads)) {
+    set_threads(threads);
+    gemm_.use_scratch(scratch_.bytes());
+  }
+
+  void merge(const SafetensorsHeader& from, const std::string& name, const ScaledPair& scaled,
+             ReplacementFile& to) {
+    const TensorInfo& info = from.tensors.at(name);
+    const std::int64_t rows = info.shape[0];
+    const std::int64_t cols = info.shape[1];
+    std::vector<float> a = scaled.pair.a;
+    std::vector<float> b = scaled.pair.b;
+    scale(static_cast<float>(scaled.scale()), matrix(b, rows, scaled.rank));
+    const std::int64_t block = std::clamp<std::int64_t>(kPieceElements / cols, 1, kMostRows);
+    for (std::int64_t row = 0; row < rows; row += block) {
+      const std::int64_t count = std::min(block, rows - row);
+      read_block(from, info, row * cols, count * cols);
+      const View b_rows = matrix(b, rows, scaled.rank).slice(row, count);
+      gemm_.run(Product::kNN, b_rows, matrix(a, scaled.rank, cols), matrix(values_, count, cols),
+                true);
+      require_in_range(from, name, info.dtype);
+      convert(DType::kF32, std::as_bytes(std::span(values_)), info.dtype, raw_);
+      to.write(raw_);
+    }
+  }
+
+ private:
+  void read_block(const SafetensorsHeader& from, const TensorInfo& info, std::int64_t first,
+                  std::int64_t count) {
+    const std::size_t size = size_of(info.dtype);
+    raw_.resize(static_cast<std::size_t>(count) * size);
+    values_.resize(static_cast<std::size_t>(count));
+    read_at(from.path, info.begin + static_cast<std::uint64_t>(first) * size, raw_);
+    convert(info.dtype, raw_, DType::kF32, std::as_writable_bytes(std::span(values_)));
+  }
+  void require_in_range(const SafetensorsHeader& from, const std::string& name, DType dtype) const {
+    const float limit = dtype == DType::kF16 ? kLargestF16 : 3e38F;
+    for (const float value : values_) {
+      if (std::abs(value) <= limit) continue;
+      throw bad_input("{}: tensor '{}' with the adapter has the value {}, which {} cannot hold",
+                      from.path.string(), name, value, name_of(dtype));
+    }
+  }
+
+  Arena scratch_;
+  Gemm gemm_;
+  std::vector<std::byte> raw_;
+  std::vector<float> values_;
+};
+
+using PairsByTensor = std::map<std::string, const ScaledPair*>;
+
+// All that could fail is looked at before anything is written.
+PairsByTensor pairs_by_tensor(const WeightFiles& files, const ModelConfig& model,
+                              const AnyAdapter& adapter) {
+  PairsByTensor pairs;
+  for (const ScaledPair& scaled : adapter.pairs) {
+    const std::string name = tensor_name(scaled.pair);
+    const TensorInfo& info = files.info(name);
+    const ProjectionShape shape = shape_of(model, scaled.pair.projection);
+    const std::array<std::int64_t, 2> expected{shape.out, shape.in};
+    if (!std::equal(expected.begin(), expected.end(), info.shape.begin(), info.shape.end())) {
+      throw bad_input("tensor '{}' has shape {}, but config.json asks for {}", name,
+                      shape_text(info.shape), shape_text(expected));
+    }
+    if (!can_convert(info.dtype, DType::kF32)) {
+      throw bad_input("tensor '{}' is {}, but f32, f16 or bf16 is needed to fuse", name,
+                      name_of(info.dtype));
+    }
+    pairs.emplace(name, &scaled);
+  }
+  return pairs;
+}
+
+void copy_bytes(const SafetensorsHeader& from, std::uint64_t begin, std::uint64_t size,
+                ReplacementFile& to) {
+  constexpr std::uint64_t kPiece = std::uint64_t{4} << 20;
+  std::vector<std::byte> piece(static_cast<std::size_t>(std::min(size, kPiece)));
+  for (std::uint64_t done = 0; done < size; done += kPiece) {
+    const auto part =
+        std::span(piece).first(static_cast<std::size_t>(std::min(kPiece, size - done)));
+    read_at(from.path, begin + done, part);
+    to.write(part);
+  }
+}
+
+// The tensors' names in the order in which they lie in the file.
+std::vector<std::string> in_order(const SafetensorsHeader& header) {
+  std::vector<std::string> names;
+  for (const auto& tensor : header.tensors) names.push_back(tensor.first);
+  std::stable_sort(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
+    return header.tensors.at(a).begin < header.tensors.at(b).begin;
+  });
+  return names;
+}
+
+}  // namespace
+
+FuseReport fuse_weights(const WeightFiles& files, const ModelConfig& model,
+                        const AnyAdapter& adapter, const std::filesystem::path& folder,
+                        int threads) {
+  const PairsByTensor pairs = pairs_by_tensor(files, model, adapter);
+  Merger merger(threads);
+  FuseReport report;
+  for (const auto& [name, header] : files.files()) {
+    ReplacementFile to(folder / name);
+    copy_bytes(header, 0, header.data_begin, to);
+    for (const std::string& tensor : in_order(header)) {
+      const TensorInfo& info = header.tensors.at(tensor);
+      const auto pair = pairs.find(tensor);
+      if (pair == pairs.end()) {
+        copy_bytes(header, info.begin, info.bytes, to);
+      } else {
+        merger.merge(header, tensor, *pair->second, to);
+        ++report.matrices;
+      }
+    }
+    to.commit();
+    ++report.files;
+    report.bytes += Bytes{header.file_size};
+  }
+  return report;
+}
+
+}  // namespace loadline

@@ -1,0 +1,124 @@
+// generate and fuse from outside.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "cli/harness/program.h"
+
+namespace loadline::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+const std::vector<std::string> kGenesis{
+    "generate", "--model",         demo_model(), "--raw-prompt", "--max-tokens",
+    "24",       "--compute-dtype", "f32",        "--prompt",     "And God said unto"};
+
+std::vector<std::string> with(std::vector<std::string> arguments,
+                              const std::vector<std::string>& more) {
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+TEST(Generate, ContinuesARawPromptAsTheReferenceDoes) {
+  const Ended ended = Program().run(kGenesis);
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(ended.out,
+            " Moses, Go up, and see, and hearken unto the words of the law, and say unto them,\n");
+  EXPECT_THAT(ended.err, HasSubstr("answer 24 tokens"));
+}
+
+TEST(Generate, AppliesTheChatTemplateAndStopsAtTheEndOfTheTurn) {
+  const Program program;
+  const std::vector<std::string> chat{"generate",     "--model", demo_model(),      "--json",
+                                      "--prompt",     "-",       "--compute-dtype", "f32",
+                                      "--max-tokens", "300"};
+  const Ended ended = program.run(chat, "Continue: In the beginning");
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  const Json document = parse_json(ended.out, "stdout");
+  EXPECT_EQ(document["finish"], "stop");
+  EXPECT_EQ(document["ids"].back(), 2047) << "generation_config.json names it";
+  EXPECT_GT(document["prompt_tokens"], 10);
+  EXPECT_THAT(document["text"].get<std::string>(), ::testing::Not(HasSubstr("<|im_end|>")));
+}
+
+TEST(Generate, DrawsTheSameWithTheSameSeedAndOtherwiseWithAnother) {
+  const Program program;
+  const auto drawn = [&](const char* seed) {
+    return program.run(with(kGenesis, {"--temperature", "0.8", "--top-p", "0.95", "--seed", seed}))
+        .out;
+  };
+  EXPECT_EQ(drawn("7"), drawn("7"));
+  EXPECT_NE(drawn("7"), drawn("8"));
+}
+
+TEST(Generate, PlansItsCacheAndRefusesWhatDoesNotFit) {
+  const Program program;
+  const Ended plan = program.run(with(kGenesis, {"--plan", "--json"}));
+  ASSERT_EQ(plan.exit_code, 0) << plan.err;
+  const Json document = parse_json(plan.out, "stdout");
+  std::int64_t cache = 0;
+  for (const Json& line : document["lines"]) {
+    if (line["phase"] == "cache") cache += line["bytes"].get<std::int64_t>();
+  }
+  EXPECT_EQ(cache, 6 * 2 * (5 + 24) * 64 * 4) << "6 layers, k and v, positions, KW, f32";
+  const Ended refused = program.run(with(kGenesis, {"--memory-limit", "17MiB"}));
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("does not fit"));
+}
+
+TEST(Generate, RefusesWhatItWouldIgnore) {
+  const Program program;
+  const std::vector<std::pair<std::vector<std::string>, const char*>> cases{
+      {{"--top-p", "0.9"}, "--temperature above 0"},
+      {{"--temperature", "-1"}, "--temperature -1"},
+      {{"--temperature", "1", "--top-p", "0"}, "--top-p 0"},
+      {{"--max-tokens", "0"}, "--max-tokens 0"},
+      {{"--system-prompt", "x"}, "--system-prompt"},
+      {{"--adapter-path", "nowhere"}, "nowhere"}};
+  for (const auto& [flags, message] : cases) {
+    const Ended ended = program.run(with(kGenesis, flags));
+    EXPECT_EQ(ended.exit_code, 2);
+    EXPECT_THAT(ended.err, HasSubstr(message));
+  }
+}
+
+TEST(Fuse, GivesAModelThatSaysWhatBaseAndAdapterSay) {
+  const Program program;
+  const std::string adapter = (program.home() / "adapter").string();
+  const Ended training = program.run({"train",         "--demo",   "--batch-size",     "2",
+                                      "--lora-rank",   "4",        "--lora-layers",    "6",
+                                      "--max-steps",   "6",        "--max-seq-length", "48",
+                                      "--val-batches", "1",        "--learning-rate",  "0.02",
+                                      "--lr-schedule", "constant", "--adapter-path",   adapter});
+  ASSERT_EQ(training.exit_code, 0) << training.err;
+  const std::string fused = (program.home() / "fused").string();
+  const std::vector<std::string> fuse{"fuse",  "--model",  demo_model(), "--adapter-path",
+                                      adapter, "--output", fused};
+  const Ended ended = program.run(fuse);
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_THAT(ended.out, HasSubstr("Fused 24 matrices"));
+  for (const char* file : {"config.json", "generation_config.json", "tokenizer.json",
+                           "tokenizer_config.json", "special_tokens_map.json"}) {
+    EXPECT_EQ(read_file(fs::path(fused) / file, 1_MiB),
+              read_file(fs::path(demo_model()) / file, 1_MiB));
+  }
+  const std::string plain = program.run(kGenesis).out;
+  const std::string adapted = program.run(with(kGenesis, {"--adapter-path", adapter})).out;
+  std::vector<std::string> of_fused = kGenesis;
+  of_fused[2] = fused;
+  EXPECT_NE(adapted, plain);
+  // Rounded to bf16 once more: the first words are the same.
+  EXPECT_EQ(program.run(of_fused).out.substr(0, 20), adapted.substr(0, 20));
+  const Ended again = program.run(fuse);
+  EXPECT_EQ(again.exit_code, 2);
+  EXPECT_THAT(again.err, HasSubstr("not an empty folder"));
+}
+
+}  // namespace
+}  // namespace loadline::testing

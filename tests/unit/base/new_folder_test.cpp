@@ -1,0 +1,56 @@
+#include "base/new_folder.h"
+
+#include <gtest/gtest.h>
+
+#include <iterator>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace loadline {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::ptrdiff_t entries(const fs::path& folder) {
+  return std::distance(fs::directory_iterator(folder), fs::directory_iterator());
+}
+
+TEST(NewFolder, IsThereWholeAfterTheCommitOnly) {
+  const TemporaryFolder home;
+  const fs::path place = home.path() / "deep" / "model/";
+  {
+    NewFolder folder(place);
+    replace_file(folder.path() / "a", "1");
+    EXPECT_FALSE(fs::exists(place));
+    folder.commit();
+  }
+  EXPECT_EQ(read_file(place / "a", 1_KiB), "1");
+  EXPECT_EQ(entries(home.path() / "deep"), 1);
+}
+
+TEST(NewFolder, LeavesNothingWithoutACommit) {
+  const TemporaryFolder home;
+  {
+    const NewFolder folder(home.path() / "model");
+    replace_file(folder.path() / "a", "1");
+  }
+  EXPECT_EQ(entries(home.path()), 0);
+}
+
+TEST(NewFolder, TakesThePlaceOfAnEmptyFolderAndOfNothingElse) {
+  const TemporaryFolder home;
+  const fs::path place = home.path() / "model";
+  fs::create_directory(place);
+  NewFolder(place).commit();
+  NewFolder again(place);
+  replace_file(place / "a", "1");  // came in between
+  EXPECT_THROW(again.commit(), Error);
+  EXPECT_THROW(NewFolder{place}, Error);
+  EXPECT_THROW(NewFolder{place / "a"}, Error);
+  fs::create_symlink("nowhere", home.path() / "link");
+  EXPECT_THROW(NewFolder{home.path() / "link"}, Error);
+}
+
+}  // namespace
+}  // namespace loadline
