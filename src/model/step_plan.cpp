@@ -24,6 +24,17 @@ void require(bool holds, const char* what, std::int64_t value, const std::string
   if (!holds) throw usage_error("{} is {} but must be {}", what, value, range);
 }
 
+void check_quantization(const ModelConfig& model, const StepShape& shape) {
+  if (shape.quantize == Quantization::kNone) return;
+  for (const std::int64_t width : {model.hidden_size, model.q_width(), model.intermediate_size}) {
+    if (width % kNf4Block == 0) continue;
+    throw usage_error(
+        "--quantize nf4: quantizes blocks of {} weights, and the model's projections have {} "
+        "inputs, no multiple of it. Use --quantize none",
+        kNf4Block, width);
+  }
+}
+
 void check(const ModelConfig& model, const LoraSettings& lora, const StepShape& shape) {
   require(lora.rank >= 1, "LoRA rank", lora.rank, "at least 1");
   require(lora.layers >= 1 && lora.layers <= model.layers, "the number of LoRA layers", lora.layers,
@@ -48,14 +59,7 @@ void check(const ModelConfig& model, const LoraSettings& lora, const StepShape& 
   if (shape.compute != DType::kF32 && shape.compute != DType::kBf16) {
     throw usage_error("the compute type is {} but must be f32 or bf16", name_of(shape.compute));
   }
-  if (shape.quantize == Quantization::kNone) return;
-  for (const std::int64_t width : {model.hidden_size, model.q_width(), model.intermediate_size}) {
-    if (width % kNf4Block == 0) continue;
-    throw usage_error(
-        "--quantize nf4: quantizes blocks of {} weights, and the model's projections have {} "
-        "inputs, no multiple of it. Use --quantize none",
-        kNf4Block, width);
-  }
+  check_quantization(model, shape);
 }
 
 // Adds buffers in the order in which `loadline plan` shows them.
@@ -522,6 +526,7 @@ StepPlan plan_step(const ModelConfig& model, const LoraSettings& lora, const Ste
 
 StepPlan plan_forward(const ModelConfig& model, std::vector<LoraSlot> slots, const StepShape& shape,
                       std::int64_t positions) {
+  check_quantization(model, shape);
   const LoraSettings none;  // no layer is trained, so that all of them stream
   return Planner(model, none, shape).run_forward(std::move(slots), positions);
 }
