@@ -23,9 +23,9 @@ struct Pass {
   std::int64_t tokens = 0;
   std::span<const std::int32_t> row_starts;  // (B + 1)
   std::span<const std::int32_t> positions;   // (T), within the row
-  bool drops = false;                        // LoRA dropout: in training alone
+  double dropout = 0;                        // LoRA dropout's rate: in training alone
   std::uint64_t dropout_seed = 0;
-  const KeyValueCache* cache = nullptr;      // generation: what came before the only row
+  const KeyValueCache* cache = nullptr;  // generation: what came before the only row
 
   [[nodiscard]] View rows(BufferId id) const { return memory.matrix(id, tokens); }
   [[nodiscard]] std::span<float> column(BufferId id) const { return memory.floats(id, tokens); }

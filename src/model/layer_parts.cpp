@@ -32,12 +32,12 @@ const LoraSlot* slot_of(const Pass& pass, const LayerPlan& layer, Projection pro
 DropoutMask mask_of(const Pass& pass, const LoraSlot& slot) {
   const auto place = static_cast<std::uint64_t>(slot.layer) * kProjections +
                      static_cast<std::uint64_t>(slot.projection) + 1;
-  return {.key = pass.dropout_seed ^ (place * 0xd1342543de82ef95ULL), .rate = pass.lora.dropout};
+  return {.key = pass.dropout_seed ^ (place * 0xd1342543de82ef95ULL), .rate = pass.dropout};
 }
 
 // A pair's input as it is trained on: x itself, or x after dropout in the scratch.
 ConstView after_dropout(const Pass& pass, const LoraSlot& slot, ConstView x) {
-  if (!pass.drops) return x;
+  if (!(pass.dropout > 0)) return x;
   const View dropped = pass.memory.part(pass.plan.dropout, 0, pass.tokens, slot.in);
   dropout_forward(mask_of(pass, slot), x, dropped);
   return dropped;
@@ -151,7 +151,7 @@ void lora_backward(const Pass& pass, const LayerPlan& layer, Projection projecti
   scale(slot->scale, d_inner);
   pass.gemm.run(Product::kTN, d_inner, after_dropout(pass, *slot, x), da, true);
   if (dx.data == nullptr) return;
-  if (!pass.drops) {
+  if (!(pass.dropout > 0)) {
     pass.gemm.run(Product::kNN, d_inner, lora.a, dx, true);
     return;
   }

@@ -100,7 +100,7 @@ struct LoraModel::State {
                     .tokens = tokens,
                     .row_starts = batch.row_starts,
                     .positions = positions,
-                    .drops = training && lora.dropout > 0,
+                    .dropout = training ? lora.dropout : 0.0,
                     .dropout_seed = batch.dropout_seed};
     trunk_forward(pass, batch);
     for (std::size_t layer = first_lora_layer(); layer < plan.layers.size(); ++layer) {

@@ -77,7 +77,7 @@ std::size_t distinct_forward_products(const ModelConfig& model, Quantization qua
                                       const StepPlan& plan) {
   std::set<Shape> shapes;
   add_frozen(model, quantize, shapes);
-  for (const LoraSlot& slot : plan.slots) add_lora(slot, slot.rank, shapes);
+  for (const LoraSlot& slot : plan.slots) add_lora(slot, slot.rank, false, shapes);
   return static_cast<std::size_t>(
       std::count_if(shapes.begin(), shapes.end(),
                     [](const Shape& shape) { return std::get<Product>(shape) == Product::kNT; }));

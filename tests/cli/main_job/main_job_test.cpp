@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <sstream>
 #include <string>
@@ -16,6 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::vector<Json> lines_of(const fs::path& file) {
   std::vector<Json> lines;
@@ -107,6 +109,32 @@ TEST(MainJob, CtrlCEndsASearchWithThreeAndTheSameCommandGoesOn) {
   const Json whole = parse_json(again.out, "stdout");
   EXPECT_EQ(whole["run_dir"], half["run_dir"]);
   EXPECT_EQ(whole["trials"][0]["id"], half["trials"][0]["id"]);
+}
+
+TEST(MainJob, ASearchThatWasKilledGoesOnWhereItWasAndRestartBeginsAnew) {
+  const Program program;
+  const fs::path run = program.home() / "run";
+  std::vector<std::string> find{"find",       "--model",     demo_model(), "--data",
+                                demo_train(), "--ranks",     "8",          "--layers-grid",
+                                "2",          "--max-batch", "4",          "--memory-limit",
+                                "200MiB",     "--steps",     "3",          "--run-dir",
+                                run.string(), "--yes",       "--json"};
+  const Ended killed = program.run_and_signal(find, "SUCCESS", SIGKILL);
+  ASSERT_EQ(killed.exit_code, 128 + SIGKILL) << killed.err;
+  const Ended again = program.run(find);
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.err, Not(HasSubstr("Testing: batch=1,"))) << "it was answered already";
+  EXPECT_EQ(parse_json(again.out, "stdout")["trials"][0]["id"], 1);
+  find.emplace_back("--restart");
+  const Ended anew = program.run(find);
+  ASSERT_EQ(anew.exit_code, 0) << anew.err;
+  EXPECT_THAT(anew.err, HasSubstr("Testing: batch=1,"));
+  const auto kept = std::count_if(fs::directory_iterator(program.home()), {},
+                                  [](const fs::directory_entry& entry) {
+                                    return entry.path().filename().string().starts_with("run.") &&
+                                           fs::exists(entry.path() / "journal.jsonl");
+                                  });
+  EXPECT_GE(kept, 1) << "the old answers stand beside it";
 }
 
 TEST(MainJob, CtrlCEndsTrainingWithThreeAndTheAdapterIsThere) {

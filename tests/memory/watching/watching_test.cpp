@@ -76,6 +76,7 @@ TEST(Watching, TheWatcherUsesLessThanOnePercentOfACoreAnd20MiB) {
             << "; the whole process " << to_string(read_own_memory().resident) << '\n';
   EXPECT_LT(share, 0.01);
   EXPECT_LT(grown, 4_MiB);
+  EXPECT_LT(read_own_memory().resident, 20_MiB);
 }
 
 }  // namespace

@@ -1,0 +1,121 @@
+// The real worker where no control group can be made: under RLIMIT_DATA.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <iostream>
+
+#include "cli/harness/program.h"
+#include "machine/cap.h"
+#include "machine/cpu.h"
+#include "trial/runner.h"
+
+namespace loadline::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+// Takes the control groups out of this process's sight, and that of all that it starts from now on.
+// Returns why that cannot be done; empty where it was, or where there are none.
+std::string hide_control_groups() {
+  if (choose_cap().best.kind == CapKind::kRlimit) return "";
+  if (::geteuid() != 0) return "hiding the control groups needs root";
+  if (::unshare(CLONE_NEWNS) != 0) return std::string("unshare: ") + std::strerror(errno);
+  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    return std::string("mount --make-rprivate /: ") + std::strerror(errno);
+  }
+  if (::umount2("/sys/fs/cgroup", MNT_DETACH) != 0) {
+    return std::string("umount /sys/fs/cgroup: ") + std::strerror(errno);
+  }
+  return choose_cap().best.kind == CapKind::kRlimit ? "" : "a control group is still there";
+}
+
+std::vector<std::string> small_find(const fs::path& run_folder) {
+  return {"find",
+          "--model",
+          demo_model(),
+          "--data",
+          demo_train(),
+          "--ranks",
+          "8",
+          "--layers-grid",
+          "2",
+          "--max-batch",
+          "2",
+          "--memory-limit",
+          "200MiB",
+          "--max-seq-length",
+          "128",
+          "--steps",
+          "3",
+          "--run-dir",
+          run_folder.string(),
+          "--yes",
+          "--json"};
+}
+
+TEST(DataLimit, AWholeSearchRunsWithoutAControlGroup) {
+  if (const std::string why = hide_control_groups(); !why.empty()) GTEST_SKIP() << why;
+  const Program program;
+  const Ended ended = program.run(small_find(program.home() / "run"));
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  const Json result = parse_json(ended.out, "stdout");
+  EXPECT_EQ(result["machine"]["cap"]["kind"], "rlimit");
+  EXPECT_EQ(result["status"], "complete");
+  EXPECT_EQ(result["optimal"]["batch_size"], 2);
+  EXPECT_FALSE(result["confirmed_by_trial"].is_null());
+}
+
+class RealWorker : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const fs::path run = program_.home() / "run";
+    const Ended ended = program_.run(small_find(run));
+    ASSERT_EQ(ended.exit_code, 0) << ended.err;
+    spec_ = trial_spec_from_json(read_json(run / "trials/001/spec.json"), "spec.json");
+  }
+  TrialOutcome run_under(Bytes ceiling, int threads) {
+    TrialSpec spec = spec_;
+    spec.cap = ceiling;
+    spec.worker["threads"] = threads;
+    const RunnerOptions options{
+        .command = {std::string(LOADLINE_BINARY_DIR) + "/loadline", "worker"},
+        .run_folder = program_.home() / "again",
+        .cap = CapKind::kRlimit,
+        .threads = threads};
+    return run_trial(
+        spec, options, SteadyClock(), [] { return false; },
+        [](const TrialSpec&, const WorkerEvent&) {});
+  }
+
+  Program program_;
+  TrialSpec spec_;
+};
+
+// The ceiling is the plan and what RLIMIT_DATA counts beside it, and not a byte of the margin.
+TEST_F(RealWorker, FitsUnderADataLimitOfItsPlanAndTheRoomForWhatIsNotTouched) {
+  for (const int threads : {1, 2, 4}) {
+    SCOPED_TRACE(threads);
+    const Bytes room = untouched_room(CapKind::kRlimit, threads);
+    const TrialOutcome outcome = run_under(spec_.planned.bytes + room, threads);
+    EXPECT_EQ(outcome.verdict, Verdict::kFits) << outcome.cause << outcome.stderr_tail;
+    if (outcome.peak) {
+      std::cout << threads << " threads: peak " << to_string(outcome.peak->bytes) << ", planned "
+                << to_string(spec_.planned.bytes) << '\n';
+    }
+  }
+}
+
+TEST_F(RealWorker, IsStoppedAtADataLimitBelowItsPlanAndSaysSo) {
+  const TrialOutcome outcome = run_under(spec_.planned.bytes.scaled(0.5), 1);
+  EXPECT_EQ(outcome.verdict, Verdict::kOutOfMemory) << outcome.cause << outcome.stderr_tail;
+  EXPECT_THAT(outcome.cause, HasSubstr("refused"));
+}
+
+}  // namespace
+}  // namespace loadline::testing
