@@ -18,7 +18,7 @@ struct WorkloadOptions {
   std::optional<std::string> valid_data;
   bool demo = false;
   std::string target_modules = "attention";
-  std::optional<double> lora_alpha;            // 2 x rank
+  std::optional<double> lora_alpha;  // 2 x rank
   double lora_dropout = 0;
   bool rslora = false;
   std::optional<std::int64_t> max_seq_length;  // 2048, or what the model has

@@ -46,7 +46,7 @@ class SplitMix:
 
 
 def permutation(seed, epoch, count):
-    random = SplitMix(mix(seed) ^ ((epoch + GAMMA) & MASK))
+    random = SplitMix(mix(mix(seed) ^ ((epoch + GAMMA) & MASK)))
     order = list(range(count))
     for left in range(count, 1, -1):
         other = random.below(left)
