@@ -112,7 +112,9 @@ TEST_F(RealWorker, FitsUnderADataLimitOfItsPlanAndTheRoomForWhatIsNotTouched) {
 }
 
 TEST_F(RealWorker, IsStoppedAtADataLimitBelowItsPlanAndSaysSo) {
-  const TrialOutcome outcome = run_under(spec_.planned.bytes.scaled(0.5), 1);
+  spec_.worker["batch_size"] = 64;
+  spec_.worker["max_seq_length"] = 512;
+  const TrialOutcome outcome = run_under(untouched_room(CapKind::kRlimit, 1) + 64_MiB, 1);
   EXPECT_EQ(outcome.verdict, Verdict::kOutOfMemory) << outcome.cause << outcome.stderr_tail;
   EXPECT_THAT(outcome.cause, HasSubstr("refused"));
 }
