@@ -53,7 +53,8 @@ def large_grid(layers):
     yield "f32", True, 1, 512, 64, half, FOUR_TARGETS, 2
 
 
-def run_worker(loadline, spec, folder):
+def run_worker(loadline, spec, folder, heard=None):
+    """The last event of each kind, by name; all of them in order are added to `heard`."""
     path = os.path.join(folder, "spec.json")
     with open(path, "w", encoding="utf-8") as file:
         json.dump(spec, file)
@@ -66,6 +67,8 @@ def run_worker(loadline, spec, folder):
     with os.fdopen(reader, encoding="utf-8") as lines:
         events = [json.loads(line) for line in lines]
     process.wait()
+    if heard is not None:
+        heard.extend(events)
     return {event["event"]: event for event in events}
 
 

@@ -16,6 +16,7 @@ using CommandFunction = std::function<int()>;
 
 CommandFunction add_find(Flags flags);
 CommandFunction add_train(Flags flags);
+CommandFunction add_ask(Flags flags);
 CommandFunction add_plan(Flags flags);
 CommandFunction add_fuse(Flags flags);
 CommandFunction add_generate(Flags flags);

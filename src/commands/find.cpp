@@ -1,9 +1,7 @@
 // loadline find: the largest and the fastest configuration, by really training.
 #include <unistd.h>
 
-#include <array>
 #include <cstdio>
-#include <ctime>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -11,10 +9,12 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "commands/binds.h"
 #include "commands/command.h"
 #include "commands/find_session.h"
 #include "commands/options.h"
 #include "commands/paths.h"
+#include "commands/proven_profile.h"
 #include "machine/interrupt.h"
 #include "report/result.h"
 
@@ -32,6 +32,7 @@ struct FindOptions {
   std::string objective = "balanced";
   std::optional<std::string> time_limit, run_dir, output;
   bool yes = false, no_save = false, restart = false;
+  bool both_checkpointings = false;  // --grad-checkpoint both
 };
 
 // The demo's whole search fits into a few minutes under this; a limit of the user's own replaces
@@ -73,6 +74,9 @@ FindQuestion question_of(const FindOptions& options, const Workload& workload,
   question.space = {.ranks = parse_numbers(options.ranks, "--ranks"),
                     .layers = layers_of(options, workload.model),
                     .max_batch = std::min(options.max_batch, workload.train->report.rows)};
+  const std::vector<std::int64_t> sequences = options.workload.sequences();
+  if (sequences.size() > 1) question.space.sequences = sequences;
+  if (options.both_checkpointings) question.space.checkpointing = {0, 1};
   question.limits = {.budget = budget.bytes,
                      .margin = options.workload.margin,
                      .objective = objective_from(options.objective)};
@@ -100,7 +104,7 @@ void settle_checkpointing(Workload& workload, const FindQuestion& question) {
 // of its own.
 Json question_document(const FindQuestion& question, const Workload& workload,
                        const MachineFacts& machine, const std::optional<std::string>& limit) {
-  const ProfileKey key = workload.profile_key(machine);
+  const ProfileKey key = workload.profile_key(machine, workload.base);
   return {{"model", key.model},
           {"data", key.data},
           {"rows", workload.train->rows.fingerprint()},
@@ -108,20 +112,13 @@ Json question_document(const FindQuestion& question, const Workload& workload,
           {"ranks", question.space.ranks},
           {"layers", question.space.layers},
           {"max_batch", question.space.max_batch},
+          {"sequences", question.space.sequences},
+          {"checkpointing", question.space.checkpointing},
           {"steps", question.steps},
           {"margin", question.limits.margin},
           {"memory_limit", limit ? Json(*limit) : Json(nullptr)},
           {"machine", key.machine},
           {"version", key.version}};
-}
-
-// UTC, as RFC 3339 has it.
-std::string timestamp() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  std::array<char, 32> text{};
-  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
 bool is_answered(const fs::path& folder) {
@@ -162,6 +159,44 @@ void open_run_folder(const fs::path& folder, const Json& context, bool restart) 
   if (!fs::exists(run_file)) replace_file(run_file, context.dump(2) + "\n");
 }
 
+// A folder as it is before the download: nothing in it could be weights.
+bool has_only_config(const std::string& model) {
+  std::error_code error;
+  if (!fs::exists(fs::path(model) / "config.json", error)) return false;
+  for (fs::directory_iterator it(model, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    for (const char* kind : {".safetensors", ".bin", ".gguf", ".pth", ".index.json"}) {
+      if (name.ends_with(kind)) return false;
+    }
+  }
+  return !error;
+}
+
+// What the optimal configuration's memory goes to, by its plan; the largest part first.
+Json binds_of(const SearchResult& result, const Workload& workload) {
+  Json binds = Json::array();
+  if (!result.optimal) return binds;
+  const Configuration& chosen = result.trials[*result.optimal].configuration;
+  const MemoryPlan plan = workload.plan(workload.with(chosen));
+  const auto total = static_cast<double>(plan.total().bytes.count);
+  for (const MemoryShare& share : what_binds(plan)) {
+    binds.push_back({{"what", share.what},
+                     {"bytes", share.bytes.count},
+                     {"share", static_cast<double>(share.bytes.count) / total}});
+  }
+  return binds;
+}
+
+void say_what_binds(const Json& binds, TerminalView& view) {
+  std::vector<std::string> parts;
+  for (const Json& part : binds) {
+    const double share = part["share"].get<double>();
+    if (share < 0.01) continue;
+    parts.push_back(fmt::format("{} {:.0f} %", part["what"].get<std::string>(), share * 100));
+  }
+  if (!parts.empty()) view.line(fmt::format("\nWhat binds: {}", fmt::join(parts, ", ")));
+}
+
 bool wants_profile(const FindOptions& options) {
   if (options.no_save) return false;
   if (options.yes || isatty(STDIN_FILENO) == 0) return true;
@@ -169,28 +204,6 @@ bool wants_profile(const FindOptions& options) {
   std::string answer;
   if (!std::getline(std::cin, answer)) return false;
   return answer.empty() || answer[0] == 'y' || answer[0] == 'Y';
-}
-
-Profile profile_of(const RunTrial& chosen, const Workload& workload, const MachineFacts& machine,
-                   const SearchLimits& limits, const fs::path& run_folder) {
-  Profile profile;
-  profile.created = timestamp();
-  profile.key = workload.profile_key(machine);
-  profile.model_path = workload.model_folder.string();
-  profile.data_path = fs::absolute(workload.train->source).string();
-  profile.machine_text = profile.key.machine;
-  profile.batch_size = chosen.configuration.batch_size;
-  profile.lora_rank = chosen.configuration.lora_rank;
-  profile.lora_layers = chosen.configuration.lora_layers;
-  profile.peak = chosen.outcome.peak->bytes;
-  profile.adjusted = chosen.outcome.adjusted_peak(limits.margin);
-  profile.budget = limits.budget;
-  profile.margin = limits.margin;
-  profile.step_seconds = chosen.outcome.step_seconds;
-  profile.tokens_per_second = chosen.outcome.tokens_per_second;
-  profile.run_folder = run_folder.string();
-  profile.trial = chosen.trial;
-  return profile;
 }
 
 int exit_code_of(const SearchResult& result) {
@@ -211,9 +224,15 @@ int run_find(FindOptions options) {
   validate(options);
   if (options.workload.demo && !options.workload.memory_limit)
     options.workload.memory_limit = kDemoLimit;
+  options.workload.lists_sequences = true;
+  options.both_checkpointings = options.workload.grad_checkpoint == "both";
+  if (options.both_checkpointings) options.workload.grad_checkpoint = "off";
   std::FILE* out = options.workload.json ? stderr : stdout;
   const MachineFacts machine = read_machine();
-  Workload workload = prepare_workload(options.workload, machine, out);
+  if (has_only_config(options.workload.model)) options.workload.generated_weights = true;
+  Workload workload =
+      prepare_workload(options.workload, machine, out,
+                       options.workload.generated_weights ? ModelParts::kText : ModelParts::kAll);
   const Budget budget = compute_budget(machine.memory, options.workload.limit());
   const FindQuestion question = question_of(options, workload, budget);
   settle_checkpointing(workload, question);
@@ -238,6 +257,11 @@ int run_find(FindOptions options) {
   if (workload.base.checkpointing == ActivationCheckpointing::kOn) {
     view.line("Activation checkpointing is on: it costs time, and saves memory.");
   }
+  if (workload.base.generated_weights) {
+    view.line(
+        "Weights are generated, of the model's shapes: memory and speed do not depend on "
+        "their values.");
+  }
   view.search_begins(question.space, question.limits, budget.binds);
   if (question.space.max_batch < options.max_batch) {
     view.line(
@@ -248,11 +272,16 @@ int run_find(FindOptions options) {
   FindSession session(workload, machine, question, run_folder, view);
   const SearchResult result = session.run();
   view.search_ends(result, question.limits);
+  const Json binds = binds_of(result, workload);
+  say_what_binds(binds, view);
 
   ResultContext context{.machine = machine,
                         .model = workload.model_document(),
                         .data = workload.data_document(),
                         .limits = question.limits,
+                        .steps = question.steps,
+                        .generated_weights = workload.base.generated_weights,
+                        .binds = binds,
                         .run_folder = run_folder.string(),
                         .profile = "",
                         .versions = {{"compiler", __VERSION__}, {"linux", machine.kernel}}};
@@ -266,8 +295,6 @@ int run_find(FindOptions options) {
   }
   Json answer = result_document(result, context);
   answer["grad_checkpoint"] = workload.base.checkpointing == ActivationCheckpointing::kOn;
-  answer["confirmed_by_trial"] =
-      session.confirmation() ? Json(*session.confirmation()) : Json(nullptr);
   const std::string document = answer.dump(2) + "\n";
   replace_file(run_folder / "result.json", document);
   if (options.output) replace_file(*options.output, document);
@@ -288,6 +315,8 @@ CommandFunction add_find(Flags flags) {
   flags.toggle("--demo", options->workload.demo,
                fmt::format("The embedded model and data; --memory-limit is {} where none is given",
                            kDemoLimit));
+  flags.toggle("--generated-weights", options->workload.generated_weights,
+               "Random weights of the model's shapes; so where the folder has only config.json");
   flags.value("--ranks", options->ranks, "LoRA ranks to try");
   flags.value("--layers-grid", options->layers_grid,
               "Numbers of LoRA layers to try; 8,16,24,32 within the model");

@@ -12,9 +12,19 @@ namespace loadline {
 namespace fs = std::filesystem;
 namespace {
 
-Configuration configuration_of(const TrialSpec& spec) {
-  return {
+// Steps of a trial that take longer than this together are enough for its memory; two updates of
+// the longest batch and one more are always run.
+constexpr double kEnoughSeconds = 120;
+
+Configuration configuration_of(const TrialSpec& spec, const SearchSpace& space) {
+  Configuration c{
       .batch_size = spec.batch_size, .lora_rank = spec.lora_rank, .lora_layers = spec.lora_layers};
+  const std::string source = fmt::format("trial {}", spec.id);
+  if (space.sequences.size() > 1) c.sequence = json_int(spec.worker, "max_seq_length", source);
+  if (space.checkpointing.size() > 1) {
+    c.checkpointing = json_bool(spec.worker, "grad_checkpoint", source) ? 1 : 0;
+  }
+  return c;
 }
 
 fs::path trial_folder(const fs::path& run_folder, int id) {
@@ -41,8 +51,7 @@ FindSession::FindSession(const Workload& workload, const MachineFacts& machine,
 }
 
 TrainingSettings FindSession::settings_of(const Configuration& configuration) const {
-  TrainingSettings settings =
-      workload_.with(configuration.batch_size, configuration.lora_rank, configuration.lora_layers);
+  TrainingSettings settings = workload_.with(configuration);
   settings.order = RowOrder::kWorstFirst;
   settings.max_steps = question_.steps;
   settings.steps_per_eval = 0;
@@ -51,27 +60,41 @@ TrainingSettings FindSession::settings_of(const Configuration& configuration) co
   return settings;
 }
 
-TrialSpec FindSession::spec_of(const Configuration& configuration, Bytes cap) {
+Bytes FindSession::cap_of(bool under_margin) const {
+  const SearchLimits& limits = question_.limits;
+  const Bytes cap = under_margin ? limits.budget.scaled(1 / (1 + limits.margin)) : limits.budget;
+  return cap + untouched_room(runner_.cap, runner_.threads);
+}
+
+TrialSpec FindSession::spec_of(const Question& question) {
+  const Configuration& configuration = question.configuration;
   TrialSpec spec;
   spec.id = next_id_++;
   spec.batch_size = configuration.batch_size;
   spec.lora_rank = configuration.lora_rank;
   spec.lora_layers = configuration.lora_layers;
   spec.steps = question_.steps;
+  spec.least_steps = std::min(kLeastTrialSteps, question_.steps);
   spec.budget = question_.limits.budget;
-  spec.cap = cap + untouched_room(runner_.cap, runner_.threads);
+  spec.cap = cap_of(question.under_margin);
   spec.margin = question_.limits.margin;
   spec.planned_steps = question_.planned_steps;
   spec.predicted_step = predicted_step(configuration);
   TrainingSettings settings = settings_of(configuration);
   settings.adapter_path = trial_folder(run_folder_, spec.id) / "adapter";
+  // What is to be recommended runs all of its steps: its growth is looked at.
+  if (question.under_margin) {
+    spec.least_steps = 0;
+  } else {
+    settings.enough_seconds = kEnoughSeconds;
+  }
   spec.planned = workload_.plan(settings).total();
   spec.worker = to_json(settings);
   return spec;
 }
 
-// What the trials so far let one expect, never too little by much: the largest time for a row and a
-// layer, over all of them. It only tells a slow step from one that has no end.
+// What the trials so far let one expect, never too little by much: the largest time for a row, a
+// layer and a token, over all of them. It only tells a slow step from one that has no end.
 std::chrono::milliseconds FindSession::predicted_step(const Configuration& configuration) const {
   double seconds = 0;
   for (const JournalEntry& entry : journal_.entries()) {
@@ -81,37 +104,56 @@ std::chrono::milliseconds FindSession::predicted_step(const Configuration& confi
         static_cast<double>(configuration.batch_size) / static_cast<double>(known.batch_size);
     const double layers = static_cast<double>(configuration.lora_layers) /
                           static_cast<double>(std::max<std::int64_t>(known.lora_layers, 1));
-    seconds = std::max(seconds,
-                       entry.outcome->step_seconds * std::max(rows, 1.0) * std::max(layers, 1.0));
+    const std::int64_t sequence = configuration_of(known, question_.space).sequence;
+    const double tokens =
+        sequence > 0 ? static_cast<double>(configuration.sequence) / static_cast<double>(sequence)
+                     : 1.0;
+    seconds = std::max(seconds, entry.outcome->step_seconds * std::max(rows, 1.0) *
+                                    std::max(layers, 1.0) * std::max(tokens, 1.0));
   }
   return std::chrono::milliseconds(static_cast<std::int64_t>(std::min(seconds, 1e6) * 1000));
 }
 
-RunTrial FindSession::run_one(const Configuration& configuration, Bytes cap) {
-  const TrialSpec spec = spec_of(configuration, cap);
-  view_.trial_begins(spec);
+RunTrial FindSession::run_one(const Question& question) {
+  const Configuration& configuration = question.configuration;
+  const TrialSpec spec = spec_of(question);
+  view_.trial_begins(spec, configuration);
+  if (question.under_margin) {
+    const SearchLimits& limits = question_.limits;
+    view_.line(fmt::format("  Held under {}, the budget / {:.2f}: a fit proves the margin",
+                           to_string(limits.budget.scaled(1 / (1 + limits.margin))),
+                           1 + limits.margin));
+  }
   journal_.started(spec);
-  const TrialOutcome outcome = run_trial(
+  TrialOutcome outcome = run_trial(
       spec, runner_, clock_, [this] { return out_of_time(); },
       [this](const TrialSpec& running, const WorkerEvent& event) {
         view_.trial_event(running, event);
       });
+  if (outcome.verdict == Verdict::kInterrupted && !interrupted()) {
+    outcome.cause = "the time limit was reached";
+  }
   journal_.finished(spec, outcome);
   view_.trial_ends(spec, outcome);
   std::error_code ignored;  // the trial's adapter proved that saving works; nobody wants it
   fs::remove_all(trial_folder(run_folder_, spec.id) / "adapter", ignored);
-  return {.configuration = configuration,
+  return {.configuration = question.configuration,
           .trial = spec.id,
           .planned = spec.planned,
-          .outcome = outcome};
+          .outcome = outcome,
+          .under_margin = question.under_margin};
 }
 
 std::vector<RunTrial> FindSession::known_trials() const {
   std::vector<RunTrial> known;
+  const Bytes slack = untouched_room(runner_.cap, runner_.threads);
   for (const JournalEntry& entry : journal_.entries()) {
     if (!entry.outcome || entry.outcome->verdict == Verdict::kInterrupted) continue;
-    known.push_back(
-        {configuration_of(entry.spec), entry.spec.id, entry.spec.planned, *entry.outcome});
+    known.push_back({.configuration = configuration_of(entry.spec, question_.space),
+                     .trial = entry.spec.id,
+                     .planned = entry.spec.planned,
+                     .outcome = *entry.outcome,
+                     .under_margin = entry.spec.cap < entry.spec.budget + slack});
   }
   return known;
 }
@@ -120,38 +162,17 @@ bool FindSession::out_of_time() const {
   return interrupted() || (question_.time_limit && clock_.now() - begin_ >= *question_.time_limit);
 }
 
-bool FindSession::confirm(SearchResult& result, std::vector<RunTrial>& known) {
-  const std::size_t chosen = *result.optimal;
-  const Configuration configuration = result.trials[chosen].configuration;
-  const SearchLimits& limits = question_.limits;
-  view_.line(
-      fmt::format("Confirming batch={}, rank={}, layers={} under {} (budget / {:.2f})",
-                  configuration.batch_size, configuration.lora_rank, configuration.lora_layers,
-                  to_string(limits.budget.scaled(1 / (1 + limits.margin))), 1 + limits.margin));
-  RunTrial confirmation = run_one(configuration, limits.budget.scaled(1 / (1 + limits.margin)));
-  const bool holds = confirmation.outcome.fits();
-  const bool stopped = confirmation.outcome.verdict == Verdict::kInterrupted;
-  if (holds) confirmation_ = confirmation.trial;
-  if (stopped) result.status = SearchResult::Status::kUnfinished;
-  known = result.trials;
-  if (!holds && !stopped) known[chosen] = confirmation;
-  result.trials.push_back(std::move(confirmation));
-  return holds || stopped;
+RunTrial FindSession::prove(const Configuration& configuration) {
+  return run_one({configuration, true});
 }
 
 SearchResult FindSession::run() {
   const SearchFunctions functions{
       .estimate = [this](const Configuration& c) { return workload_.plan(settings_of(c)).total(); },
-      .run = [this](const Configuration& c) { return run_one(c, question_.limits.budget); },
+      .run = [this](const Question& question) { return run_one(question); },
       .out_of_time = [this] { return out_of_time(); },
       .outlook = [this](const Outlook& outlook) { view_.outlook(outlook); }};
-  std::vector<RunTrial> known = known_trials();
-  for (;;) {
-    SearchResult result = search(question_.space, question_.limits, functions, known);
-    const bool to_confirm =
-        result.status == SearchResult::Status::kComplete && result.optimal && !out_of_time();
-    if (!to_confirm || confirm(result, known)) return result;
-  }
+  return search(question_.space, question_.limits, functions, known_trials());
 }
 
 }  // namespace loadline

@@ -31,20 +31,19 @@ class FindSession {
   FindSession(const Workload& workload, const MachineFacts& machine, const FindQuestion& question,
               const std::filesystem::path& run_folder, TerminalView& view);
 
-  // Searches, then runs the chosen configuration once more under budget / (1 + margin): the margin
-  // becomes a fact. A choice that fails there is not chosen again.
   SearchResult run();
-  // The trial that confirmed the chosen configuration, if one did.
-  [[nodiscard]] std::optional<int> confirmation() const { return confirmation_; }
+  // One trial of this configuration under budget / (1 + margin).
+  RunTrial prove(const Configuration& configuration);
 
  private:
   [[nodiscard]] TrainingSettings settings_of(const Configuration& configuration) const;
-  [[nodiscard]] TrialSpec spec_of(const Configuration& configuration, Bytes cap);
+  // What a trial is held under: the budget, or budget / (1 + margin).
+  [[nodiscard]] Bytes cap_of(bool under_margin) const;
+  [[nodiscard]] TrialSpec spec_of(const Question& question);
   [[nodiscard]] std::chrono::milliseconds predicted_step(const Configuration& configuration) const;
-  RunTrial run_one(const Configuration& configuration, Bytes cap);
+  RunTrial run_one(const Question& question);
   [[nodiscard]] std::vector<RunTrial> known_trials() const;
   [[nodiscard]] bool out_of_time() const;
-  bool confirm(SearchResult& result, std::vector<RunTrial>& known);
 
   const Workload& workload_;
   const FindQuestion& question_;
@@ -55,7 +54,6 @@ class FindSession {
   Clock::Duration begin_;
   RunnerOptions runner_;
   int next_id_ = 1;
-  std::optional<int> confirmation_;
 };
 
 }  // namespace loadline

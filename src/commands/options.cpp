@@ -35,6 +35,20 @@ std::optional<Bytes> WorkloadOptions::limit() const {
   return bytes;
 }
 
+std::vector<std::int64_t> WorkloadOptions::sequences() const {
+  if (!max_seq_length) return {};
+  const std::vector<std::int64_t> lengths = parse_numbers(*max_seq_length, "--max-seq-length");
+  if (lengths.size() > 1 && !lists_sequences) {
+    throw usage_error("--max-seq-length {}: only find compares several; give one here",
+                      *max_seq_length);
+  }
+  if (lengths.front() < 2) {
+    throw usage_error("--max-seq-length {}: should be at least 2, to have a token to predict",
+                      lengths.front());
+  }
+  return lengths;
+}
+
 void add_model_flags(Flags flags, WorkloadOptions& options) {
   flags.value(
       "--model", options.model,
@@ -94,10 +108,7 @@ void validate(const WorkloadOptions& options) {
   if (!(options.margin >= 0 && options.margin <= 4)) {
     throw usage_error("--margin {}: should be between 0 and 4; 0.15 means 15 %", options.margin);
   }
-  if (options.max_seq_length && *options.max_seq_length < 2) {
-    throw usage_error("--max-seq-length {}: should be at least 2, to have a token to predict",
-                      *options.max_seq_length);
-  }
+  static_cast<void>(options.sequences());
   static_cast<void>(options.limit());
 }
 

@@ -21,7 +21,8 @@ struct WorkloadOptions {
   std::optional<double> lora_alpha;  // 2 x rank
   double lora_dropout = 0;
   bool rslora = false;
-  std::optional<std::int64_t> max_seq_length;  // 2048, or what the model has
+  std::optional<std::string> max_seq_length;  // 2048, or what the model has; find takes a list
+  bool lists_sequences = false;               // the command takes a list
   std::string quantize = "none";
   std::string compute_dtype = "auto";
   std::string grad_checkpoint = "auto";
@@ -35,9 +36,12 @@ struct WorkloadOptions {
   std::uint64_t seed = 0;
   std::optional<std::string> memory_limit;
   double margin = 0.15;
+  bool generated_weights = false;  // random ones of the model's shapes
   bool json = false;
 
   [[nodiscard]] std::optional<Bytes> limit() const;
+  // Those of --max-seq-length, rising; empty where it was not given.
+  [[nodiscard]] std::vector<std::int64_t> sequences() const;
 };
 
 void add_model_flags(Flags flags, WorkloadOptions& options);

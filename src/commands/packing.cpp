@@ -63,11 +63,11 @@ void pack_workload(Workload& workload, const WorkloadOptions& options, const std
   if (test) workload.test = pack_split(*test, reader, bad_rows, out);
 }
 
-std::string lengths_fingerprint(const Workload& workload) {
+std::string lengths_fingerprint(const Workload& workload, std::int64_t max_seq_length) {
   std::string lengths;
   const auto append = [&](const std::optional<PackedSplit>& split) {
     if (!split) return;
-    const LengthHistogram histogram(split->rows, workload.base.max_seq_length);
+    const LengthHistogram histogram(split->rows, max_seq_length);
     const auto bytes = std::as_bytes(histogram.descending());
     lengths.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     lengths += '|';

@@ -26,6 +26,7 @@ constexpr CommandEntry kCommands[] = {
     {"generate", "Continue a prompt with a model, and an adapter", add_generate},
     {"fuse", "Merge an adapter into its base: a model folder of its own", add_fuse},
     {"adapter", "Show what an adapter holds; convert it between PEFT and mlx-lm", add_adapter},
+    {"ask", "Answer from a search's trials, without running anything", add_ask},
     {"profile", "List, show or remove hardware profiles", add_profile},
     {"data", "Show rows, token lengths, masks, and what would be truncated", add_data},
     {"tokenize", "Text on stdin, token ids on stdout", add_tokenize},

@@ -15,6 +15,7 @@
 #include "commands/train_options.h"
 #include "commands/train_refusal.h"
 #include "commands/train_view.h"
+#include "commands/verify.h"
 #include "commands/workload.h"
 #include "machine/interrupt.h"
 #include "machine/memory_watch.h"
@@ -46,16 +47,34 @@ void take_adapter(Workload& workload, TrainOptions& options) {
   workload.base.resume_adapter_file = *options.resume_adapter;
 }
 
+// One trial of the chosen configuration, as the profile had it where no flag says otherwise.
+void verify_choice(const TrainOptions& options, Workload& workload, const MachineFacts& machine,
+                   const Budget& budget, const TrainingSettings& settings, std::FILE* out) {
+  workload.base.checkpointing = settings.checkpointing;
+  workload.checkpointing_auto = false;
+  const SearchLimits limits{.budget = budget.bytes, .margin = options.workload.margin};
+  static_cast<void>(verify(workload, machine, limits,
+                           {settings.batch_size, settings.lora.rank, settings.lora.layers}, out));
+}
+
 ProfileMatch find_profile(const Workload& workload, const MachineFacts& machine, std::FILE* out) {
   std::vector<std::string> warnings;
   const std::vector<Profile> profiles = list_profiles(profile_folder(), warnings);
   for (const std::string& warning : warnings) fmt::print(out, "{}\n", warning);
-  ProfileKey key = workload.profile_key(machine);
-  ProfileMatch match = match_profile(profiles, key);
-  if (match.profile || !workload.checkpointing_auto) return match;
-  key.grad_checkpoint = true;  // auto takes what was proven, with or without
-  ProfileMatch with = match_profile(profiles, key);
-  return with.profile ? with : match;
+  ProfileKey key = workload.profile_key(machine, workload.base);
+  const ProfileMatch match = match_profile(profiles, key);
+  // Memory does not depend on the weights' values: what was proven before the download counts, and
+  // so does, where auto decides, what was proven with checkpointing.
+  for (const bool generated : {false, true}) {
+    if (generated) key.model = workload.shape_fingerprint();
+    for (const bool checkpointing : {false, true}) {
+      if (checkpointing && !workload.checkpointing_auto) continue;
+      key.grad_checkpoint = key.grad_checkpoint || checkpointing;
+      if (ProfileMatch other = match_profile(profiles, key); other.profile) return other;
+    }
+    key.grad_checkpoint = workload.profile_key(machine, workload.base).grad_checkpoint;
+  }
+  return match;
 }
 
 int exit_code_of(const TrainingEnd& end) {
@@ -111,7 +130,12 @@ int run_train(TrainOptions options) {
   if (options.resume_adapter) take_adapter(workload, options);
   const bool all_given =
       options.given.batch_size && options.given.lora_rank && options.given.lora_layers;
-  const ProfileMatch match = all_given ? ProfileMatch{} : find_profile(workload, machine, out);
+  ProfileMatch match = all_given ? ProfileMatch{} : find_profile(workload, machine, out);
+  if (options.verify && !match.profile && match.nearest) {
+    fmt::print(out, "Profile {} was proven for something else: {}. One trial verifies it here.\n",
+               match.nearest->name, fmt::join(match.differences, "; "));
+    match.profile = match.nearest;
+  }
   const TrainChoice choice =
       choose_configuration(options.given, match, options.conservative, workload.model);
   for (const std::string& note : choice.notes) fmt::print(out, "{}\n", note);
@@ -125,6 +149,16 @@ int run_train(TrainOptions options) {
     choose_checkpointing(workload, settings, budget.bytes, options.workload.margin);
   }
   require_fit(workload, settings, budget, options.workload.margin);
+  if (options.verify) {
+    catch_interrupts();
+    verify_choice(options, workload, machine, budget, settings, out);
+  } else if (match.profile) {
+    require_proof_within(*match.profile, choice.configuration, budget);
+    if (match.profile->generated_weights) {
+      fmt::print(out, "Profile {} was proven with generated weights of the same shapes.\n",
+                 match.profile->name);
+    }
+  }
   require_writable_folder(settings.adapter_path);
   say_plan(out, settings, options, workload, choice);
   say_trunk_cache(options, workload, settings, out);

@@ -69,11 +69,13 @@ TrainChoice choose_configuration(const GivenFlags& flags, const ProfileMatch& ma
   if (!profile) choice.notes = match.differences;
   if (batch.text.empty() || rank.text.empty() || layers.text.empty()) {
     throw usage_error(
-        "no saved profile matches, and {} is not given{}{}\nRun `loadline find` first, give the "
-        "flags, or "
-        "take the untested table with --conservative.",
+        "no saved profile matches, and {} is not given{}{}\n{}Run `loadline find` first, give the "
+        "flags, or take the untested table with --conservative.",
         missing_flags(flags), choice.notes.empty() ? "." : ". The nearest profile differs: ",
-        fmt::join(choice.notes, "; "));
+        fmt::join(choice.notes, "; "),
+        match.nearest
+            ? fmt::format("--verify proves profile {} here with one trial. ", match.nearest->name)
+            : "");
   }
   if (table && !profile) {
     choice.notes.emplace_back(

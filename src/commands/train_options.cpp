@@ -88,6 +88,8 @@ void add_train_flags(Flags flags, TrainOptions& options) {
               "The last N layers; -1: all");
   flags.toggle("--conservative", options.conservative,
                "The guide's table where no profile matches; untested here");
+  flags.toggle("--verify", options.verify,
+               "Prove the configuration here by one trial first, and save its profile");
   add_schedule_flags(flags, options);
   add_progress_flags(flags, options);
 }

@@ -18,6 +18,7 @@ struct TrainOptions {
   WorkloadOptions workload;
   GivenFlags given;
   bool conservative = false;
+  bool verify = false;
   std::optional<std::int64_t> max_steps;  // 1000
   std::optional<std::int64_t> epochs;
   double learning_rate = 1e-4;

@@ -144,4 +144,16 @@ void require_fit(const Workload& workload, const TrainingSettings& settings, con
           ways));
 }
 
+void require_proof_within(const Profile& profile, const Configuration& chosen,
+                          const Budget& budget) {
+  const Configuration proven{profile.batch_size, profile.lora_rank, profile.lora_layers};
+  if (chosen != proven || profile.adjusted <= budget.bytes) return;
+  throw Error(ErrorKind::kDoesNotFit,
+              fmt::format("profile {} was measured to need {} with its margin, within a budget of "
+                          "{} then; today's is {} ({}). Free memory, give a smaller --batch-size, "
+                          "or run `loadline find` again.",
+                          profile.name, to_string(profile.adjusted), to_string(profile.budget),
+                          to_string(budget.bytes), budget.binds));
+}
+
 }  // namespace loadline

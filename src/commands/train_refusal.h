@@ -5,6 +5,8 @@
 
 #include "commands/workload.h"
 #include "machine/facts.h"
+#include "report/profile.h"
+#include "search/search.h"
 
 namespace loadline {
 
@@ -16,5 +18,10 @@ std::string plan_table(const MemoryPlan& plan);
 // make it fit with what it would need. Whatever the user set is never changed.
 void require_fit(const Workload& workload, const TrainingSettings& settings, const Budget& budget,
                  double margin);
+
+// A profile was proven within a budget; today's may be smaller: throws Error(kDoesNotFit) where it
+// is that configuration and does not fit any more.
+void require_proof_within(const Profile& profile, const Configuration& chosen,
+                          const Budget& budget);
 
 }  // namespace loadline

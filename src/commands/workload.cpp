@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "checkpoint/weights.h"
 #include "commands/demo.h"
@@ -36,12 +37,13 @@ DType resolve_compute(const std::string& word) {
 namespace {
 
 std::int64_t resolve_sequence(const WorkloadOptions& options, const ModelConfig& model) {
-  if (!options.max_seq_length) return std::min(kDefaultSequence, model.max_positions);
-  if (*options.max_seq_length > model.max_positions) {
-    throw usage_error("--max-seq-length {}: the model has {} positions", *options.max_seq_length,
+  const std::vector<std::int64_t> lengths = options.sequences();
+  if (lengths.empty()) return std::min(kDefaultSequence, model.max_positions);
+  if (lengths.back() > model.max_positions) {
+    throw usage_error("--max-seq-length {}: the model has {} positions", lengths.back(),
                       model.max_positions);
   }
-  return *options.max_seq_length;
+  return lengths.back();
 }
 
 DistrustSettings resolve_distrust(const WorkloadOptions& options,
@@ -86,6 +88,7 @@ TrainingSettings base_settings(const WorkloadOptions& options, const Workload& w
   settings.threads = machine.cpu.usable;
   settings.distrust = resolve_distrust(options, workload.train);
   settings.seed = options.seed;
+  settings.generated_weights = options.generated_weights;
   return settings;
 }
 
@@ -172,16 +175,33 @@ Json Workload::data_document() const {
   return document;
 }
 
-ProfileKey Workload::profile_key(const MachineFacts& machine) const {
+TrainingSettings Workload::with(const Configuration& c) const {
+  TrainingSettings settings = with(c.batch_size, c.lora_rank, c.lora_layers);
+  if (c.sequence > 0) settings.max_seq_length = c.sequence;
+  if (c.checkpointing != Configuration::kNotCompared) {
+    settings.checkpointing =
+        c.checkpointing == 1 ? ActivationCheckpointing::kOn : ActivationCheckpointing::kOff;
+  }
+  return settings;
+}
+
+std::string Workload::shape_fingerprint() const {
+  return "shape " + sha256_hex(read_file(model_folder / "config.json", 16_MiB));
+}
+
+ProfileKey Workload::profile_key(const MachineFacts& machine,
+                                 const TrainingSettings& settings) const {
   ProfileKey key;
   key.machine = fmt::format("{}, {} cores, {:.0f} GiB", machine.cpu.model, machine.cpu.usable,
                             machine.memory.total.mib() / 1024);
-  key.model = WeightFiles(model_folder).fingerprint();
-  key.data = lengths_fingerprint(*this);
-  key.max_seq_length = base.max_seq_length;
+  key.model =
+      settings.generated_weights ? shape_fingerprint() : WeightFiles(model_folder).fingerprint();
+  key.data = lengths_fingerprint(*this, settings.max_seq_length);
+  key.max_seq_length = settings.max_seq_length;
   key.quantize = name_of(base.quantize);
   key.compute = name_of(base.compute);
-  key.grad_checkpoint = !checkpointing_auto && base.checkpointing == ActivationCheckpointing::kOn;
+  key.grad_checkpoint =
+      !checkpointing_auto && settings.checkpointing == ActivationCheckpointing::kOn;
   for (const Projection target : base.lora.targets)
     key.target_modules.emplace_back(name_of(target));
   key.version = LOADLINE_VERSION;

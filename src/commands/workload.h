@@ -12,6 +12,7 @@
 #include "machine/facts.h"
 #include "model/memory_plan.h"
 #include "report/profile.h"
+#include "search/search.h"
 #include "text/packed.h"
 #include "training/settings.h"
 
@@ -40,13 +41,19 @@ struct Workload {
   // The settings of one configuration; rank 0 and the like are refused by validate().
   [[nodiscard]] TrainingSettings with(std::int64_t batch_size, std::int64_t rank,
                                       std::int64_t layers) const;
+  // The same; a sequence or checkpointing that is compared comes from the configuration.
+  [[nodiscard]] TrainingSettings with(const Configuration& configuration) const;
   // What a step of it needs: from the data where there is some, else batch_size rows of
   // max_seq_length.
   [[nodiscard]] StepShape shape_of(const TrainingSettings& settings) const;
   [[nodiscard]] MemoryPlan plan(const TrainingSettings& settings) const;
   [[nodiscard]] Json model_document() const;  // for run.json and result.json
   [[nodiscard]] Json data_document() const;
-  [[nodiscard]] ProfileKey profile_key(const MachineFacts& machine) const;
+  // What was proven with `settings` was proven for this.
+  [[nodiscard]] ProfileKey profile_key(const MachineFacts& machine,
+                                       const TrainingSettings& settings) const;
+  // Stands for the weights in a key where they were generated from config.json alone.
+  [[nodiscard]] std::string shape_fingerprint() const;
 };
 
 // Resolves the model, packs the data (found in the cache when it was packed before) and fills the

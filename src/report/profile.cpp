@@ -118,6 +118,7 @@ Json to_json(const Profile& profile) {
   document["model_path"] = profile.model_path;
   document["data_path"] = profile.data_path;
   document["machine_text"] = profile.machine_text;
+  document["generated_weights"] = profile.generated_weights;
   document["batch_size"] = profile.batch_size;
   document["lora_rank"] = profile.lora_rank;
   document["lora_layers"] = profile.lora_layers;
@@ -145,6 +146,9 @@ Profile profile_from_json(const Json& document, const std::string& source) {
   profile.model_path = json_string(document, "model_path", source);
   profile.data_path = json_string(document, "data_path", source);
   profile.machine_text = json_string(document, "machine_text", source);
+  if (document.contains("generated_weights")) {
+    profile.generated_weights = json_bool(document, "generated_weights", source);
+  }
   profile.batch_size = int_in(document, "batch_size", 1, kMost, source);
   profile.lora_rank = int_in(document, "lora_rank", 1, kMost, source);
   profile.lora_layers = int_in(document, "lora_layers", 1, kMost, source);
@@ -198,6 +202,7 @@ ProfileMatch match_profile(const std::vector<Profile>& profiles, const ProfileKe
     }
   }
   if (match.profile) match.differences.clear();
+  if (!match.profile && nearest != nullptr) match.nearest = *nearest;
   return match;
 }
 

@@ -32,6 +32,7 @@ struct Profile {
   std::string created;  // RFC 3339
   ProfileKey key;
   std::string model_path, data_path, machine_text;  // for people
+  bool generated_weights = false;  // of the model's shapes: only bytes and speed were measured
   std::int64_t batch_size = 0, lora_rank = 0, lora_layers = 0;
   Bytes peak, adjusted, budget;
   double margin = 0.15;
@@ -60,6 +61,7 @@ void remove_profile(const std::filesystem::path& folder, const std::string& name
 
 struct ProfileMatch {
   std::optional<Profile> profile;  // the newest whose key agrees
+  std::optional<Profile> nearest;  // else the one with the fewest differences
   std::vector<std::string>
       differences;  // for the nearest other: "max_seq_length: profile 512, now 1024"
 };

@@ -11,25 +11,33 @@ namespace loadline {
 void Progress::expects(const Outlook& outlook) {
   done_ = outlook.trials_done;
   expected_ = outlook.expected;
+  for (const Configuration& c : expected_) most_layers_ = std::max(most_layers_, c.lora_layers);
 }
 
-void Progress::trial_begins(const TrialSpec& spec) {
+void Progress::trial_begins(const TrialSpec& spec, const Configuration& tested) {
   running_ = true;
-  batch_ = spec.batch_size;
+  tested_ = tested;
+  most_layers_ = std::max(most_layers_, tested.lora_layers);
   step_ = 0;
+  step_seconds_ = 0;
   steps_ = std::max<std::int64_t>(spec.steps, 1);
 }
 
 void Progress::trial_event(const WorkerEvent& event) {
   if (const auto* stepped = std::get_if<Stepped>(&event)) {
     step_ = std::clamp<std::int64_t>(stepped->step.step, step_, steps_);
+    step_seconds_ += stepped->step.seconds;
   }
 }
 
 void Progress::trial_ends(const TrialOutcome& outcome) {
-  // A trial that died early says little about what a whole one takes.
-  if (outcome.fits() || outcome.verdict == Verdict::kExceedsBudget || costs_.empty()) {
-    costs_.push_back({static_cast<double>(batch_), outcome.seconds});
+  // A trial that died before its first step says nothing about what a whole one takes.
+  double in_steps = 0;
+  for (const TrialStep& step : outcome.steps) in_steps += step.seconds;
+  if (!outcome.steps.empty()) {
+    costs_.push_back({.start = std::max(outcome.seconds - in_steps, 0.0),
+                      .work = work_of(tested_),
+                      .seconds_a_step = in_steps / static_cast<double>(outcome.steps.size())});
   }
   running_ = false;
   ++done_;
@@ -49,30 +57,43 @@ double Progress::share() const {
   return all > 0 ? done / all : 0;
 }
 
-// Least squares of seconds over batch; the mean where batches do not differ or the line falls.
-double Progress::cost_of(std::int64_t batch) const {
-  const auto n = static_cast<double>(costs_.size());
-  double mean_batch = 0;
-  double mean_seconds = 0;
+// A step's tokens go forward through all layers and back through the LoRA layers, which costs about
+// as much again; the most LoRA layers that are asked for stand for the model's.
+double Progress::work_of(const Configuration& c) const {
+  const double tokens = static_cast<double>(c.batch_size) *
+                        static_cast<double>(std::max<std::int64_t>(c.sequence, 1));
+  return tokens * static_cast<double>(most_layers_ + 2 * c.lora_layers);
+}
+
+std::optional<double> Progress::cost_of(const Configuration& configuration) const {
+  double start = 0;
+  double work = 0;
+  double seconds = 0;
   for (const Cost& cost : costs_) {
-    mean_batch += cost.batch / n;
-    mean_seconds += cost.seconds / n;
+    start += cost.start / static_cast<double>(costs_.size());
+    work += cost.work;
+    seconds += cost.seconds_a_step;
   }
-  double across = 0;
-  double square = 0;
-  for (const Cost& cost : costs_) {
-    across += (cost.batch - mean_batch) * (cost.seconds - mean_seconds);
-    square += (cost.batch - mean_batch) * (cost.batch - mean_batch);
+  if (running_ && step_ > 0) {
+    work += work_of(tested_);
+    seconds += step_seconds_ / static_cast<double>(step_);
   }
-  const double slope = square > 0 ? std::max(across / square, 0.0) : 0;
-  return std::max(mean_seconds + slope * (static_cast<double>(batch) - mean_batch), 0.0);
+  if (!(work > 0)) return std::nullopt;
+  return start + static_cast<double>(steps_) * work_of(configuration) * seconds / work;
+}
+
+// By its own steps as soon as there is one.
+std::optional<double> Progress::running_left() const {
+  if (!running_) return 0;
+  if (step_ == 0) return cost_of(tested_);
+  return static_cast<double>(steps_ - step_) * step_seconds_ / static_cast<double>(step_);
 }
 
 std::optional<double> Progress::seconds_left() const {
-  if (costs_.empty()) return std::nullopt;
-  double left = running_ ? (1 - running_share()) * cost_of(batch_) : 0;
-  for (std::size_t i = running_ ? 1 : 0; i < expected_.size(); ++i) {
-    left += cost_of(expected_[i].batch_size);
+  auto left = running_left();
+  for (std::size_t i = running_ ? 1 : 0; left && i < expected_.size(); ++i) {
+    const auto cost = cost_of(expected_[i]);
+    left = cost ? std::optional(*left + *cost) : std::nullopt;
   }
   return left;
 }

@@ -14,29 +14,37 @@ namespace loadline {
 class Progress {
  public:
   void expects(const Outlook& outlook);
-  void trial_begins(const TrialSpec& spec);
+  void trial_begins(const TrialSpec& spec, const Configuration& tested);
   void trial_event(const WorkerEvent& event);
   void trial_ends(const TrialOutcome& outcome);
 
   // In [0, 1]. It may fall when answers make more trials necessary.
   [[nodiscard]] double share() const;
-  // Nothing before a trial has ended. A trial's seconds are taken as a + b x batch.
+  // Nothing before a first step. A trial's seconds are taken as a start, and steps that rise with
+  // the tokens and, from a forward through all layers on, with the LoRA layers.
   [[nodiscard]] std::optional<double> seconds_left() const;
   // "[######..............] trial 3 of about 7, step 5 of 15, about 2 min left"
   [[nodiscard]] std::string bar(std::size_t width) const;
 
  private:
   struct Cost {
-    double batch = 0, seconds = 0;
+    double start = 0;  // loading, evaluation, save
+    double work = 0;   // what its steps have to do, in units that only ratios of count
+    double seconds_a_step = 0;
   };
-  [[nodiscard]] double cost_of(std::int64_t batch) const;
+  [[nodiscard]] double work_of(const Configuration& configuration) const;
+  [[nodiscard]] std::optional<double> cost_of(const Configuration& configuration) const;
+  [[nodiscard]] std::optional<double> running_left() const;
   [[nodiscard]] double running_share() const;
 
   std::vector<Cost> costs_;
   std::vector<Configuration> expected_;
   std::size_t done_ = 0;
   bool running_ = false;
-  std::int64_t batch_ = 0, step_ = 0, steps_ = 0;
+  Configuration tested_;
+  std::int64_t step_ = 0, steps_ = 0;
+  double step_seconds_ = 0;       // of the running trial's steps so far, together
+  std::int64_t most_layers_ = 1;  // of any configuration seen or expected
 };
 
 }  // namespace loadline

@@ -38,6 +38,10 @@ void put_configuration(Json& document, const Configuration& configuration) {
   document["batch_size"] = configuration.batch_size;
   document["lora_rank"] = configuration.lora_rank;
   document["lora_layers"] = configuration.lora_layers;
+  if (configuration.sequence > 0) document["max_seq_length"] = configuration.sequence;
+  if (configuration.checkpointing != Configuration::kNotCompared) {
+    document["grad_checkpoint"] = configuration.checkpointing == 1;
+  }
 }
 
 Json peak_of(const RunTrial& trial) {
@@ -97,12 +101,22 @@ Json next_larger_of(const SearchResult& result, double margin) {
   return document;
 }
 
+// What no other measured fit beats in both memory and speed.
+Json pareto_of(const SearchResult& result, double margin) {
+  Json front = Json::array();
+  for (const std::size_t index : pareto_front(result.trials)) {
+    front.push_back(choice_of(result, index, margin));
+  }
+  return front;
+}
+
 Json frontier_of(const SearchResult& result) {
   Json cells = Json::array();
   for (const FrontierCell& cell : result.frontier) {
     Json document = Json::object();
-    document["lora_rank"] = cell.lora_rank;
-    document["lora_layers"] = cell.lora_layers;
+    put_configuration(document, {cell.max_batch, cell.lora_rank, cell.lora_layers, cell.sequence,
+                                 cell.checkpointing});
+    document.erase("batch_size");
     document["max_batch"] = cell.max_batch;
     document["basis"] = name_of(cell.basis);
     document["settled"] = cell.settled;
@@ -150,11 +164,18 @@ Json noise_of(const Noise& noise) {
           {"available_after_bytes", noise.available_after.count}};
 }
 
-Json trial_document(const RunTrial& trial, double margin) {
+// It ran through with fewer steps than were asked for: they are slow.
+bool is_shortened(const RunTrial& trial, std::int64_t asked_steps) {
+  const bool ran_through = trial.outcome.fits() || trial.outcome.verdict == Verdict::kExceedsBudget;
+  return ran_through && static_cast<std::int64_t>(trial.outcome.steps.size()) < asked_steps;
+}
+
+Json trial_document(const RunTrial& trial, double margin, std::int64_t asked_steps) {
   Json document = Json::object();
   document["id"] = trial.trial;
   document["spec"] = Json::object();
   put_configuration(document["spec"], trial.configuration);
+  document["under_margin"] = trial.under_margin;
   document["outcome"] = name_of(trial.outcome.verdict);
   document["cause"] = trial.outcome.cause;
   document["planned_bytes"] = planned_of(trial);
@@ -167,6 +188,7 @@ Json trial_document(const RunTrial& trial, double margin) {
   document["tokens_per_second_spread"] = number(trial.outcome.tokens_per_second_spread);
   document["seconds"] = number(trial.outcome.seconds);
   document["steps"] = steps_of(trial.outcome);
+  document["shortened"] = is_shortened(trial, asked_steps);
   document["growth"] = growth_of(trial.outcome);
   document["noise"] = noise_of(trial.outcome.noise);
   document["coverage"] = trial.outcome.coverage;
@@ -176,6 +198,8 @@ Json trial_document(const RunTrial& trial, double margin) {
 void put_context(Json& document, const ResultContext& context) {
   document["profile"] = context.profile.empty() ? Json() : Json(context.profile);
   document["run_dir"] = context.run_folder;
+  document["generated_weights"] = context.generated_weights;
+  document["binds"] = context.binds;
   document["machine"] = to_json(context.machine);
   document["model"] = context.model;
   document["data"] = context.data;
@@ -195,13 +219,17 @@ Json result_document(const SearchResult& result, const ResultContext& context) {
   document["margin"] = margin;
   document["objective"] = name_of(context.limits.objective);
   document["optimal"] = choice_of(result, result.optimal, margin);
+  document["balanced"] = choice_of(result, result.balanced, margin);
   document["largest"] = choice_of(result, result.largest, margin);
   document["fastest"] = choice_of(result, result.fastest, margin);
+  const bool confirmed = result.optimal && result.trials[*result.optimal].under_margin;
+  document["confirmed_by_trial"] = confirmed ? Json(result.trials[*result.optimal].trial) : Json();
   document["next_larger"] = next_larger_of(result, margin);
   document["frontier"] = frontier_of(result);
+  document["pareto"] = pareto_of(result, margin);
   document["trials"] = Json::array();
   for (const RunTrial& trial : result.trials) {
-    document["trials"].push_back(trial_document(trial, margin));
+    document["trials"].push_back(trial_document(trial, margin, context.steps));
   }
   put_context(document, context);
   return document;

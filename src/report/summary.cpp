@@ -53,18 +53,27 @@ void add_legend(Lines& lines, const std::string& marks) {
   }
 }
 
-// The largest batch for each rank (down) and layers (across).
-void add_frontier(Lines& lines, const SearchResult& result) {
-  if (result.frontier.size() < 2) return;
+// What is the same in a whole table: "" where neither is compared.
+std::string variant_of(const FrontierCell& cell) {
+  std::string text;
+  if (cell.sequence > 0) text += fmt::format(", at most {} tokens a row", cell.sequence);
+  if (cell.checkpointing == 0) text += ", checkpointing off";
+  if (cell.checkpointing == 1) text += ", checkpointing on";
+  return text;
+}
+
+// The largest batch for each rank (down) and layers (across) of one variant. Adds to `marks`.
+void add_table(Lines& lines, const std::vector<FrontierCell>& cells, std::string& marks) {
   lines.emplace_back();
-  lines.emplace_back("Largest batch that fits, by LoRA rank (down) and layers (across):");
-  const std::int64_t first_rank = result.frontier.front().lora_rank;
+  lines.push_back(fmt::format("Largest batch that fits, by LoRA rank (down) and layers (across){}:",
+                              variant_of(cells.front())));
   std::string header = "        ";
-  std::string marks;
   std::int64_t rank = 0;
   Lines rows;
-  for (const FrontierCell& cell : result.frontier) {
-    if (cell.lora_rank == first_rank) header += fmt::format("{:>7} ", cell.lora_layers);
+  for (const FrontierCell& cell : cells) {
+    if (cell.lora_rank == cells.front().lora_rank) {
+      header += fmt::format("{:>7} ", cell.lora_layers);
+    }
     if (rows.empty() || cell.lora_rank != rank)
       rows.push_back(fmt::format("  {:>6}", cell.lora_rank));
     rank = cell.lora_rank;
@@ -73,6 +82,20 @@ void add_frontier(Lines& lines, const SearchResult& result) {
   }
   lines.push_back(without_trailing_spaces(header));
   for (const std::string& row : rows) lines.push_back(without_trailing_spaces(row));
+}
+
+void add_frontier(Lines& lines, const SearchResult& result) {
+  if (result.frontier.size() < 2) return;
+  std::string marks;
+  std::vector<FrontierCell> table;
+  for (const FrontierCell& cell : result.frontier) {
+    if (!table.empty() && variant_of(cell) != variant_of(table.front())) {
+      add_table(lines, table, marks);
+      table.clear();
+    }
+    table.push_back(cell);
+  }
+  add_table(lines, table, marks);
   add_legend(lines, marks);
 }
 
@@ -89,7 +112,8 @@ std::string next_larger_text(const SearchResult& result, const SearchLimits& lim
   }
   const auto cell =
       std::find_if(result.frontier.begin(), result.frontier.end(), [&](const FrontierCell& c) {
-        return c.lora_rank == chosen.lora_rank && c.lora_layers == chosen.lora_layers;
+        return c.lora_rank == chosen.lora_rank && c.lora_layers == chosen.lora_layers &&
+               c.sequence == chosen.sequence && c.checkpointing == chosen.checkpointing;
       });
   if (cell != result.frontier.end() && cell->at_limit && cell->max_batch == chosen.batch_size) {
     return fmt::format("batch={} was not asked for (--max-batch, or the data's rows)", next);
@@ -114,6 +138,13 @@ void add_optimal(Lines& lines, const SearchResult& result, const SearchLimits& l
   lines.push_back(fmt::format("  Batch size:   {}", trial.configuration.batch_size));
   lines.push_back(fmt::format("  LoRA rank:    {}", trial.configuration.lora_rank));
   lines.push_back(fmt::format("  LoRA layers:  {}", trial.configuration.lora_layers));
+  if (trial.configuration.sequence > 0) {
+    lines.push_back(fmt::format("  Longest row:  {} tokens", trial.configuration.sequence));
+  }
+  if (trial.configuration.checkpointing != Configuration::kNotCompared) {
+    lines.push_back(
+        fmt::format("  Checkpointing: {}", trial.configuration.checkpointing == 1 ? "on" : "off"));
+  }
   lines.push_back(fmt::format("  Peak memory:  {} (with {} margin: {} of {})", in_mib(peak),
                               percent(limits.margin), in_mib(adjusted(peak, limits.margin)),
                               in_mib(limits.budget)));
@@ -132,33 +163,51 @@ void add_optimal(Lines& lines, const SearchResult& result, const SearchLimits& l
   lines.push_back("  Next larger:  " + next_larger_text(result, limits));
 }
 
-// The largest and the fastest, side by side.
+// The three objectives' choices side by side.
 void add_comparison(Lines& lines, const SearchResult& result, const SearchLimits& limits) {
-  if (!result.largest || !result.fastest) return;
-  const RunTrial& largest = result.trials[*result.largest];
-  const RunTrial& fastest = result.trials[*result.fastest];
-  const auto row = [&](std::string_view name, const std::string& a, const std::string& b) {
-    lines.push_back(fmt::format("  {:<14}{:>14}{:>14}", name, a, b));
-  };
-  const auto memory = [&](const RunTrial& trial) {
-    return in_mib(
-        adjusted(trial.outcome.peak ? trial.outcome.peak->bytes : Bytes{}, limits.margin));
-  };
-  const auto speed = [](const RunTrial& trial) {
-    return fmt::format("{:.0f} tokens/s", trial.outcome.tokens_per_second);
+  std::vector<const RunTrial*> choices;
+  for (const auto& index : {result.balanced, result.largest, result.fastest}) {
+    if (!index) return;
+    choices.push_back(&result.trials[*index]);
+  }
+  const auto row = [&](std::string_view name, const auto& value) {
+    std::string line = fmt::format("  {:<14}", name);
+    for (const RunTrial* trial : choices) line += fmt::format("{:>14}", value(*trial));
+    lines.push_back(line);
   };
   lines.emplace_back();
-  row("", "LARGEST", "FASTEST");
-  row("Batch size", std::to_string(largest.configuration.batch_size),
-      std::to_string(fastest.configuration.batch_size));
-  row("LoRA rank", std::to_string(largest.configuration.lora_rank),
-      std::to_string(fastest.configuration.lora_rank));
-  row("LoRA layers", std::to_string(largest.configuration.lora_layers),
-      std::to_string(fastest.configuration.lora_layers));
-  row("With margin", memory(largest), memory(fastest));
-  row("Step time", in_seconds(largest.outcome.step_seconds),
-      in_seconds(fastest.outcome.step_seconds));
-  row("Speed", speed(largest), speed(fastest));
+  lines.push_back(fmt::format("  {:<14}{:>14}{:>14}{:>14}", "", "BALANCED", "LARGEST", "FASTEST"));
+  row("Batch size", [](const RunTrial& t) { return t.configuration.batch_size; });
+  row("LoRA rank", [](const RunTrial& t) { return t.configuration.lora_rank; });
+  row("LoRA layers", [](const RunTrial& t) { return t.configuration.lora_layers; });
+  if (choices.front()->configuration.sequence > 0) {
+    row("Longest row", [](const RunTrial& t) { return t.configuration.sequence; });
+  }
+  if (choices.front()->configuration.checkpointing != Configuration::kNotCompared) {
+    row("Checkpointing",
+        [](const RunTrial& t) { return t.configuration.checkpointing == 1 ? "on" : "off"; });
+  }
+  row("With margin", [&](const RunTrial& t) {
+    return in_mib(adjusted(t.outcome.peak ? t.outcome.peak->bytes : Bytes{}, limits.margin));
+  });
+  row("Step time", [](const RunTrial& t) { return in_seconds(t.outcome.step_seconds); });
+  row("Speed", [](const RunTrial& t) {
+    return fmt::format("{:.0f} tokens/s", t.outcome.tokens_per_second);
+  });
+}
+
+// More speed costs more memory along this line; everything else measured is worse in both.
+void add_pareto(Lines& lines, const SearchResult& result, const SearchLimits& limits) {
+  const std::vector<std::size_t> front = pareto_front(result.trials);
+  if (front.size() < 2) return;
+  lines.emplace_back();
+  lines.emplace_back("Memory against speed (no other trial beats these in both):");
+  for (const std::size_t index : front) {
+    const RunTrial& trial = result.trials[index];
+    lines.push_back(fmt::format("  {:>10} {:>8.0f} tokens/s  {}",
+                                in_mib(adjusted(trial.outcome.peak->bytes, limits.margin)),
+                                trial.outcome.tokens_per_second, describe(trial.configuration)));
+  }
 }
 
 void add_way_out(Lines& lines, const SearchResult& result, const SearchLimits& limits) {
@@ -185,6 +234,7 @@ std::vector<std::string> summary_lines(const SearchResult& result, const SearchL
   add_frontier(lines, result);
   add_optimal(lines, result, limits);
   add_comparison(lines, result, limits);
+  add_pareto(lines, result, limits);
   return lines;
 }
 

@@ -41,7 +41,7 @@ struct TerminalView::State {
   bool colour = false;
   bool bar_is_drawn = false;
   Progress progress;
-  std::int64_t rank = 0, layers = 0;  // of the trial before
+  std::string cell;  // of the trial before
 
   void clear_bar() {
     if (bar_is_drawn) write(kClearLine);
@@ -67,6 +67,16 @@ struct TerminalView::State {
     const Bytes peak = outcome.peak->bytes;
     say(fmt::format("  Peak memory: {} (adjusted: {} of {})", in_mib(peak),
                     in_mib(adjusted(peak, spec.margin)), in_mib(spec.budget)));
+  }
+  void say_shortened(const TrialSpec& spec, const TrialOutcome& outcome) {
+    const auto done = static_cast<std::int64_t>(outcome.steps.size());
+    if (!(outcome.fits() || outcome.verdict == Verdict::kExceedsBudget) || done >= spec.steps) {
+      return;
+    }
+    say(
+        fmt::format("  {} of {} steps were enough: they are slow, and the longest batch was among "
+                    "them",
+                    done, spec.steps));
   }
   void say_growth(const TrialOutcome& outcome) {
     if (!outcome.growth || outcome.steps.empty()) return;
@@ -130,19 +140,16 @@ void TerminalView::search_begins(const SearchSpace& space, const SearchLimits& l
 
 void TerminalView::outlook(const Outlook& outlook) { state_->progress.expects(outlook); }
 
-void TerminalView::trial_begins(const TrialSpec& spec) {
-  if (spec.lora_rank != state_->rank || spec.lora_layers != state_->layers) {
-    state_->rank = spec.lora_rank;
-    state_->layers = spec.lora_layers;
+void TerminalView::trial_begins(const TrialSpec& spec, const Configuration& tested) {
+  const std::string cell = describe_cell(tested);
+  if (cell != state_->cell) {
+    state_->cell = cell;
     state_->say("");
-    state_->say(fmt::format("Finding optimal batch size for rank={}, layers={}", spec.lora_rank,
-                            spec.lora_layers),
-                kBold);
+    state_->say("Finding optimal batch size for " + cell, kBold);
   }
-  const Configuration tested{spec.batch_size, spec.lora_rank, spec.lora_layers};
   state_->say(fmt::format("Testing: {} ({} steps)", describe(tested), spec.steps));
   state_->say("  Loading model and data...");
-  state_->progress.trial_begins(spec);
+  state_->progress.trial_begins(spec, tested);
   state_->draw_bar();
 }
 
@@ -167,6 +174,7 @@ void TerminalView::trial_ends(const TrialSpec& spec, const TrialOutcome& outcome
                 memory ? kYellow : kRed);
     state_->say_peak(spec, outcome);
   }
+  state_->say_shortened(spec, outcome);
   state_->say_warnings(spec, outcome);
   state_->draw_bar();
 }

@@ -26,7 +26,7 @@ class TerminalView {
                      const std::string& budget_binds);
   // What SearchFunctions::outlook tells: how many trials the bar expects.
   void outlook(const Outlook& outlook);
-  void trial_begins(const TrialSpec& spec);
+  void trial_begins(const TrialSpec& spec, const Configuration& tested);
   void trial_event(const TrialSpec& spec, const WorkerEvent& event);
   void trial_ends(const TrialSpec& spec, const TrialOutcome& outcome);
   void search_ends(const SearchResult& result, const SearchLimits& limits);

@@ -34,8 +34,16 @@ std::string in_time_left(double seconds) {
 }
 
 std::string describe(const Configuration& configuration) {
-  return fmt::format("batch={}, rank={}, layers={}", configuration.batch_size,
-                     configuration.lora_rank, configuration.lora_layers);
+  return fmt::format("batch={}, {}", configuration.batch_size, describe_cell(configuration));
+}
+
+std::string describe_cell(const Configuration& configuration) {
+  std::string text =
+      fmt::format("rank={}, layers={}", configuration.lora_rank, configuration.lora_layers);
+  if (configuration.sequence > 0) text += fmt::format(", seq={}", configuration.sequence);
+  if (configuration.checkpointing == 0) text += ", checkpointing off";
+  if (configuration.checkpointing == 1) text += ", checkpointing on";
+  return text;
 }
 
 std::string heading_of(Verdict verdict) {

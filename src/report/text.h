@@ -19,6 +19,8 @@ std::string in_seconds(double seconds);
 std::string in_time_left(double seconds);
 // "batch=4, rank=64, layers=16"
 std::string describe(const Configuration& configuration);
+// "rank=64, layers=16"; where they are compared, ", seq=512, checkpointing on".
+std::string describe_cell(const Configuration& configuration);
 // "Does not fit", "Not usable (timed_out)", "Stopped (interrupted)": never a cause by guess.
 std::string heading_of(Verdict verdict);
 

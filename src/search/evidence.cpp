@@ -8,8 +8,9 @@ namespace {
 // The largest batch that was measured to fit in this very cell; 0 for none.
 std::int64_t largest_measured_fit(const Cell& cell, const std::vector<RunTrial>& trials) {
   std::int64_t batch = 0;
-  for (const RunTrial& trial : trials) {
-    if (cell_of(trial.configuration) == cell && trial.outcome.fits()) {
+  for (std::size_t i = 0; i < trials.size(); ++i) {
+    const RunTrial& trial = trials[i];
+    if (cell_of(trial.configuration) == cell && trial.outcome.fits() && is_current(i, trials)) {
       batch = std::max(batch, trial.configuration.batch_size);
     }
   }
@@ -19,10 +20,10 @@ std::int64_t largest_measured_fit(const Cell& cell, const std::vector<RunTrial>&
 // The smallest batch of this cell that a memory failure, here or below, disproves.
 void lower_by_failures(const Cell& cell, const std::vector<RunTrial>& trials, std::int64_t measured,
                        CellBounds& bounds) {
-  for (const RunTrial& trial : trials) {
-    const Configuration& c = trial.configuration;
-    if (!is_memory_failure(trial.outcome.verdict)) continue;
-    if (c.lora_rank > cell.lora_rank || c.lora_layers > cell.lora_layers) continue;
+  for (std::size_t i = 0; i < trials.size(); ++i) {
+    const Configuration& c = trials[i].configuration;
+    if (!is_memory_failure(trials[i].outcome.verdict) || !is_current(i, trials)) continue;
+    if (!lies_within(cell_of(c), cell)) continue;
     const std::int64_t from = std::max(c.batch_size, measured + 1);
     const bool here = cell_of(c) == cell && from == c.batch_size;
     if (from < bounds.fails || (from == bounds.fails && (here || bounds.at_limit))) {
@@ -40,7 +41,7 @@ void lower_by_unusable(const Cell& cell, const std::vector<RunTrial>& trials, st
     const Configuration& c = trials[i].configuration;
     if (cell_of(c) != cell || !is_unusable(trials[i].outcome.verdict)) continue;
     if (c.batch_size <= measured || c.batch_size >= bounds.fails) continue;
-    if (trial_of(c, trials) != i) continue;
+    if (!is_current(i, trials)) continue;
     bounds.fails = c.batch_size;
     bounds.fails_basis = Basis::kMeasured;
     bounds.at_limit = false;
@@ -51,10 +52,9 @@ void lower_by_unusable(const Cell& cell, const std::vector<RunTrial>& trials, st
 // The largest batch of this cell that a fitting trial above proves.
 std::int64_t largest_implied_fit(const Cell& cell, const std::vector<RunTrial>& trials) {
   std::int64_t batch = 0;
-  for (const RunTrial& trial : trials) {
-    const Configuration& c = trial.configuration;
-    if (trial.outcome.fits() && c.lora_rank >= cell.lora_rank &&
-        c.lora_layers >= cell.lora_layers) {
+  for (std::size_t i = 0; i < trials.size(); ++i) {
+    const Configuration& c = trials[i].configuration;
+    if (trials[i].outcome.fits() && lies_within(cell, cell_of(c)) && is_current(i, trials)) {
       batch = std::max(batch, c.batch_size);
     }
   }
@@ -65,8 +65,14 @@ std::int64_t largest_implied_fit(const Cell& cell, const std::vector<RunTrial>& 
 
 std::vector<Cell> cells_of(const SearchSpace& space) {
   std::vector<Cell> cells;
-  for (const std::int64_t rank : space.ranks) {
-    for (const std::int64_t layers : space.layers) cells.push_back({rank, layers});
+  for (const int checkpointing : space.checkpointing) {
+    for (const std::int64_t sequence : space.sequences) {
+      for (const std::int64_t rank : space.ranks) {
+        for (const std::int64_t layers : space.layers) {
+          cells.push_back({rank, layers, sequence, checkpointing});
+        }
+      }
+    }
   }
   return cells;
 }
@@ -99,6 +105,10 @@ CellBounds bounds_of(const Cell& cell, const std::vector<RunTrial>& trials,
   bounds.fits = std::max(measured, implied);
   bounds.fits_basis = bounds.fits == measured ? Basis::kMeasured : Basis::kDominated;
   return bounds;
+}
+
+bool is_current(std::size_t index, const std::vector<RunTrial>& trials) {
+  return trial_of(trials[index].configuration, trials) == index;
 }
 
 std::optional<std::size_t> trial_of(const Configuration& configuration,

@@ -12,21 +12,30 @@ namespace loadline {
 struct Cell {
   std::int64_t lora_rank = 0;
   std::int64_t lora_layers = 0;
+  std::int64_t sequence = 0;
+  int checkpointing = Configuration::kNotCompared;
   [[nodiscard]] Configuration at(std::int64_t batch) const {
-    return {batch, lora_rank, lora_layers};
+    return {batch, lora_rank, lora_layers, sequence, checkpointing};
   }
   friend bool operator==(const Cell&, const Cell&) = default;
 };
 
-inline Cell cell_of(const Configuration& c) { return {c.lora_rank, c.lora_layers}; }
+inline Cell cell_of(const Configuration& c) {
+  return {c.lora_rank, c.lora_layers, c.sequence, c.checkpointing};
+}
 
-// All cells of the grid, by rank, then layers.
+// All cells of the grid, by checkpointing, sequence, rank, then layers.
 std::vector<Cell> cells_of(const SearchSpace& space);
 
-// a is at most b in each of batch, rank and layers: what b fits in, a fits in.
-[[nodiscard]] constexpr bool is_dominated_by(const Configuration& a, const Configuration& b) {
-  return a.batch_size <= b.batch_size && a.lora_rank <= b.lora_rank &&
-         a.lora_layers <= b.lora_layers;
+// a is at most b in rank, layers and sequence. Checkpointing must be the same: of it alone no order
+// is taken for granted.
+[[nodiscard]] constexpr bool lies_within(const Cell& a, const Cell& b) {
+  return a.lora_rank <= b.lora_rank && a.lora_layers <= b.lora_layers && a.sequence <= b.sequence &&
+         a.checkpointing == b.checkpointing;
+}
+// And in the batch: what b fits in, a fits in.
+[[nodiscard]] inline bool is_dominated_by(const Configuration& a, const Configuration& b) {
+  return a.batch_size <= b.batch_size && lies_within(cell_of(a), cell_of(b));
 }
 
 // Killed, timed out, stalled, crashed or diverged: recorded, but silent about memory.
@@ -47,6 +56,9 @@ struct CellBounds {
 };
 
 CellBounds bounds_of(const Cell& cell, const std::vector<RunTrial>& trials, std::int64_t max_batch);
+
+// No later trial of the same configuration has an answer: a second run outweighs the first.
+[[nodiscard]] bool is_current(std::size_t index, const std::vector<RunTrial>& trials);
 
 // The latest trial of exactly this configuration that has an answer.
 std::optional<std::size_t> trial_of(const Configuration& configuration,

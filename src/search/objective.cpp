@@ -4,7 +4,7 @@
 #include <tuple>
 
 #include "base/error.h"
-#include "search/search.h"
+#include "search/evidence.h"
 
 namespace loadline {
 namespace {
@@ -17,11 +17,6 @@ constexpr ObjectiveName kNames[] = {{Objective::kBalanced, "balanced"},
                                     {Objective::kLargest, "largest"},
                                     {Objective::kFastest, "fastest"}};
 
-double size_of(const Configuration& c) {
-  return static_cast<double>(c.batch_size) * static_cast<double>(c.lora_rank) *
-         static_cast<double>(c.lora_layers);
-}
-
 double speed_of(const RunTrial& trial) {
   const double speed = trial.outcome.tokens_per_second;
   return std::isfinite(speed) ? speed : 0;
@@ -30,8 +25,7 @@ double speed_of(const RunTrial& trial) {
 // Whether a larger batch of the same (rank, layers) was measured to fit.
 bool is_outgrown(const RunTrial& trial, const std::vector<RunTrial>& trials) {
   return std::any_of(trials.begin(), trials.end(), [&](const RunTrial& other) {
-    return other.outcome.fits() && other.configuration.lora_rank == trial.configuration.lora_rank &&
-           other.configuration.lora_layers == trial.configuration.lora_layers &&
+    return other.outcome.fits() && cell_of(other.configuration) == cell_of(trial.configuration) &&
            other.configuration.batch_size > trial.configuration.batch_size;
   });
 }
@@ -73,7 +67,7 @@ Objective objective_from(std::string_view name) {
 std::optional<std::size_t> choose(const std::vector<RunTrial>& trials, Objective objective) {
   std::vector<std::size_t> fitting;
   for (std::size_t i = 0; i < trials.size(); ++i) {
-    if (!trials[i].outcome.fits()) continue;
+    if (!trials[i].outcome.fits() || !is_current(i, trials)) continue;
     if (objective == Objective::kBalanced && is_outgrown(trials[i], trials)) continue;
     fitting.push_back(i);
   }
@@ -83,6 +77,26 @@ std::optional<std::size_t> choose(const std::vector<RunTrial>& trials, Objective
   const double enough = kBalancedSpeed * speed_of(trials[*fastest]);
   std::erase_if(fitting, [&](std::size_t i) { return speed_of(trials[i]) < enough; });
   return best_of(trials, fitting, by_size);
+}
+
+std::vector<std::size_t> pareto_front(const std::vector<RunTrial>& trials) {
+  std::vector<std::size_t> fitting;
+  for (std::size_t i = 0; i < trials.size(); ++i) {
+    if (trials[i].outcome.fits() && trials[i].outcome.peak && is_current(i, trials)) {
+      fitting.push_back(i);
+    }
+  }
+  std::stable_sort(fitting.begin(), fitting.end(), [&](std::size_t a, std::size_t b) {
+    const auto key = [&](std::size_t i) {
+      return std::tuple(trials[i].outcome.peak->bytes, -speed_of(trials[i]));
+    };
+    return key(a) < key(b);
+  });
+  std::vector<std::size_t> front;
+  for (const std::size_t i : fitting) {
+    if (front.empty() || speed_of(trials[i]) > speed_of(trials[front.back()])) front.push_back(i);
+  }
+  return front;
 }
 
 }  // namespace loadline

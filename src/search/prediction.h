@@ -1,4 +1,6 @@
-// The estimate, corrected by what trials measured, and how far it may be trusted.
+// What the trials so far let one expect of a configuration's memory, and how far that may be
+// trusted: the estimate, corrected by what was measured, where there is a good one; else a model
+// that is fitted to the trials alone.
 #pragma once
 
 #include <functional>
@@ -7,6 +9,7 @@
 #include <vector>
 
 #include "search/evidence.h"
+#include "search/regression.h"
 
 namespace loadline {
 
@@ -23,50 +26,64 @@ class Estimates {
   std::map<Configuration, std::optional<double>> answers_;
 };
 
-// Measured peaks divide by their estimates to ratios. Near the budget, where every boundary lies,
-// these correct the estimate; their spread, and never less than kSlack, says how far it is trusted.
+// Loads are adjusted peaks over the budget: what fits has a load of at most 1.
 class Prediction {
  public:
-  // A boundary is left to the plan only where it stays on its side within this and the spread.
-  static constexpr double kSlack = 0.005;
-  // Ratios in two cells that differ by more than this do not confirm the plan.
-  static constexpr double kSpread = 0.05;
+  // Beyond this many deviations from the budget a boundary is left to the prediction.
+  static constexpr double kTrustInPlan = 2.8, kTrustInShape = 3.0;
 
   // Refers to all of its arguments; trials must not change during its life.
   Prediction(Estimates& estimates, const SearchSpace& space, const SearchLimits& limits,
              const std::vector<RunTrial>& trials);
 
-  // The estimate answers and grows from the smallest configuration to the largest.
-  [[nodiscard]] bool useful() const { return useful_; }
-  // Useful, measured near the budget in two cells with ratios that agree, contradicted by no trial.
+  // The estimate answers, and grows from the smallest configuration to the largest.
+  [[nodiscard]] bool has_plan() const { return has_plan_; }
+  // The estimate explains the trials at least as well as a model without it.
+  [[nodiscard]] bool uses_plan() const { return uses_plan_; }
+  // Enough was measured near the budget, and no trial contradicts it: it may settle a cell.
   [[nodiscard]] bool confirmed() const { return confirmed_; }
   // A complete peak near the budget was measured in this cell.
   [[nodiscard]] bool measured_near_budget(const Cell& cell) const;
   [[nodiscard]] std::size_t cells_near_budget() const { return near_.size(); }
 
-  // The expected peak; nothing when not useful.
+  // Nothing where the estimate has a hole.
+  [[nodiscard]] std::optional<Expectation> load(const Configuration& configuration) const;
+  // The expected peak in bytes.
   [[nodiscard]] std::optional<double> peak(const Configuration& configuration) const;
-  // The largest batch, up to --max-batch, expected to fit; 0 for none. Needs useful().
+
+  // The largest batch, up to --max-batch, expected to fit; 0 for none.
   [[nodiscard]] std::int64_t expected_fit(const Cell& cell) const;
-  // The same at the far ends of the trust. Need confirmed().
+  // The largest batch that is likely to run through, fitting or not: its peak will be known.
+  [[nodiscard]] std::int64_t careful_guess(const Cell& cell) const;
+  // What fits, and what may fit, as far as the prediction is trusted. Need confirmed().
   [[nodiscard]] std::int64_t certain_fit(const Cell& cell) const;
   [[nodiscard]] std::int64_t possible_fit(const Cell& cell) const;
-  // Expected adjusted peak over the budget: 2 is twice what there is.
-  [[nodiscard]] std::optional<double> load(const Configuration& configuration) const;
 
  private:
-  void calibrate();
+  void choose_model();
+  [[nodiscard]] std::vector<Observation> observations(bool with_plan) const;
+  [[nodiscard]] Regression model_of_plan() const;
+  [[nodiscard]] Regression model_of_shape() const;
+  [[nodiscard]] Regression model_of(const Belief& belief, bool with_plan) const;
+  void add_out_of_memory(const Regression& model, bool with_plan,
+                         std::vector<Observation>& seen) const;
+  [[nodiscard]] std::optional<Point> point_of(const Configuration& c, bool with_plan) const;
+  [[nodiscard]] double room() const;
+  [[nodiscard]] double trust() const { return uses_plan_ ? kTrustInPlan : kTrustInShape; }
   [[nodiscard]] bool is_contradicted() const;
-  // Where the estimate has a hole, `unknown` decides.
-  [[nodiscard]] std::int64_t largest_fit(const Cell& cell, double ratio, bool unknown_fits) const;
+  // The largest batch whose mean and `times` deviations are within `limit`; where the estimate has
+  // a hole, `unknown` decides.
+  [[nodiscard]] std::int64_t largest_within(const Cell& cell, double limit, double times,
+                                            bool unknown) const;
 
   Estimates* estimates_;
   const SearchSpace* space_;
   const SearchLimits* limits_;
   const std::vector<RunTrial>* trials_;
   std::vector<Cell> near_;
-  double ratio_ = 1, lowest_ = 1, highest_ = 1;
-  bool useful_ = false;
+  std::optional<Regression> model_;
+  bool has_plan_ = false;
+  bool uses_plan_ = false;
   bool confirmed_ = false;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace loadline {
 namespace {
@@ -10,6 +11,12 @@ namespace {
 constexpr std::ptrdiff_t kGuessesInACell = 4;
 // A next larger batch that a confirmed plan puts this far over the budget is not tried.
 constexpr double kFarOverBudget = 2.0;
+// With the smallest configuration expected below this share of the budget, it need not be tried.
+constexpr double kFarBelowBudget = 0.8;
+// With this chance of fitting a trial is held under budget / (1 + margin) at once.
+constexpr double kLikely = 0.9;
+// An open batch whose answer seems clear still counts a little.
+constexpr double kLeastOpen = 0.01;
 
 CellBounds with_plan(const CellBounds& proven, const Cell& cell, const Prediction& prediction,
                      std::int64_t max_batch) {
@@ -41,35 +48,64 @@ class Inquiry {
         prediction_(estimates, space, limits, trials),
         states_(states_of(space, trials, prediction_)) {}
 
-  [[nodiscard]] std::optional<Configuration> next() const {
-    if (const auto first = smallest()) return first;
-    if (const auto probe = calibration()) return probe;
-    if (const auto open = open_cell()) return open;
-    if (const auto largest = unmeasured_largest()) return largest;
-    if (const auto fastest = unmeasured(states_.front())) return fastest;
-    if (limits_.objective == Objective::kBalanced) {
-      if (const auto speed = next_speed_question(states_, trials_)) return speed;
-    }
-    return proof_of_choice();
+  [[nodiscard]] std::optional<Question> next() const {
+    if (const auto open = next_configuration()) return Question{*open, is_likely_to_fit(*open)};
+    return confirmation();
   }
 
  private:
-  // Batch 1 of the smallest cell: what fails here fails everywhere; its speed is the small-batch
-  // reference.
+  [[nodiscard]] std::optional<Configuration> next_configuration() const {
+    if (const auto first = smallest()) return first;
+    if (const auto probe = calibration()) return probe;
+    if (!prediction_.confirmed()) {
+      if (const auto open = widest_cell()) return open;
+    }
+    if (const auto largest = unmeasured_largest()) return largest;
+    if (const auto fastest = boundary_of(states_.front())) return fastest;
+    if (limits_.objective == Objective::kBalanced) {
+      if (const auto speed = next_speed_question(states_, trials_)) return speed;
+    }
+    if (const auto proof = proof_of_choice()) return proof;
+    return most_settling();
+  }
+
+  // Then its trial may as well prove the margin: nothing is lost by a cap that should not be met.
+  [[nodiscard]] bool is_likely_to_fit(const Configuration& c) const {
+    const bool calibrated = prediction_.uses_plan() && prediction_.cells_near_budget() > 0;
+    return (calibrated || prediction_.confirmed()) && chance_of(c) >= kLikely;
+  }
+
+  // The choice once more, under budget / (1 + margin), where its trial had more room.
+  [[nodiscard]] std::optional<Question> confirmation() const {
+    const auto chosen = choose(trials_, limits_.objective);
+    if (!chosen || trials_[*chosen].under_margin) return std::nullopt;
+    return Question{trials_[*chosen].configuration, true};
+  }
+
+  // Batch 1 of the smallest cell: what fails here fails everywhere. A plan that sees it far below
+  // the budget spares it.
   [[nodiscard]] std::optional<Configuration> smallest() const {
     const CellState& first = states_.front();
     if (first.proven.fits > 0 || first.proven.fails == 1) return std::nullopt;
-    return first.cell.at(1);
+    const Configuration least = first.cell.at(1);
+    const auto load = prediction_.load(least);
+    if (prediction_.uses_plan() && load && load->mean < kFarBelowBudget) return std::nullopt;
+    return least;
   }
 
   // Boundary trials in two cells that differ as much as they can: the largest and the smallest.
   [[nodiscard]] std::optional<Configuration> calibration() const {
-    if (!prediction_.useful() || prediction_.cells_near_budget() >= 2) return std::nullopt;
+    if (!prediction_.uses_plan() || prediction_.cells_near_budget() >= 2) return std::nullopt;
     const auto largest = std::max_element(states_.begin(), states_.end(),
                                           [&](const CellState& a, const CellState& b) {
                                             return expected_size(a) < expected_size(b);
                                           });
-    for (const CellState* state : {&*largest, &states_.front(), widest(&CellState::proven)}) {
+    // The one that the objective is likely to choose comes second: calibrated by the other, its
+    // trial can prove the margin at once.
+    const CellState* first = &*largest;
+    const CellState* second = &states_.front();
+    if (limits_.objective == Objective::kLargest) std::swap(first, second);
+    for (const CellState* state : {first, second, widest(&CellState::proven)}) {
       if (state == nullptr || state->proven.settled()) continue;
       if (prediction_.measured_near_budget(state->cell)) continue;
       return guess(*state, state->proven);
@@ -77,18 +113,59 @@ class Inquiry {
     return std::nullopt;
   }
 
-  [[nodiscard]] std::optional<Configuration> open_cell() const {
+  [[nodiscard]] std::optional<Configuration> widest_cell() const {
     const CellState* state = widest(&CellState::known);
     if (state == nullptr) return std::nullopt;
     return guess(*state, state->known);
   }
 
+  // Of all open batches, the one whose answer should settle most of what is uncertain.
+  [[nodiscard]] std::optional<Configuration> most_settling() const {
+    std::optional<Configuration> best;
+    double most = -1;
+    for (const CellState& state : states_) {
+      if (state.known.settled()) continue;
+      for (std::int64_t batch = state.known.fits + 1; batch < state.known.fails; ++batch) {
+        const Configuration c = state.cell.at(batch);
+        if (trial_of(c, trials_)) continue;
+        const double settles = expected_settling(c);
+        if (settles <= most) continue;
+        most = settles;
+        best = c;
+      }
+    }
+    return best;
+  }
+
+  [[nodiscard]] double chance_of(const Configuration& c) const {
+    const auto load = prediction_.load(c);
+    return load ? load->chance_below(1) : 0.5;
+  }
+
+  // Each open batch that a fit would prove or a failure would disprove counts by how open it is.
+  [[nodiscard]] double expected_settling(const Configuration& question) const {
+    double proves = 0;
+    double disproves = 0;
+    for (const CellState& state : states_) {
+      for (std::int64_t batch = state.known.fits + 1; batch < state.known.fails; ++batch) {
+        const Configuration c = state.cell.at(batch);
+        const double chance = chance_of(c);
+        const double open = 4 * chance * (1 - chance) + kLeastOpen;
+        if (is_dominated_by(c, question)) proves += open;
+        if (is_dominated_by(question, c)) disproves += open;
+      }
+    }
+    const double chance = chance_of(question);
+    return chance * proves + (1 - chance) * disproves;
+  }
+
   // The largest known fit of the whole frontier must itself have been run.
   [[nodiscard]] std::optional<Configuration> unmeasured_largest() const {
-    const auto largest = std::max_element(
-        states_.begin(), states_.end(),
-        [](const CellState& a, const CellState& b) { return size(a.best()) < size(b.best()); });
-    return unmeasured(*largest);
+    const auto largest = std::max_element(states_.begin(), states_.end(),
+                                          [](const CellState& a, const CellState& b) {
+                                            return size_of(a.best()) < size_of(b.best());
+                                          });
+    return boundary_of(*largest);
   }
 
   // The chosen configuration is the largest of its cell, and one more does not fit.
@@ -104,7 +181,7 @@ class Inquiry {
     }
     const Configuration next = state->cell.at(c.batch_size + 1);
     if (next.batch_size > space_.max_batch || trial_of(next, trials_)) return std::nullopt;
-    if (prediction_.confirmed() && prediction_.load(next).value_or(0) > kFarOverBudget) {
+    if (prediction_.confirmed() && load_of(next) > kFarOverBudget) {
       return std::nullopt;
     }
     return next;
@@ -114,6 +191,12 @@ class Inquiry {
     const bool measured = state.known.fits == 0 || state.known.fits_basis == Basis::kMeasured;
     if (measured) return std::nullopt;
     return state.best();
+  }
+
+  // Its largest batch must be measured; while it is open, the search for it goes on.
+  [[nodiscard]] std::optional<Configuration> boundary_of(const CellState& state) const {
+    if (state.known.settled()) return unmeasured(state);
+    return guess(state, state.known);
   }
 
   // The unsettled cell with the widest gap; of equals, the one nearest to the middle of the grid.
@@ -136,20 +219,24 @@ class Inquiry {
     const auto tried = std::count_if(trials_.begin(), trials_.end(), [&](const RunTrial& t) {
       return cell_of(t.configuration) == state.cell;
     });
-    if (!prediction_.useful() || tried >= kGuessesInACell) {
-      return state.cell.at(bounds.fits + (bounds.fails - bounds.fits) / 2);
+    const std::int64_t middle = bounds.fits + (bounds.fails - bounds.fits) / 2;
+    if (tried >= kGuessesInACell) return state.cell.at(middle);
+    std::int64_t expected = prediction_.expected_fit(state.cell);
+    if (!prediction_.uses_plan()) {
+      expected = std::min(expected, prediction_.careful_guess(state.cell));
+      if (expected >= bounds.fails && !bounds.at_limit) return state.cell.at(middle);
     }
-    return state.cell.at(
-        std::clamp(prediction_.expected_fit(state.cell), bounds.fits + 1, bounds.fails - 1));
+    return state.cell.at(std::clamp(expected, bounds.fits + 1, bounds.fails - 1));
   }
 
-  static double size(const Configuration& c) {
-    return static_cast<double>(c.batch_size) * static_cast<double>(c.lora_rank) *
-           static_cast<double>(c.lora_layers);
+  [[nodiscard]] double load_of(const Configuration& c) const {
+    const auto load = prediction_.load(c);
+    return load ? load->mean : 0;
   }
+
   [[nodiscard]] double expected_size(const CellState& state) const {
-    return size(state.cell.at(std::clamp(prediction_.expected_fit(state.cell), state.proven.fits,
-                                         state.proven.fails - 1)));
+    return size_of(state.cell.at(std::clamp(prediction_.expected_fit(state.cell), state.proven.fits,
+                                            state.proven.fails - 1)));
   }
 
   const SearchSpace& space_;
@@ -160,19 +247,19 @@ class Inquiry {
 };
 
 // An answer as the prediction would have it; without one, as if each boundary lay in the middle.
-RunTrial imagined(const Configuration& question, const SearchSpace& space,
-                  const SearchLimits& limits, Estimates& estimates,
-                  const std::vector<RunTrial>& trials) {
+RunTrial imagined(const Question& question, const SearchSpace& space, const SearchLimits& limits,
+                  Estimates& estimates, const std::vector<RunTrial>& trials) {
   const Prediction prediction(estimates, space, limits, trials);
   RunTrial trial;
-  trial.configuration = question;
+  trial.configuration = question.configuration;
+  trial.under_margin = question.under_margin;
   bool fits = true;
-  if (const auto peak = prediction.peak(question)) {
+  if (const auto peak = prediction.peak(question.configuration)) {
     trial.outcome.peak = MeasuredBytes{Bytes{static_cast<std::uint64_t>(*peak)}};
-    fits = *prediction.load(question) <= 1;
+    fits = question.under_margin || prediction.load(question.configuration)->mean <= 1;
   } else {
-    const CellBounds bounds = bounds_of(cell_of(question), trials, space.max_batch);
-    fits = question.batch_size <= (bounds.fits + bounds.fails) / 2;
+    const CellBounds bounds = bounds_of(cell_of(question.configuration), trials, space.max_batch);
+    fits = question.configuration.batch_size <= (bounds.fits + bounds.fails) / 2;
   }
   trial.outcome.verdict = fits ? Verdict::kFits : Verdict::kExceedsBudget;
   for (const RunTrial& other : trials) {
@@ -194,9 +281,8 @@ std::vector<CellState> states_of(const SearchSpace& space, const std::vector<Run
   return states;
 }
 
-std::optional<Configuration> next_question(const SearchSpace& space, const SearchLimits& limits,
-                                           Estimates& estimates,
-                                           const std::vector<RunTrial>& trials) {
+std::optional<Question> next_question(const SearchSpace& space, const SearchLimits& limits,
+                                      Estimates& estimates, const std::vector<RunTrial>& trials) {
   return Inquiry(space, limits, estimates, trials).next();
 }
 
@@ -207,7 +293,7 @@ std::vector<Configuration> questions_ahead(const SearchSpace& space, const Searc
   while (ahead.size() < limit) {
     const auto question = next_question(space, limits, estimates, trials);
     if (!question) break;
-    ahead.push_back(*question);
+    ahead.push_back(question->configuration);
     trials.push_back(imagined(*question, space, limits, estimates, trials));
   }
   return ahead;

@@ -21,10 +21,10 @@ struct CellState {
 std::vector<CellState> states_of(const SearchSpace& space, const std::vector<RunTrial>& trials,
                                  const Prediction& prediction);
 
-// Nothing when the search is done. Never a configuration that has an answer already.
-std::optional<Configuration> next_question(const SearchSpace& space, const SearchLimits& limits,
-                                           Estimates& estimates,
-                                           const std::vector<RunTrial>& trials);
+// Nothing when the search is done. A configuration that has an answer already is asked again only
+// to confirm the choice under budget / (1 + margin).
+std::optional<Question> next_question(const SearchSpace& space, const SearchLimits& limits,
+                                      Estimates& estimates, const std::vector<RunTrial>& trials);
 
 // The questions still to come if every prediction came true, the next one first; at most `limit`.
 std::vector<Configuration> questions_ahead(const SearchSpace& space, const SearchLimits& limits,

@@ -28,6 +28,9 @@ void require_rising(const std::vector<std::int64_t>& values, std::string_view fl
 void validate(const SearchSpace& space, const SearchLimits& limits) {
   require_rising(space.ranks, "--ranks");
   require_rising(space.layers, "--layers-grid");
+  if (space.sequences != std::vector<std::int64_t>{0}) {
+    require_rising(space.sequences, "--max-seq-length");
+  }
   if (space.max_batch < 1) throw usage_error("--max-batch {} is below 1.", space.max_batch);
   if (!(limits.margin >= 0 && limits.margin < 100)) {
     throw usage_error("--margin {} is not in [0, 100).", limits.margin);
@@ -53,6 +56,8 @@ FrontierCell frontier_cell(const CellState& state) {
   const CellBounds& known = state.known;
   FrontierCell cell{.lora_rank = state.cell.lora_rank,
                     .lora_layers = state.cell.lora_layers,
+                    .sequence = state.cell.sequence,
+                    .checkpointing = state.cell.checkpointing,
                     .max_batch = known.fits,
                     .basis = known.fits > 0 ? known.fits_basis : known.fails_basis,
                     .next_fails = known.fails_basis,
@@ -84,7 +89,7 @@ class Search {
 
  private:
   // Returns false when the search must end here.
-  bool ask(const Configuration& question) {
+  bool ask(const Question& question) {
     if (functions_.out_of_time && functions_.out_of_time()) {
       result_.stopped_by = "the time limit was reached";
       return false;
@@ -94,7 +99,8 @@ class Search {
                           questions_ahead(space_, limits_, estimates_, result_.trials, kOutlook)});
     }
     RunTrial trial = functions_.run(question);
-    trial.configuration = question;
+    trial.configuration = question.configuration;
+    trial.under_margin = question.under_margin;
     result_.trials.push_back(std::move(trial));
     const TrialOutcome& outcome = result_.trials.back().outcome;
     if (ends_search(outcome.verdict)) {
@@ -121,6 +127,7 @@ class Search {
       result_.frontier.push_back(frontier_cell(state));
     }
     result_.optimal = choose(trials, limits_.objective);
+    result_.balanced = choose(trials, Objective::kBalanced);
     result_.largest = choose(trials, Objective::kLargest);
     result_.fastest = choose(trials, Objective::kFastest);
     result_.status = status;

@@ -21,8 +21,19 @@ struct Configuration {
   std::int64_t batch_size = 1;
   std::int64_t lora_rank = 0;
   std::int64_t lora_layers = 0;
+  std::int64_t sequence = 0;  // the longest row in tokens; 0 where the search has only one
+  // Activation checkpointing where the search compares both: 0 off, 1 on, else kNotCompared.
+  int checkpointing = kNotCompared;
+  static constexpr int kNotCompared = -1;
   friend auto operator<=>(const Configuration&, const Configuration&) = default;
 };
+
+// batch x rank x layers, and x sequence where that is compared: what `largest` is about.
+[[nodiscard]] constexpr double size_of(const Configuration& c) {
+  const double tokens = c.sequence > 0 ? static_cast<double>(c.sequence) : 1;
+  return static_cast<double>(c.batch_size) * static_cast<double>(c.lora_rank) *
+         static_cast<double>(c.lora_layers) * tokens;
+}
 
 enum class Objective : std::uint8_t { kBalanced, kLargest, kFastest };
 std::string_view name_of(Objective objective);
@@ -32,6 +43,8 @@ struct SearchSpace {
   std::vector<std::int64_t> ranks;   // rising
   std::vector<std::int64_t> layers;  // rising, within the model
   std::int64_t max_batch = 64;
+  std::vector<std::int64_t> sequences = {0};                       // rising; {0}: not compared
+  std::vector<int> checkpointing = {Configuration::kNotCompared};  // or {0, 1}
 };
 
 struct SearchLimits {
@@ -46,14 +59,24 @@ struct RunTrial {
   int trial = 0;  // TrialSpec::id
   PredictedBytes planned;
   TrialOutcome outcome;
+  // It ran under a cap of budget / (1 + margin): where it fits, the margin is a fact.
+  bool under_margin = false;
+};
+
+struct Question {
+  Configuration configuration;
+  bool under_margin = false;
 };
 
 enum class Basis : std::uint8_t { kMeasured, kDominated, kPlanned };
 
-// For one (rank, layers): the largest batch that is known to fit, and what says so.
+// For one (rank, layers), sequence and checkpointing: the largest batch that is known to fit, and
+// what says so.
 struct FrontierCell {
   std::int64_t lora_rank = 0;
   std::int64_t lora_layers = 0;
+  std::int64_t sequence = 0;
+  int checkpointing = Configuration::kNotCompared;
   std::int64_t max_batch = 0;  // 0: not even batch 1
   Basis basis = Basis::kMeasured;
   Basis next_fails = Basis::kPlanned;  // what says that max_batch + 1 does not fit
@@ -68,10 +91,11 @@ struct FrontierCell {
 struct SearchResult {
   enum class Status : std::uint8_t { kComplete, kUnfinished, kNothingFits };
   Status status = Status::kNothingFits;
-  std::vector<FrontierCell> frontier;  // by rank, then layers
+  std::vector<FrontierCell> frontier;  // by checkpointing, sequence, rank, then layers
   std::vector<RunTrial> trials;        // the known ones first
-  // Each is a measured trial that fits; indices into `trials`.
-  std::optional<std::size_t> optimal, largest, fastest;
+  // Each is a measured trial that fits; indices into `trials`. In a complete search `optimal` ran
+  // under budget / (1 + margin).
+  std::optional<std::size_t> optimal, balanced, largest, fastest;
   // The trial of optimal's batch + 1, where one was run. In a complete search it did not fit (or,
   // where the objective prefers a smaller batch than the largest, it may have).
   std::optional<std::size_t> next_larger;
@@ -94,8 +118,9 @@ struct SearchFunctions {
   // Predicted peak bytes of a trial. Anything is survived (throwing, constant, wrong): it costs
   // trials, not the answer. Asked at most once for a configuration.
   std::function<PredictedBytes(const Configuration&)> estimate;
-  // Runs one trial for real. kInterrupted, kBadInput and kRefused end the search.
-  std::function<RunTrial(const Configuration&)> run;
+  // Runs one trial for real, under a cap of the budget or of budget / (1 + margin). kInterrupted,
+  // kBadInput and kRefused end the search.
+  std::function<RunTrial(const Question&)> run;
   std::function<bool()> out_of_time;  // asked between trials; may be empty
   // Told before each trial; may be empty.
   std::function<void(const Outlook&)> outlook;
@@ -111,6 +136,9 @@ SearchResult search(const SearchSpace& space, const SearchLimits& limits,
 // balanced = the largest whose speed is at least 90 % of the fastest, among the largest measured
 // batch of each (rank, layers): a smaller batch of a cell is neither its answer nor its yardstick.
 std::optional<std::size_t> choose(const std::vector<RunTrial>& trials, Objective objective);
+
+// The fitting trials that no other beats in both memory and speed: the least memory first.
+std::vector<std::size_t> pareto_front(const std::vector<RunTrial>& trials);
 
 // A balanced choice has at least this share of the fastest's speed.
 inline constexpr double kBalancedSpeed = 0.90;

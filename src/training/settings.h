@@ -29,6 +29,9 @@ struct DistrustSettings {
   double lambda = 1.0;  // >= 0
 };
 
+// Of a trial whose steps are slow: the longest batch twice, and one more.
+inline constexpr std::int64_t kLeastTrialSteps = 3;
+
 struct TrainingSettings {
   std::filesystem::path model;       // Hugging Face folder
   std::filesystem::path train_rows;  // packed files
@@ -52,6 +55,11 @@ struct TrainingSettings {
   DistrustSettings distrust;
   std::uint64_t seed = 0;
   RowOrder order = RowOrder::kShuffled;
+  // With kWorstFirst: the run ends once its steps took this long together, after kLeastTrialSteps
+  // at the earliest; 0: never.
+  double enough_seconds = 0;
+  // Random weights of the model's shapes instead of its files'.
+  bool generated_weights = false;
   std::int64_t steps_per_report = 10;
   std::int64_t steps_per_eval = 200;  // 0: only at the end
   std::int64_t eval_batches = 0;      // 0: all of the validation rows

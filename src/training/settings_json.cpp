@@ -150,6 +150,8 @@ void read_method(SettingsReader& in, TrainingSettings& s) {
   s.distrust.alpha = in.number("distrust_alpha");
   s.distrust.lambda = in.number("distrust_lambda");
   s.order = in.choice<RowOrder>("order", kOrders);
+  s.enough_seconds = in.number("enough_seconds");
+  s.generated_weights = in.boolean("generated_weights");
 }
 
 }  // namespace
@@ -190,6 +192,8 @@ Json to_json(const TrainingSettings& s) {
       {"distrust_lambda", s.distrust.lambda},
       {"seed", s.seed},
       {"order", std::string(name_of(s.order))},
+      {"enough_seconds", s.enough_seconds},
+      {"generated_weights", s.generated_weights},
       {"steps_per_report", s.steps_per_report},
       {"steps_per_eval", s.steps_per_eval},
       {"eval_batches", s.eval_batches},

@@ -102,13 +102,7 @@ class Run {
 
   void load() {
     const Stopwatch watch;
-    const WeightFiles files(settings_.model);
-    if (settings_.prepared_weights) {
-      model_.load_weights(files, *settings_.prepared_weights);
-    } else {
-      model_.load_weights(files);
-    }
-    identity_ = {.model = files.fingerprint(), .data = train_.fingerprint()};
+    identity_ = {.model = load_weights(), .data = train_.fingerprint()};
     load_adapter();
     if (settings_.trunk_cache) use_trunk_cache();
     model_.warm_up();
@@ -130,6 +124,21 @@ class Run {
   }
 
   [[nodiscard]] bool is_trial() const { return settings_.order == RowOrder::kWorstFirst; }
+
+  // Returns what the weights are known by.
+  std::string load_weights() {
+    if (settings_.generated_weights) {
+      model_.generate_weights(settings_.seed);
+      return "generated";
+    }
+    const WeightFiles files(settings_.model);
+    if (settings_.prepared_weights) {
+      model_.load_weights(files, *settings_.prepared_weights);
+    } else {
+      model_.load_weights(files);
+    }
+    return files.fingerprint();
+  }
 
   void load_adapter() {
     checkpoints_.remove_torn_files();
@@ -162,10 +171,11 @@ class Run {
     if (evaluates_first()) {
       if (std::optional<TrainingEnd> end = evaluate(step)) return *end;
     }
-    while (step < settings_.max_steps) {
+    while (step < last_step_) {
       if (host_.stop_requested()) return interrupted(step);
       ++step;
       if (std::optional<TrainingEnd> end = update(step)) return *end;
+      if (is_enough(step)) last_step_ = step;
       if (is_due(step, settings_.steps_per_eval)) {
         if (std::optional<TrainingEnd> end = evaluate(step)) return *end;
       }
@@ -192,7 +202,13 @@ class Run {
   }
 
   [[nodiscard]] bool is_due(std::int64_t step, std::int64_t every) const {
-    return step == settings_.max_steps || (every > 0 && step % every == 0);
+    return step == last_step_ || (every > 0 && step % every == 0);
+  }
+
+  // A trial of slow steps ends early.
+  [[nodiscard]] bool is_enough(std::int64_t step) const {
+    return is_trial() && settings_.enough_seconds > 0 && step >= kLeastTrialSteps &&
+           step_seconds_ >= settings_.enough_seconds;
   }
 
   std::optional<TrainingEnd> update(std::int64_t step) {
@@ -212,6 +228,7 @@ class Run {
                             .tokens = batch_.tokens(),
                             .seconds = watch.seconds(),
                             .peak = host_.peak_memory()};
+    step_seconds_ += report.seconds;
     metrics_->add(report);
     if (tensorboard_) tensorboard_->add(report);
     observer_.stepped(report);
@@ -342,6 +359,8 @@ class Run {
   std::optional<TensorBoard> tensorboard_;
   std::int64_t first_step_ = 0;  // updates done before this run
   std::int64_t saved_step_ = 0;
+  std::int64_t last_step_ = settings_.max_steps;
+  double step_seconds_ = 0;  // of all updates of this run
 };
 
 }  // namespace

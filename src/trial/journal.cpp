@@ -75,8 +75,7 @@ void read_line(std::vector<JournalEntry>& entries, std::string_view line,
   entry->outcome = trial_outcome_from_json(object_field(document, "outcome", source), source);
 }
 
-std::vector<JournalEntry> read_entries(const fs::path& path) {
-  const std::string text = read_healed(path);
+std::vector<JournalEntry> entries_of(const std::string& text, const fs::path& path) {
   std::vector<JournalEntry> entries;
   std::size_t from = 0;
   for (int number = 1; from < text.size(); ++number) {
@@ -90,6 +89,10 @@ std::vector<JournalEntry> read_entries(const fs::path& path) {
     }
   }
   return entries;
+}
+
+std::vector<JournalEntry> read_entries(const fs::path& path) {
+  return entries_of(read_healed(path), path);
 }
 
 }  // namespace
@@ -125,6 +128,18 @@ void Journal::close_left_running() {
         });
     finished(entry.spec, left_running(same_boot, again));
   }
+}
+
+std::vector<JournalEntry> read_journal(const fs::path& run_folder) {
+  const fs::path path = run_folder / "journal.jsonl";
+  std::error_code error;
+  if (!fs::exists(path, error)) {
+    throw bad_input("{}: is not the folder of a search: it has no journal.jsonl",
+                    run_folder.string());
+  }
+  std::string text = read_file(path, kLargest);
+  text.resize(text.rfind('\n') + 1);  // a last line without its end is still being written
+  return entries_of(text, path);
 }
 
 void Journal::started(const TrialSpec& spec) {

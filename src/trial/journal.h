@@ -43,4 +43,8 @@ class Journal {
   std::vector<JournalEntry> entries_;
 };
 
+// What run_folder/journal.jsonl holds, for reading only: no lock, nothing is mended. Throws
+// Error(kBadInput) when there is none or a line is damaged.
+std::vector<JournalEntry> read_journal(const std::filesystem::path& run_folder);
+
 }  // namespace loadline

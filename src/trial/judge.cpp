@@ -138,7 +138,7 @@ std::optional<Conclusion> bad_end(const TrialSpec& spec, const TrialObservation&
         fmt::format("ended {} with exit code 0, but without a result; {}", where, words)};
   }
   const std::int64_t done = seen.report.steps.empty() ? 0 : seen.report.steps.back().step;
-  if (done < spec.steps) {
+  if (done < (spec.least_steps > 0 ? spec.least_steps : spec.steps)) {
     return Conclusion{Verdict::kCrashed, fmt::format("said that it had finished after {} of {} "
                                                      "steps; {}",
                                                      done, spec.steps, words)};

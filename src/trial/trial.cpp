@@ -159,6 +159,7 @@ Json to_json(const TrialSpec& spec) {
           {"lora_rank", spec.lora_rank},
           {"lora_layers", spec.lora_layers},
           {"steps", spec.steps},
+          {"least_steps", spec.least_steps},
           {"budget_bytes", spec.budget.count},
           {"cap_bytes", spec.cap.count},
           {"margin", spec.margin},
@@ -176,6 +177,9 @@ TrialSpec trial_spec_from_json(const Json& document, const std::string& source) 
   spec.lora_rank = count_field(document, "lora_rank", source);
   spec.lora_layers = count_field(document, "lora_layers", source);
   spec.steps = at_least_one(document, "steps", source);
+  if (document.contains("least_steps")) {
+    spec.least_steps = count_field(document, "least_steps", source);
+  }
   spec.budget = bytes_field(document, "budget_bytes", source);
   spec.cap = bytes_field(document, "cap_bytes", source);
   spec.margin = amount_field(document, "margin", source);

@@ -19,6 +19,8 @@ struct TrialSpec {
   std::int64_t lora_rank = 0;
   std::int64_t lora_layers = 0;
   std::int64_t steps = 15;
+  // A worker whose steps are slow may end after this many; 0: never before `steps`.
+  std::int64_t least_steps = 0;
   Bytes budget;  // what adjusted peak is compared with
   Bytes cap;     // what the process is physically held under; at least min(budget, ...)
   double margin = 0.15;

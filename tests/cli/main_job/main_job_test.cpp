@@ -54,6 +54,25 @@ std::vector<Json> trials_with(const Json& result, const Json& chosen, std::int64
   return found;
 }
 
+// What was measured is answered as measured; what was not says so.
+void expect_answers(const Program& program, const Json& result) {
+  const auto run = result["run_dir"].get<std::string>();
+  const Ended measured = program.run({"ask", run, "--json"});
+  ASSERT_EQ(measured.exit_code, 0) << measured.err;
+  const Json answer = parse_json(measured.out, "stdout");
+  EXPECT_EQ(answer["support"], "measured");
+  EXPECT_EQ(answer["peak_bytes"]["value"].get<double>(),
+            result["optimal"]["peak_bytes"].get<double>());
+  const Ended largest = program.run({"ask", run, "--max", "batch", "--json"});
+  EXPECT_EQ(parse_json(largest.out, "stdout")["batch_size"], result["optimal"]["batch_size"]);
+  const Ended far = program.run({"ask", run, "--batch-size", "500"});
+  EXPECT_EQ(far.exit_code, 1) << far.out;
+  EXPECT_THAT(far.out, HasSubstr("[extrapolated]"));
+  const Ended longest = program.run({"ask", run, "--batch-size", "2", "--max", "seq"});
+  EXPECT_EQ(longest.exit_code, 0) << longest.err;
+  EXPECT_THAT(longest.out, HasSubstr("Largest seq: "));
+}
+
 TEST(MainJob, FindProvesABatchThatFitsAndShowsThatTheNextDoesNotThenTrainUsesTheProfile) {
   const Program program;
   const Ended find = program.run(kFind);
@@ -71,6 +90,10 @@ TEST(MainJob, FindProvesABatchThatFitsAndShowsThatTheNextDoesNotThenTrainUsesThe
   ASSERT_FALSE(next.empty());
   EXPECT_NE(next[0]["outcome"], "fits");
 
+  EXPECT_EQ(result["confirmed_by_trial"], optimal["trial"]);
+  EXPECT_FALSE(result["binds"].empty());
+  expect_answers(program, result);
+
   const fs::path adapter = program.home() / "adapter";
   const Ended train = program.run(
       {"train", "--model", demo_model(), "--data", demo_train(), "--max-seq-length", "256",
@@ -85,6 +108,50 @@ TEST(MainJob, FindProvesABatchThatFitsAndShowsThatTheNextDoesNotThenTrainUsesThe
   EXPECT_LT(losses.back(), losses.front());
   const Json config = read_json(adapter / "adapter_config.json");
   EXPECT_EQ(config["r"], optimal["lora_rank"]);
+}
+
+TEST(MainJob, BeforeTheDownloadAProfileIsProvenWithGeneratedWeightsAndAnotherLengthIsVerified) {
+  const Program program;
+  const fs::path model = program.home() / "model";
+  fs::create_directories(model);
+  for (const char* name : {"config.json", "tokenizer.json"}) {
+    fs::copy_file(fs::path(demo_model()) / name, model / name);
+  }
+  const Ended find = program.run({"find", "--model", model.string(), "--data", demo_train(),
+                                  "--ranks", "8", "--layers-grid", "2", "--max-batch", "1",
+                                  "--max-seq-length", "64", "--steps", "3", "--yes", "--json"});
+  ASSERT_EQ(find.exit_code, 0) << find.err;
+  EXPECT_EQ(parse_json(find.out, "stdout")["generated_weights"], true);
+
+  const auto train = [&](const std::string& length, std::vector<std::string> more) {
+    std::vector<std::string> words = {"train",
+                                      "--model",
+                                      demo_model(),
+                                      "--data",
+                                      demo_train(),
+                                      "--max-seq-length",
+                                      length,
+                                      "--max-steps",
+                                      "1",
+                                      "--steps-per-eval",
+                                      "0",
+                                      "--val-batches",
+                                      "1",
+                                      "--adapter-path",
+                                      (program.home() / ("adapter" + length)).string()};
+    words.insert(words.end(), more.begin(), more.end());
+    return program.run(words);
+  };
+  const Ended same = train("64", {});
+  ASSERT_EQ(same.exit_code, 0) << same.err;
+  EXPECT_THAT(same.out, HasSubstr("proven with generated weights"));
+  const Ended longer = train("128", {});
+  EXPECT_EQ(longer.exit_code, 2);
+  EXPECT_THAT(longer.err, HasSubstr("max_seq_length: profile 64, now 128"));
+  EXPECT_THAT(longer.err, HasSubstr("--verify"));
+  const Ended verified = train("128", {"--verify"});
+  ASSERT_EQ(verified.exit_code, 0) << verified.err << verified.out;
+  EXPECT_THAT(verified.out, HasSubstr("Verified by one trial"));
 }
 
 TEST(MainJob, WhereNotEvenBatchOneFitsNothingIsSavedAndTheExitCodeIsOne) {

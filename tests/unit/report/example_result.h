@@ -65,6 +65,7 @@ inline SearchResult example_result() {
        .unusable = {}},
   };
   result.optimal = 1;
+  result.balanced = 1;
   result.largest = 1;
   result.fastest = 3;
   result.next_larger = 2;

@@ -27,9 +27,10 @@ Json example_document() { return result_document(example_result(), example_conte
 
 TEST(Result, HasEveryFieldThatTheDocumentPromises) {
   const Json document = example_document();
-  for (const char* field : {"schema_version", "status", "budget_bytes", "margin", "objective",
-                            "optimal", "largest", "fastest", "frontier", "trials", "profile",
-                            "run_dir", "machine", "model", "data", "versions"}) {
+  for (const char* field :
+       {"schema_version", "status", "budget_bytes", "margin", "objective", "optimal", "balanced",
+        "largest", "fastest", "frontier", "pareto", "trials", "profile", "run_dir", "machine",
+        "model", "data", "versions"}) {
     EXPECT_TRUE(document.contains(field)) << field;
   }
   for (const char* choice : {"optimal", "largest", "fastest"}) {

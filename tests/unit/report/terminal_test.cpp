@@ -43,7 +43,7 @@ TrialSpec spec_of(std::int64_t batch, std::int64_t rank, std::int64_t layers) {
 }
 
 void run_steps(TerminalView& view, const TrialSpec& spec) {
-  view.trial_begins(spec);
+  view.trial_begins(spec, {spec.batch_size, spec.lora_rank, spec.lora_layers});
   view.trial_event(spec, Loaded{.seconds = 0.8,
                                 .planned = 14400_MiB,
                                 .peak = 13000_MiB,
@@ -100,7 +100,7 @@ std::string ending(Verdict verdict, const std::string& cause) {
     TrialOutcome outcome;
     outcome.verdict = verdict;
     outcome.cause = cause;
-    view.trial_begins(spec_of(32, 64, 16));
+    view.trial_begins(spec_of(32, 64, 16), {32, 64, 16});
     view.trial_ends(spec_of(32, 64, 16), outcome);
   });
 }
@@ -127,7 +127,7 @@ TEST(TerminalView, WarnsOfGrowthAboveTenPercent) {
       outcome.peak = MeasuredBytes{100_MiB};
       outcome.steps = {{.step = 15, .peak = {}, .anonymous = {}}};
       outcome.growth = Growth{.relative = relative};
-      view.trial_begins(spec_of(1, 64, 16));
+      view.trial_begins(spec_of(1, 64, 16), {1, 64, 16});
       view.trial_ends(spec_of(1, 64, 16), outcome);
     });
   };
@@ -137,8 +137,10 @@ TEST(TerminalView, WarnsOfGrowthAboveTenPercent) {
 
 TEST(TerminalView, SaysTheCellOnceForTrialsInARow) {
   const std::string text = shown(false, [](TerminalView& view) {
-    for (const std::int64_t batch : {1, 2, 3}) view.trial_begins(spec_of(batch, 64, 16));
-    view.trial_begins(spec_of(3, 128, 16));
+    for (const std::int64_t batch : {1, 2, 3}) {
+      view.trial_begins(spec_of(batch, 64, 16), {batch, 64, 16});
+    }
+    view.trial_begins(spec_of(3, 128, 16), {3, 128, 16});
   });
   const std::string phrase = "Finding optimal batch size";
   EXPECT_NE(text.find(phrase), text.rfind(phrase));
@@ -178,7 +180,8 @@ void whole_search(TerminalView& view) {
   run_steps(view, spec_of(1, 64, 16));
   TrialOutcome outcome;
   outcome.verdict = Verdict::kFits;
-  outcome.seconds = 30;
+  outcome.seconds = 33;
+  outcome.steps.assign(15, {.step = 1, .loss = 2, .seconds = 2, .tokens = 812, .peak = 1_GiB});
   view.trial_ends(spec_of(1, 64, 16), outcome);
   view.outlook({1, {{2, 64, 16}}});
   run_steps(view, spec_of(2, 64, 16));
@@ -190,9 +193,10 @@ TEST(TerminalView, TheBarLeavesNoTrace) {
 
 TEST(TerminalView, TheBarShowsTrialsStepsAndTheTimeLeft) {
   const std::string text = shown(true, whole_search, false);
-  EXPECT_THAT(text, HasSubstr("] trial 1 of about 2, step 5 of 15\r"));
-  EXPECT_THAT(text, HasSubstr("] trial 1 of about 2, about 30 s left"));
-  EXPECT_THAT(text, HasSubstr("] trial 2 of about 2, step 0 of 15, about 30 s left"));
+  // From the first steps on: ten more of 2.04 s, then fifteen of twice the tokens.
+  EXPECT_THAT(text, HasSubstr("] trial 1 of about 2, step 5 of 15, about 82 s left\r"));
+  EXPECT_THAT(text, HasSubstr("] trial 1 of about 2, about 63 s left"));
+  EXPECT_THAT(text, HasSubstr("] trial 2 of about 2, step 0 of 15, about 63 s left"));
   for (std::size_t at = text.find('['); at != std::string::npos;
        at = text.find("\r\x1b[2K[", at + 1)) {
     const std::size_t end = text.find_first_of("\r\n", at + 6);
@@ -234,13 +238,18 @@ OPTIMAL CONFIGURATION
   Trial:        2, covers 100 % of batches, longest row 812 tokens
   Next larger:  batch=18 does not fit (trial 3): adjusted peak 20700 MiB is above the budget of 20480 MiB
 
-                       LARGEST       FASTEST
-  Batch size                17            18
-  LoRA rank                128            64
-  LoRA layers               16            16
-  With margin        18499 MiB     18975 MiB
-  Step time             3.20 s        3.00 s
-  Speed           512 tokens/s  530 tokens/s
+                      BALANCED       LARGEST       FASTEST
+  Batch size                17            17            18
+  LoRA rank                128           128            64
+  LoRA layers               16            16            16
+  With margin        18499 MiB     18499 MiB     18975 MiB
+  Step time             3.20 s        3.20 s        3.00 s
+  Speed           512 tokens/s  512 tokens/s  530 tokens/s
+
+Memory against speed (no other trial beats these in both):
+   16715 MiB      410 tokens/s  batch=1, rank=64, layers=16
+   18499 MiB      512 tokens/s  batch=17, rank=128, layers=16
+   18975 MiB      530 tokens/s  batch=18, rank=64, layers=16
 )");
 }
 

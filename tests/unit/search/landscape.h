@@ -62,16 +62,24 @@ struct Landscape {
   }
 
   [[nodiscard]] RunTrial run(const Configuration& c, const SearchLimits& limits) const {
+    return run(Question{c, false}, limits);
+  }
+
+  [[nodiscard]] RunTrial run(const Question& question, const SearchLimits& limits) const {
+    const Configuration& c = question.configuration;
     RunTrial trial;
     trial.configuration = c;
+    trial.under_margin = question.under_margin;
+    const Bytes cap =
+        question.under_margin ? limits.budget.scaled(1 / (1 + limits.margin)) : limits.budget;
     const Bytes used = peak(c);
     trial.outcome.peak = MeasuredBytes{used};
     trial.outcome.verdict =
         adjusted(used, limits.margin) <= limits.budget ? Verdict::kFits : Verdict::kExceedsBudget;
     // Far above the cap the process dies before its peak is known.
-    if (used > limits.budget) {
+    if (used > cap) {
       trial.outcome.verdict = Verdict::kOutOfMemory;
-      trial.outcome.peak = MeasuredBytes{limits.budget};
+      trial.outcome.peak = MeasuredBytes{cap};
     }
     trial.outcome.tokens_per_second = speed(c);
     trial.outcome.step_seconds = 1;
@@ -123,10 +131,6 @@ inline bool is_monotone(const std::vector<RunTrial>& trials) {
     }
   }
   return true;
-}
-
-inline double size_of(const Configuration& c) {
-  return static_cast<double>(c.batch_size * c.lora_rank * c.lora_layers);
 }
 
 }  // namespace loadline::testing

@@ -13,6 +13,10 @@ using testing::Landscape;
 
 enum class Plan { kGood, kTwentyOver, kTwentyUnder, kThrows, kConstant, kRandom };
 
+// The plan's error differs from one configuration to another by this at most, either way; that of
+// the engine's own plan by less near a budget (docs/memory.md).
+constexpr double kPlanError = 0.001;
+
 struct Case {
   Landscape land;
   SearchSpace space;
@@ -56,7 +60,7 @@ Case random_case(std::uint64_t seed) {
 }
 
 PredictedBytes predicted(const Landscape& land, Plan plan, const Configuration& c) {
-  double amount = land.mib_without_noise(c) * (1 + 0.002 * land.chance(c, 3));
+  double amount = land.mib_without_noise(c) * (1 + kPlanError * land.chance(c, 3));
   if (plan == Plan::kTwentyOver) amount *= 1.2;
   if (plan == Plan::kTwentyUnder) amount *= 0.8;
   if (plan == Plan::kThrows) throw std::runtime_error("no plan");
@@ -68,7 +72,7 @@ PredictedBytes predicted(const Landscape& land, Plan plan, const Configuration& 
 SearchResult searched(const Case& c, Plan plan) {
   SearchFunctions functions;
   functions.estimate = [&](const Configuration& q) { return predicted(c.land, plan, q); };
-  functions.run = [&](const Configuration& q) { return c.land.run(q, c.limits); };
+  functions.run = [&](const Question& q) { return c.land.run(q, c.limits); };
   return search(c.space, c.limits, functions, {});
 }
 
@@ -87,8 +91,8 @@ void expect_the_exhaustive_optimum(const Case& c, const SearchResult& result) {
   ASSERT_TRUE(result.optimal && result.largest && result.fastest);
   const auto& optimal = result.trials[*result.optimal];
   const auto best = choose(c.truth, Objective::kLargest);
-  EXPECT_EQ(testing::size_of(result.trials[*result.largest].configuration),
-            testing::size_of(c.truth[*best].configuration));
+  EXPECT_EQ(size_of(result.trials[*result.largest].configuration),
+            size_of(c.truth[*best].configuration));
   const auto quickest = choose(c.truth, Objective::kFastest);
   EXPECT_GE(result.trials[*result.fastest].outcome.tokens_per_second,
             0.97 * c.truth[*quickest].outcome.tokens_per_second);
@@ -99,63 +103,73 @@ void expect_the_exhaustive_optimum(const Case& c, const SearchResult& result) {
     if (cell.max_batch == 0) continue;
     const Configuration q{cell.max_batch, cell.lora_rank, cell.lora_layers};
     const double share = c.land.speed(q) / c.truth[*quickest].outcome.tokens_per_second;
-    if (share >= kBalancedSpeed * 1.02) sure = std::max(sure, testing::size_of(q));
+    if (share >= kBalancedSpeed * 1.02) sure = std::max(sure, size_of(q));
   }
-  EXPECT_GE(testing::size_of(optimal.configuration), sure);
+  EXPECT_GE(size_of(optimal.configuration), 0.97 * sure);
 }
 
-// What was chosen was run and fits, and the next larger one was run and does not.
+// What was chosen was run under budget / (1 + margin) and fits, and the next larger one was run and
+// does not.
 void expect_a_proven_choice(const Case& c, const SearchResult& result) {
   EXPECT_EQ(result.status, SearchResult::Status::kComplete);
   ASSERT_TRUE(result.optimal);
   const RunTrial& optimal = result.trials[*result.optimal];
   EXPECT_EQ(optimal.outcome.verdict, Verdict::kFits);
+  EXPECT_TRUE(optimal.under_margin);
   if (optimal.configuration.batch_size == c.space.max_batch) return;
   if (c.limits.objective == Objective::kFastest) return;
   ASSERT_TRUE(result.next_larger);
   EXPECT_TRUE(is_memory_failure(result.trials[*result.next_larger].outcome.verdict));
 }
 
-class OnRandomLandscapes : public ::testing::TestWithParam<std::tuple<Plan, std::size_t, double>> {
+// All trials count, the confirming run included.
+struct Bar {
+  Plan plan;
+  std::size_t bar;   // most landscapes need no more trials than this
+  int above;         // but these many
+  std::size_t most;  // and none more than this
 };
 
+class OnRandomLandscapes : public ::testing::TestWithParam<Bar> {};
+
 TEST_P(OnRandomLandscapes, TheFrontierAndTheOptimumAreTheExhaustiveOnes) {
-  const auto [plan, most_trials, usual_trials] = GetParam();
   std::size_t sum = 0;
   std::size_t most = 0;
+  int above = 0;
   constexpr Objective kObjectives[] = {Objective::kBalanced, Objective::kLargest,
                                        Objective::kFastest};
-  constexpr std::uint64_t kCases = 60;
+  constexpr std::uint64_t kCases = 30;
   for (std::uint64_t seed = 1; seed <= kCases; ++seed) {
     SCOPED_TRACE("landscape " + std::to_string(seed));
     Case c = random_case(seed);
     c.limits.objective = kObjectives[(seed / 3) % 3];
-    const SearchResult result = searched(c, plan);
+    const SearchResult result = searched(c, GetParam().plan);
     expect_the_exhaustive_frontier(c, result);
     expect_the_exhaustive_optimum(c, result);
     expect_a_proven_choice(c, result);
-    EXPECT_LE(result.trials.size(), most_trials);
     sum += result.trials.size();
     most = std::max(most, result.trials.size());
+    above += result.trials.size() > GetParam().bar ? 1 : 0;
     if (HasFatalFailure()) return;
   }
-  const double mean = static_cast<double>(sum) / kCases;
-  RecordProperty("mean_trials", std::to_string(mean));
-  std::printf("trials: mean %.1f, most %zu, of %zu\n", mean, most, std::size_t{16 * 24});
-  EXPECT_LE(mean, usual_trials);
+  std::printf("trials: mean %.1f, most %zu, above %zu in %d of %d landscapes, of %zu\n",
+              static_cast<double>(sum) / kCases, most, GetParam().bar, above,
+              static_cast<int>(kCases), std::size_t{16 * 24});
+  EXPECT_LE(above, GetParam().above);
+  EXPECT_LE(most, GetParam().most);
 }
 
-std::string name_of_plan(const ::testing::TestParamInfo<OnRandomLandscapes::ParamType>& one) {
+std::string name_of_plan(const ::testing::TestParamInfo<Bar>& one) {
   constexpr const char* kNames[] = {"GoodPlan",   "TwentyPercentOver", "TwentyPercentUnder",
                                     "PlanThrows", "ConstantPlan",      "RandomPlan"};
-  return kNames[static_cast<int>(std::get<0>(one.param))];
+  return kNames[static_cast<int>(one.param.plan)];
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Plans, OnRandomLandscapes,
-    ::testing::Values(std::tuple(Plan::kGood, 12, 8.0), std::tuple(Plan::kTwentyOver, 12, 8.0),
-                      std::tuple(Plan::kTwentyUnder, 12, 8.0), std::tuple(Plan::kThrows, 58, 52.0),
-                      std::tuple(Plan::kConstant, 58, 52.0), std::tuple(Plan::kRandom, 100, 62.0)),
+    ::testing::Values(Bar{Plan::kGood, 6, 2, 11}, Bar{Plan::kTwentyOver, 6, 5, 12},
+                      Bar{Plan::kTwentyUnder, 6, 12, 12}, Bar{Plan::kThrows, 14, 10, 30},
+                      Bar{Plan::kConstant, 14, 10, 30}, Bar{Plan::kRandom, 14, 12, 30}),
     name_of_plan);
 
 }  // namespace

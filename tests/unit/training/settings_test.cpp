@@ -126,6 +126,8 @@ TEST(Settings, JsonRoundTripIsExact) {
   s.trunk_cache = true;
   s.seed = std::numeric_limits<std::uint64_t>::max();
   s.order = RowOrder::kWorstFirst;
+  s.enough_seconds = 2.5;
+  s.generated_weights = true;
   s.steps_per_report = 1;
   s.steps_per_eval = 2;
   s.eval_batches = 3;
@@ -138,6 +140,8 @@ TEST(Settings, JsonRoundTripIsExact) {
   EXPECT_EQ(back.seed, s.seed);
   EXPECT_EQ(back.lora.targets, s.lora.targets);
   EXPECT_EQ(back.valid_rows, s.valid_rows);
+  EXPECT_EQ(back.enough_seconds, 2.5);
+  EXPECT_TRUE(back.generated_weights);
 }
 
 std::string reading_refusal(const std::function<void(Json&)>& change) {

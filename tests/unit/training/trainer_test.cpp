@@ -200,6 +200,31 @@ TEST_F(Trainer, TrialWithoutValidationRowsEvaluatesTheLongestAndSaves) {
   EXPECT_THAT(seen.saves, ElementsAre(4));
 }
 
+TEST_F(Trainer, ATrialOfSlowStepsEndsAfterThreeWithItsEvaluationAndSave) {
+  TrainingSettings s = settings("slow");
+  s.order = RowOrder::kWorstFirst;
+  s.max_steps = 15;
+  s.enough_seconds = 1e-9;
+  const Recorder seen = run(s);
+  EXPECT_EQ(seen.steps.size(), 3U);
+  ASSERT_EQ(seen.evaluations.size(), 1U);
+  EXPECT_EQ(seen.evaluations[0].step, 3);
+  EXPECT_THAT(seen.saves, ElementsAre(3));
+}
+
+TEST_F(Trainer, GeneratedWeightsNeedNoWeightFiles) {
+  TrainingSettings s = settings("generated");
+  s.model = folder_.path() / "config_only";
+  std::filesystem::create_directories(s.model);
+  std::filesystem::copy_file(LOADLINE_SOURCE_DIR "/demo/model/config.json",
+                             s.model / "config.json");
+  s.generated_weights = true;
+  const Recorder seen = run(s);
+  ASSERT_EQ(seen.steps.size(), 3U);
+  // Knowing nothing, it is about as wrong as a guess among all tokens.
+  EXPECT_NEAR(seen.steps[0].cross_entropy, std::log(2048.0), 3);
+}
+
 TEST_F(Trainer, EvaluatesBeforeEveryNStepsAndAtTheEnd) {
   TrainingSettings s = settings("evals");
   s.valid_rows = pack("valid.packed", made_up_rows(7, 99));

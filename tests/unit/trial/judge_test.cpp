@@ -40,6 +40,18 @@ TEST(Judge, FitsUpToTheVeryByte) {
   EXPECT_EQ(verdict_of(finished_with(100_MiB + 1_B)), Verdict::kExceedsBudget);
 }
 
+TEST(Judge, FewerStepsAreEnoughOnlyWhereTheSpecSaysSo) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.report.steps.resize(3);
+  EXPECT_EQ(verdict_of(seen), Verdict::kCrashed);
+  TrialSpec spec = spec_of_15();
+  spec.least_steps = 3;
+  EXPECT_EQ(judge(spec, seen).verdict, Verdict::kFits);
+  seen.report.steps.resize(2);
+  EXPECT_EQ(judge(spec, seen).verdict, Verdict::kCrashed);
+  EXPECT_EQ(trial_spec_from_json(to_json(spec), "spec").least_steps, 3);
+}
+
 TEST(Judge, TheLargerOfTheTwoPeaksCounts) {
   TrialObservation seen = finished_with(80_MiB);
   seen.memory.peak = 101_MiB;  // the worker told less than was seen from outside

@@ -1,0 +1,198 @@
+// loadline ask: what a search's trials say about configurations, without running anything.
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "commands/asked_run.h"
+#include "commands/command.h"
+#include "commands/paths.h"
+#include "report/text.h"
+#include "search/answers.h"
+
+namespace loadline {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::int64_t kMostBatch = 1 << 20, kMostRank = 16384, kMostSequence = 1 << 24;
+
+struct AskOptions {
+  std::string run;
+  std::optional<std::int64_t> batch_size, lora_rank, lora_layers, sequence;
+  std::optional<std::string> max;
+  std::optional<double> speed_loss;  // percent
+  bool json = false;
+};
+
+void require_range(const char* flag, const std::optional<std::int64_t>& value, std::int64_t most) {
+  if (value && (*value < 1 || *value > most)) {
+    throw usage_error("{} {}: should be between 1 and {}", flag, *value, most);
+  }
+}
+
+Part part_from(const std::string& word) {
+  if (word == "batch") return Part::kBatch;
+  if (word == "rank") return Part::kRank;
+  if (word == "layers") return Part::kLayers;
+  if (word == "seq") return Part::kSequence;
+  throw usage_error("--max {}: should be one of batch, rank, layers, seq", word);
+}
+
+void validate(const AskOptions& options, const AskedRun& run) {
+  require_range("--batch-size", options.batch_size, kMostBatch);
+  require_range("--lora-rank", options.lora_rank, kMostRank);
+  require_range("--lora-layers", options.lora_layers, run.model_layers());
+  require_range("--max-seq-length", options.sequence, kMostSequence);
+  const auto contradicts = [&](const char* word, const char* flag, bool given) {
+    if (options.max == word && given) {
+      throw usage_error("--max {} asks for what {} gives: leave one out", word, flag);
+    }
+  };
+  contradicts("batch", "--batch-size", options.batch_size.has_value());
+  contradicts("rank", "--lora-rank", options.lora_rank.has_value());
+  contradicts("layers", "--lora-layers", options.lora_layers.has_value());
+  contradicts("seq", "--max-seq-length", options.sequence.has_value());
+  if (options.speed_loss && options.max != "rank") {
+    throw usage_error("--speed-loss says how much --max rank may cost; give both");
+  }
+  if (options.speed_loss && !(*options.speed_loss >= 0 && *options.speed_loss < 100)) {
+    throw usage_error("--speed-loss {}: should be in percent, 0 to 100", *options.speed_loss);
+  }
+}
+
+fs::path folder_of(const std::string& run) {
+  if (fs::is_directory(run)) return run;
+  const fs::path named = runs_folder() / run;
+  if (fs::is_directory(named)) return named;
+  throw bad_input("{}: there is no such folder, and none of that name in {}", run,
+                  runs_folder().string());
+}
+
+Configuration asked_configuration(const AskOptions& options, const AskedRun& run) {
+  Configuration c = run.optimal();
+  c.batch_size = options.batch_size.value_or(c.batch_size);
+  c.lora_rank = options.lora_rank.value_or(c.lora_rank);
+  c.lora_layers = options.lora_layers.value_or(c.lora_layers);
+  c.sequence = options.sequence.value_or(c.sequence);
+  return c;
+}
+
+std::int64_t limit_of(Part part, const AskedRun& run) {
+  switch (part) {
+    case Part::kBatch:
+      return kMostBatch;
+    case Part::kRank:
+      return kMostRank;
+    case Part::kLayers:
+      return run.model_layers();
+    case Part::kSequence:
+      break;
+  }
+  return kMostSequence;
+}
+
+// The largest value of the part that fits and, where asked, costs no more speed than that.
+std::int64_t largest_part(const AskOptions& options, const AskedRun& run, const Answers& answers,
+                          const Configuration& base, Part part) {
+  if (part == Part::kSequence && !answers.uses_plan()) {
+    throw bad_input(
+        "--max seq: the run's model and rows are needed to plan other lengths, and are not where "
+        "they were");
+  }
+  double least_speed = 0;
+  if (options.speed_loss) {
+    const auto speed = answers.speed(with_part(base, Part::kRank, answers.least_rank()));
+    if (!speed) throw bad_input("--speed-loss: no trial of the run has a speed");
+    least_speed = speed->value * (1 - *options.speed_loss / 100);
+  }
+  return Answers::largest(base, part, limit_of(part, run), [&](const Configuration& c) {
+    if (!answers.fits(c)) return false;
+    return !options.speed_loss || answers.speed(c)->value >= least_speed;
+  });
+}
+
+Json answer_json(const Answer& answer) {
+  return {{"value", answer.value},
+          {"low", answer.low},
+          {"high", answer.high},
+          {"support", name_of(answer.support)}};
+}
+
+Json document_of(const Configuration& c, const Answers& answers, const SearchLimits& limits) {
+  const Answer peak = answers.peak(c);
+  const auto speed = answers.speed(c);
+  const Bytes bytes{static_cast<std::uint64_t>(peak.value)};
+  return {{"schema_version", 1},
+          {"batch_size", c.batch_size},
+          {"lora_rank", c.lora_rank},
+          {"lora_layers", c.lora_layers},
+          {"max_seq_length", c.sequence > 0 ? Json(c.sequence) : Json(nullptr)},
+          {"fits", answers.fits(c)},
+          {"support", name_of(peak.support)},
+          {"peak_bytes", answer_json(peak)},
+          {"adjusted_bytes", adjusted(bytes, limits.margin).count},
+          {"budget_bytes", limits.budget.count},
+          {"tokens_per_second", speed ? answer_json(*speed) : Json(nullptr)}};
+}
+
+std::string interval(const Answer& answer, const std::string& low, const std::string& high) {
+  return answer.support == Support::kMeasured ? "" : fmt::format(" ({} to {})", low, high);
+}
+
+void print_answer(const Configuration& c, const Answers& answers, const SearchLimits& limits) {
+  const auto mib = [](double bytes) { return in_mib(Bytes{static_cast<std::uint64_t>(bytes)}); };
+  const Answer peak = answers.peak(c);
+  const Bytes needed = adjusted(Bytes{static_cast<std::uint64_t>(peak.value)}, limits.margin);
+  fmt::print("{}\n", describe(c));
+  fmt::print("  Memory: {}{}; with margin {} of {}: {} [{}]\n", mib(peak.value),
+             interval(peak, mib(peak.low), mib(peak.high)), in_mib(needed), in_mib(limits.budget),
+             answers.fits(c) ? "fits" : "does not surely fit", name_of(peak.support));
+  if (const auto speed = answers.speed(c)) {
+    fmt::print(
+        "  Speed:  {:.0f} tokens/s{} [{}]\n", speed->value,
+        interval(*speed, fmt::format("{:.0f}", speed->low), fmt::format("{:.0f}", speed->high)),
+        name_of(speed->support));
+  }
+}
+
+int run_ask(const AskOptions& options) {
+  const AskedRun run(folder_of(options.run));
+  validate(options, run);
+  Estimates estimates([&](const Configuration& c) { return run.estimate(c); });
+  const Answers answers(estimates, run.limits(), run.trials(),
+                        [&](const Configuration& c) { return run.tokens(c); });
+  Configuration c = asked_configuration(options, run);
+  if (options.max) {
+    const Part part = part_from(*options.max);
+    const std::int64_t value = largest_part(options, run, answers, c, part);
+    c = with_part(c, part, std::max<std::int64_t>(value, 1));
+    if (!options.json) {
+      fmt::print("{}\n", value > 0 ? fmt::format("Largest {}: {}", *options.max, value)
+                                   : fmt::format("No {} fits; at 1:", *options.max));
+    }
+  }
+  if (options.json) {
+    fmt::print("{}\n", document_of(c, answers, run.limits()).dump(2));
+  } else {
+    print_answer(c, answers, run.limits());
+  }
+  return answers.fits(c) ? 0 : 1;
+}
+
+}  // namespace
+
+CommandFunction add_ask(Flags flags) {
+  const auto options = std::make_shared<AskOptions>();
+  flags.word("run", options->run, "The folder of a search, or its name among the runs");
+  flags.value("--batch-size", options->batch_size, "What is left out is the run's optimum");
+  flags.value("--lora-rank", options->lora_rank, "LoRA rank");
+  flags.value("--lora-layers,--num-layers", options->lora_layers, "The last N layers");
+  flags.value("--max-seq-length", options->sequence, "Rows of exactly so many tokens");
+  flags.value("--max", options->max, "The largest that fits of: batch, rank, layers, seq");
+  flags.value("--speed-loss", options->speed_loss,
+              "With --max rank: percent of the smallest rank's speed that it may cost");
+  flags.toggle("--json", options->json, "One JSON document on stdout");
+  return [options] { return run_ask(*options); };
+}
+
+}  // namespace loadline

@@ -1,0 +1,119 @@
+#include "commands/asked_run.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "checkpoint/config.h"
+#include "training/trainer.h"
+#include "trial/journal.h"
+
+namespace loadline {
+namespace fs = std::filesystem;
+namespace {
+
+// Nothing where it is no longer there: then the answers rest on the trials alone.
+template <typename Read>
+auto if_there(Read read) -> std::optional<decltype(read())> {
+  try {
+    return read();
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+RunTrial trial_of(const JournalEntry& entry, const TrainingSettings& settings) {
+  const TrialSpec& spec = entry.spec;
+  RunTrial trial;
+  trial.configuration = {spec.batch_size, spec.lora_rank, spec.lora_layers, settings.max_seq_length,
+                         settings.checkpointing == ActivationCheckpointing::kOn ? 1 : 0};
+  trial.trial = spec.id;
+  trial.planned = spec.planned;
+  trial.outcome = *entry.outcome;
+  trial.under_margin = spec.cap < spec.budget;
+  return trial;
+}
+
+// What all trials share is not compared.
+void drop_what_is_shared(std::vector<RunTrial>& trials) {
+  std::set<std::int64_t> sequences;
+  std::set<int> checkpointings;
+  for (const RunTrial& trial : trials) {
+    sequences.insert(trial.configuration.sequence);
+    checkpointings.insert(trial.configuration.checkpointing);
+  }
+  for (RunTrial& trial : trials) {
+    if (sequences.size() == 1) trial.configuration.sequence = 0;
+    if (checkpointings.size() == 1) trial.configuration.checkpointing = Configuration::kNotCompared;
+  }
+}
+
+}  // namespace
+
+AskedRun::AskedRun(const fs::path& folder) {
+  for (const JournalEntry& entry : read_journal(folder)) {
+    if (!entry.outcome) continue;
+    const std::string source = fmt::format("{}, trial {}", folder.string(), entry.spec.id);
+    const TrainingSettings settings = training_settings_from_json(entry.spec.worker, source);
+    trials_.push_back(trial_of(entry, settings));
+    base_ = settings;
+    limits_ = {.budget = entry.spec.budget, .margin = entry.spec.margin};
+  }
+  drop_what_is_shared(trials_);
+  if (const auto chosen = choose(trials_, Objective::kBalanced)) {
+    optimal_ = trials_[*chosen].configuration;
+  } else if (!trials_.empty()) {
+    optimal_ = trials_.front().configuration;
+  } else {
+    throw bad_input("{}: no trial of this search has ended yet", folder.string());
+  }
+  model_ = if_there([&] { return read_config(base_.model); });
+  train_ = if_there([&] { return PackedRows(base_.train_rows); });
+  if (base_.valid_rows) valid_ = if_there([&] { return PackedRows(*base_.valid_rows); });
+}
+
+std::int64_t AskedRun::model_layers() const {
+  if (model_) return model_->layers;
+  std::int64_t most = 1;
+  for (const RunTrial& trial : trials_) most = std::max(most, trial.configuration.lora_layers);
+  return most;
+}
+
+bool AskedRun::is_of_run(std::int64_t sequence) const {
+  return std::any_of(trials_.begin(), trials_.end(), [&](const RunTrial& trial) {
+    return trial.configuration.sequence == sequence;
+  });
+}
+
+TrainingSettings AskedRun::settings_of(const Configuration& c) const {
+  TrainingSettings settings = base_;
+  settings.batch_size = c.batch_size;
+  settings.lora.rank = c.lora_rank;
+  settings.lora.layers = c.lora_layers;
+  if (c.sequence > 0) settings.max_seq_length = c.sequence;
+  if (c.checkpointing != Configuration::kNotCompared) {
+    settings.checkpointing =
+        c.checkpointing == 1 ? ActivationCheckpointing::kOn : ActivationCheckpointing::kOff;
+  }
+  return settings;
+}
+
+PredictedBytes AskedRun::estimate(const Configuration& c) const {
+  if (!model_ || !train_) throw bad_input("the model or the rows of the run are gone");
+  const TrainingSettings settings = settings_of(c);
+  StepShape shape = step_shape(settings, *train_, valid_ ? &*valid_ : nullptr);
+  if (!is_of_run(c.sequence)) {
+    shape.tokens = c.batch_size * c.sequence;
+    shape.rows = c.batch_size;
+    shape.longest_row = c.sequence;
+  }
+  return plan_memory(*model_, settings.lora, shape).total();
+}
+
+double AskedRun::tokens(const Configuration& c) const {
+  if (!is_of_run(c.sequence)) return static_cast<double>(c.batch_size * c.sequence);
+  if (!train_) return static_cast<double>(c.batch_size);
+  return static_cast<double>(worst_batch_tokens(settings_of(c), *train_));
+}
+
+}  // namespace loadline

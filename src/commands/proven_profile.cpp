@@ -1,0 +1,39 @@
+#include "commands/proven_profile.h"
+
+#include <array>
+#include <ctime>
+
+namespace loadline {
+
+std::string timestamp() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  std::array<char, 32> text{};
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
+}
+
+Profile profile_of(const RunTrial& trial, const Workload& workload, const MachineFacts& machine,
+                   const SearchLimits& limits, const std::filesystem::path& run_folder) {
+  Profile profile;
+  profile.created = timestamp();
+  profile.key = workload.profile_key(machine, workload.with(trial.configuration));
+  profile.model_path = workload.model_folder.string();
+  profile.data_path = std::filesystem::absolute(workload.train->source).string();
+  profile.machine_text = profile.key.machine;
+  profile.generated_weights = workload.base.generated_weights;
+  profile.batch_size = trial.configuration.batch_size;
+  profile.lora_rank = trial.configuration.lora_rank;
+  profile.lora_layers = trial.configuration.lora_layers;
+  profile.peak = trial.outcome.peak->bytes;
+  profile.adjusted = trial.outcome.adjusted_peak(limits.margin);
+  profile.budget = limits.budget;
+  profile.margin = limits.margin;
+  profile.step_seconds = trial.outcome.step_seconds;
+  profile.tokens_per_second = trial.outcome.tokens_per_second;
+  profile.run_folder = run_folder.string();
+  profile.trial = trial.trial;
+  return profile;
+}
+
+}  // namespace loadline

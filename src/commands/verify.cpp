@@ -1,0 +1,53 @@
+#include "commands/verify.h"
+
+#include <unistd.h>
+
+#include "base/error.h"
+#include "commands/find_session.h"
+#include "commands/paths.h"
+#include "commands/proven_profile.h"
+#include "report/text.h"
+
+namespace loadline {
+namespace {
+
+constexpr std::int64_t kSteps = 15;  // the guide's
+
+ErrorKind kind_of(Verdict verdict) {
+  if (is_memory_failure(verdict)) return ErrorKind::kDoesNotFit;
+  if (verdict == Verdict::kInterrupted) return ErrorKind::kInterrupted;
+  if (verdict == Verdict::kBadInput) return ErrorKind::kBadInput;
+  return ErrorKind::kEnvironment;
+}
+
+}  // namespace
+
+Profile verify(const Workload& workload, const MachineFacts& machine, const SearchLimits& limits,
+               const Configuration& configuration, std::FILE* out) {
+  const FindQuestion question{.space = {.ranks = {configuration.lora_rank},
+                                        .layers = {configuration.lora_layers},
+                                        .max_batch = configuration.batch_size},
+                              .limits = limits,
+                              .steps = kSteps,
+                              .time_limit = std::nullopt};
+  const std::filesystem::path folder =
+      runs_folder() / fmt::format("verify-{}-{}-{}", workload.model_folder.filename().string(),
+                                  timestamp(), ::getpid());
+  TerminalView view(out, false);
+  FindSession session(workload, machine, question, folder, view);
+  const RunTrial trial = session.prove(configuration);
+  if (!trial.outcome.fits()) {
+    throw Error(
+        kind_of(trial.outcome.verdict),
+        fmt::format("--verify: {} is not proven here: {}. `loadline find` searches what is; "
+                    "the evidence is in {}",
+                    describe(configuration), trial.outcome.cause, folder.string()));
+  }
+  Profile profile = profile_of(trial, workload, machine, limits, folder);
+  const std::filesystem::path path = save_profile(profile_folder(), profile);
+  profile.name = path.stem().string();
+  fmt::print(out, "Verified by one trial; profile saved: {}\n", path.string());
+  return profile;
+}
+
+}  // namespace loadline

@@ -1,0 +1,159 @@
+#include "search/answers.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "base/error.h"
+
+namespace loadline {
+namespace {
+
+// Two deviations: about 95 of 100.
+constexpr double kInterval = 2;
+
+bool ran_through(const RunTrial& trial) {
+  const Verdict verdict = trial.outcome.verdict;
+  return (verdict == Verdict::kFits || verdict == Verdict::kExceedsBudget) && trial.outcome.peak;
+}
+
+// The grid that the trials span.
+SearchSpace space_of(const std::vector<RunTrial>& trials) {
+  std::set<std::int64_t> ranks, layers, sequences;
+  std::int64_t batch = 0;
+  for (const RunTrial& trial : trials) {
+    if (!ran_through(trial)) continue;
+    ranks.insert(trial.configuration.lora_rank);
+    layers.insert(trial.configuration.lora_layers);
+    sequences.insert(trial.configuration.sequence);
+    batch = std::max(batch, trial.configuration.batch_size);
+  }
+  if (ranks.empty()) {
+    throw bad_input("no trial of this run has come to its end, so there is nothing to answer from");
+  }
+  return {.ranks = {ranks.begin(), ranks.end()},
+          .layers = {layers.begin(), layers.end()},
+          .max_batch = batch,
+          .sequences = {sequences.begin(), sequences.end()}};
+}
+
+std::int64_t& part_of(Configuration& c, Part part) {
+  switch (part) {
+    case Part::kBatch:
+      return c.batch_size;
+    case Part::kRank:
+      return c.lora_rank;
+    case Part::kLayers:
+      return c.lora_layers;
+    case Part::kSequence:
+      break;
+  }
+  return c.sequence;
+}
+
+}  // namespace
+
+std::string_view name_of(Support support) {
+  switch (support) {
+    case Support::kMeasured:
+      return "measured";
+    case Support::kInterpolated:
+      return "interpolated";
+    case Support::kExtrapolated:
+      break;
+  }
+  return "extrapolated";
+}
+
+Configuration with_part(Configuration base, Part part, std::int64_t value) {
+  part_of(base, part) = value;
+  return base;
+}
+
+Answers::Answers(Estimates& estimates, const SearchLimits& limits,
+                 const std::vector<RunTrial>& trials,
+                 std::function<double(const Configuration&)> tokens)
+    : limits_(limits),
+      trials_(trials),
+      tokens_(std::move(tokens)),
+      space_(space_of(trials)),
+      time_(trials) {
+  prediction_.emplace(estimates, space_, limits_, trials_);
+}
+
+double Answers::room() const {
+  return static_cast<double>(limits_.budget.count) / (1 + limits_.margin);
+}
+
+Support Answers::support_of(const Configuration& c) const {
+  const auto trial = trial_of(c, trials_);
+  if (trial && ran_through(trials_[*trial])) return Support::kMeasured;
+  const auto within = [](const std::vector<std::int64_t>& values, std::int64_t value) {
+    return value >= values.front() && value <= values.back();
+  };
+  bool fewer = false;
+  bool more = false;
+  for (const RunTrial& other : trials_) {
+    if (!ran_through(other)) continue;
+    fewer = fewer || tokens_(other.configuration) <= tokens_(c);
+    more = more || tokens_(other.configuration) >= tokens_(c);
+  }
+  const bool inside =
+      within(space_.ranks, c.lora_rank) && within(space_.layers, c.lora_layers) && fewer && more;
+  return inside ? Support::kInterpolated : Support::kExtrapolated;
+}
+
+Answer Answers::peak(const Configuration& c) const {
+  const Support support = support_of(c);
+  if (support == Support::kMeasured) {
+    const auto bytes =
+        static_cast<double>(trials_[*trial_of(c, trials_)].outcome.peak->bytes.count);
+    return {bytes, bytes, bytes, support};
+  }
+  const Expectation load = prediction_->load(c).value_or(Expectation{0, 1});
+  const double doubt = kInterval * load.deviation;
+  return {load.mean * room(), std::fmax(0, load.mean - doubt) * room(),
+          (load.mean + doubt) * room(), support};
+}
+
+std::optional<Answer> Answers::speed(const Configuration& c) const {
+  const auto& known = space_.sequences;
+  if (!time_.known() || std::find(known.begin(), known.end(), c.sequence) == known.end()) {
+    return std::nullopt;
+  }
+  const Support support = support_of(c);
+  const auto trial = trial_of(c, trials_);
+  if (support == Support::kMeasured && trials_[*trial].outcome.tokens_per_second > 0) {
+    const double speed = trials_[*trial].outcome.tokens_per_second;
+    return Answer{speed, speed, speed, support};
+  }
+  const Expectation seconds = time_.seconds(c);
+  const double doubt = kInterval * seconds.deviation;
+  const double fastest = std::fmax(seconds.mean - doubt, seconds.mean / 10);
+  return Answer{1 / seconds.mean, 1 / (seconds.mean + doubt), 1 / fastest, support};
+}
+
+bool Answers::fits(const Configuration& c) const {
+  const auto trial = trial_of(c, trials_);
+  if (trial) return trials_[*trial].outcome.fits();
+  return peak(c).high <= room();
+}
+
+std::int64_t Answers::largest(const Configuration& base, Part part, std::int64_t limit,
+                              const std::function<bool(const Configuration&)>& holds) {
+  const auto at = [&](std::int64_t value) { return holds(with_part(base, part, value)); };
+  std::int64_t good = 0;
+  std::int64_t bad = 1;
+  while (bad <= limit && at(bad)) {
+    good = bad;
+    bad *= 2;
+  }
+  bad = std::min(bad, limit + 1);
+  while (bad - good > 1) {
+    const std::int64_t middle = good + (bad - good) / 2;
+    (at(middle) ? good : bad) = middle;
+  }
+  return good;
+}
+
+}  // namespace loadline

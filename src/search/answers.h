@@ -1,0 +1,71 @@
+// Questions answered from trials that were run: what an untried configuration should need, and how
+// far that may be trusted.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "search/prediction.h"
+#include "search/token_time.h"
+
+namespace loadline {
+
+// kMeasured: this very configuration was run. kInterpolated: each part of it lies between those of
+// trials. kExtrapolated: a part lies outside.
+enum class Support : std::uint8_t { kMeasured, kInterpolated, kExtrapolated };
+std::string_view name_of(Support support);
+
+struct Answer {
+  double value = 0;
+  double low = 0, high = 0;  // as far as it may be trusted; measured values are themselves
+  Support support = Support::kExtrapolated;
+};
+
+enum class Part : std::uint8_t { kBatch, kRank, kLayers, kSequence };
+
+class Answers {
+ public:
+  // Refers to `estimates` and `trials`. `tokens` says how many a configuration's largest batch has;
+  // the estimate must know what a sequence means that no trial had. The trials must have at least
+  // one that ran to its end: throws Error(kBadInput) otherwise.
+  Answers(Estimates& estimates, const SearchLimits& limits, const std::vector<RunTrial>& trials,
+          std::function<double(const Configuration&)> tokens);
+
+  Answers(const Answers&) = delete;
+  Answers& operator=(const Answers&) = delete;
+
+  [[nodiscard]] Support support_of(const Configuration& configuration) const;
+  // Peak bytes.
+  [[nodiscard]] Answer peak(const Configuration& configuration) const;
+  // Useful tokens a second; nothing where no trial had a speed, or none this sequence.
+  [[nodiscard]] std::optional<Answer> speed(const Configuration& configuration) const;
+  // Measured to fit, or expected to with all the doubt that there is.
+  [[nodiscard]] bool fits(const Configuration& configuration) const;
+  // The largest value of `part`, up to `limit`, at which `holds`; 0 for none. Doubles, then
+  // bisects.
+  [[nodiscard]] static std::int64_t largest(const Configuration& base, Part part,
+                                            std::int64_t limit,
+                                            const std::function<bool(const Configuration&)>& holds);
+  // The smallest rank that was run.
+  [[nodiscard]] std::int64_t least_rank() const { return space_.ranks.front(); }
+  // A plan stands behind the answers: they may be asked about other sequences.
+  [[nodiscard]] bool uses_plan() const { return prediction_->uses_plan(); }
+
+ private:
+  [[nodiscard]] double room() const;
+
+  SearchLimits limits_;
+  const std::vector<RunTrial>& trials_;
+  std::function<double(const Configuration&)> tokens_;
+  SearchSpace space_;
+  std::optional<Prediction> prediction_;
+  TokenTime time_;
+};
+
+// The configuration with one part set to `value`.
+Configuration with_part(Configuration base, Part part, std::int64_t value);
+
+}  // namespace loadline

@@ -1,0 +1,87 @@
+// Questions answered from trials that were run, and how they are marked.
+#include "search/answers.h"
+
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+#include "base/error.h"
+#include "unit/search/landscape.h"
+
+namespace loadline {
+namespace {
+
+using testing::Landscape;
+
+struct Asked {
+  Landscape land;
+  SearchLimits limits{.budget = 1000_MiB};
+  std::vector<RunTrial> trials;
+  Estimates estimates;
+
+  explicit Asked(bool has_plan = true)
+      : estimates([this, has_plan](const Configuration& c) {
+          if (!has_plan) throw std::runtime_error("the model is gone");
+          return PredictedBytes{land.peak(c)};
+        }) {
+    for (const Configuration& c :
+         {Configuration{2, 8, 4}, Configuration{12, 8, 4}, Configuration{8, 8, 16},
+          Configuration{8, 64, 4}, Configuration{5, 64, 16}, Configuration{4, 16, 8},
+          Configuration{9, 32, 8}}) {
+      trials.push_back(land.run(c, limits));
+    }
+  }
+  [[nodiscard]] Answers answers() {
+    return {estimates, limits, trials,
+            [](const Configuration& c) { return static_cast<double>(c.batch_size); }};
+  }
+  void expect_near(const Configuration& c, Support support, double share) {
+    const Answer answer = answers().peak(c);
+    EXPECT_EQ(answer.support, support);
+    const auto truth = static_cast<double>(land.peak(c).count);
+    EXPECT_NEAR(answer.value / truth, 1, share);
+    EXPECT_LE(answer.low, truth);
+    EXPECT_GE(answer.high, truth);
+  }
+};
+
+TEST(Answers, SayWhetherTheyWereMeasuredInterpolatedOrExtrapolated) {
+  for (const bool has_plan : {true, false}) {
+    Asked asked(has_plan);
+    asked.expect_near({5, 64, 16}, Support::kMeasured, 0);
+    asked.expect_near({6, 32, 12}, Support::kInterpolated, 0.01);
+    asked.expect_near({24, 8, 4}, Support::kExtrapolated, 0.02);
+    asked.expect_near({4, 128, 8}, Support::kExtrapolated, 0.02);
+  }
+}
+
+TEST(Answers, TheLargestOfAPartIsTheLargestThatFits) {
+  Asked asked;
+  const Answers answers = asked.answers();
+  const auto fits = [&](const Configuration& c) { return answers.fits(c); };
+  const std::int64_t batch = Answers::largest({1, 32, 8}, Part::kBatch, 1000, fits);
+  ASSERT_GT(batch, 9);
+  EXPECT_TRUE(asked.land.run(Configuration{batch, 32, 8}, asked.limits).outcome.fits());
+  EXPECT_FALSE(asked.land.run(Configuration{batch + 1, 32, 8}, asked.limits).outcome.fits());
+  EXPECT_EQ(Answers::largest({1, 8, 4}, Part::kBatch, 3, fits), 3);
+  EXPECT_EQ(Answers::largest({1000, 8, 4}, Part::kRank, 64, fits), 0);
+}
+
+TEST(Answers, SpeedFallsWithTheRankByAsMuchAsWasMeasured) {
+  Asked asked;
+  const Answers answers = asked.answers();
+  for (const std::int64_t rank : {8, 32, 64}) {
+    const Configuration c{6, rank, 8};
+    EXPECT_NEAR(answers.speed(c)->value / asked.land.speed(c), 1, 0.01);
+  }
+}
+
+TEST(Answers, NeedATrialThatRanToItsEnd) {
+  Asked asked;
+  asked.trials.resize(1);
+  asked.trials[0].outcome.verdict = Verdict::kCrashed;
+  EXPECT_THROW((void)asked.answers(), Error);
+}
+
+}  // namespace
+}  // namespace loadline
