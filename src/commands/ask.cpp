@@ -99,15 +99,15 @@ std::int64_t largest_part(const AskOptions& options, const AskedRun& run, const 
         "--max seq: the run's model and rows are needed to plan other lengths, and are not where "
         "they were");
   }
-  double least_speed = 0;
-  if (options.speed_loss) {
-    const auto speed = answers.speed(with_part(base, Part::kRank, answers.least_rank()));
-    if (!speed) throw bad_input("--speed-loss: no trial of the run has a speed");
-    least_speed = speed->value * (1 - *options.speed_loss / 100);
+  const std::int64_t least = answers.least_rank();
+  const auto quickest = answers.smooth_seconds(with_part(base, Part::kRank, least));
+  if (options.speed_loss && !quickest) {
+    throw bad_input("--speed-loss: no trial of the run has a speed");
   }
+  const double slowest = quickest.value_or(0) / (1 - options.speed_loss.value_or(0) / 100);
   return Answers::largest(base, part, limit_of(part, run), [&](const Configuration& c) {
     if (!answers.fits(c)) return false;
-    return !options.speed_loss || answers.speed(c)->value >= least_speed;
+    return !options.speed_loss || c.lora_rank <= least || *answers.smooth_seconds(c) <= slowest;
   });
 }
 

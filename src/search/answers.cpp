@@ -133,6 +133,11 @@ std::optional<Answer> Answers::speed(const Configuration& c) const {
   return Answer{1 / seconds.mean, 1 / (seconds.mean + doubt), 1 / fastest, support};
 }
 
+std::optional<double> Answers::smooth_seconds(const Configuration& c) const {
+  if (!time_.known()) return std::nullopt;
+  return time_.seconds(c).mean;
+}
+
 bool Answers::fits(const Configuration& c) const {
   const auto trial = trial_of(c, trials_);
   if (trial) return trials_[*trial].outcome.fits();

@@ -42,6 +42,9 @@ class Answers {
   [[nodiscard]] Answer peak(const Configuration& configuration) const;
   // Useful tokens a second; nothing where no trial had a speed, or none this sequence.
   [[nodiscard]] std::optional<Answer> speed(const Configuration& configuration) const;
+  // Seconds a token as the model of all trials has it, also where it was measured: for comparing
+  // configurations without the noise of single trials. Nothing where no trial had a speed.
+  [[nodiscard]] std::optional<double> smooth_seconds(const Configuration& configuration) const;
   // Measured to fit, or expected to with all the doubt that there is.
   [[nodiscard]] bool fits(const Configuration& configuration) const;
   // The largest value of `part`, up to `limit`, at which `holds`; 0 for none. Doubles, then
