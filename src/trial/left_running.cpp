@@ -6,6 +6,12 @@ namespace {
 constexpr const char* kKey = "left_running";
 constexpr const char* kNotAgain = "It is not tried again; --restart begins anew";
 
+// Every trial has a folder of its own.
+Json without_folder(Json worker) {
+  if (worker.is_object()) worker.erase("adapter_path");
+  return worker;
+}
+
 }  // namespace
 
 TrialOutcome left_running(bool same_boot, bool before) {
@@ -29,7 +35,8 @@ bool was_left_running(const TrialOutcome& outcome) { return outcome.evidence.con
 
 bool is_same_question(const TrialSpec& a, const TrialSpec& b) {
   return a.batch_size == b.batch_size && a.lora_rank == b.lora_rank &&
-         a.lora_layers == b.lora_layers && a.cap == b.cap;
+         a.lora_layers == b.lora_layers && a.cap == b.cap &&
+         without_folder(a.worker) == without_folder(b.worker);
 }
 
 }  // namespace loadline

@@ -72,7 +72,7 @@ TEST(TerminalView, ShowsATrialAsTheGuideDoes) {
     outcome.step_seconds = 2.0;
     outcome.step_seconds_spread = 0.03;
     outcome.tokens_per_second = 406;
-    outcome.steps = {{.step = 15, .peak = {}, .anonymous = {}}};
+    outcome.steps.assign(15, {.step = 15, .peak = {}, .anonymous = {}});
     outcome.growth = Growth{.relative = 0.002, .bytes_per_step = 5e6, .half_width = 1e6};
     view.trial_ends(spec, outcome);
   });
@@ -125,7 +125,7 @@ TEST(TerminalView, WarnsOfGrowthAboveTenPercent) {
       TrialOutcome outcome;
       outcome.verdict = Verdict::kFits;
       outcome.peak = MeasuredBytes{100_MiB};
-      outcome.steps = {{.step = 15, .peak = {}, .anonymous = {}}};
+      outcome.steps.assign(15, {.step = 15, .peak = {}, .anonymous = {}});
       outcome.growth = Growth{.relative = relative};
       view.trial_begins(spec_of(1, 64, 16), {1, 64, 16});
       view.trial_ends(spec_of(1, 64, 16), outcome);
@@ -181,7 +181,8 @@ void whole_search(TerminalView& view) {
   TrialOutcome outcome;
   outcome.verdict = Verdict::kFits;
   outcome.seconds = 33;
-  outcome.steps.assign(15, {.step = 1, .loss = 2, .seconds = 2, .tokens = 812, .peak = 1_GiB});
+  outcome.steps.assign(
+      15, {.step = 1, .loss = 2, .seconds = 2, .tokens = 812, .peak = 1_GiB, .anonymous = {}});
   view.trial_ends(spec_of(1, 64, 16), outcome);
   view.outlook({1, {{2, 64, 16}}});
   run_steps(view, spec_of(2, 64, 16));
