@@ -172,11 +172,11 @@ void add_comparison(Lines& lines, const SearchResult& result, const SearchLimits
   }
   const auto row = [&](std::string_view name, const auto& value) {
     std::string line = fmt::format("  {:<14}", name);
-    for (const RunTrial* trial : choices) line += fmt::format("{:>14}", value(*trial));
+    for (const RunTrial* trial : choices) line += fmt::format("{:>16}", value(*trial));
     lines.push_back(line);
   };
   lines.emplace_back();
-  lines.push_back(fmt::format("  {:<14}{:>14}{:>14}{:>14}", "", "BALANCED", "LARGEST", "FASTEST"));
+  lines.push_back(fmt::format("  {:<14}{:>16}{:>16}{:>16}", "", "BALANCED", "LARGEST", "FASTEST"));
   row("Batch size", [](const RunTrial& t) { return t.configuration.batch_size; });
   row("LoRA rank", [](const RunTrial& t) { return t.configuration.lora_rank; });
   row("LoRA layers", [](const RunTrial& t) { return t.configuration.lora_layers; });
