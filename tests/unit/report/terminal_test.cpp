@@ -239,13 +239,13 @@ OPTIMAL CONFIGURATION
   Trial:        2, covers 100 % of batches, longest row 812 tokens
   Next larger:  batch=18 does not fit (trial 3): adjusted peak 20700 MiB is above the budget of 20480 MiB
 
-                      BALANCED       LARGEST       FASTEST
-  Batch size                17            17            18
-  LoRA rank                128           128            64
-  LoRA layers               16            16            16
-  With margin        18499 MiB     18499 MiB     18975 MiB
-  Step time             3.20 s        3.20 s        3.00 s
-  Speed           512 tokens/s  512 tokens/s  530 tokens/s
+                        BALANCED         LARGEST         FASTEST
+  Batch size                  17              17              18
+  LoRA rank                  128             128              64
+  LoRA layers                 16              16              16
+  With margin          18499 MiB       18499 MiB       18975 MiB
+  Step time               3.20 s          3.20 s          3.00 s
+  Speed             512 tokens/s    512 tokens/s    530 tokens/s
 
 Memory against speed (no other trial beats these in both):
    16715 MiB      410 tokens/s  batch=1, rank=64, layers=16
