@@ -136,8 +136,8 @@ fs::path resolve_model(const std::string& model, ModelParts parts) {
     throw bad_input("{}: --model should name the model's folder, not a file in it", model);
   if (const auto named = parse_hub_model(model)) return hub_model(*named, parts);
   throw bad_input(
-      "{}: there is no such folder, and a model of the Hugging Face Hub is named ORG/NAME or "
-      "ORG/NAME@REVISION",
+      "{}: there is no such folder. Download the model first, or name one of the Hugging Face Hub "
+      "as ORG/NAME or ORG/NAME@REVISION",
       model);
 }
 

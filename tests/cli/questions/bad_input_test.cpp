@@ -58,6 +58,7 @@ TEST(BadInput, AMissingModelIsNamedWithTheWayOut) {
   const Ended ended = program.run({"find", "--model", "/no/such/model", "--data", demo_train()});
   EXPECT_EQ(ended.exit_code, 2);
   EXPECT_THAT(ended.err, HasSubstr("/no/such/model"));
+  EXPECT_THAT(ended.err, HasSubstr("Download"));
   EXPECT_THAT(ended.err, HasSubstr("ORG/NAME"));
 }
 
