@@ -15,6 +15,10 @@ namespace loadline {
 template <typename Value>
 using ModulePattern = std::vector<std::pair<std::string, Value>>;
 
+// What an alpha may be, so that each scale is one, in either format.
+inline constexpr double kLeastAlpha = 1e-9;
+inline constexpr double kMostAlpha = 1e9;
+
 struct AdapterClaims {
   std::string base_model;
   std::int64_t rank = 0;

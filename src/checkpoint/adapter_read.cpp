@@ -207,9 +207,16 @@ ScaledPair read_pair(const SafetensorsHeader& header, const Halves& halves,
   const std::int64_t seen = a_shape.empty() ? 0 : a_shape.front();
   const std::int64_t rank =
       claimed_rank(claims, layer, projection).value_or(std::clamp<std::int64_t>(seen, 1, kMaxRank));
+  const double alpha = claimed_alpha(claims, layer, projection, rank);
+  if (alpha < kLeastAlpha || alpha > kMostAlpha) {
+    throw bad_input("{}: rank {} of '{}' gives the scale {}, but it must be from {} to {}",
+                    header.path.string(), rank, halves.a, alpha / static_cast<double>(rank),
+                    kLeastAlpha / static_cast<double>(rank),
+                    kMostAlpha / static_cast<double>(rank));
+  }
   ScaledPair scaled{.pair = {.layer = layer, .projection = projection, .a = {}, .b = {}},
                     .rank = rank,
-                    .alpha = claimed_alpha(claims, layer, projection, rank)};
+                    .alpha = alpha};
   if (is_mlx) {
     scaled.pair.a = transposed(read_tensor(header, halves.a, {shape.in, rank}), shape.in, rank);
     scaled.pair.b = transposed(read_tensor(header, halves.b, {rank, shape.out}), rank, shape.out);

@@ -80,8 +80,10 @@ AdapterClaims parse_mlx_config(const Json& document, const std::string& source) 
     throw bad_input("{}: 'rank' is {}, but it must be from 1 to {}", source, claims.rank, kMaxRank);
   }
   const double scale = json_number(*parameters, "scale", source);
-  if (!(scale > 0 && scale < 1e9)) {
-    throw bad_input("{}: 'scale' is {}, but it must be above 0 and below 1e9", source, scale);
+  const auto rank = static_cast<double>(claims.rank);
+  if (!(scale * rank >= kLeastAlpha && scale * rank <= kMostAlpha)) {
+    throw bad_input("{}: 'scale' is {}, but with rank {} it must be from {} to {}", source, scale,
+                    claims.rank, kLeastAlpha / rank, kMostAlpha / rank);
   }
   claims.alpha = alpha_of_scale(scale, claims.rank);
   claims.targets = parse_keys(*parameters, source);

@@ -148,8 +148,9 @@ std::int64_t checked_rank(std::int64_t rank, std::string_view key, const std::st
 }
 
 double checked_alpha(double alpha, std::string_view key, const std::string& source) {
-  if (alpha > 0 && alpha < 1e9) return alpha;
-  throw bad_input("{}: '{}' is {}, but it must be above 0 and below 1e9", source, key, alpha);
+  if (alpha >= kLeastAlpha && alpha <= kMostAlpha) return alpha;
+  throw bad_input("{}: '{}' is {}, but it must be from {} to {}", source, key, alpha, kLeastAlpha,
+                  kMostAlpha);
 }
 
 void parse_rank_pattern(const Json& document, const std::string& source, AdapterClaims& claims) {

@@ -10,6 +10,7 @@ namespace loadline {
 namespace {
 
 constexpr std::int64_t kMostBytes = std::int64_t{1} << 60;
+constexpr double kMostSeconds = 1e10;
 
 }  // namespace
 
@@ -36,6 +37,14 @@ double finite_field(const Json& object, std::string_view key, std::string_view s
 double amount_field(const Json& object, std::string_view key, std::string_view source) {
   const double value = finite_field(object, key, source);
   if (value < 0) throw bad_input("{}: '{}' is {}, but cannot be negative", source, key, value);
+  return value;
+}
+
+double seconds_field(const Json& object, std::string_view key, std::string_view source) {
+  const double value = amount_field(object, key, source);
+  if (value > kMostSeconds) {
+    throw bad_input("{}: '{}' is {} s, longer than three centuries", source, key, value);
+  }
   return value;
 }
 

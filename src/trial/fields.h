@@ -15,6 +15,8 @@ std::int64_t count_field(const Json& object, std::string_view key,
                          std::string_view source);                                       // >= 0
 Bytes bytes_field(const Json& object, std::string_view key, std::string_view source);    // <= 2^60
 double amount_field(const Json& object, std::string_view key, std::string_view source);  // >= 0
+// A duration: >= 0, and no longer than three centuries.
+double seconds_field(const Json& object, std::string_view key, std::string_view source);
 double finite_field(const Json& object, std::string_view key, std::string_view source);
 // null is a NaN; absent is an error.
 double loss_field(const Json& object, std::string_view key, std::string_view source);

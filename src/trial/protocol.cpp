@@ -47,7 +47,7 @@ Json document_of(const Failed& e) {
 }
 
 Loaded loaded_from(const Json& d) {
-  return {.seconds = amount_field(d, "seconds", kSource),
+  return {.seconds = seconds_field(d, "seconds", kSource),
           .planned = bytes_field(d, "planned_bytes", kSource),
           .peak = bytes_field(d, "peak_bytes", kSource),
           .rows = count_field(d, "rows", kSource),
@@ -57,7 +57,7 @@ Loaded loaded_from(const Json& d) {
 Stepped stepped_from(const Json& d) {
   return {{.step = count_field(d, "step", kSource),
            .loss = loss_field(d, "loss", kSource),
-           .seconds = amount_field(d, "seconds", kSource),
+           .seconds = seconds_field(d, "seconds", kSource),
            .tokens = count_field(d, "tokens", kSource),
            .peak = bytes_field(d, "peak_bytes", kSource),
            .anonymous = json_find(d, "anonymous_bytes") == nullptr
@@ -66,7 +66,7 @@ Stepped stepped_from(const Json& d) {
 }
 Evaluated evaluated_from(const Json& d) {
   return {.loss = loss_field(d, "loss", kSource),
-          .seconds = amount_field(d, "seconds", kSource),
+          .seconds = seconds_field(d, "seconds", kSource),
           .peak = bytes_field(d, "peak_bytes", kSource)};
 }
 Finished finished_from(const Json& d) {

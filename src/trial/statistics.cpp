@@ -8,6 +8,8 @@ namespace loadline {
 namespace {
 
 constexpr std::int64_t kWindowStart = 10;
+// Seconds. What claims to be shorter has no rate: it might be infinite.
+constexpr double kShortestStep = 1e-9;
 
 // 97.5 % quantiles of Student's t for 1 to 30 degrees of freedom.
 constexpr std::array kStudent{12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306,
@@ -93,7 +95,7 @@ StepSpeed speed_of(const std::vector<TrialStep>& steps) {
   std::vector<double> seconds;
   std::vector<double> rates;
   for (std::size_t i = skipped; i < steps.size(); ++i) {
-    if (steps[i].seconds <= 0) continue;
+    if (steps[i].seconds < kShortestStep) continue;
     seconds.push_back(steps[i].seconds);
     rates.push_back(static_cast<double>(steps[i].tokens) / steps[i].seconds);
   }

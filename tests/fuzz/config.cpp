@@ -2,19 +2,15 @@
 #include "checkpoint/config.h"
 
 #include <cstdint>
-#include <cstdlib>
 #include <string_view>
 
 #include "base/error.h"
 #include "checkpoint/mlx.h"
 #include "checkpoint/peft.h"
+#include "promise.h"
 
 namespace loadline {
 namespace {
-
-void require(bool promise) {
-  if (!promise) std::abort();
-}
 
 void check(const ModelConfig& config) {
   require(config.layers > 0 && config.heads > 0 && config.kv_heads > 0 && config.head_dim > 0);
@@ -40,15 +36,6 @@ void check(const AdapterClaims& claims) {
     const std::int64_t rank = claimed_rank(claims, layer, Projection::kDown).value_or(kMaxRank);
     require(rank > 0 && rank <= kMaxRank);
     require(claimed_alpha(claims, layer, Projection::kDown, rank) > 0);
-  }
-}
-
-template <typename Function>
-void only_bad_input(Function function) {
-  try {
-    function();
-  } catch (const Error& error) {
-    require(error.kind() == ErrorKind::kBadInput);
   }
 }
 

@@ -1,19 +1,14 @@
 // Any bytes are a safetensors header that holds what SafetensorsHeader promises, or an Error.
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <string>
 
-#include "base/error.h"
 #include "checkpoint/safetensors.h"
+#include "promise.h"
 
 namespace loadline {
 namespace {
-
-void require(bool promise) {
-  if (!promise) std::abort();
-}
 
 // The tensors lie inside the data, one behind the other, and have the bytes of their shapes.
 void check(const SafetensorsHeader& header) {
@@ -33,11 +28,7 @@ void check(const SafetensorsHeader& header) {
 }
 
 void parse(std::span<const std::byte> start, std::uint64_t file_size) {
-  try {
-    check(parse_safetensors_header(start, file_size, "fuzz.safetensors"));
-  } catch (const Error& error) {
-    require(error.kind() == ErrorKind::kBadInput);
-  }
+  only_bad_input([&] { check(parse_safetensors_header(start, file_size, "fuzz.safetensors")); });
 }
 
 }  // namespace

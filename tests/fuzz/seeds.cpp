@@ -12,11 +12,16 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "checkpoint/adapter.h"
+#include "checkpoint/adapter_files.h"
 #include "checkpoint/config.h"
+#include "checkpoint/hub_listing.h"
 #include "checkpoint/mlx.h"
 #include "checkpoint/peft.h"
 #include "checkpoint/safetensors.h"
+#include "text/chat_template.h"
 #include "text/tokenizer.h"
+#include "trial/journal.h"
+#include "trial/observation.h"
 
 namespace loadline {
 namespace {
@@ -158,6 +163,142 @@ void tokenizer_seeds(const fs::path& folder) {
   add_tokenizer(bytes);
 }
 
+// As adapter.cpp reads it: a byte of choices, two lengths, the configuration, the tensors' header.
+void adapter_seeds(const fs::path& folder) {
+  Seeds seeds(folder / "adapter");
+  const ModelConfig model = parse_config(parse_json(R"({"model_type":"llama","vocab_size":9,
+"hidden_size":8,"intermediate_size":12,"num_hidden_layers":3,"num_attention_heads":2,
+"num_key_value_heads":1,"max_position_embeddings":64})",
+                                                    "seed"),
+                                         "seed");
+  Adapter adapter;
+  adapter.lora = {
+      .rank = 2, .alpha = 4, .layers = 2, .targets = {Projection::kQ, Projection::kDown}};
+  for (const std::int64_t layer : {1, 2}) {
+    for (const Projection target : adapter.lora.targets) {
+      const ProjectionShape shape = shape_of(model, target);
+      adapter.pairs.push_back(
+          {.layer = layer,
+           .projection = target,
+           .a = std::vector<float>(static_cast<std::size_t>(2 * shape.in), 1),
+           .b = std::vector<float>(static_cast<std::size_t>(2 * shape.out), 2)});
+    }
+  }
+  write_adapter(folder / "adapter_files", adapter, AdapterFormat::kBoth);
+  const auto add = [&](const fs::path& files, const char* tensors, char choices) {
+    (void)read_adapter(files, model);
+    const std::string config = read_file(files / kAdapterConfig, 1_MiB);
+    const std::string file = read_file(files / tensors, 1_MiB);
+    std::uint64_t length = 0;
+    std::memcpy(&length, file.data(), sizeof(length));
+    const auto lengths = [&](std::uint16_t rest) {
+      const std::uint16_t two[2] = {static_cast<std::uint16_t>(config.size()), rest};
+      return std::string(reinterpret_cast<const char*>(two), sizeof(two));
+    };
+    seeds.add(choices + lengths(static_cast<std::uint16_t>(file.size() - 8 - length)) + config +
+              file.substr(8, length));
+    seeds.add(static_cast<char>(choices | 2) + lengths(0) + config + file);
+  };
+  add(folder / "adapter_files", kPeftTensors, 0);
+  add(folder / "adapter_files" / "mlx", kMlxTensors, 1);
+}
+
+void hub_seeds(const fs::path& folder) {
+  Seeds seeds(folder / "hub");
+  const auto add_listing = [&](const std::string& files) {
+    const std::string text =
+        fmt::format(R"({{"sha":"{}","siblings":[{}]}})", std::string(40, 'c'), files);
+    (void)parse_hub_listing(text, "seed");
+    seeds.add(text);
+  };
+  add_listing(
+      R"({"rfilename":"config.json","size":7,"blobId":")" + std::string(40, '1') +
+      R"("},{"rfilename":"a/model.safetensors","lfs":{"sha256":")" + std::string(64, '2') +
+      R"("}},{"rfilename":"model.safetensors","size":null},{"rfilename":"tokenizer.json"})");
+  add_listing(R"({"rfilename":"x/..y/z.bin"},{"rfilename":"a.gguf","size":9000000000})");
+  seeds.add(R"({"weight_map":{"a":"model-00001-of-00002.safetensors","b":"b.safetensors"}})");
+  for (const char* text : {"org/name@refs/pr/1", "org/name@main", "//cdn.example/x?y", "../x",
+                           "https://user@hub.example:443/x", "http://[::1]/", "org/a..b@../x"}) {
+    seeds.add(text);
+  }
+}
+
+void protocol_seeds(const fs::path& folder) {
+  Seeds seeds(folder / "protocol");
+  const auto lines = [](const std::vector<WorkerEvent>& events) {
+    std::string text;
+    for (const WorkerEvent& event : events) text += encode_event(event) + "\n";
+    return text;
+  };
+  const auto step = [](std::int64_t number) {
+    return Stepped{{.step = number,
+                    .loss = 2.5,
+                    .seconds = 0.5,
+                    .tokens = 99,
+                    .peak = 5_MiB,
+                    .anonymous = 4_MiB}};
+  };
+  const Loaded loaded{.seconds = 1,
+                      .planned = 4_MiB,
+                      .peak = 3_MiB,
+                      .rows = 2,
+                      .worst_batch_tokens = 7,
+                      .longest_row = 5};
+  const std::string good = lines({loaded, step(1), step(2), step(3), Evaluated{1.5, 0.1, 5_MiB},
+                                  Saved{5_MiB}, Finished{6_MiB, 4_MiB, 1_MiB, "covers all"}});
+  seeds.add('\xff' + good);
+  seeds.add('\0' + good);
+  seeds.add('\7' + lines({loaded, step(1), Failed{Verdict::kDiverged, "a loss was not finite"}}));
+  seeds.add(
+      '\1' +
+      std::string(
+          R"({"event":"step","step":1,"loss":null,"seconds":1e-300,"tokens":9000000000000000000,"peak_bytes":0})") +
+      "\n{}\n");
+}
+
+void journal_seeds(const fs::path& folder) {
+  Seeds seeds(folder / "journal");
+  const fs::path run = folder / "journal_run";
+  fs::remove_all(run);
+  TrialSpec spec;
+  spec.id = 1;
+  spec.lora_rank = 8;
+  spec.worker = {{"model", "m"}};
+  TrialOutcome outcome = refuse(2_GiB, 1_GiB);
+  outcome.peak = MeasuredBytes{5_MiB};
+  outcome.steps = {{.step = 1, .loss = 2.5, .seconds = 0.5, .tokens = 99, .peak = 5_MiB}};
+  outcome.growth = Growth{.relative = 0.1, .bytes_per_step = 9, .half_width = 2};
+  outcome.noise.neighbour_cores = 0.5;
+  {
+    Journal journal(run);
+    journal.started(spec);
+    seeds.add(read_file(run / "journal.jsonl", 1_MiB));
+    journal.finished(spec, outcome);
+    spec.id = 2;
+    journal.started(spec);
+  }
+  (void)read_journal(run);
+  seeds.add(read_file(run / "journal.jsonl", 1_MiB));
+}
+
+void chat_template_seeds(const fs::path& folder) {
+  Seeds seeds(folder / "chat_template");
+  const auto add = [&](std::string_view text) {
+    (void)ChatTemplate(text, "seed");
+    seeds.add(text);
+  };
+  const Json demo = read_json(LOADLINE_SOURCE_DIR "/demo/model/tokenizer_config.json");
+  add(demo.at("chat_template").get_ref<const std::string&>());
+  add(R"({%- macro f(a, b=2) -%}{{ a|tojson(indent=2) }}{{ b ** 3 // 2 % 5 }}{%- endmacro -%}
+{%- set ns = namespace(n=0, last=none) -%}{%- for m in messages[::-1] if m.role != 'system' -%}
+{%- set ns.n = ns.n + loop.index0 -%}{{ f(m['content'], b=loop.length) }}{{ loop.previtem is defined }}
+{%- else -%}none{%- endfor -%}{{ '%s and %05.1f' % ('x', 2.5) }}{{ "a,b".split(',')|join('-')|upper }})");
+  add(R"({% if tools is iterable and tools|length > 0 %}{% for t in tools %}{{ t.function.parameters.items()|list }}
+{% endfor %}{% elif not bos_token %}{{ raise_exception('no') }}{% endif %}{% set x %}a{% endset %}{{ x|trim ~ 'b'
+}}{{ messages|selectattr('role', 'equalto', 'user')|map(attribute='content')|first|replace('a', 'b') }}{{
+strftime_now('%Y') if strftime_now is defined else '' }}{% filter upper %}q{% endfilter %}{# c #}{{ [1,2,3][1:]|sum }})");
+}
+
 }  // namespace
 }  // namespace loadline
 
@@ -167,7 +308,12 @@ int main(int argc, char** argv) {
     loadline::make_folder(argv[1]);
     loadline::safetensors_seeds(argv[1]);
     loadline::config_seeds(argv[1]);
+    loadline::adapter_seeds(argv[1]);
+    loadline::hub_seeds(argv[1]);
     loadline::tokenizer_seeds(argv[1]);
+    loadline::chat_template_seeds(argv[1]);
+    loadline::protocol_seeds(argv[1]);
+    loadline::journal_seeds(argv[1]);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

@@ -2,17 +2,12 @@
 #include "text/tokenizer.h"
 
 #include <cstdint>
-#include <cstdlib>
 #include <string_view>
 
-#include "base/error.h"
+#include "promise.h"
 
 namespace loadline {
 namespace {
-
-void require(bool promise) {
-  if (!promise) std::abort();
-}
 
 void check(const Tokenizer& tokenizer) {
   for (const std::string_view text :
@@ -29,10 +24,7 @@ void check(const Tokenizer& tokenizer) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace loadline;
-  try {
-    check(Tokenizer::parse({reinterpret_cast<const char*>(data), size}, "fuzz.json"));
-  } catch (const Error& error) {
-    require(error.kind() == ErrorKind::kBadInput);
-  }
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  only_bad_input([&] { check(Tokenizer::parse(text, "fuzz.json")); });
   return 0;
 }

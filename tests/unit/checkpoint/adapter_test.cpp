@@ -287,6 +287,7 @@ TEST_F(AdapterFolder, UnsupportedSettingsAreRefusedByName) {
       {"r", R"("8")"},
       {"lora_alpha", "0"},
       {"lora_alpha", "-1"},
+      {"lora_alpha", "5e-324"},  // over a rank of 2 it is 0
       {"lora_alpha", "absent"}};
   const std::string good = read_file(config(), 1_MiB);
   for (const auto& [key, value] : settings) {
@@ -295,6 +296,13 @@ TEST_F(AdapterFolder, UnsupportedSettingsAreRefusedByName) {
     EXPECT_THAT(refusal(), AllOf(HasSubstr("adapter_config.json"), HasSubstr(std::string(named))));
     replace_file(config(), good);
   }
+}
+
+// lora_alpha alone is good; what it amounts to could be written, and then not read.
+TEST_F(AdapterFolder, ARankStabilizedScaleWithoutAnAlphaIsRefused) {
+  set("use_rslora", "true");
+  set("lora_alpha", "9e8");
+  EXPECT_THAT(refusal(), HasSubstr("gives the scale 636396103"));
 }
 
 TEST_F(AdapterFolder, RankStabilizedScaleIsTakenIntoAlpha) {

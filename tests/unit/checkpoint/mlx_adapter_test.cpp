@@ -129,6 +129,7 @@ TEST_F(MlxAdapter, WhatIsNotSupportedIsRefusedByName) {
       {"/lora_parameters/rank", "3", "(6, 2)"},
       {"/lora_parameters/scale", "0", "'scale'"},
       {"/lora_parameters/scale", "1e300", "'scale'"},
+      {"/lora_parameters/scale", "5e-324", "'scale'"},
       {"/lora_parameters/scale", "null", "'scale'"},
       {"/lora_parameters/keys", R"(["mlp.gate"])", "mlp.gate"},
       {"/lora_parameters/keys", R"(["self_attn.q_proj"])", "says q_proj"},

@@ -157,6 +157,22 @@ TEST(Judge, AnOutcomeSurvivesItsDocument) {
   EXPECT_EQ(back.cgroup_peak, 99_MiB);
 }
 
+TEST(Judge, StepsOfAnyLengthGiveAnOutcomeThatCanBeReadAgain) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  TrialObservation seen = finished_with(80_MiB);
+  for (const double even : {0.0, 1e-300, 1e-9, 1e10}) {
+    for (const double odd : {0.0, 1e-300, 1e-9, 1e10}) {
+      for (TrialStep& step : seen.report.steps) {
+        step.seconds = step.step % 2 == 0 ? even : odd;
+        step.tokens = step.step % 3 == 0 ? 1 : kMost;
+      }
+      const Json document = to_json(judge(spec_of_15(), seen));
+      const Json read = parse_json(document.dump(), "outcome");
+      EXPECT_EQ(to_json(trial_outcome_from_json(read, "outcome")).dump(), document.dump());
+    }
+  }
+}
+
 TEST(TrialDocuments, VerdictsHaveTheirNames) {
   for (int i = 0; i <= static_cast<int>(Verdict::kInterrupted); ++i) {
     const auto verdict = static_cast<Verdict>(i);

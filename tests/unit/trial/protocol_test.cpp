@@ -56,6 +56,7 @@ TEST(Protocol, HostileLinesAreRefusedWithTheReason) {
   expect_refused(R"({"event":"saved","peak_bytes":9000000000000000000})", "more than any machine");
   expect_refused(R"({"event":"saved","peak_bytes":1,"peak_bytes":2})", "twice");
   expect_refused(R"({"event":"evaluated","loss":2,"seconds":-1,"peak_bytes":1})", "negative");
+  expect_refused(R"({"event":"evaluated","loss":2,"seconds":1e300,"peak_bytes":1})", "longer than");
   expect_refused(R"({"event":"evaluated","loss":1e999,"seconds":1,"peak_bytes":1})", "");
   expect_refused(R"({"event":"evaluated","seconds":1,"peak_bytes":1})", "'loss' is missing");
   expect_refused(R"({"event":"failed","verdict":"fits","detail":""})", "cannot fail with");
