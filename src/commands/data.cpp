@@ -18,14 +18,20 @@ struct DataOptions {
 };
 
 void dump_rows(const PackedRows& rows) {
+  constexpr std::int64_t kTokensAtOnce = 1 << 20;
+  std::int64_t shown = 0;
   for (std::int64_t i = 0; i < rows.size(); ++i) {
     const PackedRow row = rows.row(i);
+    shown += std::ssize(row.ids);
     Json document{{"ids", row.ids}, {"loss_mask", row.in_loss}};
     document["auth_weight"] =
         row.has_provenance ? Json(row.provenance.authority_weight) : Json(nullptr);
     document["prov_entropy"] =
         row.has_provenance ? Json(row.provenance.provenance_entropy) : Json(nullptr);
     fmt::print("{}\n", document.dump());
+    if (shown < kTokensAtOnce) continue;
+    rows.forget_pages();  // else the process would come to hold the whole file
+    shown = 0;
   }
 }
 
