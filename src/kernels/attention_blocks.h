@@ -37,10 +37,12 @@ inline Row row_at(std::span<const std::int32_t> row_starts, std::int64_t r) {
 class Carver {
  public:
   explicit Carver(float* begin) : begin_(begin) {}
-  float* take(std::int64_t count) {
+  template <typename E = float>
+  E* take(std::int64_t count) {
+    static_assert(sizeof(E) == sizeof(float));
     float* part = begin_ == nullptr ? nullptr : begin_ + used_;
     used_ += padded(count);
-    return part;
+    return reinterpret_cast<E*>(part);
   }
   [[nodiscard]] std::int64_t used() const { return used_; }
 
@@ -87,7 +89,8 @@ void gather(ConstView from, std::int64_t first, std::int64_t count, std::int64_t
 }
 
 // (kBlock, width) -> (width, kBlock).
-inline void transpose(const float* from, std::int64_t width, float* to) {
+template <typename E>
+void transpose(const E* from, std::int64_t width, E* to) {
   for (std::int64_t i = 0; i < kBlock; ++i) {
     for (std::int64_t d = 0; d < width; ++d) to[d * kBlock + i] = from[i * width + d];
   }

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "kernels/attention_blocks.h"
+#include "kernels/attention_operands.h"
 #include "kernels/block_product.h"
 #include "kernels/exponential.h"
 #include "kernels/kernel_times.h"
@@ -17,23 +18,29 @@ constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 // Scores are kept transposed, (key, query), so that a vector holds one key's scores of 16 queries
 // and the softmax needs no sum across a vector.
+template <typename E>
 struct Scratch {
-  float* query;       // (HD, kBlock), transposed, scaled
-  float* key;         // (kBlock, HD)
-  float* value;       // (kBlock, HD)
+  E* query;           // (HD, kBlock), transposed
+  E* key;             // (kBlock, HD)
+  E* value;           // (kBlock, HD), rows paired
+  E* value_rows;      // (kBlock, HD), before they are paired
   float* score;       // (kBlock keys, kBlock queries)
+  E* probability;     // (kBlock keys, kBlock queries), rows paired; in the scores' place
   float* out;         // (kBlock, HD)
-  float* maximum;     // (kBlock) of the scores so far
+  float* maximum;     // (kBlock) at least nearly the highest score so far
   float* sum;         // (kBlock) of exp(score - maximum) so far
   float* correction;  // (kBlock) what earlier sums are multiplied by
 };
 
-Scratch carve(Carver& carver, std::int64_t width) {
-  Scratch s{};
-  s.query = carver.take(width * kBlock);
-  s.key = carver.take(kBlock * width);
-  s.value = carver.take(kBlock * width);
+template <typename E>
+Scratch<E> carve(Carver& carver, std::int64_t width) {
+  Scratch<E> s{};
+  s.query = carver.take<E>(inner<E>(width) * kBlock);
+  s.key = carver.take<E>(kBlock * inner<E>(width));
+  s.value = carver.take<E>(kBlock * inner<E>(width));
+  s.value_rows = kPairs<E> ? s.key : s.value;
   s.score = carver.take(kBlock * kBlock);
+  s.probability = reinterpret_cast<E*>(s.score);
   s.out = carver.take(kBlock * width);
   s.maximum = carver.take(kBlock);
   s.sum = carver.take(kBlock);
@@ -54,7 +61,7 @@ void mask(float* score, std::int64_t first_query, std::int64_t first_key, std::i
 
 // Turns the scores into exp(score - maximum), raising maximum and sum and leaving the correction.
 // A NaN is never the maximum; it reaches the sum and so the output.
-void online_softmax(const Scratch& s, std::int64_t keys, std::int64_t queries) {
+void online_softmax(const Scratch<float>& s, std::int64_t keys, std::int64_t queries, float) {
   std::array<float, kBlock> highest;
   std::array<float, kBlock> base;  // any finite value where nothing was seen: no -inf - (-inf)
   std::array<float, kBlock> sum{};
@@ -85,9 +92,63 @@ void online_softmax(const Scratch& s, std::int64_t keys, std::int64_t queries) {
   }
 }
 
-void rescale(const Scratch& s, std::int64_t count, std::int64_t width) {
+#ifdef __AVX512BF16__
+
+// The highest of the scores of 16 queries; a NaN never is.
+__m512 highest_score(const float* score, std::int64_t keys) {
+  __m512 highest = _mm512_set1_ps(kMinusInfinity);
+  for (std::int64_t j = 0; j < keys; ++j) {
+    highest = larger(_mm512_loadu_ps(score + j * kBlock), highest);
+  }
+  return highest;
+}
+
+// Scores of 16 queries become pairs of exp(factor * score - maximum), whose sum it returns. A pair
+// is written where both of its scores were read.
+__m512 exponentials(float* score, std::int64_t keys, float factor, __m512 maximum) {
+  const float scale = factor * kLog2E;
+  const __m512 base = maximum * kLog2E;
+  __m512 sum = _mm512_setzero_ps();
+  for (std::int64_t j = 0; j < keys; j += 2) {
+    const float* from = score + j * kBlock;
+    const __m512 upper = power_of_two(_mm512_loadu_ps(from) * scale - base);
+    const __m512 lower = power_of_two(_mm512_loadu_ps(from + kBlock) * scale - base);
+    sum += upper + lower;
+    const PairVector pairs = paired(upper, lower);
+    std::memcpy(score + j / 2 * kBlock, &pairs, sizeof pairs);
+  }
+  return sum;
+}
+
+// The same with the scores still to be multiplied by a positive factor. The maximum stays where the
+// highest score is not far above it, which saves most corrections.
+void online_softmax(const Scratch<Bf16Pair>& s, std::int64_t keys, std::int64_t queries,
+                    float factor) {
+  constexpr float kFar = 5.0F;
+  const __m512 nothing = _mm512_set1_ps(kMinusInfinity);
+  for (std::int64_t i = 0; i < queries; i += kLanes) {
+    const __m512 before = _mm512_loadu_ps(s.maximum + i);
+    const __m512 highest = highest_score(s.score + i, keys) * factor;
+    const __mmask16 raised = _mm512_cmp_ps_mask(highest, before + kFar, _CMP_GT_OQ);
+    const __m512 maximum = _mm512_mask_mov_ps(before, raised, highest);
+    // Any finite value where nothing was seen: no -inf - (-inf).
+    const __mmask16 seen = _mm512_cmp_ps_mask(maximum, nothing, _CMP_NEQ_UQ);
+    const __m512 base = _mm512_maskz_mov_ps(seen, maximum);
+    const __m512 correction = power_of_two((before - base) * kLog2E);
+    const __m512 sum = exponentials(s.score + i, keys, factor, base);
+    _mm512_storeu_ps(s.sum + i, _mm512_loadu_ps(s.sum + i) * correction + sum);
+    _mm512_storeu_ps(s.correction + i, correction);
+    _mm512_storeu_ps(s.maximum + i, maximum);
+  }
+}
+
+#endif
+
+template <typename E>
+void rescale(const Scratch<E>& s, std::int64_t count, std::int64_t width) {
   for (std::int64_t i = 0; i < count; ++i) {
     const float factor = s.correction[i];
+    if (factor == 1.0F) continue;
     float* out = s.out + i * width;
 #pragma omp simd
     for (std::int64_t d = 0; d < width; ++d) out[d] *= factor;
@@ -103,36 +164,39 @@ struct Inputs {
 
 // score = key · query, where a diagonal block's strip of keys is seen by the queries from its own
 // on.
-void score_block(const Scratch& s, std::int64_t keys, std::int64_t queries, std::int64_t head_dim,
-                 bool diagonal) {
-  const std::int64_t width = padded(head_dim);
+template <typename E>
+void score_block(const Scratch<E>& s, std::int64_t keys, std::int64_t queries,
+                 std::int64_t head_dim, bool diagonal) {
+  const std::int64_t width = inner<E>(padded(head_dim));
   const std::int64_t rows = whole_rows(keys);
   const std::int64_t strip = diagonal ? kStrip : rows;
   for (std::int64_t j = 0; j < rows; j += strip) {
     const std::int64_t first = diagonal ? j : 0;
-    block_product<false>(std::min(strip, rows - j), queries - first, head_dim, s.key + j * width,
-                         {width, 1}, s.query + first, kBlock, s.score + j * kBlock + first, kBlock);
+    block_product<false>(std::min(strip, rows - j), queries - first, inner<E>(head_dim),
+                         s.key + j * width, {width, 1}, s.query + first, kBlock,
+                         s.score + j * kBlock + first, kBlock);
   }
 }
 
 // out += probability · value, where a diagonal block's strip of queries sees the keys up to its
 // own.
-void add_values(const Scratch& s, std::int64_t keys, std::int64_t count, std::int64_t width,
+template <typename E>
+void add_values(const Scratch<E>& s, std::int64_t keys, std::int64_t count, std::int64_t width,
                 bool diagonal) {
   const std::int64_t rows = whole_rows(count);
   const std::int64_t strip = diagonal ? kStrip : rows;
   for (std::int64_t i = 0; i < rows; i += strip) {
     block_product<true>(std::min(strip, rows - i), width,
-                        diagonal ? std::min(keys, i + kStrip) : keys, s.score + i, {1, kBlock},
-                        s.value, width, s.out + i * width, width);
+                        inner<E>(diagonal ? std::min(keys, i + kStrip) : keys), s.probability + i,
+                        {1, kBlock}, s.value, width, s.out + i * width, width);
   }
 }
 
-// score = cap * tanh(score / cap).
-void cap_scores(const Scratch& s, std::int64_t keys, std::int64_t queries, float cap) {
-  const float inverse = 1.0F / cap;
+// score = cap * tanh(factor * score / cap).
+void cap_scores(float* scores, std::int64_t keys, std::int64_t queries, float factor, float cap) {
+  const float inverse = factor / cap;
   for (std::int64_t j = 0; j < keys; ++j) {
-    float* score = s.score + j * kBlock;
+    float* score = scores + j * kBlock;
 #pragma omp simd
     for (std::int64_t i = 0; i < queries; ++i) {
       score[i] = cap * hyperbolic_tangent(score[i] * inverse);
@@ -140,9 +204,9 @@ void cap_scores(const Scratch& s, std::int64_t keys, std::int64_t queries, float
   }
 }
 
-template <typename T>
+template <typename T, typename E>
 void add_key_block(const Inputs& in, const Row& row, std::int64_t head, std::int64_t query_block,
-                   std::int64_t key_block, const Scratch& s) {
+                   std::int64_t key_block, const Scratch<E>& s) {
   const std::int64_t hd = in.shape.head_dim;
   const std::int64_t width = padded(hd);
   const std::int64_t first = key_block * kBlock;
@@ -150,21 +214,24 @@ void add_key_block(const Inputs& in, const Row& row, std::int64_t head, std::int
   const std::int64_t count = std::min(kBlock, row.length - query_block * kBlock);
   const std::int64_t column = head / (in.shape.heads / in.shape.kv_heads) * hd;
   const bool diagonal = query_block == key_block;
-  gather<T>(in.k, row.begin + first, keys, column, hd, 1.0F, s.key, width);
-  gather<T>(in.v, row.begin + first, keys, column, hd, 1.0F, s.value, width);
+  const float cap = in.shape.softcap;
+  const float factor = score_factor<E>(in.shape);
+  gather_rows<T>(in.v, row.begin + first, keys, column, hd, 1.0F, s.value_rows, width);
+  pair_rows(s.value_rows, width, s.value);
+  gather_rows<T>(in.k, row.begin + first, keys, column, hd, 1.0F, s.key, width);
   score_block(s, keys, padded(count), hd, diagonal);
-  if (in.shape.softcap > 0) cap_scores(s, keys, padded(count), in.shape.softcap);
+  if (cap > 0) cap_scores(s.score, keys, padded(count), factor, cap);
   if (needs_mask(query_block, key_block, in.shape.window)) {
     mask(s.score, query_block * kBlock, first, in.shape.window);
   }
-  online_softmax(s, keys, padded(count));
+  online_softmax(s, keys, padded(count), cap > 0 ? 1.0F : factor);
   rescale(s, count, width);
   add_values(s, keys, count, width, diagonal);
 }
 
-template <typename T>
+template <typename T, typename E>
 void store_block(const Inputs& in, std::int64_t first, std::int64_t count, std::int64_t head,
-                 const Scratch& s) {
+                 const Scratch<E>& s) {
   const std::int64_t hd = in.shape.head_dim;
   const std::int64_t width = padded(hd);
   for (std::int64_t i = 0; i < count; ++i) {
@@ -177,15 +244,15 @@ void store_block(const Inputs& in, std::int64_t first, std::int64_t count, std::
   }
 }
 
-template <typename T>
+template <typename T, typename E>
 void query_block_forward(const Inputs& in, const Row& row, std::int64_t head,
-                         std::int64_t query_block, const Scratch& s) {
+                         std::int64_t query_block, const Scratch<E>& s) {
   const std::int64_t hd = in.shape.head_dim;
   const std::int64_t width = padded(hd);
   const std::int64_t first = row.begin + query_block * kBlock;
   const std::int64_t count = std::min(kBlock, row.length - query_block * kBlock);
-  gather<T>(in.q, first, count, head * hd, hd, in.shape.scale, s.key, width);
-  transpose(s.key, width, s.query);
+  gather_rows<T>(in.q, first, count, head * hd, hd, query_factor<E>(in.shape), s.key, width);
+  transpose(s.key, inner<E>(width), s.query);
   std::fill(s.out, s.out + kBlock * width, 0.0F);
   std::fill(s.maximum, s.maximum + kBlock, kMinusInfinity);
   std::fill(s.sum, s.sum + kBlock, 0.0F);
@@ -198,9 +265,11 @@ void query_block_forward(const Inputs& in, const Row& row, std::int64_t head,
 }  // namespace
 
 std::int64_t forward_scratch(const AttentionShape& shape) {
-  Carver carver(nullptr);
-  carve(carver, padded(shape.head_dim));
-  return carver.used();
+  Carver f32(nullptr);
+  Carver bf16(nullptr);
+  carve<Operand<float>>(f32, padded(shape.head_dim));
+  carve<Operand<Bf16>>(bf16, padded(shape.head_dim));
+  return std::max(f32.used(), bf16.used());
 }
 
 }  // namespace attention
@@ -233,7 +302,7 @@ void attention_forward(ConstView q, ConstView k, ConstView v,
           if (block >= at::blocks(row.length)) continue;
           at::Carver carver(parts + omp_get_thread_num() * each);
           at::query_block_forward<T>(in, row, head, block,
-                                     at::carve(carver, at::padded(shape.head_dim)));
+                                     at::carve<at::Operand<T>>(carver, at::padded(shape.head_dim)));
         }
       }
     }

@@ -152,9 +152,13 @@ std::vector<Case> cases() {
       {"ManyUnits", {10, 70, 20, 65, 3, 9, 130, 5, 7}, 4, 2, 16, 0},
       {"Bf16", {1, 65, 130}, 4, 2, 32, 0, DType::kBf16},
       {"Bf16Window", {150}, 4, 1, 80, 70, DType::kBf16},
+      {"Bf16OddSizes", {70, 3, 0, 193}, 3, 1, 19, 0, DType::kBf16},
+      {"Bf16WindowOfOne", {67}, 2, 1, 8, 1, DType::kBf16},
+      {"Bf16ManyUnits", {10, 70, 20, 65, 3, 9, 130, 5, 7}, 4, 2, 64, 33, DType::kBf16},
       {"SoftCap", kLengths, 4, 2, 16, 0, DType::kF32, 0.7F},
       {"SoftCapAndWindow", {150, 66}, 2, 1, 24, 70, DType::kF32, 1.5F},
       {"Bf16SoftCap", {130}, 2, 1, 256, 0, DType::kBf16, 50.0F},
+      {"Bf16SoftCapAndWindow", {150, 66}, 2, 1, 24, 70, DType::kBf16, 1.5F},
   };
 }
 
@@ -234,8 +238,10 @@ TEST(AttentionReferenceTest, GradientAgreesWithFiniteDifferences) {
   }
 }
 
-TEST(AttentionFailureTest, ANotANumberReachesTheOutput) {
-  Tensors t({"", {70}, 1, 1, 8, 0});
+class AttentionFailureTest : public testing::TestWithParam<DType> {};
+
+TEST_P(AttentionFailureTest, ANotANumberReachesTheOutput) {
+  Tensors t({"", {70}, 1, 1, 8, 0, GetParam()});
   t.k.set(10, 3, std::numeric_limits<double>::quiet_NaN());
   t.forward();
   EXPECT_FALSE(std::isnan(t.out.get(9, 0)));
@@ -243,8 +249,8 @@ TEST(AttentionFailureTest, ANotANumberReachesTheOutput) {
   EXPECT_TRUE(std::isnan(t.out.get(69, 0)));
 }
 
-TEST(AttentionFailureTest, LargeScoresDoNotOverflow) {
-  Tensors t({"", {70}, 1, 1, 8, 0});
+TEST_P(AttentionFailureTest, LargeScoresDoNotOverflow) {
+  Tensors t({"", {70}, 1, 1, 8, 0, GetParam()});
   for (std::int64_t i = 0; i < t.tokens; ++i) {
     for (std::int64_t d = 0; d < 8; ++d) t.q.set(i, d, t.q.get(i, d) * 1000);
   }
@@ -256,7 +262,25 @@ TEST(AttentionFailureTest, LargeScoresDoNotOverflow) {
   }
 }
 
-TEST(AttentionFailureTest, WrongShapesAndSmallScratchAreRefused) {
+TEST_P(AttentionFailureTest, ScratchThatHeldNotANumbersLeavesNoTrace) {
+  for (const std::int64_t window : {0, 40}) {
+    const Case c{"", {70, 129, 33}, 2, 1, 20, window, GetParam()};
+    Tensors clean(c);
+    Tensors used(c);
+    std::fill(used.scratch.begin(), used.scratch.end(), std::byte{0xff});
+    for (Tensors* t : {&clean, &used}) {
+      t->forward();
+      t->backward();
+    }
+    EXPECT_TRUE(clean.out == used.out && clean.dq == used.dq && clean.dk == used.dk &&
+                clean.dv == used.dv);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, AttentionFailureTest, testing::Values(DType::kF32, DType::kBf16),
+                         [](const auto& type) { return std::string(name_of(type.param)); });
+
+TEST(AttentionRefusalTest, WrongShapesAndSmallScratchAreRefused) {
   Tensors t({"", {5}, 2, 1, 8, 0});
   t.starts.back() = 6;
   EXPECT_THROW(t.forward(), std::logic_error);
