@@ -40,8 +40,13 @@ function(loadline_tests tier name)
     LOADLINE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" LOADLINE_BINARY_DIR="${CMAKE_BINARY_DIR}")
   target_link_libraries(${program} PRIVATE ${T_ROOMS} ${T_LIBRARIES} loadline_flags
                         GTest::gmock GTest::gtest_main)
-  gtest_discover_tests(${program} TEST_PREFIX "${tier}." PROPERTIES LABELS ${tier} TIMEOUT 300
-                       DISCOVERY_TIMEOUT 60)
+  # Those that watch processes, or measure them, want the machine for themselves.
+  set(alone OFF)
+  if(tier MATCHES "^(faults|cli|memory)$")
+    set(alone ON)
+  endif()
+  gtest_discover_tests(${program} TEST_PREFIX "${tier}."
+                       PROPERTIES LABELS ${tier} TIMEOUT 300 RUN_SERIAL ${alone} DISCOVERY_TIMEOUT 60)
 endfunction()
 
 # loadline_program_tests(NAME) makes cli_NAME from tests/cli/NAME/: the built program, run from outside.

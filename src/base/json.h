@@ -6,9 +6,9 @@
 #include <string>
 #include <string_view>
 
-namespace loadline {
+#include "base/json_fwd.h"
 
-using Json = nlohmann::ordered_json;
+namespace loadline {
 
 // Parses `text`; `source` names it in errors. Throws Error(kBadInput) with the position for
 // malformed text, for nesting deeper than 64 and for a key that stands twice in one object.

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "checkpoint/adapter.h"
 #include "checkpoint/adapter_files.h"
 #include "checkpoint/mlx.h"

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "checkpoint/family.h"
 #include "checkpoint/rope_config.h"
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "checkpoint/config.h"
 
 namespace loadline {

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/json.h"
+#include "base/json_fwd.h"
 #include "checkpoint/adapter.h"
 #include "checkpoint/adapter_claims.h"
 #include "checkpoint/pair_name.h"

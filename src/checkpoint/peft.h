@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/json.h"
+#include "base/json_fwd.h"
 #include "checkpoint/adapter.h"
 #include "checkpoint/adapter_claims.h"
 #include "checkpoint/pair_name.h"

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "base/json.h"
+#include "base/json_fwd.h"
 #include "checkpoint/config.h"
 #include "checkpoint/family.h"
 

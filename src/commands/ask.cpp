@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "commands/asked_run.h"
 #include "commands/command.h"
 #include "commands/paths.h"

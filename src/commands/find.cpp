@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "commands/binds.h"
 #include "commands/command.h"
 #include "commands/find_session.h"

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "machine/cap.h"
 #include "machine/interrupt.h"
 

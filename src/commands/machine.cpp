@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "commands/command.h"
 #include "kernels/gemm.h"
 #include "machine/facts.h"

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "commands/command.h"
 #include "commands/options.h"
 #include "commands/plan_view.h"

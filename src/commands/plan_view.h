@@ -1,7 +1,7 @@
 // A memory plan for people and as JSON.
 #pragma once
 
-#include "base/json.h"
+#include "base/json_fwd.h"
 #include "machine/facts.h"
 #include "model/memory_plan.h"
 

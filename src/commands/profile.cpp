@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "commands/command.h"
 #include "commands/paths.h"
 

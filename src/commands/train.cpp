@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "checkpoint/adapter.h"
 #include "commands/command.h"
 #include "commands/packing.h"

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "checkpoint/weights.h"
 #include "commands/demo.h"
 #include "commands/model_source.h"

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "base/json.h"
+#include "base/json_fwd.h"
 #include "checkpoint/config.h"
 #include "checkpoint/hub_cache.h"
 #include "commands/options.h"

@@ -1,6 +1,7 @@
 #include "machine/facts.h"
 
 #include "base/error.h"
+#include "base/json.h"
 #include "machine/cap.h"
 #include "machine/cpu.h"
 #include "machine/kernel_file.h"

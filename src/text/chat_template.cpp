@@ -1,6 +1,7 @@
 #include "text/chat_template.h"
 
 #include "base/error.h"
+#include "base/json.h"
 #include "text/jinja_from_json.h"
 #include "text/jinja_interpreter.h"
 #include "text/jinja_parser.h"

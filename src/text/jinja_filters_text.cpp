@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/json.h"
 #include "text/jinja_interpreter.h"
 #include "text/jinja_operators.h"
 #include "text/jinja_parse_number.h"

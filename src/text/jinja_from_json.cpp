@@ -1,5 +1,7 @@
 #include "text/jinja_from_json.h"
 
+#include "base/json.h"
+
 namespace loadline::jinja {
 
 Value from_json(const Json& json, Meter& meter) {

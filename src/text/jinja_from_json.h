@@ -1,7 +1,7 @@
 // JSON as the values of a template: messages, tools, special tokens.
 #pragma once
 
-#include "base/json.h"
+#include "base/json_fwd.h"
 #include "text/jinja_value.h"
 
 namespace loadline::jinja {

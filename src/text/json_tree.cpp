@@ -1,6 +1,7 @@
 #include "text/json_tree.h"
 
 #include "base/error.h"
+#include "base/json.h"
 
 namespace loadline {
 namespace {

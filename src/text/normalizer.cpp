@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "text/unicode.h"
 #include "text/unicode_differences.h"
 

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "text/byte_alphabet.h"
 #include "text/unicode.h"
 

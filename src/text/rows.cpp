@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "text/row_fields.h"
 
 namespace loadline {
@@ -82,8 +83,8 @@ RowReader::RowReader(const fs::path& model_folder, std::int64_t vocab_size, Opti
   } else {
     use_template(jinja, (model_folder / "chat_template.jinja").string());
   }
-  const Json* end = json_find(special_tokens_, "eos_token");
-  if (tokenizer_ && end != nullptr) end_of_text_ = tokenizer_->id_of(end->get<std::string>());
+  const auto end = special_tokens_.find("eos_token");
+  if (tokenizer_ && end != special_tokens_.end()) end_of_text_ = tokenizer_->id_of(end->second);
   const Json parts = {sha256_hex(tokenizer), sha256_hex(config), sha256_hex(map),
                       sha256_hex(jinja),     vocab_size_,        options_.mask_prompt};
   fingerprint_ = sha256_hex(parts.dump());
@@ -95,7 +96,7 @@ void RowReader::read_special_tokens(const Json& from) {
                           "cls_token", "mask_token"}) {
     const Json* value = json_find(from, key);
     if (value != nullptr && value->is_object()) value = json_find(*value, "content");
-    if (value != nullptr && value->is_string()) special_tokens_[key] = *value;
+    if (value != nullptr && value->is_string()) special_tokens_[key] = value->get<std::string>();
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -85,7 +86,8 @@ class RowReader {
   std::optional<ChatTemplate> chat_;
   bool chat_named_ = false;
   std::string no_chat_reason_;  // why chat_ is not there
-  Json special_tokens_ = Json::object();
+  std::map<std::string, std::string>
+      special_tokens_;  // bos_token and so on: what is written for it
   std::optional<std::int32_t> end_of_text_;
   std::int64_t vocab_size_;
   Options options_;

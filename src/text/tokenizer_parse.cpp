@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "text/json_tree.h"
 #include "text/tokenizer_parts.h"
 

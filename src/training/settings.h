@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "base/dtype.h"
-#include "base/json.h"
+#include "base/json_fwd.h"
 #include "checkpoint/adapter.h"
 #include "model/memory_plan.h"
 

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "training/settings.h"
 
 namespace loadline {

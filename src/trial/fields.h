@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "base/bytes.h"
-#include "base/json.h"
+#include "base/json_fwd.h"
 
 namespace loadline {
 

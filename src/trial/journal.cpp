@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file_lock.h"
+#include "base/json.h"
 #include "machine/kernel_file.h"
 #include "trial/fields.h"
 #include "trial/left_running.h"

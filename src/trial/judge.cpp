@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "trial/observation.h"
 #include "trial/statistics.h"
 

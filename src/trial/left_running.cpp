@@ -1,5 +1,7 @@
 #include "trial/left_running.h"
 
+#include "base/json.h"
+
 namespace loadline {
 namespace {
 

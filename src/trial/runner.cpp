@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "machine/cap.h"
 #include "machine/child.h"
 #include "machine/cpu.h"

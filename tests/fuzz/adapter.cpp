@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "checkpoint/adapter_files.h"
 #include "promise.h"
 

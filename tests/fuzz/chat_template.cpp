@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/json.h"
 #include "promise.h"
 
 namespace loadline {

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "checkpoint/mlx.h"
 #include "checkpoint/peft.h"
 #include "promise.h"

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "promise.h"
 #include "trial/event_reader.h"
 #include "trial/fields.h"

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "base/json.h"
 #include "cli/harness/program.h"
 
 namespace loadline::testing {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "cli/harness/program.h"
 
 namespace loadline::testing {

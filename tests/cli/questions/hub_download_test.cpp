@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "cli/harness/program.h"
 #include "hub/loopback_hub.h"
 

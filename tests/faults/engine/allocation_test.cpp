@@ -12,6 +12,7 @@
 #include <map>
 #include <new>
 
+#include "base/json.h"
 #include "commands/command.h"
 #include "engine_fault.h"
 #include "trial/event_reader.h"

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "checkpoint/safetensors.h"
 #include "engine_fault.h"
 #include "faults/small_disk.h"

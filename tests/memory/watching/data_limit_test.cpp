@@ -9,6 +9,7 @@
 #include <cstring>
 #include <iostream>
 
+#include "base/json.h"
 #include "cli/harness/program.h"
 #include "machine/cap.h"
 #include "machine/cpu.h"

@@ -1,5 +1,6 @@
 #include "checkpoint/config.h"
 
+#include "base/json.h"
 #include "unit/checkpoint/hostile_files.h"
 
 namespace loadline {

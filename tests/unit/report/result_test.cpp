@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "base/json.h"
 #include "unit/report/example_result.h"
 
 namespace loadline {

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "base/error.h"
+#include "base/json.h"
 
 namespace loadline {
 namespace {

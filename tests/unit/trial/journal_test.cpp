@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "base/json.h"
 
 namespace loadline {
 namespace {

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "trial/observation.h"
 #include "trial/statistics.h"
 
