@@ -83,7 +83,7 @@ int run_adapter(const AdapterOptions& options) {
 
 CommandFunction add_adapter(Flags flags) {
   const auto options = std::make_shared<AdapterOptions>();
-  flags.required("--model", options->model, "The base model's folder");
+  flags.required("--model", options->model, "The base model's folder, or ORG/NAME[@REVISION]");
   flags.required("--adapter-path", options->adapter_path,
                  "Adapter of PEFT or mlx-lm: its folder or its .safetensors");
   flags.value("--output", options->output, "Write it there");

@@ -89,7 +89,7 @@ int run_fuse(const FuseOptions& options) {
 
 CommandFunction add_fuse(Flags flags) {
   const auto options = std::make_shared<FuseOptions>();
-  flags.required("--model", options->model, "The base model's folder");
+  flags.required("--model", options->model, "The base model's folder, or ORG/NAME[@REVISION]");
   flags.required("--adapter-path", options->adapter_path,
                  "Adapter of PEFT or mlx-lm: its folder or its .safetensors");
   flags.required("--output,--save-path", options->output, "The new model folder");

@@ -15,12 +15,14 @@
 #include "commands/command.h"
 #include "commands/model_source.h"
 #include "commands/options.h"
+#include "commands/paths.h"
 #include "commands/plan_view.h"
 #include "commands/workload.h"
 #include "machine/facts.h"
 #include "machine/interrupt.h"
 #include "machine/process_memory.h"
 #include "model/generator.h"
+#include "model/prepared_weights.h"
 #include "text/rows.h"
 #include "text/text_stream.h"
 
@@ -29,8 +31,11 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::int64_t kChunk = 512;
-// What a tokenizer holds in memory, as a multiple of its file: docs/generate.md.
-constexpr std::uint64_t kTokenizerFactor = 12;
+// Of a tokenizer's file, in quarters: what it holds in memory, and needs while it is read, beside
+// the program. docs/generate.md.
+constexpr std::uint64_t kTokenizerQuarters = 7;
+constexpr std::uint64_t kReadingQuarters = 26;
+constexpr Bytes kProgram = 16_MiB;
 
 struct GenerateOptions {
   WorkloadOptions shared;  // model, memory limit, margin, compute type, seed, json
@@ -120,12 +125,14 @@ GenerationShape shape_of(const GenerateOptions& options, const fs::path& folder,
         tokens, model.max_positions);
   }
   const std::int64_t room = model.max_positions - tokens;
+  const std::uint64_t quarter = fs::file_size(folder / "tokenizer.json") / 4;
   return {.context = tokens + std::min(options.max_tokens, room),
           .chunk = std::min(tokens, kChunk),
           .compute = resolve_compute(options.shared.compute_dtype),
           .quantize = options.shared.quantize == "nf4" ? Quantization::kNf4 : Quantization::kNone,
           .threads = threads,
-          .tokenizer = Bytes{kTokenizerFactor * fs::file_size(folder / "tokenizer.json")}};
+          .tokenizer = Bytes{kTokenizerQuarters * quarter},
+          .before_arena = kProgram + Bytes{kReadingQuarters * quarter}};
 }
 
 // All memory is planned before it is taken, as in training.
@@ -139,6 +146,14 @@ void require_fit(const MemoryPlan& plan, const Budget& budget, double margin) {
                   "--plan shows every line.",
                   to_string(plan.total().bytes), margin * 100, to_string(needed),
                   to_string(budget.bytes), budget.binds));
+}
+
+// Quantized ones are kept, as training keeps them: docs/prepared-weights.md.
+void load_weights(Generator& generator, const WeightFiles& files, const GenerationShape& shape) {
+  if (shape.quantize == Quantization::kNone) return generator.load_weights(files);
+  const std::string key =
+      prepared_key(files.fingerprint(), {.compute = shape.compute, .quantize = shape.quantize});
+  generator.load_weights(files, prepared_file(cache_folder() / "prepared", key));
 }
 
 class Stopwatch {
@@ -256,7 +271,7 @@ int run_generate(const GenerateOptions& options) {
   require_fit(plan, budget, options.shared.margin);
   catch_interrupts();
   Generator generator(model, adapter, shape);
-  generator.load_weights(WeightFiles(folder));
+  load_weights(generator, WeightFiles(folder), shape);
   generator.warm_up();
   const auto most = shape.context - static_cast<std::int64_t>(prompt.size());
   const Continuation result =

@@ -80,6 +80,10 @@ GenerationPlan plan_generation(const ModelConfig& model, const AnyAdapter& adapt
   add_generation_lines(model, step, plan.step);
   if (shape.tokenizer.count > 0) memory.add_process("tokenizer", shape.tokenizer);
   memory.place();
+  if (shape.before_arena > memory.total().bytes) {
+    memory.add_process("reading the tokenizer, beyond all else",
+                       shape.before_arena - memory.total().bytes);
+  }
   return plan;
 }
 

@@ -17,7 +17,8 @@ struct GenerationShape {
   DType compute = DType::kF32;
   Quantization quantize = Quantization::kNone;  // of the frozen projections
   int threads = 1;
-  Bytes tokenizer = {};  // what the process holds beside the model's
+  Bytes tokenizer = {};     // what the process holds beside the model's
+  Bytes before_arena = {};  // its peak before that is mapped: while the tokenizer is read
 };
 
 struct GenerationPlan {

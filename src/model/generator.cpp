@@ -11,6 +11,7 @@
 #include "model/frozen_weights.h"
 #include "model/head.h"
 #include "model/layer.h"
+#include "model/prepared_weights.h"
 #include "model/rope_table.h"
 #include "model/workspace.h"
 
@@ -104,6 +105,11 @@ Generator::~Generator() = default;
 
 void Generator::load_weights(const WeightFiles& files) {
   load_frozen_weights(files, state_->model, state_->plan.step, state_->memory);
+}
+
+void Generator::load_weights(const WeightFiles& files, const std::filesystem::path& prepared) {
+  const StepShape shape{.compute = state_->shape.compute, .quantize = state_->shape.quantize};
+  load_prepared_weights(files, prepared, state_->model, shape, state_->plan.step, state_->memory);
 }
 
 void Generator::warm_up() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 
@@ -23,6 +24,8 @@ class Generator {
 
   // Reads the frozen weights into the arena. Throws Error(kBadInput) naming the tensor.
   void load_weights(const WeightFiles& files);
+  // The same through a file of prepared weights, as LoraModel has them: it is one file for both.
+  void load_weights(const WeightFiles& files, const std::filesystem::path& prepared);
   // Compiles every product; after it feed() allocates nothing.
   void warm_up();
 

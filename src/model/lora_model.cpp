@@ -163,13 +163,8 @@ void LoraModel::load_weights(const WeightFiles& files) {
 }
 
 void LoraModel::load_weights(const WeightFiles& files, const std::filesystem::path& prepared) {
-  const std::string key = prepared_key(files.fingerprint(), state_->shape);
-  if (read_prepared(prepared, key, state_->plan, state_->memory)) return;
-  load_weights(files);
-  try {
-    write_prepared(prepared, key, state_->plan, state_->memory);
-  } catch (const Error&) {  // a full or read-only disk: the next run quantizes again
-  }
+  load_prepared_weights(files, prepared, state_->model, state_->shape, state_->plan,
+                        state_->memory);
 }
 
 void LoraModel::generate_weights(std::uint64_t seed) {

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "model/frozen_weights.h"
 
 namespace loadline {
 namespace {
@@ -77,6 +78,18 @@ bool read_prepared(const std::filesystem::path& path, const std::string& key, co
     at += plan.memory.buffer(id).bytes.count;
   }
   return header == header_of(key, payload, sum);
+}
+
+void load_prepared_weights(const WeightFiles& files, const std::filesystem::path& prepared,
+                           const ModelConfig& model, const StepShape& shape, const StepPlan& plan,
+                           const Workspace& memory) {
+  const std::string key = prepared_key(files.fingerprint(), shape);
+  if (read_prepared(prepared, key, plan, memory)) return;
+  load_frozen_weights(files, model, plan, memory);
+  try {
+    write_prepared(prepared, key, plan, memory);
+  } catch (const Error&) {  // a full or read-only disk: the next run quantizes again
+  }
 }
 
 void write_prepared(const std::filesystem::path& path, const std::string& key, const StepPlan& plan,

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <string>
 
+#include "checkpoint/weights.h"
 #include "model/step_plan.h"
 #include "model/workspace.h"
 
@@ -20,6 +21,12 @@ namespace loadline {
 // made for another key or plan, or its checksum is wrong; then the weights are undefined.
 [[nodiscard]] bool read_prepared(const std::filesystem::path& path, const std::string& key,
                                  const StepPlan& plan, const Workspace& memory);
+
+// read_prepared(), and where that fails the files themselves and then, where that is possible,
+// write_prepared().
+void load_prepared_weights(const WeightFiles& files, const std::filesystem::path& prepared,
+                           const ModelConfig& model, const StepShape& shape, const StepPlan& plan,
+                           const Workspace& memory);
 
 // Writes them, atomically. Throws Error(kEnvironment) and leaves nothing behind on failure.
 void write_prepared(const std::filesystem::path& path, const std::string& key, const StepPlan& plan,

@@ -23,6 +23,8 @@ constexpr Bytes kReading = 1_MiB;
 // with narrow and 0.83 with wide operands.
 constexpr Bytes kProductF32 = 544_KiB;
 constexpr Bytes kProductBf16 = 848_KiB;
+// The tokenizer's table of words (text/word_cache.h), and what prompt, template and answer need.
+constexpr Bytes kText = 5_MiB;
 
 // Product, outputs, inputs, accumulates: what a compiled product depends on in a step.
 using Shape = std::tuple<Product, std::int64_t, std::int64_t, bool>;
@@ -98,12 +100,13 @@ std::vector<FrozenProduct> frozen_projections(const ModelConfig& m) {
 
 void add_generation_lines(const ModelConfig& model, const StepShape& shape, StepPlan& plan) {
   MemoryPlan& memory = plan.memory;
-  const Bytes product = shape.compute == DType::kF32 ? kProductF32 : kProductBf16;
   memory.add_process("code, libraries and thread stacks",
                      kCode + Bytes{kThread.count * static_cast<std::uint64_t>(shape.threads)});
-  memory.add_process("compiled products",
-                     Bytes{product.count * distinct_forward_products(model, shape.quantize, plan)});
+  memory.add_process(
+      "compiled products",
+      Bytes{kProductBf16.count * distinct_forward_products(model, shape.quantize, plan)});
   memory.add_process("reading weights", kReading + quantizing(model, shape.quantize));
+  memory.add_process("words and text", kText);
   memory.add_process("adapter as it was read",
                      Bytes{sizeof(float) * static_cast<std::uint64_t>(plan.parameters)});
 }

@@ -25,12 +25,18 @@ std::string TextStream::decoded(std::size_t count) const {
   return tokenizer_.decode(std::span(ids_).first(count), true);
 }
 
+std::string TextStream::behind_shown(const std::string& all) const {
+  const std::string before = decoded(shown_);
+  if (all.starts_with(before)) return all.substr(before.size());
+  // A run of bytes is torn as a whole by a stray one, those of shown characters too.
+  return tokenizer_.decode(std::span(ids_).subspan(shown_), true);
+}
+
 std::string TextStream::push(std::int32_t id) {
   ids_.push_back(id);
   const std::string all = decoded(ids_.size());
   if (all.ends_with(kTorn)) return "";
-  const std::string before = decoded(shown_);
-  std::string fresh = all.size() > before.size() ? all.substr(before.size()) : "";
+  std::string fresh = behind_shown(all);
   // What was just shown begins with a whole character: it is what follows' context.
   ids_.erase(ids_.begin(), ids_.begin() + static_cast<std::ptrdiff_t>(shown_));
   shown_ = ids_.size();
@@ -38,10 +44,9 @@ std::string TextStream::push(std::int32_t id) {
 }
 
 std::string TextStream::finish() {
-  const std::string all = decoded(ids_.size());
-  const std::string before = decoded(shown_);
+  std::string fresh = behind_shown(decoded(ids_.size()));
   shown_ = ids_.size();
-  return all.size() > before.size() ? all.substr(before.size()) : "";
+  return fresh;
 }
 
 }  // namespace loadline

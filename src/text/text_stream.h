@@ -10,7 +10,9 @@
 
 namespace loadline {
 
-// All texts together are what the tokenizer makes of all tokens behind `before`.
+// All texts together are what the tokenizer makes of all tokens behind `before`, but that a
+// character once given stays, where a stray byte right behind it would make the tokenizer tear it.
+// Each is UTF-8.
 class TextStream {
  public:
   // `before` is what stands before the first token: it decides whether that begins with a blank.
@@ -24,6 +26,8 @@ class TextStream {
 
  private:
   [[nodiscard]] std::string decoded(std::size_t count) const;
+  // Of `all`, what comes behind the tokens that were shown.
+  [[nodiscard]] std::string behind_shown(const std::string& all) const;
 
   const Tokenizer& tokenizer_;
   std::vector<std::int32_t> ids_;  // from where the text last stopped, and a few before it

@@ -69,6 +69,10 @@ class Generating : public testing::TestWithParam<std::string> {
   static constexpr std::size_t kTokens = 24;
   const std::vector<std::int32_t> ids = some_ids(golden.config, kTokens);
 
+  // Quantized as the golden values are.
+  [[nodiscard]] GenerationShape of_golden(std::int64_t chunk) const {
+    return {.context = kTokens, .chunk = chunk, .quantize = golden.quantize, .threads = 1};
+  }
   [[nodiscard]] std::vector<float> logits_of(const fs::path& folder, const AnyAdapter& with) const {
     const auto generator = load(folder, with, {.context = kTokens, .chunk = kTokens, .threads = 1});
     return copy_of(generator->feed(ids));
@@ -76,12 +80,15 @@ class Generating : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(Generating, TokenByTokenGivesTheLogitsOfTheWholeForward) {
-  const StepShape shape{.tokens = kTokens, .rows = 1, .longest_row = kTokens, .threads = 1};
+  const StepShape shape{.tokens = kTokens,
+                        .rows = 1,
+                        .longest_row = kTokens,
+                        .quantize = golden.quantize,
+                        .threads = 1};
   LoraModel model(golden.config, golden.after.lora, shape);
   model.load_weights(WeightFiles(golden.folder));
   model.load_adapter(golden.after);
-  const auto generator =
-      load(golden.folder, adapter, {.context = kTokens, .chunk = 3, .threads = 1});
+  const auto generator = load(golden.folder, adapter, of_golden(3));
   // A first piece of one chunk and a part, then one at a time.
   std::vector<float> logits = copy_of(generator->feed(std::span(ids).first(5)));
   std::vector<float> whole(logits.size());
@@ -102,9 +109,33 @@ TEST_P(Generating, TokenByTokenGivesTheLogitsOfTheWholeForward) {
   EXPECT_EQ(generator->position(), static_cast<std::int64_t>(kTokens));
 }
 
+TEST_P(Generating, WeightsThatTrainingPreparedAreThoseOfTheFiles) {
+  if (golden.quantize == Quantization::kNone) return;  // only quantized ones are prepared
+  const TemporaryFolder folder;
+  const fs::path prepared = folder.path() / "kept.weights";
+  const StepShape step{.tokens = kTokens,
+                       .rows = 1,
+                       .longest_row = kTokens,
+                       .quantize = golden.quantize,
+                       .threads = 1};
+  LoraModel model(golden.config, golden.after.lora, step);
+  model.load_weights(WeightFiles(golden.folder), prepared);
+  model.load_adapter(golden.after);
+  const auto made = fs::last_write_time(prepared);
+  Generator generator(golden.config, adapter, of_golden(kTokens));
+  generator.load_weights(WeightFiles(golden.folder), prepared);
+  EXPECT_EQ(fs::last_write_time(prepared), made) << "it was made anew";
+  OwnedBatch batch;
+  batch.add_row(ids);
+  std::vector<float> whole(static_cast<std::size_t>(golden.config.vocab_size));
+  model.last_logits(batch.view(), whole);
+  const std::vector<float> logits = copy_of(generator.feed(ids));
+  EXPECT_LT(largest_gap(logits, whole), 2e-5);
+  EXPECT_EQ(logits, copy_of(load(golden.folder, adapter, of_golden(kTokens))->feed(ids)));
+}
+
 TEST_P(Generating, CompilesNothingAfterTheWarmUp) {
-  const auto generator =
-      load(golden.folder, adapter, {.context = kTokens, .chunk = 7, .threads = 1});
+  const auto generator = load(golden.folder, adapter, of_golden(7));
   generator->warm_up();
   const std::size_t compiled = generator->compiled_products();
   generator->feed(std::span(ids).first(20));

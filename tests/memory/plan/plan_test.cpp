@@ -91,5 +91,23 @@ TEST(PlanAgainstTheProgram, QuantizedWeightsAreNeverUnder) {
                   "--layers-grid", "4", "--max-batch", "4", "--quantize", "nf4"});
 }
 
+TEST(GenerationPlan, IsWhatGeneratingMeasures) {
+  const Program program;
+  for (const std::vector<std::string>& flags :
+       {std::vector<std::string>{"--compute-dtype", "f32"}, {"--quantize", "nf4"}}) {
+    std::vector<std::string> arguments{"generate", "--model", demo_model(),   "--prompt",
+                                       "Who?",     "--json",  "--max-tokens", "20"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    const Ended ended = program.run(arguments);
+    ASSERT_EQ(ended.exit_code, 0) << ended.err;
+    const Json document = parse_json(ended.out, "generate --json");
+    const auto measured = document.at("peak_bytes").get<double>();
+    const double error = document.at("planned_bytes").get<double>() - measured;
+    std::cout << flags.back() << ": measured " << measured << ", planned " << error << " more\n";
+    EXPECT_GE(error, -kUnder * measured);
+    EXPECT_LE(error, std::max(kRelative * measured, kAbsolute));
+  }
+}
+
 }  // namespace
 }  // namespace loadline::testing

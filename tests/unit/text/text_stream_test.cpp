@@ -50,6 +50,20 @@ TEST(TextStream, ShowsATornEndAtTheFinishOnly) {
   EXPECT_FALSE(is_whole_utf8(stream.finish()));
 }
 
+// Decoded together, the stray byte would tear the character before it, which was shown.
+TEST(TextStream, AStrayByteTearsNothingThatWasShown) {
+  const Tokenizer tokenizer = demo();
+  TextStream stream(tokenizer, {});
+  std::string all;
+  for (const char* token : {"a", "<0xC3>", "<0xA9>", "<0xBF>", "b", "<0xE6>"}) {
+    all += stream.push(tokenizer.id_of(token).value());
+  }
+  EXPECT_EQ(all,
+            "aé\xEF\xBF\xBD"
+            "b");
+  EXPECT_EQ(stream.finish(), "\xEF\xBF\xBD");
+}
+
 TEST(TextStream, SpecialTokensHaveNoText) {
   const Tokenizer tokenizer = demo();
   TextStream stream(tokenizer, {});
