@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string>
 
-#include "checkpoint/hub_pull.h"
+#include "hub/pull.h"
 
 namespace loadline {
 

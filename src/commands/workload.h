@@ -7,8 +7,8 @@
 
 #include "base/json_fwd.h"
 #include "checkpoint/config.h"
-#include "checkpoint/hub_cache.h"
 #include "commands/options.h"
+#include "hub/cache.h"
 #include "machine/facts.h"
 #include "model/memory_plan.h"
 #include "report/profile.h"

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "text/chat_template.h"
+#include "jinja/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace loadline {

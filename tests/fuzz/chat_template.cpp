@@ -1,6 +1,6 @@
 // Any text is a chat template that renders a conversation to UTF-8 of at most 16 MiB, in bounded
 // time and depth, or an Error.
-#include "text/chat_template.h"
+#include "jinja/chat_template.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -7,11 +7,11 @@
 #include <string_view>
 
 #include "base/file.h"
-#include "checkpoint/hub_cache.h"
-#include "checkpoint/hub_listing.h"
-#include "checkpoint/hub_name.h"
-#include "checkpoint/hub_url.h"
 #include "checkpoint/weight_index.h"
+#include "hub/cache.h"
+#include "hub/listing.h"
+#include "hub/name.h"
+#include "hub/url.h"
 #include "promise.h"
 
 namespace loadline {

@@ -1,0 +1,127 @@
+#include "hub/cache.h"
+
+#include <algorithm>
+#include <system_error>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "checkpoint/weight_index.h"
+
+namespace loadline {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr Bytes kLongestRef = 4_KiB;
+
+// "models--ORG--NAME"
+std::string folder_name(const HubModel& model) {
+  const std::size_t slash = model.repository.find('/');
+  return fmt::format("models--{}--{}", model.repository.substr(0, slash),
+                     model.repository.substr(slash + 1));
+}
+
+// A link to a blob that is gone is not there.
+bool is_there(const fs::path& file) {
+  std::error_code ignored;
+  return fs::is_regular_file(file, ignored);
+}
+
+bool points_to(const fs::path& link, const fs::path& target) {
+  std::error_code error;
+  return fs::read_symlink(link, error) == target && !error;
+}
+
+void find_missing_weights(const fs::path& snapshot, std::vector<std::string>& needed) {
+  if (is_there(snapshot / kSingleWeightFile)) return;
+  const fs::path index = snapshot / kWeightIndexFile;
+  if (!is_there(index)) {
+    needed.emplace_back(kSingleWeightFile);
+    return;
+  }
+  for (const std::string& shard : weight_shards(index)) {
+    if (!is_there(snapshot / shard)) needed.push_back(shard);
+  }
+}
+
+// Renamed over what is there, so that a reader never finds nothing.
+void make_link(const fs::path& target, const fs::path& link, const fs::path& blob) {
+  if (points_to(link, target)) return;
+  fs::path fresh = link;
+  fresh += ".new";
+  std::error_code error;
+  fs::remove(fresh, error);
+  fs::create_symlink(target, fresh, error);
+  const bool without_links =
+      error == std::errc::operation_not_permitted || error == std::errc::operation_not_supported;
+  if (!error) fs::rename(fresh, link, error);
+  if (without_links) fs::rename(blob, link, error);
+  if (error) throw environment_error("{}: cannot be made: {}", link.string(), error.message());
+}
+
+}  // namespace
+
+fs::path HubCache::folder(const HubModel& model) const { return root_ / folder_name(model); }
+
+std::optional<std::string> HubCache::commit_of(const HubModel& model) const {
+  if (is_commit(model.revision)) return model.revision;
+  const fs::path ref = folder(model) / "refs" / model.revision;
+  if (!is_there(ref)) return std::nullopt;
+  std::string commit = read_file(ref, kLongestRef);
+  commit.erase(commit.find_last_not_of(" \r\n\t") + 1);
+  if (!is_commit(commit)) {
+    throw bad_input(
+        "{}: should hold a commit of 40 hexadecimal digits, but holds {} bytes of "
+        "something else. Remove it and run `loadline pull {}`.",
+        ref.string(), commit.size(), model.text());
+  }
+  return commit;
+}
+
+fs::path HubCache::snapshot(const HubModel& model, const std::string& commit) const {
+  return folder(model) / "snapshots" / commit;
+}
+
+MissingFiles HubCache::missing(const HubModel& model, const std::string& commit,
+                               ModelParts parts) const {
+  const fs::path files = snapshot(model, commit);
+  const fs::path absent = folder(model) / ".no_exist" / commit;
+  MissingFiles missing;
+  if (!is_there(files / "config.json")) missing.needed.emplace_back("config.json");
+  for (const char* file : {"tokenizer.json", "tokenizer_config.json"}) {
+    if (!is_there(files / file) && !is_there(absent / file)) missing.unknown.emplace_back(file);
+  }
+  if (parts == ModelParts::kAll) find_missing_weights(files, missing.needed);
+  return missing;
+}
+
+fs::path HubCache::blob(const HubModel& model, const std::string& etag) const {
+  return folder(model) / "blobs" / etag;
+}
+
+fs::path HubCache::lock(const HubModel& model, const std::string& etag) const {
+  return root_ / ".locks" / folder_name(model) / (etag + ".lock");
+}
+
+void HubCache::link(const HubModel& model, const std::string& commit, const std::string& file,
+                    const std::string& etag) const {
+  const fs::path link = snapshot(model, commit) / file;
+  make_folder(link.parent_path());
+  make_link(fs::path("../../blobs") / etag, link, blob(model, etag));
+}
+
+void HubCache::remember_absent(const HubModel& model, const std::string& commit,
+                               const std::string& file) const {
+  const fs::path mark = folder(model) / ".no_exist" / commit / file;
+  if (is_there(mark)) return;
+  make_folder(mark.parent_path());
+  replace_file(mark, "");
+}
+
+void HubCache::set_ref(const HubModel& model, const std::string& commit) const {
+  if (is_commit(model.revision)) return;
+  const fs::path ref = folder(model) / "refs" / model.revision;
+  make_folder(ref.parent_path());
+  replace_file(ref, commit);
+}
+
+}  // namespace loadline

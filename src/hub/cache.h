@@ -1,0 +1,69 @@
+// The Hugging Face cache, as the Python client (huggingface_hub) lays it out, so that both share
+// it:
+//   models--ORG--NAME/blobs/ETAG              a file's content, under the name that the Hub gives
+//   it models--ORG--NAME/snapshots/COMMIT/FILE   a link to a blob models--ORG--NAME/refs/REVISION
+//   the commit that a branch or tag stood for when asked models--ORG--NAME/.no_exist/COMMIT/FILE an
+//   empty file: the commit is known not to have FILE .locks/models--ORG--NAME/ETAG.lock        held
+//   while a blob is downloaded
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hub/name.h"
+
+namespace loadline {
+
+// What of a model is wanted: config and tokenizer, or these and the weights.
+enum class ModelParts { kText, kAll };
+
+// The files of the Hub that may be asked for, besides the weights.
+inline constexpr const char* kModelTextFiles[] = {
+    "config.json",           "generation_config.json",  "tokenizer.json",
+    "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"};
+
+// What a snapshot lacks.
+struct MissingFiles {
+  std::vector<std::string> needed;  // nothing works without these: config.json, weights
+  // The tokenizer's files that are neither there nor known not to exist: rows may do without.
+  std::vector<std::string> unknown;
+
+  [[nodiscard]] bool none() const { return needed.empty() && unknown.empty(); }
+};
+
+class HubCache {
+ public:
+  explicit HubCache(std::filesystem::path root) : root_(std::move(root)) {}
+
+  [[nodiscard]] const std::filesystem::path& root() const { return root_; }
+  // The revision itself where it is a commit; else what refs/ says, if it says something. Throws
+  // Error(kBadInput) naming the file when that is no commit.
+  [[nodiscard]] std::optional<std::string> commit_of(const HubModel& model) const;
+  [[nodiscard]] std::filesystem::path snapshot(const HubModel& model,
+                                               const std::string& commit) const;
+  // Throws Error(kBadInput) when the index of the weights is damaged.
+  [[nodiscard]] MissingFiles missing(const HubModel& model, const std::string& commit,
+                                     ModelParts parts) const;
+
+  // `etag` must be a plain file name.
+  [[nodiscard]] std::filesystem::path blob(const HubModel& model, const std::string& etag) const;
+  [[nodiscard]] std::filesystem::path lock(const HubModel& model, const std::string& etag) const;
+
+  // The rest writes, each step atomically; Error(kEnvironment) where the disk refuses.
+  // Makes FILE of the snapshot a link to the blob. A file system without links gets the blob
+  // itself.
+  void link(const HubModel& model, const std::string& commit, const std::string& file,
+            const std::string& etag) const;
+  void remember_absent(const HubModel& model, const std::string& commit,
+                       const std::string& file) const;
+  void set_ref(const HubModel& model, const std::string& commit) const;
+
+ private:
+  [[nodiscard]] std::filesystem::path folder(const HubModel& model) const;
+
+  std::filesystem::path root_;
+};
+
+}  // namespace loadline

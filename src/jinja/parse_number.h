@@ -1,0 +1,17 @@
+// int("...") and float("...") as Python reads them.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "jinja/value.h"
+
+namespace loadline::jinja {
+
+// White space around, a sign, digits with single underscores between them, a prefix that fits the
+// base (0: the prefix says the base). nullopt for anything else. Throws Failure beyond 128 bits.
+std::optional<Integer> parse_integer(std::string_view text, int base);
+// Also "inf", "infinity", "nan".
+std::optional<double> parse_float(std::string_view text);
+
+}  // namespace loadline::jinja
