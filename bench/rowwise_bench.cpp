@@ -75,19 +75,18 @@ void SwigluBackward(benchmark::State& state) {
 }
 
 void CrossEntropy(benchmark::State& state) {
-  constexpr std::int64_t kChunk = 128;
+  constexpr std::int64_t kPanel = 1024;
   const DType dtype = bench::dtype_of(state.range(0));
-  bench::Buffer logits(kChunk, 32000, DType::kF32);
-  bench::Buffer dlogits(kChunk, 32000, dtype);
-  const std::vector<std::int32_t> targets(kChunk, 5);
-  const std::vector<float> coefficients(kChunk, 1);
-  std::vector<float> losses(kChunk);
-  std::vector<float> log_sum_exp(kChunk);
+  bench::Buffer logits(kTokens, kPanel, DType::kF32);
+  bench::Buffer weights(kTokens, kPanel, dtype);
+  const std::vector<std::int32_t> targets(kTokens, 5);
+  std::vector<float> maximum(kTokens), sum(kTokens), target_logit(kTokens), corrections(kTokens);
+  const CrossEntropySums sums{maximum, sum, target_logit};
+  cross_entropy_begin(targets, kPanel, sums);
   for (auto _ : state) {
-    cross_entropy_forward(logits.view(), targets, losses, log_sum_exp);
-    cross_entropy_backward(logits.view(), targets, log_sum_exp, coefficients, dlogits.view());
+    cross_entropy_panel(logits.view(), 0, targets, sums, weights.view(), corrections);
   }
-  set_bytes(state, kChunk * 32000 * (8 + static_cast<std::int64_t>(size_of(dtype))));
+  set_bytes(state, kTokens * kPanel * (4 + static_cast<std::int64_t>(size_of(dtype))));
 }
 
 void Add(benchmark::State& state) {

@@ -194,10 +194,10 @@ Floor floor_of(Gemm& gemm, int steps, bool list) {
       constexpr const char* kNames[] = {"NT", "NN", "TN"};
       fmt::print(
           "  {} tokens {:4} width {:6} inner {:6} {}{:14.0f} x {:8.3f} ms = {:8.1f} ms {:7.0f} "
-          "GFLOP/s\n",
+          "GFLOP/s; in the step {:8.1f} ms\n",
           kNames[static_cast<int>(ran.product)], ran.tokens, ran.width, ran.inner,
           ran.accumulate ? "+=" : " =", times, seconds * 1e3, seconds * times * 1e3,
-          flops / seconds * 1e-9);
+          flops / seconds * 1e-9, Seconds(ran.time).count() * 1e3 / steps);
     }
   }
   return floor;

@@ -105,6 +105,20 @@ void scale(float factor, View x) {
   });
 }
 
+void scale_rows(std::span<const float> factors, View x) {
+  const KernelTimer timer(Kernel::kElementwise);
+  require(static_cast<std::int64_t>(factors.size()) == x.rows && x.dtype == DType::kF32,
+          "scale_rows: a factor for each row of f32");
+#pragma omp parallel for schedule(static) if (worth_threads(x))
+  for (std::int64_t t = 0; t < x.rows; ++t) {
+    const float factor = factors[static_cast<std::size_t>(t)];
+    if (factor == 1.0F) continue;
+    auto* row = x.row<float>(t);
+#pragma omp simd
+    for (std::int64_t i = 0; i < x.cols; ++i) row[i] *= factor;
+  }
+}
+
 void shift(float by, View x) {
   const KernelTimer timer(Kernel::kElementwise);
   with_storage(x.dtype, "shift", [&](auto storage) {

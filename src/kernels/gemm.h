@@ -1,6 +1,7 @@
 // Matrix products on oneDNN, the only file that knows it. Inputs f32 or bf16, sums in f32.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -43,7 +44,8 @@ class Gemm {
   // shapes do not belong together.
   void run(Product product, ConstView a, ConstView b, View c, bool accumulate);
 
-  // One block shape and how often it ran: for measuring a step against its products alone.
+  // One block shape, how often it ran and, while kernels are timed, for how long: for measuring a
+  // step against its products alone.
   struct Ran {
     Product product = Product::kNT;
     DType in = DType::kF32;
@@ -53,6 +55,7 @@ class Gemm {
     std::int64_t width = 0;  // N of NT and NN, M of TN
     std::int64_t inner = 0;  // K of NT and NN, N of TN
     std::int64_t times = 0;
+    std::chrono::nanoseconds time{0};
   };
   // Since forget_runs().
   [[nodiscard]] std::vector<Ran> ran() const;

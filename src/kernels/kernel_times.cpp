@@ -20,6 +20,8 @@ void time_kernels(bool on) {
   if (on) times = {};
 }
 
+bool kernels_are_timed() { return timing; }
+
 const std::array<KernelTime, kKernels>& kernel_times() { return times; }
 
 KernelTimer::KernelTimer(Kernel kernel) : kernel_(kernel), on_(timing) {

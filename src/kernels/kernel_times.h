@@ -31,6 +31,7 @@ struct KernelTime {
 
 // Begins anew, or ends. Of the whole process; for one thread that calls kernels.
 void time_kernels(bool on);
+[[nodiscard]] bool kernels_are_timed();
 // By kernel, since time_kernels(true).
 [[nodiscard]] const std::array<KernelTime, kKernels>& kernel_times();
 

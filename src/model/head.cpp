@@ -9,6 +9,19 @@
 namespace loadline {
 namespace {
 
+void norm_rows(const Pass& pass, ConstView x, View normed, std::span<float> rstd) {
+  rms_norm_forward(x, pass.memory.floats(pass.plan.final_norm),
+                   static_cast<float>(pass.model.rms_norm_eps), normed, rstd);
+}
+
+float cap(const Pass& pass) { return static_cast<float>(pass.model.logit_softcap); }
+
+// Normed inputs times some words, and the family's cap.
+void multiply_words(const Pass& pass, ConstView normed, ConstView words, View logits) {
+  pass.gemm.run(Product::kNT, normed, words, logits, false);
+  if (pass.model.logit_softcap > 0) softcap(cap(pass), logits);
+}
+
 // Gathers the predicting tokens of a batch into chunks, run by run, and scatters gradients back.
 class Head {
  public:
@@ -17,9 +30,11 @@ class Head {
         buffers_(pass.plan.head_buffers),
         batch_(batch),
         with_gradient_(with_gradient),
-        capacity_(buffers_.chunk),
-        targets_(pass.memory.ints(buffers_.targets, capacity_)),
-        coefficients_(pass.memory.floats(buffers_.coefficients, capacity_)) {}
+        words_(pass.memory.matrix(pass.plan.head)),
+        normed_(pass.memory.matrix(buffers_.normed)),
+        rstd_(pass.memory.floats(buffers_.rstd)),
+        targets_(pass.memory.ints(buffers_.targets, buffers_.chunk)),
+        coefficients_(pass.memory.floats(buffers_.coefficients)) {}
 
   BatchLoss run() {
     if (with_gradient_) set_zero(pass_.rows(pass_.plan.backward.dx));
@@ -28,28 +43,14 @@ class Head {
       first_ = token;
       rows_ = 0;
       token = gather(token);
-      forward();
-      if (with_gradient_) {
-        backward();
-        scatter();
-      }
+      for_panels();
+      add_losses();
+      if (with_gradient_) scatter_gradient();
     }
     return sum_;
   }
 
-  // The logits of the first `rows` gathered inputs.
-  static void logits(const Pass& pass, std::int64_t rows, View logits) {
-    const HeadBuffers& b = pass.plan.head_buffers;
-    const View normed = pass.memory.matrix(b.normed, rows);
-    rms_norm_forward(pass.memory.matrix(b.x, rows), pass.memory.floats(pass.plan.final_norm),
-                     static_cast<float>(pass.model.rms_norm_eps), normed,
-                     pass.memory.floats(b.rstd, rows));
-    pass.gemm.run(Product::kNT, normed, pass.memory.matrix(pass.plan.head), logits, false);
-    if (pass.model.logit_softcap > 0) softcap(cap(pass), logits);
-  }
-
  private:
-  static float cap(const Pass& pass) { return static_cast<float>(pass.model.logit_softcap); }
   [[nodiscard]] std::int64_t next_predicting(std::int64_t token) const {
     const auto rest = batch_.targets.subspan(static_cast<std::size_t>(token));
     return token + (std::find_if(rest.begin(), rest.end(), [](std::int32_t t) { return t >= 0; }) -
@@ -76,22 +77,46 @@ class Head {
   }
 
   std::int64_t gather(std::int64_t token) {
-    const View from = pass_.rows(pass_.plan.final_x);
-    const View to = pass_.memory.matrix(buffers_.x, capacity_);
-    return for_runs(token, capacity_, [&](std::int64_t t, std::int64_t row, std::int64_t count) {
-      copy(from.slice(t, count), to.slice(row, count));
+    const View x = pass_.rows(pass_.plan.final_x);
+    const auto visit = [&](std::int64_t t, std::int64_t row, std::int64_t count) {
+      norm_rows(pass_, x.slice(t, count), normed_.slice(row, count), part(rstd_, row, count));
       std::copy_n(batch_.targets.begin() + t, count, targets_.begin() + row);
       std::copy_n(batch_.coefficients.begin() + t, count, coefficients_.begin() + row);
       rows_ += count;
-    });
+    };
+    return for_runs(token, buffers_.chunk, visit);
   }
 
-  void forward() {
-    const View all = chunk(buffers_.logits);
-    logits(pass_, rows_, all);
+  // A panel of words is multiplied with all blocks of the chunk while it is in the cache.
+  void for_panels() {
+    cross_entropy_begin(targets(0, rows_), words_.rows, sums(0, rows_));
+    for (std::int64_t word = 0; word < words_.rows; word += buffers_.panel) {
+      const ConstView panel = words_.slice(word, std::min(buffers_.panel, words_.rows - word));
+      for (std::int64_t row = 0; row < rows_; row += buffers_.block) {
+        add_panel(panel, word, row, std::min(buffers_.block, rows_ - row));
+      }
+    }
+  }
+
+  void add_panel(ConstView panel, std::int64_t first_word, std::int64_t row, std::int64_t count) {
+    const View logits = pass_.memory.part(buffers_.logits, 0, count, panel.rows);
+    multiply_words(pass_, normed_.slice(row, count), panel, logits);
+    if (!with_gradient_) {
+      return cross_entropy_panel(logits, first_word, targets(row, count), sums(row, count));
+    }
+    const View weights = pass_.memory.part(buffers_.weights, 0, count, panel.rows);
+    const auto corrections = pass_.memory.floats(buffers_.corrections, count);
+    cross_entropy_panel(logits, first_word, targets(row, count), sums(row, count), weights,
+                        corrections, cap(pass_));
+    const View gradient = pass_.memory.matrix(buffers_.gradient).slice(row, count);
+    const bool adds = first_word > 0;
+    if (adds) scale_rows(corrections, gradient);
+    pass_.gemm.run(Product::kNN, weights, panel, gradient, adds);
+  }
+
+  void add_losses() {
     const auto losses = pass_.memory.floats(buffers_.losses, rows_);
-    cross_entropy_forward(all, first_rows(targets_), losses,
-                          pass_.memory.floats(buffers_.log_sum_exp, rows_));
+    cross_entropy_losses(sums(0, rows_), losses);
     for (std::size_t row = 0; row < losses.size(); ++row) {
       sum_.cross_entropy += losses[row];
       sum_.weighted += static_cast<double>(coefficients_[row]) * losses[row];
@@ -99,46 +124,44 @@ class Head {
     sum_.targets += rows_;
   }
 
-  void backward() {
-    const View d_logits = chunk(buffers_.d_logits);
-    const View dx = chunk(buffers_.dx);
-    cross_entropy_backward(chunk(buffers_.logits), first_rows(targets_),
-                           pass_.memory.floats(buffers_.log_sum_exp, rows_),
-                           first_rows(coefficients_), d_logits, cap(pass_));
-    frozen_backward(d_logits);
-    set_zero(dx);
-    rms_norm_backward(chunk(buffers_.d_normed), chunk(buffers_.x),
-                      pass_.memory.floats(pass_.plan.final_norm),
-                      pass_.memory.floats(buffers_.rstd, rows_), dx);
-  }
-  void frozen_backward(ConstView d_logits) {
-    pass_.gemm.run(Product::kNN, d_logits, pass_.memory.matrix(pass_.plan.head),
-                   chunk(buffers_.d_normed), false);
-  }
-
-  void scatter() {
-    const View from = chunk(buffers_.dx);
-    const View to = pass_.rows(pass_.plan.backward.dx);
+  void scatter_gradient() {
+    const View gradient = pass_.memory.matrix(buffers_.gradient, rows_);
+    cross_entropy_gradient(words_, targets(0, rows_), sums(0, rows_), part(coefficients_, 0, rows_),
+                           gradient, cap(pass_));
+    const View x = pass_.rows(pass_.plan.final_x);
+    const View dx = pass_.rows(pass_.plan.backward.dx);
+    const auto weight = pass_.memory.floats(pass_.plan.final_norm);
     for_runs(first_, rows_, [&](std::int64_t t, std::int64_t row, std::int64_t count) {
-      copy(from.slice(row, count), to.slice(t, count));
+      rms_norm_backward(gradient.slice(row, count), x.slice(t, count), weight,
+                        part(rstd_, row, count), dx.slice(t, count));
     });
   }
 
-  [[nodiscard]] View chunk(BufferId id) const { return pass_.memory.matrix(id, rows_); }
   template <typename T>
-  [[nodiscard]] std::span<const T> first_rows(std::span<T> column) const {
-    return column.first(static_cast<std::size_t>(rows_));
+  static std::span<T> part(std::span<T> column, std::int64_t row, std::int64_t count) {
+    return column.subspan(static_cast<std::size_t>(row), static_cast<std::size_t>(count));
+  }
+  [[nodiscard]] std::span<const std::int32_t> targets(std::int64_t row, std::int64_t count) const {
+    return part(targets_, row, count);
+  }
+  [[nodiscard]] CrossEntropySums sums(std::int64_t row, std::int64_t count) const {
+    return CrossEntropySums{.maximum = pass_.memory.floats(buffers_.maximum),
+                            .sum = pass_.memory.floats(buffers_.sum),
+                            .target_logit = pass_.memory.floats(buffers_.target_logit)}
+        .slice(static_cast<std::size_t>(row), static_cast<std::size_t>(count));
   }
 
   const Pass& pass_;
   const HeadBuffers& buffers_;
   const Batch& batch_;
   bool with_gradient_;
-  std::int64_t capacity_;
-  std::span<std::int32_t> targets_;
-  std::span<float> coefficients_;
-  std::int64_t first_ = 0;  // the chunk's first token
-  std::int64_t rows_ = 0;   // of the chunk
+  ConstView words_;                  // (V,H)
+  View normed_;                      // (C,H)
+  std::span<float> rstd_;            // (C)
+  std::span<std::int32_t> targets_;  // (C)
+  std::span<float> coefficients_;    // (C)
+  std::int64_t first_ = 0;           // the chunk's first token
+  std::int64_t rows_ = 0;            // of the chunk
   BatchLoss sum_;
 };
 
@@ -151,10 +174,13 @@ BatchLoss head_loss_and_gradient(const Pass& pass, const Batch& batch) {
 }
 
 void head_last_logits(const Pass& pass, std::span<float> logits) {
-  copy(pass.rows(pass.plan.final_x).slice(pass.tokens - 1, 1),
-       pass.memory.matrix(pass.plan.head_buffers.x, 1));
+  const HeadBuffers& buffers = pass.plan.head_buffers;
+  const View normed = pass.memory.matrix(buffers.normed, 1);
   const std::int64_t vocabulary = pass.model.vocab_size;
-  Head::logits(pass, 1, {logits.data(), DType::kF32, 1, vocabulary, vocabulary});
+  norm_rows(pass, pass.rows(pass.plan.final_x).slice(pass.tokens - 1, 1), normed,
+            pass.memory.floats(buffers.rstd, 1));
+  multiply_words(pass, normed, pass.memory.matrix(pass.plan.head),
+                 {logits.data(), DType::kF32, 1, vocabulary, vocabulary});
 }
 
 }  // namespace loadline

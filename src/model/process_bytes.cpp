@@ -39,8 +39,18 @@ void add_frozen(const ModelConfig& m, Quantization quantize, std::set<Shape>& sh
     product(Product::kNT, p.out, p.in, p.adds);
     product(Product::kNN, p.in, p.out, p.gradient_adds);
   }
-  shapes.insert({Product::kNT, m.vocab_size, m.hidden_size, false});
-  shapes.insert({Product::kNN, m.hidden_size, m.vocab_size, false});
+}
+
+// Panels of words, and the last one, which may be narrower. The first panel's gradient overwrites.
+void add_head(const ModelConfig& m, std::set<Shape>& shapes) {
+  const std::int64_t panel = head_panel(m);
+  shapes.insert({Product::kNT, panel, m.hidden_size, false});
+  shapes.insert({Product::kNN, m.hidden_size, panel, false});
+  if (m.vocab_size >= 2 * panel) shapes.insert({Product::kNN, m.hidden_size, panel, true});
+  const std::int64_t rest = m.vocab_size % panel;
+  if (rest == 0) return;
+  shapes.insert({Product::kNT, rest, m.hidden_size, false});
+  shapes.insert({Product::kNN, m.hidden_size, rest, true});
 }
 
 void add_lora(const LoraSlot& slot, std::int64_t rank, bool drops, std::set<Shape>& shapes) {
@@ -60,6 +70,7 @@ std::size_t distinct_products(const ModelConfig& model, Quantization quantize,
                               const StepPlan& plan) {
   std::set<Shape> shapes;
   add_frozen(model, quantize, shapes);
+  add_head(model, shapes);
   for (const LoraSlot& slot : plan.slots) {
     if (slot.layer != plan.first_lora_layer) break;  // the other layers have the same ones
     add_lora(slot, (slot.b - slot.a) / slot.in, plan.dropout.exists(), shapes);
@@ -80,6 +91,7 @@ std::size_t distinct_forward_products(const ModelConfig& model, Quantization qua
                                       const StepPlan& plan) {
   std::set<Shape> shapes;
   add_frozen(model, quantize, shapes);
+  shapes.insert({Product::kNT, model.vocab_size, model.hidden_size, false});
   for (const LoraSlot& slot : plan.slots) add_lora(slot, slot.rank, false, shapes);
   return static_cast<std::size_t>(
       std::count_if(shapes.begin(), shapes.end(),

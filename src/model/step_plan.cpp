@@ -14,11 +14,13 @@
 namespace loadline {
 namespace {
 
-// The logits of a chunk of the head: large enough for a good product, small beside everything else.
-// A chunk is a power of two tokens, as every product's blocks are: 160 tokens would run as 128 and
-// 32, and a small block costs far more a token.
-constexpr Bytes kLogits = 64_MiB;
-constexpr std::int64_t kChunkUnit = 16;
+// A chunk's gradient, whose sums stay in memory while panel after panel of words is multiplied: the
+// larger it is, the fewer times all words are read.
+constexpr Bytes kHeadGradient = 16_MiB;
+constexpr std::int64_t kLeastChunk = 256;
+// Logits of a block and a panel stay in the second-level caches of two cores.
+constexpr std::int64_t kHeadBlock = 512;
+constexpr std::int64_t kHeadPanel = 1024;
 
 void require(bool holds, const char* what, std::int64_t value, const std::string& range) {
   if (!holds) throw usage_error("{} is {} but must be {}", what, value, range);
@@ -252,8 +254,6 @@ void Planner::share_inner(std::int64_t width) {
 void Planner::add_last_row() {
   const Lifetime life{head_tick(), head_tick()};
   HeadBuffers& head = plan_.head_buffers;
-  head.chunk = 1;
-  head.x = add("head input", "head", {1, model_.hidden_size}, shape_.compute, life);
   head.normed = add("head normed", "head", {1, model_.hidden_size}, shape_.compute, life);
   head.rstd = add("head rstd", "head", {1}, DType::kF32, life);
 }
@@ -450,32 +450,35 @@ void Planner::add_forward() {
 
 void Planner::add_head() {
   const Lifetime life{head_tick(), head_tick()};
-  const std::int64_t vocabulary = model_.vocab_size;
-  const auto fitting = static_cast<std::int64_t>(kLogits.count / sizeof(float)) / vocabulary;
+  const auto fitting =
+      static_cast<std::int64_t>(kHeadGradient.count / sizeof(float)) / model_.hidden_size;
   const auto power = static_cast<std::int64_t>(
-      std::bit_floor(static_cast<std::uint64_t>(std::max(kChunkUnit, fitting))));
-  const std::int64_t chunk = std::min(tokens_, power);
-  const auto rows = [&](const char* name, std::int64_t cols, DType dtype) {
-    return add(name, "head", {chunk, cols}, dtype, life);
+      std::bit_floor(static_cast<std::uint64_t>(std::max(kLeastChunk, fitting))));
+  HeadBuffers& head = plan_.head_buffers;
+  head.chunk = std::min(tokens_, power);
+  head.block = std::min(head.chunk, kHeadBlock);
+  head.panel = head_panel(model_);
+  const auto buffer = [&](const char* name, std::vector<std::int64_t> dims, DType dtype) {
+    return add(name, "head", std::move(dims), dtype, life);
   };
   const auto column = [&](const char* name, DType dtype) {
-    return add(name, "head", {chunk}, dtype, life);
+    return buffer(name, {head.chunk}, dtype);
   };
-  HeadBuffers& head = plan_.head_buffers;
-  head.chunk = chunk;
-  head.x = rows("head chunk input", model_.hidden_size, shape_.compute);
-  head.normed = rows("head chunk normed", model_.hidden_size, shape_.compute);
-  head.rstd = column("head chunk rstd", DType::kF32);
-  head.logits = rows("head chunk logits", vocabulary, DType::kF32);
-  head.d_logits = shape_.compute == DType::kF32
-                      ? head.logits
-                      : rows("head chunk logits gradient", vocabulary, shape_.compute);
-  head.d_normed = rows("head chunk normed gradient", model_.hidden_size, shape_.compute);
-  head.dx = rows("head chunk input gradient", model_.hidden_size, shape_.compute);
+  head.normed = buffer("head chunk normed", {head.chunk, model_.hidden_size}, shape_.compute);
+  head.gradient =
+      buffer("head chunk normed gradient", {head.chunk, model_.hidden_size}, DType::kF32);
+  head.logits = buffer("head panel logits", {head.block, head.panel}, DType::kF32);
+  head.weights = shape_.compute == DType::kF32
+                     ? head.logits
+                     : buffer("head panel weights", {head.block, head.panel}, shape_.compute);
+  head.corrections = buffer("head panel corrections", {head.block}, DType::kF32);
   head.targets = column("head chunk targets", DType::kI32);
+  head.rstd = column("head chunk rstd", DType::kF32);
   head.coefficients = column("head chunk coefficients", DType::kF32);
   head.losses = column("head chunk losses", DType::kF32);
-  head.log_sum_exp = column("head chunk log-sum-exp", DType::kF32);
+  head.maximum = column("head chunk maximum", DType::kF32);
+  head.sum = column("head chunk sum", DType::kF32);
+  head.target_logit = column("head chunk target logit", DType::kF32);
 }
 
 // What a layer's forward writes when its backward runs it again.
@@ -518,6 +521,8 @@ void Planner::add_backward() {
 }
 
 }  // namespace
+
+std::int64_t head_panel(const ModelConfig& model) { return std::min(model.vocab_size, kHeadPanel); }
 
 StepPlan plan_step(const ModelConfig& model, const LoraSettings& lora, const StepShape& shape) {
   check(model, lora, shape);

@@ -3,7 +3,7 @@
 //
 // Shape letters of this room: T tokens of a batch laid end to end, H hidden size, QW = NH x HD,
 // KW = NKV x HD, QKV = QW + 2 KW, I intermediate size, V vocabulary, R LoRA rank, C rows of a chunk
-// of the head, P adapter parameters.
+// of the head, B rows of a block of it, N words of a panel, P adapter parameters.
 #pragma once
 
 #include <array>
@@ -107,15 +107,15 @@ struct BackwardScratch {
 
 struct HeadBuffers {
   std::int64_t chunk = 0;  // C
-  BufferId x, normed;      // (C,H)
-  BufferId rstd;           // (C)
-  BufferId logits;         // (C,V) f32
-  BufferId d_logits;       // (C,V) compute type; equals logits when that is f32
-  BufferId d_normed, dx;   // (C,H)
+  std::int64_t panel = 0;  // N words
+  std::int64_t block = 0;  // B rows of a chunk are multiplied with a panel at once
+  BufferId normed;         // (C,H)
+  BufferId gradient;       // (C,H) f32, of normed
+  BufferId logits;         // (B,N) f32
+  BufferId weights;        // (B,N) compute type; equals logits when that is f32
+  BufferId corrections;    // (B)
   BufferId targets;        // (C) i32
-  BufferId coefficients;   // (C)
-  BufferId losses;         // (C)
-  BufferId log_sum_exp;    // (C)
+  BufferId rstd, coefficients, losses, maximum, sum, target_logit;  // (C)
 };
 
 struct AdapterBuffers {
@@ -145,6 +145,9 @@ struct StepPlan {
   BackwardScratch backward;
   HeadBuffers head_buffers;
 };
+
+// Words that the head multiplies at once.
+[[nodiscard]] std::int64_t head_panel(const ModelConfig& model);
 
 // Throws Error(kUsage) as plan_memory does.
 StepPlan plan_step(const ModelConfig& model, const LoraSettings& lora, const StepShape& shape);

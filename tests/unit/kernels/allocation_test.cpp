@@ -114,11 +114,17 @@ TEST_P(AllocationTest, LossAndUpdateAllocateNothing) {
   Matrix logits = Matrix::random(kTokens, kSize, 1);
   std::vector<std::int32_t> targets(kTokens, 3);
   std::vector<float> losses(kTokens);
-  std::vector<float> log_sum_exp(kTokens);
+  std::vector<float> maximum(kTokens), sum(kTokens), target_logit(kTokens), corrections(kTokens);
+  const CrossEntropySums sums{maximum, sum, target_logit};
+  Matrix words = Matrix::random(kSize, kSize, 2, GetParam());
+  Matrix gradient(kTokens, kSize);
   std::vector<float> flat(20000, 0.5F);
   EXPECT_EQ(allocations_of_second([&] {
-              cross_entropy_forward(logits.view(), targets, losses, log_sum_exp);
-              cross_entropy_backward(logits.view(), targets, log_sum_exp, losses, x_.view());
+              cross_entropy_begin(targets, kSize, sums);
+              cross_entropy_panel(logits.view(), 0, targets, sums, x_.view(), corrections);
+              scale_rows(corrections, gradient.view());
+              cross_entropy_losses(sums, losses);
+              cross_entropy_gradient(words.view(), targets, sums, losses, gradient.view());
               adamw_update({}, 1, flat, flat, flat, flat);
               EXPECT_GT(squared_norm(flat), -1);
             }),
