@@ -25,7 +25,7 @@ struct Attention {
         dk(k),
         dv(k),
         log_sum_exp(static_cast<std::size_t>(shape.heads * length * rows)),
-        scratch(attention_scratch(shape, length * rows, length, threads()).count) {
+        scratch(attention_scratch(shape, dtype, length * rows, length, threads()).count) {
     for (std::int64_t r = 0; r <= rows; ++r) starts.push_back(static_cast<int>(r * length));
   }
   void forward() {

@@ -63,8 +63,7 @@ TrainingSettings FindSession::settings_of(const Configuration& configuration) co
 
 Bytes FindSession::cap_of(bool under_margin) const {
   const SearchLimits& limits = question_.limits;
-  const Bytes cap = under_margin ? limits.budget.scaled(1 / (1 + limits.margin)) : limits.budget;
-  return cap + untouched_room(runner_.cap, runner_.threads);
+  return under_margin ? limits.budget.scaled(1 / (1 + limits.margin)) : limits.budget;
 }
 
 TrialSpec FindSession::spec_of(const Question& question) {
@@ -89,7 +88,9 @@ TrialSpec FindSession::spec_of(const Question& question) {
   } else {
     settings.enough_seconds = kEnoughSeconds;
   }
-  spec.planned = workload_.plan(settings).total();
+  const MemoryPlan plan = workload_.plan(settings);
+  spec.planned = plan.total();
+  spec.untouched = plan.untouched();
   spec.worker = to_json(settings);
   return spec;
 }
@@ -147,14 +148,13 @@ RunTrial FindSession::run_one(const Question& question) {
 
 std::vector<RunTrial> FindSession::known_trials() const {
   std::vector<RunTrial> known;
-  const Bytes slack = untouched_room(runner_.cap, runner_.threads);
   for (const JournalEntry& entry : journal_.entries()) {
     if (!entry.outcome || entry.outcome->verdict == Verdict::kInterrupted) continue;
     known.push_back({.configuration = configuration_of(entry.spec, question_.space),
                      .trial = entry.spec.id,
                      .planned = entry.spec.planned,
                      .outcome = *entry.outcome,
-                     .under_margin = entry.spec.cap < entry.spec.budget + slack});
+                     .under_margin = entry.spec.cap < entry.spec.budget});
   }
   return known;
 }

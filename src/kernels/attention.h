@@ -22,9 +22,10 @@ struct AttentionShape {
 // 1]). Blocks with an online softmax (Dao et al. 2022): never a (T,T) matrix, memory linear in T.
 // q, out (T, NH x HD); k, v (T, NKV x HD); log_sum_exp (NH x T), head-major, is kept for the
 // backward. All views have one type, f32 or bf16; sums are in f32. Where the CPU
-// multiplies bf16, the probabilities of bf16 data, and their gradients, are rounded to bf16 before
-// they are multiplied. Throws std::logic_error for shapes that do not belong together and for
-// scratch below attention_scratch(). A NaN among what a token sees reaches its output.
+// multiplies bf16 (AVX512-BF16; with AMX in its tiles), the probabilities of bf16 data, and their
+// gradients, are rounded to bf16 before they are multiplied. Throws std::logic_error for shapes
+// that do not belong together and for scratch below attention_scratch(). A NaN among what a token
+// sees reaches its output.
 void attention_forward(ConstView q, ConstView k, ConstView v,
                        std::span<const std::int32_t> row_starts, const AttentionShape& shape,
                        View out, std::span<float> log_sum_exp, std::span<std::byte> scratch);
@@ -36,8 +37,9 @@ void attention_backward(ConstView dout, ConstView q, ConstView k, ConstView v, C
                         std::span<const std::int32_t> row_starts, const AttentionShape& shape,
                         View dq, View dk, View dv, std::span<std::byte> scratch);
 
-// Scratch that both need for batches of at most `tokens` tokens with rows of at most `longest_row`.
-Bytes attention_scratch(const AttentionShape& shape, std::int64_t tokens, std::int64_t longest_row,
-                        int threads);
+// Scratch that both need for batches of `dtype` with at most `tokens` tokens, rows of at most
+// `longest_row`. It depends on what instructions this CPU has.
+Bytes attention_scratch(const AttentionShape& shape, DType dtype, std::int64_t tokens,
+                        std::int64_t longest_row, int threads);
 
 }  // namespace loadline

@@ -1,13 +1,11 @@
 #include <omp.h>
 
-#include "kernels/attention_blocks.h"
 #include "kernels/attention_operands.h"
+#include "kernels/attention_units.h"
 #include "kernels/block_product.h"
 #include "kernels/exponential.h"
-#include "kernels/kernel_times.h"
 
-namespace loadline {
-namespace attention {
+namespace loadline::attention {
 namespace {
 
 // What is paired is in f32 the same memory as before.
@@ -56,40 +54,6 @@ Scratch<E> carve(Carver& carver, const AttentionShape& shape, std::int64_t longe
   return s;
 }
 
-struct Inputs {
-  ConstView dout, q, k, v, out;
-  std::span<const float> log_sum_exp;
-  AttentionShape shape;
-  View dq, dk, dv;
-  float* delta;  // (NH x T): the dot product of dout and out
-  std::int64_t longest;
-
-  [[nodiscard]] std::int64_t group() const { return shape.heads / shape.kv_heads; }
-  [[nodiscard]] std::int64_t width() const { return padded(shape.head_dim); }
-};
-
-// All queries of a row for one key-value head: what must be summed by one thread, or by a team.
-struct Unit {
-  Row row;
-  std::int64_t kv_head = 0;
-};
-
-template <typename T>
-void fill_delta(const Inputs& in) {
-  const std::int64_t hd = in.shape.head_dim;
-#pragma omp parallel for schedule(static)
-  for (std::int64_t t = 0; t < in.q.rows; ++t) {
-    for (std::int64_t head = 0; head < in.shape.heads; ++head) {
-      const T* a = in.dout.row<T>(t) + head * hd;
-      const T* b = in.out.row<T>(t) + head * hd;
-      float sum = 0;
-#pragma omp simd reduction(+ : sum)
-      for (std::int64_t d = 0; d < hd; ++d) sum += load(a[d]) * load(b[d]);
-      in.delta[head * in.q.rows + t] = sum;
-    }
-  }
-}
-
 // One query's scores become probabilities p, and the gradients of those, which come in ds, the
 // scores' own.
 void probability_row(float* p, float* ds, float log_sum, float delta) {
@@ -136,7 +100,7 @@ struct Place {
 
 // Scores become probabilities; their gradients, which come in dprobability, become the scores'
 // gradients.
-void softmax_gradient(const Inputs& in, const Scratch<float>& s, const Place& at) {
+void softmax_gradient(const BackwardInputs& in, const Scratch<float>& s, const Place& at) {
   const std::int64_t offset = at.head * in.q.rows + at.row.begin + at.first();
   for (std::int64_t i = 0; i < at.queries(); ++i) {
     const float log_sum = in.log_sum_exp[static_cast<std::size_t>(offset + i)];
@@ -166,17 +130,15 @@ struct QueryRow {
 
   // Which of the 16 keys from j on it sees.
   [[nodiscard]] __mmask16 mask(std::int64_t j) const {
-    const auto below = [&](std::int64_t end) {
-      return (1U << std::clamp<std::int64_t>(end - j, 0, kLanes)) - 1U;
-    };
-    return static_cast<__mmask16>(below(seen.end) & ~below(seen.begin));
+    return static_cast<__mmask16>(vectors::first_lanes(seen.end - j) &
+                                  ~vectors::first_lanes(seen.begin - j));
   }
 };
 
-QueryRow query_row(const Inputs& in, const Place& at, std::int64_t query) {
+QueryRow query_row(const BackwardInputs& in, const Place& at, std::int64_t query) {
   if (query >= at.queries()) return {};
   const std::int64_t offset = at.head * in.q.rows + at.row.begin + at.first() + query;
-  return {in.log_sum_exp[static_cast<std::size_t>(offset)] * kLog2E, in.delta[offset],
+  return {in.log_sum_exp[static_cast<std::size_t>(offset)] * vectors::kLog2E, in.delta[offset],
           at.seen(query, in.shape.window)};
 }
 
@@ -191,15 +153,10 @@ Weights weights_of(const QueryRow& query, std::int64_t j, const float* score,
                    const float* dprobability, float scale, bool capped) {
   const __mmask16 seen = query.mask(j);
   const __m512 x = _mm512_loadu_ps(score + j);
-  const __m512 p = power_of_two(x * scale - query.log_sum);
+  const __m512 p = vectors::power_of_two(x * scale - query.log_sum);
   __m512 ds = p * (_mm512_loadu_ps(dprobability + j) - query.delta);
   if (capped) ds *= 1.0F - x * x;
   return {_mm512_maskz_mov_ps(seen, p), _mm512_maskz_mov_ps(seen, ds)};
-}
-
-template <typename V>
-void store_vector(V from, Bf16Pair* to) {
-  std::memcpy(to, &from, sizeof from);
 }
 
 void squash(float* score, float factor) {
@@ -210,9 +167,9 @@ void squash(float* score, float factor) {
 }
 
 // The same, two queries at a time: their pairs are written where both rows were read.
-void softmax_gradient(const Inputs& in, const Scratch<Bf16Pair>& s, const Place& at) {
+void softmax_gradient(const BackwardInputs& in, const Scratch<Bf16Pair>& s, const Place& at) {
   const float cap = in.shape.softcap;
-  const float scale = (cap > 0 ? cap : in.shape.scale) * kLog2E;
+  const float scale = (cap > 0 ? cap : in.shape.scale) * vectors::kLog2E;
   if (cap > 0) squash(s.score, in.shape.scale / cap);
   for (std::int64_t i = 0; i < at.queries(); i += 2) {
     const QueryRow upper = query_row(in, at, i);
@@ -223,10 +180,11 @@ void softmax_gradient(const Inputs& in, const Scratch<Bf16Pair>& s, const Place&
     for (std::int64_t j = 0; j < kBlock; j += kLanes) {
       const Weights a = weights_of(upper, j, score, dp, scale, cap > 0);
       const Weights b = weights_of(lower, j, score + kBlock, dp + kBlock, scale, cap > 0);
-      store_vector(paired(a.probability, b.probability), s.probability + i / 2 * kBlock + j);
-      store_vector(paired(a.dscore, b.dscore), s.paired_dscore + i / 2 * kBlock + j);
-      store_vector(rounded_to_bf16(a.dscore), dscore + j / 2);
-      store_vector(rounded_to_bf16(b.dscore), dscore + (kBlock + j) / 2);
+      vectors::store(vectors::paired(a.probability, b.probability),
+                     s.probability + i / 2 * kBlock + j);
+      vectors::store(vectors::paired(a.dscore, b.dscore), s.paired_dscore + i / 2 * kBlock + j);
+      vectors::store(vectors::rounded_to_bf16(a.dscore), dscore + j / 2);
+      vectors::store(vectors::rounded_to_bf16(b.dscore), dscore + (kBlock + j) / 2);
     }
   }
 }
@@ -288,8 +246,8 @@ void add_to_queries(const Pair& pair, const E* weight, const E* from, float* to)
 }
 
 template <typename T, typename E>
-void block_pair(const Inputs& in, const Unit& unit, std::int64_t member, std::int64_t query_block,
-                std::int64_t key_block, const Scratch<E>& s) {
+void block_pair(const BackwardInputs& in, const Unit& unit, std::int64_t member,
+                std::int64_t query_block, std::int64_t key_block, const Scratch<E>& s) {
   const std::int64_t hd = in.shape.head_dim;
   const Place at{unit.row, unit.kv_head * in.group() + member, query_block, key_block};
   const std::int64_t first = unit.row.begin + at.first();
@@ -324,8 +282,8 @@ void store_rows(const float* from, std::int64_t width, float factor, View to, st
 
 // Key blocks begin, begin + step, ...: their dk and dv whole, and their part of dq in s.dquery.
 template <typename T, typename E>
-void key_blocks_backward(const Inputs& in, const Unit& unit, std::int64_t begin, std::int64_t step,
-                         const Scratch<E>& s) {
+void key_blocks_backward(const BackwardInputs& in, const Unit& unit, std::int64_t begin,
+                         std::int64_t step, const Scratch<E>& s) {
   const std::int64_t hd = in.shape.head_dim;
   const std::int64_t width = in.width();
   const std::int64_t count = blocks(unit.row.length);
@@ -353,8 +311,9 @@ void key_blocks_backward(const Inputs& in, const Unit& unit, std::int64_t begin,
 // dq of one block of one head: the parts of `team` threads in their order, times the scale that the
 // scores had.
 template <typename T>
-void sum_dquery(const Inputs& in, const Unit& unit, std::int64_t member, std::int64_t query_block,
-                const float* dquery, std::int64_t each, std::int64_t team) {
+void sum_dquery(const BackwardInputs& in, const Unit& unit, std::int64_t member,
+                std::int64_t query_block, const float* dquery, std::int64_t each,
+                std::int64_t team) {
   const std::int64_t hd = in.shape.head_dim;
   const std::int64_t width = in.width();
   const std::int64_t first = query_block * kBlock;
@@ -374,7 +333,7 @@ void sum_dquery(const Inputs& in, const Unit& unit, std::int64_t member, std::in
 
 // One unit by one thread.
 template <typename T, typename E>
-void unit_alone(const Inputs& in, const Unit& unit, const Scratch<E>& s) {
+void unit_alone(const BackwardInputs& in, const Unit& unit, const Scratch<E>& s) {
   key_blocks_backward<T>(in, unit, 0, 1, s);
   for (std::int64_t member = 0; member < in.group(); ++member) {
     for (std::int64_t b = 0; b < blocks(unit.row.length); ++b) {
@@ -385,7 +344,8 @@ void unit_alone(const Inputs& in, const Unit& unit, const Scratch<E>& s) {
 
 // One unit by all threads: thread t takes the key blocks t, t + team, ...
 template <typename T>
-void unit_together(const Inputs& in, const Unit& unit, float* parts, std::int64_t each, int team) {
+void unit_together(const BackwardInputs& in, const Unit& unit, float* parts, std::int64_t each,
+                   int team) {
 #pragma omp parallel for schedule(static, 1)
   for (int t = 0; t < team; ++t) {
     Carver carver(parts + t * each);
@@ -400,66 +360,33 @@ void unit_together(const Inputs& in, const Unit& unit, float* parts, std::int64_
   }
 }
 
-// With few units all threads share each one; with many each thread takes whole ones, and the result
-// is then the same for any number of threads.
 template <typename T>
-void all_units(const Inputs& in, std::span<const std::int32_t> row_starts, float* parts) {
-  const auto rows = static_cast<std::int64_t>(row_starts.size()) - 1;
-  const std::int64_t units = rows * in.shape.kv_heads;
-  const std::int64_t each = backward_scratch(in.shape, in.longest);
-  const int team = omp_get_max_threads();
-  const auto unit_at = [&](std::int64_t u) {
-    return Unit{row_at(row_starts, u / in.shape.kv_heads), u % in.shape.kv_heads};
+void all_units(const BackwardInputs& in, std::span<const std::int32_t> row_starts, float* parts) {
+  const std::int64_t each = backward_scratch(in.shape, in.q.dtype, in.longest);
+  const auto alone = [&](const Unit& unit, int thread) {
+    Carver carver(parts + thread * each);
+    unit_alone<T>(in, unit, carve<Operand<T>>(carver, in.shape, in.longest));
   };
-  if (units < std::int64_t{4} * team) {
-    for (std::int64_t u = 0; u < units; ++u) unit_together<T>(in, unit_at(u), parts, each, team);
-    return;
-  }
-#pragma omp parallel for schedule(dynamic, 1)
-  for (std::int64_t u = 0; u < units; ++u) {
-    Carver carver(parts + omp_get_thread_num() * each);
-    unit_alone<T>(in, unit_at(u), carve<Operand<T>>(carver, in.shape, in.longest));
-  }
+  const auto together = [&](const Unit& unit) {
+    unit_together<T>(in, unit, parts, each, omp_get_max_threads());
+  };
+  for_units(row_starts, in.shape.kv_heads, alone, together);
 }
 
 }  // namespace
 
-std::int64_t backward_scratch(const AttentionShape& shape, std::int64_t longest_row) {
-  Carver f32(nullptr);
-  Carver bf16(nullptr);
-  carve<Operand<float>>(f32, shape, longest_row);
-  carve<Operand<Bf16>>(bf16, shape, longest_row);
-  return std::max(f32.used(), bf16.used());
-}
-
-}  // namespace attention
-
-void attention_backward(ConstView dout, ConstView q, ConstView k, ConstView v, ConstView out,
-                        std::span<const float> log_sum_exp,
-                        std::span<const std::int32_t> row_starts, const AttentionShape& shape,
-                        View dq, View dk, View dv, std::span<std::byte> scratch) {
-  const KernelTimer timer(Kernel::kAttentionBackward);
-  namespace at = attention;
-  at::require_inputs(q, k, v, row_starts, shape);
-  require_same_shape(q, out, "attention_backward: q and out");
-  require_same_shape(q, dout, "attention_backward: q and dout");
-  require_same_shape(q, dq, "attention_backward: q and dq");
-  require_same_shape(k, dk, "attention_backward: k and dk");
-  require_same_shape(k, dv, "attention_backward: k and dv");
-  for (const DType type : {dout.dtype, out.dtype, dq.dtype, dk.dtype, dv.dtype}) {
-    require(type == q.dtype, "attention_backward: all views must have one type");
-  }
-  require(static_cast<std::int64_t>(log_sum_exp.size()) >= shape.heads * q.rows,
-          "attention_backward: log_sum_exp must be (NH x T)");
-  const std::int64_t longest = at::longest_row(row_starts);
-  const std::int64_t own = at::backward_scratch(shape, longest) * omp_get_max_threads();
-  float* parts = at::aligned_scratch(scratch, own + at::padded(shape.heads * q.rows));
-  const at::Inputs in{dout, q, k, v, out, log_sum_exp, shape, dq, dk, dv, parts + own, longest};
-  with_storage(q.dtype, "attention", [&](auto storage) {
-    using T = TypeOf<decltype(storage)>;
-    at::fill_delta<T>(in);
-    at::all_units<T>(in, row_starts, parts);
+std::int64_t backward_scratch(const AttentionShape& shape, DType dtype, std::int64_t longest) {
+  Carver counting(nullptr);
+  with_storage(dtype, "attention", [&](auto storage) {
+    carve<Operand<TypeOf<decltype(storage)>>>(counting, shape, longest);
   });
+  return counting.used();
 }
 
-}  // namespace loadline
+void backward_by_blocks(const BackwardInputs& in, std::span<const std::int32_t> row_starts,
+                        float* parts) {
+  with_storage(in.q.dtype, "attention",
+               [&](auto storage) { all_units<TypeOf<decltype(storage)>>(in, row_starts, parts); });
+}
+
+}  // namespace loadline::attention

@@ -96,10 +96,6 @@ void transpose(const E* from, std::int64_t width, E* to) {
   }
 }
 
-// f32 elements of scratch that each thread works in; backward's holds one row's dq of one group.
-std::int64_t forward_scratch(const AttentionShape& shape);
-std::int64_t backward_scratch(const AttentionShape& shape, std::int64_t longest_row);
-
 void require_inputs(ConstView q, ConstView k, ConstView v, std::span<const std::int32_t> row_starts,
                     const AttentionShape& shape);
 std::int64_t longest_row(std::span<const std::int32_t> row_starts);

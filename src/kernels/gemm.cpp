@@ -315,6 +315,10 @@ bool has_isa(dnnl::cpu_isa wanted) {
 }  // namespace
 
 bool bf16_is_fast() { return has_isa(dnnl::cpu_isa::avx512_core_bf16); }
+bool tiles_are_usable() {
+  static const bool kUsable = has_isa(dnnl::cpu_isa::avx512_core_amx);
+  return kUsable;
+}
 bool bf16_is_supported() { return has_isa(dnnl::cpu_isa::avx512_core); }
 
 }  // namespace loadline

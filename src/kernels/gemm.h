@@ -77,5 +77,7 @@ void set_threads(int count);
 // bf16_supported: oneDNN can.
 [[nodiscard]] bool bf16_is_fast();
 [[nodiscard]] bool bf16_is_supported();
+// AMX: the CPU has tiles for bf16, and the kernel lets this process use them.
+[[nodiscard]] bool tiles_are_usable();
 
 }  // namespace loadline

@@ -95,11 +95,6 @@ std::unique_ptr<Cap> make_cap(CapKind kind, Bytes ceiling, std::string_view labe
   return std::make_unique<DataLimitCap>(ceiling, root);
 }
 
-Bytes untouched_room(CapKind kind, int threads) {
-  if (kind != CapKind::kRlimit) return {};
-  return 64_MiB + (80_MiB).scaled(threads);
-}
-
 CapChoice choose_cap(const fs::path& root, const CgroupFolders& folders) {
   CapChoice choice;
   for (const CapKind kind : kBestFirst) {

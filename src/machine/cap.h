@@ -75,12 +75,6 @@ std::unique_ptr<Cap> make_cap(CapKind kind, Bytes ceiling, std::string_view labe
                               const std::filesystem::path& root = "/",
                               const CgroupFolders& folders = kernel_folders());
 
-// What a cap has to leave a worker beside the bytes that it touches. RLIMIT_DATA counts what is
-// mapped, touched or not: thread stacks, and the heap that glibc reserves for each thread. Seen
-// with 2 threads: 170 MiB. Too little makes oneDNN die while it compiles. The other kinds count
-// what is touched.
-Bytes untouched_room(CapKind kind, int threads);
-
 // Tries each kind for real, best first (a group is made, limited, entered and removed).
 struct CapChoice {
   CapFacts best;

@@ -83,7 +83,7 @@ BufferId MemoryPlan::add(std::string name, std::string_view phase, std::vector<s
   return BufferId(buffers_.size() - 1);
 }
 
-void MemoryPlan::add_process(std::string name, Bytes bytes) {
+void MemoryPlan::add_process(std::string name, Bytes bytes, Bytes untouched) {
   buffers_.push_back({.name = std::move(name),
                       .shape = {static_cast<std::int64_t>(bytes.count)},
                       .dtype = DType::kU8,
@@ -91,6 +91,7 @@ void MemoryPlan::add_process(std::string name, Bytes bytes) {
                       .phase = "process",
                       .bytes = bytes});
   process_ += bytes;
+  untouched_ += untouched;
 }
 
 void MemoryPlan::place() {

@@ -88,20 +88,23 @@ class MemoryPlan {
                DType dtype, Lifetime life);
   // A line that is not in the arena: code, libraries, compiled primitives, thread stacks.
   // Calibrated: docs/memory.md.
-  void add_process(std::string name, Bytes bytes);
+  // `untouched` is mapped beside them and stays untouched: no memory, but RLIMIT_DATA counts it.
+  void add_process(std::string name, Bytes bytes, Bytes untouched = {});
   // Gives every buffer its offset: largest first, at the lowest place where no living buffer is.
   void place();
 
   [[nodiscard]] const std::vector<Buffer>& buffers() const { return buffers_; }
   [[nodiscard]] const Buffer& buffer(BufferId id) const { return buffers_.at(id.index()); }
-  [[nodiscard]] Bytes arena() const { return arena_; }      // what the engine maps: whole pages
-  [[nodiscard]] Bytes process() const { return process_; }  // beside the arena
+  [[nodiscard]] Bytes arena() const { return arena_; }          // what the engine maps: whole pages
+  [[nodiscard]] Bytes process() const { return process_; }      // beside the arena
+  [[nodiscard]] Bytes untouched() const { return untouched_; }  // not in total()
   [[nodiscard]] PredictedBytes total() const { return {arena_ + process_}; }
 
  private:
   std::vector<Buffer> buffers_;
   Bytes arena_;
   Bytes process_;
+  Bytes untouched_;
 };
 
 // The plan of a LoRA training step of `model`. Pure: reads no weights, well under a millisecond.

@@ -356,8 +356,8 @@ void Planner::add_constants() {
     plan_.dropout =
         activation("LoRA dropout", "forward", widest, {forward_tick(first_), last_backward()});
   }
-  const Bytes attention =
-      attention_scratch(attention_of(0), tokens_, shape_.longest_row, shape_.threads);
+  const Bytes attention = attention_scratch(attention_of(0), shape_.compute, tokens_,
+                                            shape_.longest_row, shape_.threads);
   plan_.attention_scratch =
       add("attention scratch", "forward", {static_cast<std::int64_t>(attention.count)}, DType::kU8,
           in_attention);

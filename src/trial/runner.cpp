@@ -118,7 +118,8 @@ TrialOutcome watched(const TrialSpec& spec, const RunnerOptions& options, const 
                      const std::function<bool()>& stop_requested, const TrialListener& listener,
                      const fs::path& folder) {
   EventLog events(folder / "events.jsonl");
-  const auto cap = make_cap(options.cap, spec.cap, fmt::format("trial-{}", spec.id));
+  const Bytes beside = options.cap == CapKind::kRlimit ? spec.untouched : Bytes{};
+  const auto cap = make_cap(options.cap, spec.cap + beside, fmt::format("trial-{}", spec.id));
   std::unique_ptr<Child> child;
   try {
     child = std::make_unique<Child>(command_of(options, folder), *cap);

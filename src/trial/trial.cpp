@@ -163,6 +163,7 @@ Json to_json(const TrialSpec& spec) {
           {"least_steps", spec.least_steps},
           {"budget_bytes", spec.budget.count},
           {"cap_bytes", spec.cap.count},
+          {"untouched_bytes", spec.untouched.count},
           {"margin", spec.margin},
           {"planned_bytes", spec.planned.bytes.count},
           {"time_limit_ms", spec.time_limit.count()},
@@ -183,6 +184,7 @@ TrialSpec trial_spec_from_json(const Json& document, const std::string& source) 
   }
   spec.budget = bytes_field(document, "budget_bytes", source);
   spec.cap = bytes_field(document, "cap_bytes", source);
+  spec.untouched = or_nothing(document, "untouched_bytes", source, bytes_field);
   spec.margin = amount_field(document, "margin", source);
   spec.planned = {bytes_field(document, "planned_bytes", source)};
   spec.time_limit = duration_field(document, "time_limit_ms", source);

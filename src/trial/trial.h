@@ -23,6 +23,9 @@ struct TrialSpec {
   std::int64_t least_steps = 0;
   Bytes budget;  // what adjusted peak is compared with
   Bytes cap;     // what the process is physically held under; at least min(budget, ...)
+  // What the process maps and never touches. RLIMIT_DATA counts it and stands that much above
+  // `cap`.
+  Bytes untouched;
   double margin = 0.15;
   PredictedBytes planned;
   std::chrono::milliseconds time_limit{0};  // 0: none

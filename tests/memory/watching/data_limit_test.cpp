@@ -80,9 +80,10 @@ class RealWorker : public ::testing::Test {
     ASSERT_EQ(ended.exit_code, 0) << ended.err;
     spec_ = trial_spec_from_json(read_json(run / "trials/001/spec.json"), "spec.json");
   }
-  TrialOutcome run_under(Bytes ceiling, int threads) {
+  TrialOutcome run_under(Bytes ceiling, Bytes untouched, int threads) {
     TrialSpec spec = spec_;
     spec.cap = ceiling;
+    spec.untouched = untouched;
     spec.worker["threads"] = threads;
     const RunnerOptions options{
         .command = {std::string(LOADLINE_BINARY_DIR) + "/loadline", "worker"},
@@ -100,10 +101,9 @@ class RealWorker : public ::testing::Test {
 
 // The ceiling is the plan and what RLIMIT_DATA counts beside it, and not a byte of the margin.
 TEST_F(RealWorker, FitsUnderADataLimitOfItsPlanAndTheRoomForWhatIsNotTouched) {
-  for (const int threads : {1, 2, 4}) {
+  for (const int threads : {1, spec_.worker["threads"].get<int>()}) {
     SCOPED_TRACE(threads);
-    const Bytes room = untouched_room(CapKind::kRlimit, threads);
-    const TrialOutcome outcome = run_under(spec_.planned.bytes + room, threads);
+    const TrialOutcome outcome = run_under(spec_.planned.bytes, spec_.untouched, threads);
     EXPECT_EQ(outcome.verdict, Verdict::kFits) << outcome.cause << outcome.stderr_tail;
     if (outcome.peak) {
       std::cout << threads << " threads: peak " << to_string(outcome.peak->bytes) << ", planned "
@@ -113,9 +113,9 @@ TEST_F(RealWorker, FitsUnderADataLimitOfItsPlanAndTheRoomForWhatIsNotTouched) {
 }
 
 TEST_F(RealWorker, IsStoppedAtADataLimitBelowItsPlanAndSaysSo) {
-  spec_.worker["batch_size"] = 64;
+  spec_.worker["batch_size"] = 128;
   spec_.worker["max_seq_length"] = 512;
-  const TrialOutcome outcome = run_under(untouched_room(CapKind::kRlimit, 1) + 64_MiB, 1);
+  const TrialOutcome outcome = run_under(16_MiB, spec_.untouched, 1);
   EXPECT_EQ(outcome.verdict, Verdict::kOutOfMemory) << outcome.cause << outcome.stderr_tail;
   EXPECT_THAT(outcome.cause, HasSubstr("refused"));
 }

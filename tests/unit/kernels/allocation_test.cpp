@@ -94,7 +94,8 @@ TEST_P(AllocationTest, AttentionAllocatesNothing) {
   const AttentionShape shape{8, 2, 16, 0.25F, 0};
   const std::vector<std::int32_t> starts = {0, 30, kTokens};
   std::vector<float> log_sum_exp(8 * kTokens);
-  std::vector<std::byte> scratch(attention_scratch(shape, kTokens, 120, threads()).count);
+  std::vector<std::byte> scratch(
+      attention_scratch(shape, GetParam(), kTokens, 120, threads()).count);
   Matrix q = Matrix::random(kTokens, 128, 1, GetParam());
   Matrix k = Matrix::random(kTokens, 32, 2, GetParam());
   Matrix out = q;

@@ -48,7 +48,7 @@ struct Tensors {
         log_sum_exp(static_cast<std::size_t>(c.heads * tokens)) {
     std::int64_t longest = 0;
     for (const auto length : c.lengths) longest = std::max<std::int64_t>(longest, length);
-    scratch.resize(attention_scratch(shape, tokens, longest, threads()).count);
+    scratch.resize(attention_scratch(shape, c.dtype, tokens, longest, threads()).count);
   }
 
   void forward() {

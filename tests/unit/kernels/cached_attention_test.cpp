@@ -44,7 +44,7 @@ TEST_P(CachedAttention, IsTheRowsAttentionForItsLastPositions) {
     Matrix whole(c.positions, c.heads * c.head_dim, dtype);
     std::vector<float> log_sum_exp(static_cast<std::size_t>(c.heads * c.positions));
     std::vector<std::byte> scratch(
-        attention_scratch(shape, c.positions, c.positions, threads()).count);
+        attention_scratch(shape, dtype, c.positions, c.positions, threads()).count);
     const std::array<std::int32_t, 2> row{0, static_cast<std::int32_t>(c.positions)};
     attention_forward(q.view(), k.view(), v.view(), row, shape, whole.view(), log_sum_exp, scratch);
     Matrix last(c.queries, c.heads * c.head_dim, dtype, 2);
