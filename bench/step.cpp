@@ -7,7 +7,8 @@
 // --mixed: rows of 20 to 500 tokens against equal rows of the same total instead.
 //
 // The floor: every product of the step as it runs, its blocks of at most 512 tokens, on matrices of
-// its own in the same process; the fastest of a few repeats, times the number of its runs.
+// its own in the same process, times the number of its runs. Once with operands that stay the same,
+// the fastest of several ("hot"), and once with other weights each time, as in the step ("cold").
 #include <fmt/format.h>
 #include <omp.h>
 
@@ -155,49 +156,78 @@ struct Matrix {
   }
 };
 
-// Seconds of one product, the fastest of several, each on other matrices where a step's would not
-// be in the cache either.
-double alone(Gemm& gemm, const Gemm::Ran& ran) {
+// What a product reads of a layer's own: its weights, or for kTN the other activations.
+Matrix right_operand(const Gemm::Ran& ran) {
+  if (ran.product == Product::kTN) return {ran.tokens, ran.inner, ran.in};
+  if (ran.product == Product::kNT) return {ran.width, ran.inner, ran.in};
+  return {ran.inner, ran.width, ran.in};
+}
+
+double median_of(std::vector<double> seconds) {
+  std::ranges::sort(seconds);
+  return seconds[seconds.size() / 2];
+}
+
+struct Alone {
+  double hot = 0;
+  double cold = 0;
+};
+
+// Seconds of one product.
+Alone alone(Gemm& gemm, const Gemm::Ran& ran) {
+  constexpr std::int64_t kMostBytes = std::int64_t{1} << 30;
+  constexpr std::int64_t kMost = 64;
   const bool tn = ran.product == Product::kTN;
-  const std::int64_t t = ran.tokens;
-  const Matrix a(t, tn ? ran.width : ran.inner, ran.in);
-  const Matrix b = tn                            ? Matrix(t, ran.inner, ran.in)
-                   : ran.product == Product::kNT ? Matrix(ran.width, ran.inner, ran.in)
-                                                 : Matrix(ran.inner, ran.width, ran.in);
-  const Matrix c = tn ? Matrix(ran.width, ran.inner, ran.out) : Matrix(t, ran.width, ran.out);
-  double best = 1e9;
+  const Matrix a(ran.tokens, tn ? ran.width : ran.inner, ran.in);
+  const Matrix c(tn ? ran.width : ran.tokens, tn ? ran.inner : ran.width, ran.out);
+  std::vector<Matrix> rights;
+  std::int64_t bytes = 0;
+  for (std::int64_t i = 0; i < std::clamp<std::int64_t>(ran.times, 2, kMost); ++i) {
+    rights.push_back(right_operand(ran));
+    bytes += rights.back().view.rows * rights.back().view.cols * 4;
+    if (bytes > kMostBytes) break;
+  }
+  const auto timed = [&](const Matrix& right) {
+    const auto begin = Clock::now();
+    gemm.run(ran.product, a.view, right.view, c.view, ran.accumulate);
+    return Seconds(Clock::now() - begin).count();
+  };
+  Alone result{.hot = 1e9};
   double spent = 0;
   for (int i = 0; i < 40 && (i < 4 || spent < 0.3); ++i) {
-    const auto begin = Clock::now();
-    gemm.run(ran.product, a.view, b.view, c.view, ran.accumulate);
-    const double seconds = Seconds(Clock::now() - begin).count();
-    if (i > 0) best = std::min(best, seconds);
+    const double seconds = timed(rights.front());
+    if (i > 0) result.hot = std::min(result.hot, seconds);
     spent += seconds;
   }
-  return best;
+  std::vector<double> cold;
+  for (const Matrix& right : rights) cold.push_back(timed(right));
+  result.cold = median_of(cold);
+  return result;
 }
 
 struct Floor {
-  double seconds = 0;
+  Alone seconds;
   double flops = 0;
 };
 
 Floor floor_of(Gemm& gemm, int steps, bool list) {
   Floor floor;
   for (const Gemm::Ran& ran : gemm.ran()) {
-    const double seconds = alone(gemm, ran);
+    const Alone seconds = alone(gemm, ran);
     const double times = static_cast<double>(ran.times) / steps;
     const double flops = 2.0 * static_cast<double>(ran.tokens * ran.width * ran.inner);
-    floor.seconds += seconds * times;
+    floor.seconds.hot += seconds.hot * times;
+    floor.seconds.cold += seconds.cold * times;
     floor.flops += flops * times;
     if (list) {
       constexpr const char* kNames[] = {"NT", "NN", "TN"};
       fmt::print(
-          "  {} tokens {:4} width {:6} inner {:6} {}{:14.0f} x {:8.3f} ms = {:8.1f} ms {:7.0f} "
-          "GFLOP/s; in the step {:8.1f} ms\n",
+          "  {} tokens {:4} width {:6} inner {:6} {}{:8.0f} x; ms in all: hot {:7.1f} ({:5.0f} "
+          "GFLOP/s), cold {:7.1f}, in the step {:7.1f}\n",
           kNames[static_cast<int>(ran.product)], ran.tokens, ran.width, ran.inner,
-          ran.accumulate ? "+=" : " =", times, seconds * 1e3, seconds * times * 1e3,
-          flops / seconds * 1e-9, Seconds(ran.time).count() * 1e3 / steps);
+          ran.accumulate ? "+=" : " =", times, seconds.hot * times * 1e3,
+          flops / seconds.hot * 1e-9, seconds.cold * times * 1e3,
+          Seconds(ran.time).count() * 1e3 / steps);
     }
   }
   return floor;
@@ -240,9 +270,9 @@ void run(const Options& o, bool list) {
   const auto times = kernel_times();
   time_kernels(false);
   std::ranges::sort(seconds);
-  const double median = seconds[seconds.size() / 2];
+  const double median = median_of(seconds);
   double all = 0;
-  for (const double s : seconds) all += s;
+  for (const double each : seconds) all += each;
   const Floor floor = floor_of(model.products(), o.steps, list);
 
   fmt::print("{} {} x {} tokens, rank {}, {} layers, {}, {} threads{}{}\n", o.shape, o.batch,
@@ -250,11 +280,15 @@ void run(const Options& o, bool list) {
              o.checkpoint ? ", checkpointing" : "", o.nf4 ? ", nf4" : "");
   fmt::print("  step      {:9.3f} s  (fastest {:.3f}, slowest {:.3f})  {:8.1f} tokens/s\n", median,
              seconds.front(), seconds.back(), static_cast<double>(tokens) / median);
-  fmt::print(
-      "  floor     {:9.3f} s  = {:.1f} % of the step; {:.0f} GFLOP at {:.0f} GFLOP/s, {:.1f} "
-      "tokens/s\n",
-      floor.seconds, 100 * floor.seconds / median, floor.flops * 1e-9,
-      floor.flops / floor.seconds * 1e-9, static_cast<double>(tokens) / floor.seconds);
+  const auto print_floor = [&](const char* name, double alone) {
+    fmt::print(
+        "  {:<10}{:9.3f} s  = {:.1f} % of the step; {:.0f} GFLOP at {:.0f} GFLOP/s, {:.1f} "
+        "tokens/s\n",
+        name, alone, 100 * alone / median, floor.flops * 1e-9, floor.flops / alone * 1e-9,
+        static_cast<double>(tokens) / alone);
+  };
+  print_floor("hot floor", floor.seconds.hot);
+  print_floor("cold floor", floor.seconds.cold);
   double known = 0;
   for (std::size_t k = 0; k < kKernels; ++k) {
     if (times[k].calls == 0) continue;
@@ -267,11 +301,6 @@ void run(const Options& o, bool list) {
              100 - 100 * known * o.steps / all);
   fmt::print("  planned   {:9.1f} MiB, VmHWM {:.1f} MiB\n",
              static_cast<double>(model.plan().total().bytes.count) / (1 << 20), peak);
-}
-
-double median_of(std::vector<double> seconds) {
-  std::ranges::sort(seconds);
-  return seconds[seconds.size() / 2];
 }
 
 // Both kinds of batch by turns on one model: a noisy machine slows both.

@@ -8,7 +8,7 @@ function(loadline_room name)
     add_library(loadline_${name} STATIC ${sources})
     target_link_libraries(loadline_${name} PUBLIC loadline_flags ${ROOM_ROOMS} ${ROOM_LIBRARIES})
     if(LOADLINE_NATIVE AND name STREQUAL "kernels")
-      target_compile_options(loadline_${name} PRIVATE -march=native)
+      target_compile_options(loadline_${name} PRIVATE -march=native -mprefer-vector-width=512)
     endif()
     if(name STREQUAL "kernels")
       # Arithmetic that is not optimized would make every test of the engine wait for it.

@@ -18,7 +18,8 @@ inline float exponential(float x) {
   constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
   const float low = x < -87.3F ? -87.3F : x;
   const float clamped = low > 88.7F ? 88.7F : low;
-  const float n = (clamped * kLog2E + kRound) - kRound;
+  const float rounded = clamped * kLog2E + kRound;
+  const float n = rounded - kRound;
   const float r = (clamped - n * kLn2High) - n * kLn2Low;
   float p = 1.0F / 5040.0F;
   p = p * r + 1.0F / 720.0F;
@@ -28,13 +29,10 @@ inline float exponential(float x) {
   p = p * r + 0.5F;
   p = p * r + 1.0F;
   p = p * r + 1.0F;
-  // In two halves, as 2^128 has no float.
-  const float half_n = (0.5F * n + kRound) - kRound;
-  const auto power = [](float e) {
-    return std::bit_cast<float>((std::bit_cast<std::uint32_t>(e + (kRound + 127.0F)) & 0x1ffU)
-                                << 23);
-  };
-  const float y = p * power(half_n) * power(n - half_n);
+  // n stands in the last bits of `rounded`; p * 2^n is normal, so that its exponent is a sum.
+  const std::uint32_t bits =
+      std::bit_cast<std::uint32_t>(p) + (std::bit_cast<std::uint32_t>(rounded) << 23);
+  const float y = x != x ? x : std::bit_cast<float>(bits);
   const float with_zero = x < -87.3F ? 0.0F : y;
   return x > 88.7F ? std::numeric_limits<float>::infinity() : with_zero;
 }

@@ -9,8 +9,14 @@ namespace {
 struct GeluTanh {
   static constexpr float kTwice = 1.59576912F;  // 2 sqrt(2 / pi)
   static constexpr float kCubic = 0.044715F;
-  static float inner(float g) { return kTwice * (g + kCubic * g * g * g); }
-  static float slope(float g) { return kTwice * (1.0F + 3.0F * kCubic * g * g); }
+  template <typename V>
+  static V inner(V g) {
+    return kTwice * (g + kCubic * g * g * g);
+  }
+  template <typename V>
+  static V slope(V g) {
+    return kTwice * (1.0F + 3.0F * kCubic * g * g);
+  }
 };
 
 }  // namespace

@@ -7,8 +7,14 @@ namespace {
 
 // silu(g) = g * sigmoid(g).
 struct Silu {
-  static float inner(float g) { return g; }
-  static float slope(float /*g*/) { return 1.0F; }
+  template <typename V>
+  static V inner(V g) {
+    return g;
+  }
+  template <typename V>
+  static float slope(V /*g*/) {
+    return 1.0F;
+  }
 };
 
 }  // namespace

@@ -43,6 +43,22 @@ inline Bf16Vector rounded_to_bf16(__m512 x) {
   return std::bit_cast<Bf16Vector>(_mm512_cvtneps_pbh(x));
 }
 
+// The first n of 16 lanes, or all.
+inline __mmask16 first_lanes(std::int64_t n) {
+  if (n >= kLanes) return kAll;
+  return static_cast<__mmask16>((1U << (n > 0 ? n : 0)) - 1U);
+}
+
+// Numbers in bf16, as many as there are lanes in the mask.
+inline __m512 load(const Bf16* from, __mmask16 there) {
+  const __m256i words = _mm256_maskz_loadu_epi16(there, from);
+  return std::bit_cast<__m512>(
+      _mm512_maskz_slli_epi32(kAll, _mm512_maskz_cvtepu16_epi32(kAll, words), 16));
+}
+inline void store(__m512 x, Bf16* to, __mmask16 there) {
+  _mm256_mask_storeu_epi16(to, there, std::bit_cast<__m256i>(_mm512_cvtneps_pbh(x)));
+}
+
 // 32 numbers in bf16: first's, then second's.
 inline __m512i joined(__m512 first, __m512 second) {
   return std::bit_cast<__m512i>(_mm512_cvtne2ps_pbh(second, first));
@@ -108,12 +124,6 @@ inline void transpose(std::int64_t rows, std::int64_t cols, const Bf16Pair* from
       for (std::int64_t r = 0; r < kLanes; ++r) store(block[r], to + (j + r) * to_row + i);
     }
   }
-}
-
-// The first n of 16 lanes, or all.
-inline __mmask16 first_lanes(std::int64_t n) {
-  if (n >= kLanes) return kAll;
-  return static_cast<__mmask16>((1U << (n > 0 ? n : 0)) - 1U);
 }
 
 // (rows, cols) pairs along a row -> (rows / 2, 2 cols) pairs of neighbouring rows.

@@ -104,14 +104,18 @@ class Head {
     if (!with_gradient_) {
       return cross_entropy_panel(logits, first_word, targets(row, count), sums(row, count));
     }
-    const View weights = pass_.memory.part(buffers_.weights, 0, count, panel.rows);
+    constexpr std::int64_t kUnit = HeadBuffers::kRowUnit;
+    const std::int64_t whole = (count + kUnit - 1) / kUnit * kUnit;
+    const View filled = pass_.memory.part(buffers_.weights, 0, whole, panel.rows);
+    const View weights = filled.slice(0, count);
     const auto corrections = pass_.memory.floats(buffers_.corrections, count);
     cross_entropy_panel(logits, first_word, targets(row, count), sums(row, count), weights,
                         corrections, cap(pass_));
-    const View gradient = pass_.memory.matrix(buffers_.gradient).slice(row, count);
+    set_zero(filled.slice(count, whole - count));
+    const View gradient = pass_.memory.matrix(buffers_.gradient).slice(row, whole);
     const bool adds = first_word > 0;
-    if (adds) scale_rows(corrections, gradient);
-    pass_.gemm.run(Product::kNN, weights, panel, gradient, adds);
+    if (adds) scale_rows(corrections, gradient.slice(0, count));
+    pass_.gemm.run(Product::kNN, filled, panel, gradient, adds);
   }
 
   void add_losses() {

@@ -455,7 +455,8 @@ void Planner::add_head() {
   const auto power = static_cast<std::int64_t>(
       std::bit_floor(static_cast<std::uint64_t>(std::max(kLeastChunk, fitting))));
   HeadBuffers& head = plan_.head_buffers;
-  head.chunk = std::min(tokens_, power);
+  constexpr std::int64_t kUnit = HeadBuffers::kRowUnit;
+  head.chunk = std::min((tokens_ + kUnit - 1) / kUnit * kUnit, power);
   head.block = std::min(head.chunk, kHeadBlock);
   head.panel = head_panel(model_);
   const auto buffer = [&](const char* name, std::vector<std::int64_t> dims, DType dtype) {

@@ -106,6 +106,9 @@ struct BackwardScratch {
 };
 
 struct HeadBuffers {
+  // Blocks are filled up with rows of zeros to a multiple of this: an odd number of rows would be
+  // multiplied in many small products.
+  static constexpr std::int64_t kRowUnit = 32;
   std::int64_t chunk = 0;  // C
   std::int64_t panel = 0;  // N words
   std::int64_t block = 0;  // B rows of a chunk are multiplied with a panel at once
