@@ -1,5 +1,6 @@
 // Private to this room: the 64 weights of an NF4 block. With AVX-512 the code book is a register
-// and 16 weights are looked up at once; elsewhere a plain loop. Both give the same bits.
+// and 16 or 32 weights are looked up at once; elsewhere a plain loop. All give the same bits, for
+// weights that are normal numbers.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 #endif
 
 #include "kernels/storage.h"
+#include "kernels/vectors.h"
 
 namespace loadline {
 
@@ -49,6 +51,25 @@ void dequantize_block(const std::uint8_t* codes, float absmax, const float* book
     detail::store(_mm512_mul_ps(values, scale), to + part * 16);
   }
 }
+
+#ifdef __AVX512BF16__
+
+// The code book times absmax, rounded to bf16 once for the block, is what 32 weights at a time are
+// looked up in. It stands there twice: the index of every other weight has a fifth bit, which
+// belongs to its neighbour.
+inline void dequantize_block(const std::uint8_t* codes, float absmax, const float* book, Bf16* to) {
+  const __m256i half = std::bit_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(book) * absmax));
+  const __m512i table = _mm512_maskz_broadcast_i64x4(0xff, half);
+  for (int part = 0; part < 2; ++part) {
+    const __m512i bytes = _mm512_maskz_cvtepu8_epi32(
+        vectors::kAll, _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + part * 16)));
+    const __m512i indices = _mm512_maskz_srli_epi32(vectors::kAll, bytes, 4) |
+                            _mm512_maskz_slli_epi32(vectors::kAll, bytes, 16);
+    vectors::store(_mm512_maskz_permutexvar_epi16(0xffffffffU, indices, table), to + part * 32);
+  }
+}
+
+#endif
 
 #else
 
