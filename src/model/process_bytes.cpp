@@ -19,10 +19,14 @@ constexpr Bytes kThread = 128_KiB;
 constexpr std::uint64_t kBatchToken = 2 * (4 + 4 + 4);
 // The pieces in which weights are read, and the allocator's slack.
 constexpr Bytes kReading = 1_MiB;
-// A product's primitives for all block sizes of its tokens. Seen with narrow and with wide operands:
-// 0.52 and 0.70 MiB in f32, 0.65 and 0.83 in bf16.
-constexpr Bytes kProductF32 = 736_KiB;
-constexpr Bytes kProductBf16 = 896_KiB;
+// A product's primitives for all block sizes of its tokens. oneDNN writes more code for matrices
+// with many rows and columns.
+struct ProductBytes {
+  Bytes narrow, wide;
+  std::int64_t wide_from = 0;  // rows and columns
+};
+constexpr ProductBytes kProductF32 = {.narrow = 544_KiB, .wide = 832_KiB, .wide_from = 512};
+constexpr ProductBytes kProductBf16 = {.narrow = 704_KiB, .wide = 864_KiB, .wide_from = 96};
 // What is mapped and never touched. Of a product: the buffers in which oneDNN writes its code, most
 // of which stays empty (seen: 7.9 MiB in f32, 9.1 in bf16). Of a thread: its stack, and glibc's
 // heap as far as it may be written. Of the program: its stack and its heap's slack.
@@ -72,8 +76,8 @@ void add_lora(const LoraSlot& slot, std::int64_t rank, bool drops, std::set<Shap
   }
 }
 
-std::size_t distinct_products(const ModelConfig& model, Quantization quantize,
-                              const StepPlan& plan) {
+std::set<Shape> distinct_products(const ModelConfig& model, Quantization quantize,
+                                  const StepPlan& plan) {
   std::set<Shape> shapes;
   add_frozen(model, quantize, shapes);
   add_head(model, shapes);
@@ -81,7 +85,16 @@ std::size_t distinct_products(const ModelConfig& model, Quantization quantize,
     if (slot.layer != plan.first_lora_layer) break;  // the other layers have the same ones
     add_lora(slot, (slot.b - slot.a) / slot.in, plan.dropout.exists(), shapes);
   }
-  return shapes.size();
+  return shapes;
+}
+
+Bytes compiled_bytes(const std::set<Shape>& shapes, DType compute) {
+  const ProductBytes& each = compute == DType::kF32 ? kProductF32 : kProductBf16;
+  Bytes sum;
+  for (const auto& [product, outer, inner, adds] : shapes) {
+    sum += std::min(outer, inner) >= each.wide_from ? each.wide : each.narrow;
+  }
+  return sum;
 }
 
 // One absmax a block of the largest quantized matrix, while it is read.
@@ -93,15 +106,14 @@ Bytes quantizing(const ModelConfig& m, Quantization quantize) {
 }
 
 // Forward alone: a frozen model's, and two for each target and rank.
-std::size_t distinct_forward_products(const ModelConfig& model, Quantization quantize,
-                                      const StepPlan& plan) {
+std::set<Shape> distinct_forward_products(const ModelConfig& model, Quantization quantize,
+                                          const StepPlan& plan) {
   std::set<Shape> shapes;
   add_frozen(model, quantize, shapes);
   shapes.insert({Product::kNT, model.vocab_size, model.hidden_size, false});
   for (const LoraSlot& slot : plan.slots) add_lora(slot, slot.rank, false, shapes);
-  return static_cast<std::size_t>(
-      std::count_if(shapes.begin(), shapes.end(),
-                    [](const Shape& shape) { return std::get<Product>(shape) == Product::kNT; }));
+  std::erase_if(shapes, [](const Shape& s) { return std::get<Product>(s) != Product::kNT; });
+  return shapes;
 }
 
 }  // namespace
@@ -122,7 +134,7 @@ void add_generation_lines(const ModelConfig& model, const StepShape& shape, Step
                      kCode + Bytes{kThread.count * static_cast<std::uint64_t>(shape.threads)});
   memory.add_process(
       "compiled products",
-      Bytes{kProductBf16.count * distinct_forward_products(model, shape.quantize, plan)});
+      compiled_bytes(distinct_forward_products(model, shape.quantize, plan), DType::kBf16));
   memory.add_process("reading weights", kReading + quantizing(model, shape.quantize));
   memory.add_process("words and text", kText);
   memory.add_process("adapter as it was read",
@@ -131,13 +143,12 @@ void add_generation_lines(const ModelConfig& model, const StepShape& shape, Step
 
 void add_process_lines(const ModelConfig& model, const StepShape& shape, StepPlan& plan) {
   MemoryPlan& memory = plan.memory;
-  const Bytes product = shape.compute == DType::kF32 ? kProductF32 : kProductBf16;
   const auto threads = static_cast<std::uint64_t>(shape.threads);
   const auto products = distinct_products(model, shape.quantize, plan);
   memory.add_process("code, libraries and thread stacks", kCode + Bytes{kThread.count * threads},
                      kUntouchedProgram + Bytes{kUntouchedThread.count * threads});
-  memory.add_process("compiled products", Bytes{product.count * products},
-                     Bytes{kUntouchedProduct.count * products});
+  memory.add_process("compiled products", compiled_bytes(products, shape.compute),
+                     Bytes{kUntouchedProduct.count * products.size()});
   memory.add_process("reading weights and rows", kReading + quantizing(model, shape.quantize));
   memory.add_process("batches", Bytes{kBatchToken * static_cast<std::uint64_t>(shape.tokens)});
   memory.add_process("adapter copy while saving",
