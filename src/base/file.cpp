@@ -11,6 +11,7 @@
 #include <cstring>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 
@@ -196,9 +197,16 @@ void read_at(const fs::path& path, std::uint64_t offset, std::span<std::byte> in
 
 void make_folder(const fs::path& path) {
   std::error_code error;
+  std::vector<fs::path> made;
+  for (fs::path level = path; !level.empty() && !fs::exists(level, error);
+       level = level.parent_path()) {
+    made.push_back(level);
+  }
   fs::create_directories(path, error);
   if (error)
     throw environment_error("{}: the folder cannot be made: {}", path.string(), error.message());
+  // What is flushed inside would else lose its way from the root in a power cut.
+  for (const fs::path& level : made) sync_folder(level.parent_path());
 }
 
 void require_writable_folder(const fs::path& folder) {

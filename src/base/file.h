@@ -99,7 +99,8 @@ class MappedFile {
 // process). Throws Error(kBadInput) on a short file.
 void read_at(const std::filesystem::path& path, std::uint64_t offset, std::span<std::byte> into);
 
-// Makes the folder and its parents; throws Error(kEnvironment) naming it when that is not possible.
+// Makes the folder and its parents, each of which is on the disk on return; throws
+// Error(kEnvironment) naming it when that is not possible.
 void make_folder(const std::filesystem::path& path);
 
 // Throws Error(kEnvironment) when no file can be created in `folder` (which is made if missing):

@@ -12,6 +12,7 @@
 #include <oneapi/dnnl/dnnl.hpp>
 #include <stdexcept>
 
+#include "base/address_space.h"
 #include "kernels/elementwise.h"
 #include "kernels/kernel_times.h"
 
@@ -94,8 +95,13 @@ Operands describe(const Key& key, std::int64_t tokens) {
           .c = {Dims{tokens, key.n}, out, Dims{key.c_stride, 1}}};
 }
 
+// oneDNN's generator writes through a null pointer where its memory is refused. A primitive takes
+// up to 5 MiB (seen), of which it touches a few pages.
+constexpr Bytes kCompiling = 16_MiB;
+
 Compiled compile(const dnnl::engine& engine, const Key& key, std::int64_t tokens,
                  std::size_t scratch_size) {
+  require_room(kCompiling, "compiling a product");
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   if (key.accumulate) {
@@ -161,6 +167,7 @@ Family& Gemm::State::family(const Key& key) {
   const auto found = families.find(key);
   if (found != families.end()) return found->second;
   Family made;
+  const GeneratedCode code;
   try {
     for (std::size_t i = 0; i < kSizes; ++i) {
       made[i] = compile(engine, key, std::int64_t{1} << i, scratch.size());
@@ -170,6 +177,7 @@ Family& Gemm::State::family(const Key& key) {
     if (error.status == dnnl_out_of_memory) throw std::bad_alloc();
     throw;
   }
+  code.seal();
   compiled += kSizes;
   return families.emplace(key, std::move(made)).first->second;
 }
@@ -213,8 +221,10 @@ void Gemm::State::wake_instructions() {
                 .a_stride = kSize,
                 .b_stride = kSize,
                 .c_stride = kSize};
+  const GeneratedCode code;
   Compiled product = compile(engine, key, kSize, scratch.size());
   execute(product, a.data(), a.data(), c.data());
+  code.seal();
 }
 
 Gemm::Gemm() : state_(std::make_unique<State>()) {}
@@ -301,7 +311,13 @@ void Gemm::forget_runs() {
 
 std::size_t Gemm::compiled() const { return state_->compiled; }
 
-void set_threads(int count) { omp_set_num_threads(std::max(count, 1)); }
+void set_threads(int count) {
+  omp_set_num_threads(std::max(count, 1));
+  require_room(stack_of_a_thread().scaled(threads() - 1), "the threads' stacks");
+  // They start now, while there is room: libgomp ends the process where it is refused.
+#pragma omp parallel
+  {}
+}
 int threads() { return omp_get_max_threads(); }
 
 namespace {

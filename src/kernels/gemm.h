@@ -41,7 +41,7 @@ class Gemm {
   // accumulate: C += instead of C =. Without it a row of C may be written twice, so C must not
   // overlap A or B. kTN into bf16 rounds the sum at each block: gradients want f32. C is f32, or
   // the type of A and B. A and B have one type. T may be 0. Throws std::logic_error for views whose
-  // shapes do not belong together.
+  // shapes do not belong together, Error(kDoesNotFit) where there is no room to compile a product.
   void run(Product product, ConstView a, ConstView b, View c, bool accumulate);
 
   // One block shape, how often it ran and, while kernels are timed, for how long: for measuring a
@@ -69,7 +69,8 @@ class Gemm {
   std::unique_ptr<State> state_;
 };
 
-// Threads of the OpenMP team, oneDNN's and ours.
+// Threads of the OpenMP team, oneDNN's and ours. They are started at once. Throws
+// Error(kDoesNotFit) where there is no room for their stacks.
 void set_threads(int count);
 [[nodiscard]] int threads();
 

@@ -25,7 +25,10 @@ std::string_view name_of(CapKind kind);
 struct CapEvidence {
   std::optional<std::uint64_t> oom_kills;  // processes that the kernel killed at this ceiling
   std::optional<std::uint64_t> failures;   // times that the ceiling was met (and room was made)
-  std::optional<Bytes> peak;               // with the file cache that was charged to it
+  // Whether anything ever found no room below the ceiling. If not, what was killed for memory was
+  // killed for that of the machine, or of a group around this one.
+  std::optional<bool> was_full;
+  std::optional<Bytes> peak;  // with the file cache that was charged to it
 };
 
 class Cap {
@@ -50,8 +53,10 @@ class Cap {
   [[nodiscard]] virtual CapEvidence evidence() const { return {}; }
   // A descriptor that the child gets as its descriptor 4, or -1.
   [[nodiscard]] virtual int held_descriptor() const { return -1; }
-  // Told now and then that this child lives: a scope's group is known only by its member.
+  // Told now and then, and at its end, of the child: a scope's group is known only by its member.
   virtual void observe(pid_t /*child*/) {}
+  // Whether the child that was observed has been inside.
+  [[nodiscard]] virtual bool was_entered() const { return true; }
   // SIGKILL to everything inside; a child may have left its process group.
   virtual void kill_all() {}
 };

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <iostream>
+#include <map>
 
 #include "base/json.h"
 #include "cli/harness/program.h"
@@ -118,6 +119,27 @@ TEST_F(RealWorker, IsStoppedAtADataLimitBelowItsPlanAndSaysSo) {
   const TrialOutcome outcome = run_under(16_MiB, spec_.untouched, 1);
   EXPECT_EQ(outcome.verdict, Verdict::kOutOfMemory) << outcome.cause << outcome.stderr_tail;
   EXPECT_THAT(outcome.cause, HasSubstr("refused"));
+}
+
+// oneDNN writes through a null pointer where a mapping of its own is refused, and libgomp ends the
+// process: neither may be reached. A crash would be read as "says nothing about memory".
+TEST_F(RealWorker, EndsAsOutOfMemoryWhereverADataLimitMeetsIt) {
+  for (const int threads : {1, 2}) {
+    std::map<std::string, int> seen;
+    Bytes ceiling = 6_MiB;
+    for (; seen["fits"] == 0; ceiling += 5_MiB) {
+      SCOPED_TRACE(std::to_string(threads) + " threads under " + to_string(ceiling));
+      ASSERT_LT(ceiling, spec_.planned.bytes + untouched_room(CapKind::kRlimit, threads));
+      const TrialOutcome outcome = run_under(ceiling, threads);
+      ++seen[std::string(name_of(outcome.verdict))];
+      if (outcome.fits()) continue;
+      EXPECT_EQ(outcome.verdict, Verdict::kOutOfMemory) << outcome.cause << outcome.stderr_tail;
+      EXPECT_THAT(outcome.cause, ::testing::AnyOf(HasSubstr("refused"), HasSubstr("above the")));
+    }
+    EXPECT_GT(seen["out_of_memory"], 3);
+    std::cout << threads << " threads: refused " << seen["out_of_memory"]
+              << " times, fits from a limit of " << to_string(ceiling - 5_MiB) << " on\n";
+  }
 }
 
 }  // namespace
