@@ -107,7 +107,10 @@ std::optional<CgroupPlace> find_in(const fs::path& root, CgroupVersion version,
 
 std::optional<CgroupRoom> room_of(const fs::path& folder, CgroupVersion version) {
   const bool v1 = version == CgroupVersion::kV1;
-  const auto limit = read_kernel_number(folder / (v1 ? "memory.limit_in_bytes" : "memory.max"));
+  auto limit = read_kernel_number(folder / (v1 ? "memory.limit_in_bytes" : "memory.max"));
+  // Above it nothing is killed, but all that allocates is made to wait, as good as for ever.
+  const auto high = v1 ? std::nullopt : read_kernel_number(folder / "memory.high");
+  if (high && (!limit || *high < *limit)) limit = high;
   const auto usage = read_kernel_number(folder / (v1 ? "memory.usage_in_bytes" : "memory.current"));
   if (!limit || *limit >= kNoLimit) return std::nullopt;
   const std::string stat = read_kernel_file(folder / "memory.stat").value_or("");

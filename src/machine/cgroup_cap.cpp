@@ -1,6 +1,7 @@
 #include "machine/cgroup_cap.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -8,6 +9,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <system_error>
 #include <thread>
 
@@ -63,6 +65,20 @@ std::optional<std::string> try_entrance(int entrance) {
          std::generic_category().message(WIFEXITED(status) ? WEXITSTATUS(status) : EIO);
 }
 
+// Since the machine's boot, in the kernel's ticks: with the number it tells two processes apart
+// that have had the same one.
+std::optional<std::uint64_t> start_time(pid_t pid) {
+  const auto words = read_process_stat(pid);
+  return words.size() > 19 ? parse_number(words[19]) : std::nullopt;
+}
+
+// Where that cannot be seen, it counts as living.
+bool has_ended(pid_t pid, std::uint64_t started) {
+  if (::kill(pid, 0) != 0 && errno == ESRCH) return true;
+  const auto now = start_time(pid);
+  return started != 0 && now && *now != started;
+}
+
 class CgroupCap final : public Cap {
  public:
   CgroupCap(CgroupVersion version, fs::path folder, const CgroupFolders& folders)
@@ -88,6 +104,7 @@ class CgroupCap final : public Cap {
 
  private:
   void forbid_swap(const std::string& ceiling);
+  void let_it_be_killed();
 
   CgroupVersion version_;
   fs::path folder_;
@@ -108,6 +125,7 @@ std::optional<std::string> CgroupCap::set_ceiling(Bytes ceiling) {
     return limit.filename().string() + " does not keep what is written to it";
   }
   forbid_swap(bytes);
+  let_it_be_killed();
   entrance_ = FileDescriptor(::open((folder_ / "cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
   if (!entrance_.is_open()) return "cgroup.procs: " + reason();
   return try_entrance(entrance_.get());
@@ -120,6 +138,15 @@ void CgroupCap::forbid_swap(const std::string& ceiling) {
     (void)write_kernel_file(folder_ / "memory.swappiness", "0");
   } else {
     (void)write_kernel_file(folder_ / "memory.swap.max", "0");
+  }
+}
+
+// At the ceiling.
+void CgroupCap::let_it_be_killed() {
+  if (version_ == CgroupVersion::kV1) {
+    // Inherited: where the group around has no killing, whoever meets a ceiling sleeps for ever.
+    (void)write_kernel_file(folder_ / "memory.oom_control", "0");
+  } else {
     // A worker that lost a child to the ceiling must not go on as if nothing had happened.
     (void)write_kernel_file(folder_ / "memory.oom.group", "1");
   }
@@ -169,22 +196,25 @@ CapEvidence cgroup_evidence(const fs::path& folder, CgroupVersion version) {
     const std::string control = read_kernel_file(folder / "memory.oom_control").value_or("");
     evidence.oom_kills = kernel_field(control, "oom_kill");
     evidence.failures = read_kernel_number(folder / "memory.failcnt");
-    if (const auto peak = read_kernel_number(folder / "memory.max_usage_in_bytes")) {
-      evidence.peak = Bytes{*peak};
-    }
+    const auto limit = read_kernel_number(folder / "memory.limit_in_bytes");
+    const auto peak = read_kernel_number(folder / "memory.max_usage_in_bytes");
+    if (peak) evidence.peak = Bytes{*peak};
+    // Newer kernels no longer count failures. A huge page finds no room a little earlier.
+    if (peak && limit) evidence.was_full = Bytes{*peak} + 2_MiB >= Bytes{*limit};
     return evidence;
   }
   const std::string events = read_kernel_file(folder / "memory.events").value_or("");
   evidence.oom_kills = kernel_field(events, "oom_kill");
   evidence.failures = kernel_field(events, "max");
+  if (const auto times = kernel_field(events, "oom")) evidence.was_full = *times > 0;
   if (const auto peak = read_kernel_number(folder / "memory.peak")) evidence.peak = Bytes{*peak};
   return evidence;
 }
 
 std::string group_name(std::string_view label, const fs::path& root) {
-  std::string name(kPrefix);
-  name += pid_namespace(root) + "-" + std::to_string(::getpid()) + "-";
-  return name.append(label);
+  const pid_t own = ::getpid();
+  return fmt::format("{}{}-{}-{}-{}", kPrefix, pid_namespace(root), own,
+                     start_time(own).value_or(0), label);
 }
 
 void remove_stale_groups(const fs::path& parent, const fs::path& root,
@@ -194,10 +224,11 @@ void remove_stale_groups(const fs::path& parent, const fs::path& root,
   for (fs::directory_iterator it(parent, error), end; !error && it != end; it.increment(error)) {
     const std::string name = it->path().filename().string();
     if (!name.starts_with(ours)) continue;
-    const auto pid = parse_number(std::string_view(name).substr(ours.size()));
-    if (!pid || *pid <= 1 || *pid >= INT32_MAX) continue;
-    const bool ended = ::kill(static_cast<pid_t>(*pid), 0) != 0 && errno == ESRCH;
-    if (ended) empty_and_remove(it->path(), folders);
+    unsigned long pid = 0;
+    unsigned long long started = 0;
+    const int found = std::sscanf(name.c_str() + ours.size(), "%lu-%llu-", &pid, &started);
+    if (found < 1 || pid <= 1 || pid >= INT32_MAX) continue;
+    if (has_ended(static_cast<pid_t>(pid), started)) empty_and_remove(it->path(), folders);
   }
 }
 

@@ -20,7 +20,7 @@ std::unique_ptr<Cap> make_cgroup_cap(CgroupVersion version, Bytes ceiling, std::
 // The kernel's counts in a group's folder, since the group was made.
 CapEvidence cgroup_evidence(const std::filesystem::path& folder, CgroupVersion version);
 
-// "loadline-4026531836-1234-trial-7": process-id namespace, process, label.
+// "loadline-4026531836-1234-98765-trial-7": process-id namespace, process, its start, label.
 std::string group_name(std::string_view label, const std::filesystem::path& root);
 
 // Removes groups in `parent` whose process, of our own process-id namespace, has ended; what still

@@ -98,10 +98,31 @@ struct Launch {
   ::_exit(127);
 }
 
+// While this lives, no signal is handled in this thread: a fork must not run our handlers.
+class BlockedSignals {
+ public:
+  BlockedSignals() {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  BlockedSignals(const BlockedSignals&) = delete;
+  BlockedSignals& operator=(const BlockedSignals&) = delete;
+  ~BlockedSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_{};
+};
+
+void handle_all(void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  for (int number = 1; number < NSIG; ++number) ::sigaction(number, &action, nullptr);
+}
+
 void reset_signals() {
-  struct sigaction standard {};
-  standard.sa_handler = SIG_DFL;
-  for (int number = 1; number < NSIG; ++number) ::sigaction(number, &standard, nullptr);
+  handle_all(SIG_IGN);  // what came until now was meant for our own group
+  handle_all(SIG_DFL);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -134,7 +155,11 @@ bool enter_cap(const Launch& launch) {
   const rlimit no_core{0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core);
   if (!launch.data_limit) return true;
-  const rlimit data{*launch.data_limit, *launch.data_limit};
+  rlimit data{};
+  if (::getrlimit(RLIMIT_DATA, &data) != 0) return false;
+  // Only root may raise a hard limit; a tighter one than the cap holds as well.
+  data.rlim_max = std::min(*launch.data_limit, data.rlim_max);
+  data.rlim_cur = data.rlim_max;
   return ::setrlimit(RLIMIT_DATA, &data) == 0;
 }
 
@@ -197,11 +222,7 @@ std::vector<std::string> worker_environment() {
 }
 
 std::optional<ChildActivity> read_activity(pid_t pid) {
-  const auto text = read_kernel_file("/proc/" + std::to_string(pid) + "/stat");
-  // The name in parentheses may itself hold blanks and parentheses.
-  const std::size_t after = text ? text->rfind(')') : std::string::npos;
-  if (after == std::string::npos) return std::nullopt;
-  const auto words = split_words(std::string_view(*text).substr(after + 1));
+  const auto words = read_process_stat(pid);
   if (words.size() < 13) return std::nullopt;
   const auto ticks = parse_number(words[11]).value_or(0) + parse_number(words[12]).value_or(0);
   return ChildActivity{
@@ -227,9 +248,12 @@ Child::Child(const ChildCommand& command, Cap& cap) : cap_(cap) {
                 .data_limit = {},
                 .parent = ::getpid()};
   if (cap.data_limit()) launch.data_limit = cap.data_limit()->count;
-  start_guard();
-  pid_ = ::fork();
-  if (pid_ == 0) become(launch);
+  {
+    const BlockedSignals blocked;
+    start_guard();
+    if (guard_ > 0) pid_ = ::fork();
+    if (pid_ == 0) become(launch);
+  }
   if (pid_ < 0) {
     const int number = errno;
     stop_guard();
@@ -273,10 +297,21 @@ void Child::kill_all() {
   cap_.kill_all();
 }
 
+void Child::observe() {
+  cap_.observe(pid_);
+  const std::string group = cap_.folder().string();
+  if (guard_knows_group_ || group.empty()) return;
+  guard_knows_group_ = true;
+  (void)!::write(guard_line_.get(), group.data(), group.size());
+}
+
 void Child::start_guard() {
   Pipe line = make_pipe();
-  guard_ = start_guard_process(line.read.get(), cap_.folder().string());
+  const std::string group = cap_.folder().string();
+  guard_knows_group_ = !group.empty();
+  guard_ = start_guard_process(line.read.get(), group);
   guard_line_ = std::move(line.write);
+  guard_line_end_ = std::move(line.read);
 }
 
 void Child::stop_guard() {

@@ -66,6 +66,8 @@ class Child {
   void signal_group(int number);
   // SIGKILL to the group and to everything in the cap's cgroup, also after the child itself ended.
   void kill_all();
+  // Lets the cap see where the child is. To be called now and then, and once it has ended.
+  void observe();
 
  private:
   void start_guard();
@@ -75,6 +77,9 @@ class Child {
   pid_t pid_ = -1;
   pid_t guard_ = -1;
   FileDescriptor guard_line_;  // its closing is what the guard waits for
+  // The other end of it, kept open here too: a guard that was killed costs no SIGPIPE.
+  FileDescriptor guard_line_end_;
+  bool guard_knows_group_ = false;
   FileDescriptor protocol_;
   std::optional<ChildExit> exit_;
 };

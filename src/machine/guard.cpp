@@ -1,12 +1,15 @@
 #include "machine/guard.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
+#include <string_view>
 
 namespace loadline {
 namespace {
@@ -14,10 +17,45 @@ namespace {
 // Everything here runs in a fork of a process that may have many threads: only calls that are safe
 // in a signal handler.
 
+// A control group's folder, and the paths of its files.
+class GuardedGroup {
+ public:
+  explicit GuardedGroup(std::string_view folder) { add(folder); }
+
+  void add(std::string_view piece) {
+    if (piece.size() >= PATH_MAX - length_) return;
+    std::memcpy(folder_ + length_, piece.data(), piece.size());
+    length_ += piece.size();
+  }
+  [[nodiscard]] bool is_known() const { return length_ > 0; }
+  [[nodiscard]] const char* folder() const { return folder_; }
+  // The next call overwrites it.
+  const char* file(std::string_view name) {
+    std::memcpy(file_, folder_, length_);
+    file_[length_] = '/';
+    std::memcpy(file_ + length_ + 1, name.data(), name.size());
+    file_[length_ + 1 + name.size()] = '\0';
+    return file_;
+  }
+
+ private:
+  char folder_[PATH_MAX] = {};
+  char file_[PATH_MAX + 32] = {};
+  std::size_t length_ = 0;
+};
+
 void close_all_but(int line) {
   const auto kept = static_cast<unsigned>(line);
   if (kept > 0) ::close_range(0, kept - 1, 0);
   ::close_range(kept + 1, ~0U, 0);
+}
+
+// v2: the whole group at once, and what it forks meanwhile.
+void kill_at_once(const char* kill_file) {
+  const int fd = ::open(kill_file, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  (void)!::write(fd, "1", 1);
+  ::close(fd);
 }
 
 // Reads numbers and kills them, without an allocation.
@@ -40,47 +78,47 @@ void kill_listed(const char* procs) {
   ::close(fd);
 }
 
-void empty_and_remove(const char* folder, const char* procs) {
+void empty_and_remove(GuardedGroup& group) {
   const timespec pause{0, 10'000'000};
   for (int attempt = 0; attempt < 200; ++attempt) {
-    kill_listed(procs);
-    if (::rmdir(folder) == 0 || errno == ENOENT) return;
+    kill_at_once(group.file("cgroup.kill"));
+    kill_listed(group.file("cgroup.procs"));
+    if (::rmdir(group.folder()) == 0 || errno == ENOENT) return;
     ::nanosleep(&pause, nullptr);
   }
 }
 
-// True when `into` was filled, false at the end of the line.
-bool receive(int line, pid_t& into) {
+// How many bytes came; 0 at the end of the line.
+std::size_t receive(int line, void* into, std::size_t size) {
   ssize_t n = 0;
-  while ((n = ::read(line, &into, sizeof into)) < 0 && errno == EINTR) {
+  while ((n = ::read(line, into, size)) < 0 && errno == EINTR) {
   }
-  return n == static_cast<ssize_t>(sizeof into);
+  return n > 0 ? static_cast<std::size_t>(n) : 0;
 }
 
-[[noreturn]] void guard(int line, const char* folder, const char* procs) {
+[[noreturn]] void guard(int line, std::string_view folder) {
+  sigset_t all;
+  ::sigfillset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, nullptr);
   ::setpgid(0, 0);
-  ::signal(SIGINT, SIG_IGN);
-  ::signal(SIGTERM, SIG_IGN);
-  ::signal(SIGHUP, SIG_IGN);
   ::prctl(PR_SET_NAME, "loadline-guard");
   close_all_but(line);
-  pid_t group = 0;
-  pid_t more = 0;
-  if (receive(line, group)) {
-    while (receive(line, more)) {
-    }
-    if (group > 1) ::kill(-group, SIGKILL);
+  GuardedGroup group(folder);
+  pid_t worker = 0;
+  if (receive(line, &worker, sizeof worker) == sizeof worker) {
+    char piece[512];
+    while (const std::size_t n = receive(line, piece, sizeof piece)) group.add({piece, n});
+    if (worker > 1) ::kill(-worker, SIGKILL);
   }
-  if (folder[0] != '\0') empty_and_remove(folder, procs);
+  if (group.is_known()) empty_and_remove(group);
   ::_exit(0);
 }
 
 }  // namespace
 
 pid_t start_guard_process(int line, const std::string& folder) {
-  const std::string procs = folder + "/cgroup.procs";
   const pid_t pid = ::fork();
-  if (pid == 0) guard(line, folder.c_str(), procs.c_str());
+  if (pid == 0) guard(line, folder);
   return pid;
 }
 

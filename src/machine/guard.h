@@ -7,9 +7,10 @@
 
 namespace loadline {
 
-// Forks a process that waits on `line` for a process group's number and then for its end. At the
-// end (all writers are dead) it kills that group, everything in the control group `folder` (may be
-// empty) and removes the folder. It holds no other descriptor of ours and ignores Ctrl-C.
+// Forks a process that waits on `line` for a process group's number (a pid_t), for the path of a
+// control group where `folder` is still empty, and then for the line's end. At the end (all writers
+// are dead) it kills that process group and everything in the control group, and removes the
+// latter. It holds no other descriptor of ours, and no signal but SIGKILL ends it.
 // Returns its process id, or -1 when no process can be made.
 pid_t start_guard_process(int line, const std::string& folder);
 

@@ -90,6 +90,15 @@ std::optional<Bytes> kernel_field_kib(std::string_view text, std::string_view na
   return Bytes{*number * 1024};
 }
 
+std::vector<std::string> read_process_stat(pid_t pid) {
+  const auto text = read_kernel_file("/proc/" + std::to_string(pid) + "/stat");
+  // The name in parentheses may itself hold blanks and parentheses.
+  const std::size_t after = text ? text->rfind(')') : std::string::npos;
+  if (after == std::string::npos) return {};
+  const auto words = split_words(std::string_view(*text).substr(after + 1));
+  return {words.begin(), words.end()};
+}
+
 std::vector<std::string_view> split_words(std::string_view line) { return split_at(line, " \t\n"); }
 std::vector<std::string_view> split_lines(std::string_view text) { return split_at(text, "\n"); }
 

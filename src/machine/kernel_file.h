@@ -1,6 +1,8 @@
 // Files of /proc, /sys and cgroups: small texts without a size, written by a single call.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -29,6 +31,9 @@ std::optional<std::uint64_t> kernel_field(std::string_view text, std::string_vie
 std::optional<Bytes> kernel_field_kib(std::string_view text, std::string_view name);
 // The rest of the line that begins with `name`, trimmed of blanks; nothing when there is none.
 std::optional<std::string> kernel_line(std::string_view text, std::string_view name);
+
+// What /proc/PID/stat has after the process's name: its state is word 0. Empty when it is gone.
+std::vector<std::string> read_process_stat(pid_t pid);
 
 // The number at the text's start after blanks; nothing where there is none.
 std::optional<std::uint64_t> parse_number(std::string_view text);

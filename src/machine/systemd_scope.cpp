@@ -27,6 +27,9 @@ namespace {
 constexpr const char* kShell =
     "(trap '' TERM INT HUP; exec 3>&-; read line <&4) & exec 4<&-; exec \"$@\"";
 
+// A busy machine is slow to start a scope; one without an answer has a bus that hangs.
+constexpr auto kPatience = std::chrono::seconds(20);
+
 class SystemdScope final : public Cap {
  public:
   SystemdScope(Bytes ceiling, std::string unit, fs::path mount)
@@ -44,6 +47,7 @@ class SystemdScope final : public Cap {
   [[nodiscard]] CapKind kind() const override { return CapKind::kSystemdScope; }
   [[nodiscard]] int held_descriptor() const override { return held_.get(); }
   [[nodiscard]] fs::path folder() const override { return folder_; }
+  [[nodiscard]] bool was_entered() const override { return !folder_.empty(); }
   [[nodiscard]] std::vector<std::string> wrap(std::vector<std::string> command) const override;
   void observe(pid_t child) override;
   [[nodiscard]] CapEvidence evidence() const override { return last_seen(); }
@@ -121,7 +125,7 @@ std::string ceiling_seen_inside(SystemdScope& scope, const fs::path& mount) {
                .environment = worker_environment(),
                .output = folder.path() / "output"},
               scope);
-  std::string seen = read_until_closed(child, std::chrono::seconds(5));
+  std::string seen = read_until_closed(child, kPatience);
   if (seen.empty()) seen = read_file(folder.path() / "output", 1_MiB).substr(0, 300);
   return seen;
 }
@@ -147,8 +151,9 @@ std::unique_ptr<Cap> make_systemd_scope(Bytes ceiling, std::string_view label,
   const std::string seen = ceiling_seen_inside(trial, place->mount);
   const auto kept = parse_number(seen);
   if (!kept || *kept > ceiling.count || *kept + 65536 < ceiling.count) {
-    throw environment_error("a scope did not get its ceiling: {}",
-                            seen.empty() ? "no answer in 5 s" : seen);
+    throw environment_error(
+        "a scope did not get its ceiling: {}",
+        seen.empty() ? fmt::format("no answer in {} s", kPatience.count()) : seen);
   }
   return std::make_unique<SystemdScope>(ceiling, unit, place->mount);
 }

@@ -46,15 +46,43 @@ struct Conclusion {
   std::string cause;
 };
 
-// Only what the kernel, our own allocator or our own count says is evidence.
-std::optional<Conclusion> out_of_memory(const TrialSpec& spec, const TrialObservation& seen) {
+// Under RLIMIT_DATA the count is that of the group that we share with others.
+bool killed_by_the_kernel(const TrialObservation& seen) {
+  if (seen.evidence.oom_kills.value_or(0) == 0) return false;
+  if (seen.cap != CapKind::kRlimit) return true;
+  return seen.ending == Ending::kByItself && seen.exit.signal == SIGKILL;
+}
+
+// At its own ceiling it is out of memory. Elsewhere the machine, or a group around it, ran out:
+// while it held no more than it was promised, others did that.
+Conclusion killed_for_memory(const TrialSpec& spec, const TrialObservation& seen, Bytes peak) {
   const std::string where = progress(spec, seen.report);
-  if (seen.evidence.oom_kills.value_or(0) > 0) {
-    return Conclusion{Verdict::kOutOfMemory,
-                      fmt::format("out of memory: the kernel killed it at the ceiling of {} {} "
-                                  "(oom_kill {}). {}",
-                                  to_string(spec.cap), where, *seen.evidence.oom_kills, kSmaller)};
+  const auto kills = *seen.evidence.oom_kills;
+  if (seen.cap != CapKind::kRlimit && seen.evidence.was_full.value_or(true)) {
+    return {Verdict::kOutOfMemory,
+            fmt::format("out of memory: the kernel killed it at the ceiling of {} {} (oom_kill "
+                        "{}). {}",
+                        to_string(spec.cap), where, kills, kSmaller)};
   }
+  const std::string end = fmt::format(
+      "the kernel killed it {} (oom_kill {}) as memory ran out around it: it held {}, and its "
+      "ceiling of {} was not met",
+      where, kills, to_string(peak), to_string(spec.cap));
+  const Bytes wanted = adjusted(std::max(peak, spec.planned.bytes), spec.margin);
+  if (wanted > spec.budget) {
+    return {Verdict::kOutOfMemory,
+            fmt::format("out of memory: {}; with {:.0f} % margin it wants {} of {}. {}", end,
+                        spec.margin * 100, to_string(wanted), to_string(spec.budget), kSmaller)};
+  }
+  return {Verdict::kRefused,
+          refused_text(end + ". Other processes took what the budget had promised: close them")};
+}
+
+// Only what the kernel, our own allocator or our own count says is evidence.
+std::optional<Conclusion> out_of_memory(const TrialSpec& spec, const TrialObservation& seen,
+                                        Bytes peak) {
+  const std::string where = progress(spec, seen.report);
+  if (killed_by_the_kernel(seen)) return killed_for_memory(spec, seen, peak);
   if (seen.ending == Ending::kTree) {
     return Conclusion{Verdict::kOutOfMemory,
                       fmt::format("out of memory: {}. {}", seen.ending_detail, kSmaller)};
@@ -171,7 +199,11 @@ Conclusion conclude(const TrialSpec& spec, const TrialObservation& seen, Bytes p
     return {Verdict::kInterrupted, "interrupted " + progress(spec, seen.report) +
                                        ". Start the same command again to go on from here"};
   }
-  if (const auto found = out_of_memory(spec, seen)) return *found;
+  if (!seen.was_capped) {
+    return {Verdict::kRefused,
+            refused_text("it was not seen under its ceiling; " + last_words(seen.stderr_tail))};
+  }
+  if (const auto found = out_of_memory(spec, seen, peak)) return *found;
   if (const auto found = ended_by_us(spec, seen)) return *found;
   if (const auto found = own_word(spec, seen)) return *found;
   if (const auto found = bad_end(spec, seen)) return *found;
@@ -195,15 +227,18 @@ Json optional_json(const std::optional<std::uint64_t>& value) {
 }
 
 Json evidence_of(const TrialSpec& spec, const TrialObservation& seen) {
-  Json evidence{{"cap_kind", name_of(seen.cap)},
-                {"cap_bytes", spec.cap.count},
-                {"oom_kills", optional_json(seen.evidence.oom_kills)},
-                {"cap_failures", optional_json(seen.evidence.failures)},
-                {"worker_peak_bytes", seen.report.peak().count},
-                {"watched_peak_bytes", seen.memory.peak.count},
-                {"swapped_bytes", seen.memory.swapped.count},
-                {"major_faults", seen.activity.major_faults},
-                {"cpu_seconds", seen.activity.cpu_seconds}};
+  Json evidence{
+      {"cap_kind", name_of(seen.cap)},
+      {"cap_bytes", spec.cap.count},
+      {"oom_kills", optional_json(seen.evidence.oom_kills)},
+      {"cap_failures", optional_json(seen.evidence.failures)},
+      {"cap_was_full", seen.evidence.was_full ? Json(*seen.evidence.was_full) : Json(nullptr)},
+      {"worker_peak_bytes", seen.report.peak().count},
+      {"watched_peak_bytes", seen.memory.peak.count},
+      {"held_bytes", seen.held.count},
+      {"swapped_bytes", seen.memory.swapped.count},
+      {"major_faults", seen.activity.major_faults},
+      {"cpu_seconds", seen.activity.cpu_seconds}};
   if (seen.tree_peak) evidence["tree_peak_bytes"] = seen.tree_peak->count;
   if (!seen.ending_detail.empty()) evidence["ended_because"] = seen.ending_detail;
   if (!seen.report.violation.empty()) evidence["protocol_violation"] = seen.report.violation;
@@ -233,7 +268,7 @@ bool WorkerReport::diverged() const {
 TrialOutcome judge(const TrialSpec& spec, const TrialObservation& seen) {
   TrialOutcome outcome;
   const Bytes peak =
-      std::max({seen.report.peak(), seen.memory.peak, seen.tree_peak.value_or(Bytes{})});
+      std::max({seen.report.peak(), seen.memory.peak, seen.held, seen.tree_peak.value_or(Bytes{})});
   Conclusion conclusion = conclude(spec, seen, peak);
   outcome.verdict = conclusion.verdict;
   outcome.cause = std::move(conclusion.cause);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace loadline {
 namespace {
@@ -11,6 +12,8 @@ constexpr double kTimesLonger = 10;
 constexpr double kAliveCores = 0.05;
 constexpr auto kWindow = std::chrono::milliseconds(1000);
 constexpr Bytes kNewMemory = 1_MiB;
+// Samples come ten times a second.
+constexpr auto kLongestPause = std::chrono::seconds(1);
 
 double seconds_of(Clock::Duration duration) {
   return std::chrono::duration<double>(duration).count();
@@ -21,6 +24,7 @@ double seconds_of(Clock::Duration duration) {
 LifeSigns::LifeSigns(const TrialSpec& spec, std::chrono::milliseconds floor, Clock::Duration now)
     : floor_seconds_(seconds_of(floor)),
       longest_step_(seconds_of(spec.predicted_step)),
+      last_sample_(now),
       last_event_(now),
       last_life_(now),
       window_start_(now) {}
@@ -28,6 +32,11 @@ LifeSigns::LifeSigns(const TrialSpec& spec, std::chrono::milliseconds floor, Clo
 void LifeSigns::step_took(double seconds) { longest_step_ = std::max(longest_step_, seconds); }
 
 void LifeSigns::sample(Clock::Duration now, double cpu_seconds, Bytes peak) {
+  const Clock::Duration pause = now - std::exchange(last_sample_, now);
+  if (pause > kLongestPause) {
+    last_event_ = std::min(last_event_ + pause, now);
+    last_life_ = std::min(last_life_ + pause, now);
+  }
   if (peak >= peak_ + kNewMemory) {
     peak_ = peak;
     last_life_ = now;

@@ -18,6 +18,8 @@ namespace loadline {
 // - elsewhere (loading, the first step, evaluation, save): when it also showed no sign of life for
 //   that long: 5 % of a core in processor time, or a new peak of memory. A slow machine is no
 //   fault.
+// Time in which nobody sampled (we were stopped, frozen or starved, and the trial perhaps with us)
+// does not count.
 class LifeSigns {
  public:
   LifeSigns(const TrialSpec& spec, std::chrono::milliseconds floor, Clock::Duration now);
@@ -37,6 +39,7 @@ class LifeSigns {
   double floor_seconds_;
   double longest_step_;  // or the predicted one; 0: not known
   bool stepping_ = false;
+  Clock::Duration last_sample_;
   Clock::Duration last_event_;
   Clock::Duration last_life_;
   Clock::Duration window_start_;

@@ -39,7 +39,7 @@ enum class Ending : std::uint8_t {
   kTimedOut,
   kStalled,
   kViolation,
-  kTree
+  kTree  // it, or it with its children, held more than the ceiling
 };
 
 struct TrialObservation {
@@ -48,19 +48,21 @@ struct TrialObservation {
   std::string ending_detail;
   ChildExit exit;
   ProcessMemory memory;            // each its largest sample
+  Bytes held;                      // the largest sample of what is resident or in swap
   std::optional<Bytes> tree_peak;  // of the worker and its children together, where it had any
   ChildActivity activity;
   std::optional<double> neighbour_cores;  // Noise
   CapKind cap = CapKind::kRlimit;
+  bool was_capped = true;  // it was seen inside its cap
   CapEvidence evidence;
   double seconds = 0;
   std::string stderr_tail;
 };
 
 // Pure: concludes. The first rule that holds decides:
-// interrupted; out of memory with evidence; ended by us (time, stall, protocol); the worker's own
-// word, or a loss that is not finite; a signal; an exit code; no result; steps missing; then the
-// budget.
+// interrupted; never under its ceiling; killed for memory or out of it, with evidence; ended by us
+// (time, stall, protocol); the worker's own word, or a loss that is not finite; a signal; an exit
+// code; no result; steps missing; then the budget.
 TrialOutcome judge(const TrialSpec& spec, const TrialObservation& seen);
 
 // The outcome of a trial that was not started: neighbours hold what it needs.

@@ -31,15 +31,24 @@ std::string pretty(const Json& document) {
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+// The file's last 4 KiB, or nothing where they cannot be read: they cost no verdict.
+std::string end_of(const fs::path& file) {
+  std::error_code error;
+  const auto size = fs::file_size(file, error);
+  std::string end(error ? 0 : std::min<std::uintmax_t>(size, kTail), '\0');
+  try {
+    read_at(file, size - end.size(), std::as_writable_bytes(std::span(end)));
+  } catch (const Error&) {
+    return {};
+  }
+  return end;
+}
+
 // The output's end, printable; the start of a cut line is dropped.
 std::string tail_of(const fs::path& output) {
-  std::error_code error;
-  const auto size = fs::file_size(output, error);
-  if (error || size == 0) return {};
-  std::string tail(std::min<std::uintmax_t>(size, kTail), '\0');
-  const std::uint64_t from = size - tail.size();
-  read_at(output, from, std::as_writable_bytes(std::span(tail)));
-  const std::size_t newline = from > 0 ? tail.find('\n') : std::string::npos;
+  std::string tail = end_of(output);
+  const bool cut = tail.size() == kTail;
+  const std::size_t newline = cut ? tail.find('\n') : std::string::npos;
   if (newline != std::string::npos && newline + 1 < tail.size()) tail.erase(0, newline + 1);
   for (char& c : tail) {
     const auto byte = static_cast<unsigned char>(c);
@@ -58,6 +67,23 @@ double load_now(const fs::path& root) {
   return text ? std::strtod(text->c_str(), nullptr) : 0;
 }
 
+// For the record only.
+Bytes available_or_none(const fs::path& root) {
+  try {
+    return available_now(root);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+TrialOutcome interrupted_before_start() {
+  TrialOutcome outcome;
+  outcome.verdict = Verdict::kInterrupted;
+  outcome.cause =
+      "interrupted while it waited for memory. Start the same command again to go on from here";
+  return outcome;
+}
+
 // The budget said that this much was there when the search began. Figures move a little by
 // themselves, so 2 % and 32 MiB less is still enough: the margin covers it.
 std::optional<TrialOutcome> refused_by_neighbours(const TrialSpec& spec,
@@ -68,9 +94,8 @@ std::optional<TrialOutcome> refused_by_neighbours(const TrialSpec& spec,
   const Clock::Duration start = clock.now();
   Bytes available = available_now(options.root);
   while (available < enough) {
-    if (clock.now() - start >= options.refusal_patience || stop_requested()) {
-      return refuse(needed, available);
-    }
+    if (stop_requested()) return interrupted_before_start();
+    if (clock.now() - start >= options.refusal_patience) return refuse(needed, available);
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     available = available_now(options.root);
   }
@@ -86,13 +111,6 @@ ChildCommand command_of(const RunnerOptions& options, const fs::path& folder) {
                 [](const std::string& entry) { return entry.starts_with("OMP_NUM_THREADS="); });
   command.environment.push_back("OMP_NUM_THREADS=" + std::to_string(options.threads));
   return command;
-}
-
-TrialOutcome not_started(const Error& error) {
-  TrialOutcome outcome;
-  outcome.verdict = Verdict::kCrashed;
-  outcome.cause = error.what();
-  return outcome;
 }
 
 // events.jsonl is for people who look closer: what cannot be written there costs no verdict.
@@ -120,12 +138,7 @@ TrialOutcome watched(const TrialSpec& spec, const RunnerOptions& options, const 
   EventLog events(folder / "events.jsonl");
   const Bytes beside = options.cap == CapKind::kRlimit ? spec.untouched : Bytes{};
   const auto cap = make_cap(options.cap, spec.cap + beside, fmt::format("trial-{}", spec.id));
-  std::unique_ptr<Child> child;
-  try {
-    child = std::make_unique<Child>(command_of(options, folder), *cap);
-  } catch (const Error& error) {
-    return not_started(error);
-  }
+  auto child = std::make_unique<Child>(command_of(options, folder), *cap);
   Watcher watcher(spec, options, clock, *child, *cap, folder / "stderr.txt",
                   [&](const WorkerEvent& event, std::string_view line) {
                     events.append(line);
@@ -161,7 +174,7 @@ TrialOutcome run_trial(const TrialSpec& spec, const RunnerOptions& options, cons
                        const std::function<bool()>& stop_requested, const TrialListener& listener) {
   const fs::path folder = trial_folder(options.run_folder, spec.id);
   const double load = load_now(options.root);
-  const Bytes available = available_now(options.root);
+  const Bytes available = available_or_none(options.root);
   std::optional<TrialOutcome> outcome;
   try {
     prepare_folder(spec, folder);
@@ -174,7 +187,7 @@ TrialOutcome run_trial(const TrialSpec& spec, const RunnerOptions& options, cons
   outcome->noise.cores = use ? use->cores : 0;
   outcome->noise.load_average = load;
   outcome->noise.available_before = available;
-  outcome->noise.available_after = available_now(options.root);
+  outcome->noise.available_after = available_or_none(options.root);
   write_outcome(*outcome, folder);
   return std::move(*outcome);
 }

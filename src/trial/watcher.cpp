@@ -70,6 +70,8 @@ TrialObservation Watcher::watch(const std::function<bool()>& stop_requested) {
   while (!reader_.at_end() && !reader_.broken() && reader_.read(child_.protocol()) > 0) {
   }
   check_output();
+  child_.observe();
+  seen_.was_capped = cap_.was_entered();
   seen_.evidence = cap_.evidence();
   seen_.report = reader_.report();
   seen_.seconds = std::chrono::duration<double>(clock_.now() - start_).count();
@@ -88,13 +90,25 @@ void Watcher::wait_for_news() {
 
 void Watcher::sample() {
   next_sample_ = clock_.now() + kSampleEvery;
-  cap_.observe(child_.pid());
-  if (const auto memory = read_process_memory(child_.pid())) keep_largest(seen_.memory, *memory);
+  child_.observe();
+  if (const auto memory = read_process_memory(child_.pid())) sample_memory(*memory);
   if (const auto activity = read_activity(child_.pid())) seen_.activity = *activity;
   life_.sample(clock_.now(), seen_.activity.cpu_seconds, seen_.memory.peak);
   if (clock_.now() >= next_tree_sample_) sample_tree();
   sample_neighbours();
   check_output();
+}
+
+// RLIMIT_DATA is above the cap, as it counts what is untouched too; so here is what is touched.
+void Watcher::sample_memory(const ProcessMemory& now) {
+  keep_largest(seen_.memory, now);
+  const Bytes held = now.resident + now.swapped;
+  seen_.held = std::max(seen_.held, held);
+  if (cap_.kind() != CapKind::kRlimit || held <= spec_.cap) return;
+  end(Ending::kTree,
+      fmt::format("the worker holds {}, above the ceiling of {}", to_string(held),
+                  to_string(spec_.cap)),
+      true);
 }
 
 // What the machine was busy with, less what the worker used: both as of this sample.
@@ -164,6 +178,7 @@ void Watcher::check_early_close() {
 }
 
 void Watcher::end(Ending why, std::string detail, bool at_once) {
+  if (asked_to_end_) return;
   seen_.ending = why;
   seen_.ending_detail = std::move(detail);
   asked_to_end_ = clock_.now();

@@ -25,6 +25,7 @@ class Watcher {
  private:
   void wait_for_news();
   void sample();
+  void sample_memory(const ProcessMemory& now);
   void sample_tree();
   void sample_neighbours();
   void check_output();

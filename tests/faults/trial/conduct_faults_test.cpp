@@ -144,10 +144,10 @@ TEST(ConductFaults, ALineTornByDeathIsNoViolation) {
   expect_verdict(trial.run(), Verdict::kKilled, "after step 3 of 15");
 }
 
-TEST(ConductFaults, AWorkerThatCannotStartIsAnOutcome) {
+TEST(ConductFaults, AWorkerThatCannotStartIsNoVerdictOnTheTrial) {
   FaultRun trial(CapKind::kRlimit, {});
   trial.options.command = {"/nonexistent/worker"};
-  expect_verdict(trial.run(), Verdict::kCrashed, "/nonexistent/worker");
+  expect_verdict(trial.run(), Verdict::kRefused, "/nonexistent/worker");
 }
 
 TEST(ConductFaults, ARunFolderThatCannotBeWrittenIsTheEnvironmentsFault) {

@@ -1,13 +1,17 @@
 // Runs one trial of the faulty worker under each kind of cap that this machine has.
 #pragma once
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/types.h>
 
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/file.h"
@@ -23,6 +27,31 @@ inline std::vector<CapKind> caps() {
   std::cout << "[ NO CGROUP] only RLIMIT_DATA is tested here:\n";
   for (const std::string& note : choice.notes) std::cout << "             " << note << '\n';
   return {CapKind::kRlimit};
+}
+
+// How many control groups of ours there are for this process, wherever they are.
+inline std::size_t groups_of(pid_t pid) {
+  namespace fs = std::filesystem;
+  const std::string mark = fmt::format("-{}-", pid);
+  std::size_t count = 0;
+  std::error_code error;  // groups come and go meanwhile
+  fs::recursive_directory_iterator it("/sys/fs/cgroup",
+                                      fs::directory_options::skip_permission_denied, error);
+  for (const fs::recursive_directory_iterator end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (name.starts_with("loadline-") && name.find(mark) != std::string::npos) ++count;
+  }
+  return count;
+}
+
+// Waits up to 20 s, as a busy machine may take that long.
+template <typename Condition>
+bool soon(Condition condition) {
+  for (int i = 0; i < 2000; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
 }
 
 struct FaultRun {

@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <optional>
-#include <thread>
 
 #include "fault.h"
 #include "machine/process_memory.h"
@@ -14,16 +13,6 @@
 
 namespace loadline {
 namespace {
-
-// Waits up to 5 s.
-template <typename Condition>
-bool soon(Condition condition) {
-  for (int i = 0; i < 500; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return false;
-}
 
 bool is_gone(pid_t pid) { return !read_process_memory(pid).has_value(); }
 
@@ -42,20 +31,11 @@ std::optional<Family> family_of(const FaultRun& trial) {
   return family;
 }
 
-std::size_t groups_of(pid_t pid) {
-  const auto place = make_cap(caps().back(), 50_MiB, "where")->folder().parent_path();
-  std::size_t count = 0;
-  const std::string mark = "-" + std::to_string(pid) + "-";
-  for (const auto& entry : std::filesystem::directory_iterator(place)) {
-    if (entry.path().filename().string().find(mark) != std::string::npos) ++count;
-  }
-  return count;
-}
-
 TEST(ParentDeath, KillingTheSearchEndsTheTrialAndItsChildren) {
   for (const CapKind cap : caps()) {
     SCOPED_TRACE(name_of(cap));
-    FaultRun trial(cap, {"linger", "ignore"});
+    // A control group is emptied of processes that have left the worker's process group, too.
+    FaultRun trial(cap, {"linger", cap == CapKind::kRlimit ? "ignore" : "escape"});
     const pid_t search = ::fork();
     if (search == 0) {
       Journal journal(trial.folder.path());
@@ -85,6 +65,17 @@ TEST(ParentDeath, KillingTheSearchEndsTheTrialAndItsChildren) {
       }
     }));
   }
+}
+
+TEST(ParentDeath, AChildThatLeftTheProcessGroupEndsWithTheControlGroup) {
+  const CapKind cap = caps().back();
+  if (cap == CapKind::kRlimit) GTEST_SKIP() << "only a control group holds it";
+  FaultRun trial(cap, {"linger", "escape"});
+  std::optional<Family> family;
+  trial.stop = [&] { return (family = family_of(trial)).has_value(); };
+  expect_verdict(trial.run(), Verdict::kInterrupted, "interrupted");
+  ASSERT_TRUE(family.has_value());
+  EXPECT_TRUE(soon([&] { return is_gone(family->child); }));
 }
 
 TEST(ParentDeath, KillingTheWorkerLeavesNoChildOfIt) {

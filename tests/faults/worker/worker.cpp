@@ -169,12 +169,14 @@ int hang(std::string_view where) {
   sleep_forever();
 }
 
-// Ends when it is told to, or not even then; says who it and its child are.
-int linger(bool ignore) {
-  if (ignore) signal(SIGTERM, SIG_IGN);
+// Ignores that it is told to end, as its child does; says who both are. A child that escapes has
+// left the process group and the session.
+int linger(bool escapes) {
+  signal(SIGTERM, SIG_IGN);
   const pid_t child = fork();
   if (child == 0) {
     close(3);
+    if (escapes) setsid();
     signal(SIGTERM, SIG_IGN);
     sleep_forever();
   }
@@ -280,7 +282,7 @@ int main(int argc, char** argv) {
   if (mode == "lacking") return lacking(argument);
   if (mode == "flood") return flood(argument, number(3));
   if (mode == "hang") return hang(argument);
-  if (mode == "linger") return linger(argument == "ignore");
+  if (mode == "linger") return linger(argument == "escape");
   if (mode == "surroundings") return surroundings();
   if (mode == "odd") return odd_word(argument);
   if (mode == "failing") return failing(argument.c_str());

@@ -23,7 +23,8 @@ class MadeFolders : public CgroupFolders {
     const bool v1 = version_ == CgroupVersion::kV1;
     for (const char* name : {"cgroup.procs", v1 ? "memory.limit_in_bytes" : "memory.max",
                              v1 ? "memory.memsw.limit_in_bytes" : "memory.swap.max",
-                             v1 ? "memory.swappiness" : "memory.oom.group"}) {
+                             v1 ? "memory.swappiness" : "memory.oom.group",
+                             v1 ? "memory.oom_control" : "cgroup.kill"}) {
       std::ofstream(folder / name) << "";
     }
     return std::nullopt;
@@ -51,7 +52,8 @@ TEST(Caps, AV2CapIsMadeWhereMemoryIsHandedDown) {
   const auto cap = make_cap(CapKind::kCgroupV2, 300_MiB, "trial-1", root.path(), folders);
   EXPECT_EQ(cap->kind(), CapKind::kCgroupV2);
   EXPECT_EQ(cap->folder().parent_path(), root.path() / (slice.substr(0, slice.size() - 1)));
-  EXPECT_THAT(cap->folder().filename().string(), HasSubstr(std::to_string(getpid()) + "-trial-1"));
+  EXPECT_THAT(cap->folder().filename().string(),
+              testing::MatchesRegex("loadline-0-" + std::to_string(getpid()) + "-[0-9]+-trial-1"));
   EXPECT_EQ(content(cap->folder() / "memory.max"), "314572800");
   EXPECT_EQ(content(cap->folder() / "memory.swap.max"), "0");
   EXPECT_EQ(content(cap->folder() / "memory.oom.group"), "1");
@@ -69,6 +71,7 @@ TEST(Caps, AV1CapLeavesNoSwap) {
   EXPECT_EQ(content(cap->folder() / "memory.limit_in_bytes"), "314572800");
   EXPECT_EQ(content(cap->folder() / "memory.memsw.limit_in_bytes"), "314572800");
   EXPECT_EQ(content(cap->folder() / "memory.swappiness"), "0");
+  EXPECT_EQ(content(cap->folder() / "memory.oom_control"), "0") << "where its parent has it off";
 }
 
 TEST(Caps, AV2CapReadsTheKernelsCounts) {
@@ -79,6 +82,28 @@ TEST(Caps, AV2CapReadsTheKernelsCounts) {
   EXPECT_EQ(evidence.oom_kills, 1U);
   EXPECT_EQ(evidence.failures, 17U);
   EXPECT_EQ(evidence.peak, 100_MiB);
+  EXPECT_EQ(evidence.was_full, true);
+}
+
+// Kernel 6.18 leaves memory.failcnt at 0 whatever happens.
+TEST(Caps, AV1CapThatWasFullIsKnownByItsPeak) {
+  const TemporaryFolder folder;
+  std::ofstream(folder.path() / "memory.failcnt") << "0\n";
+  std::ofstream(folder.path() / "memory.limit_in_bytes") << "104857600\n";
+  std::ofstream(folder.path() / "memory.max_usage_in_bytes") << "104857600\n";
+  const CapEvidence full = cgroup_evidence(folder.path(), CgroupVersion::kV1);
+  EXPECT_EQ(full.failures, 0U);
+  EXPECT_EQ(full.peak, 100_MiB);
+  EXPECT_EQ(full.was_full, true);
+  std::ofstream(folder.path() / "memory.max_usage_in_bytes") << "94371840\n";
+  EXPECT_EQ(cgroup_evidence(folder.path(), CgroupVersion::kV1).was_full, false);
+}
+
+// Making room for a page by dropping file cache is no lack of memory.
+TEST(Caps, AV2CapThatMadeRoomWasNotFull) {
+  const TemporaryFolder folder;
+  std::ofstream(folder.path() / "memory.events") << "high 0\nmax 17\noom 0\noom_kill 1\n";
+  EXPECT_EQ(cgroup_evidence(folder.path(), CgroupVersion::kV2).was_full, false);
 }
 
 TEST(Caps, OomKillDisableIsNotTakenForOomKill) {
@@ -121,14 +146,29 @@ TEST(Caps, GroupsOfEndedProcessesAreRemovedAndOthersLeft) {
   const fs::path top = root.path() / "sys/fs/cgroup/memory";
   // 4194304 is above the kernel's largest process number.
   for (const char* name : {"loadline-77-4194304-trial-1", "loadline-99-4194304-trial-1",
-                           "loadline-77-1-trial-1", "other-77-4194304"}) {
+                           "loadline-77-1-5-trial-1", "other-77-4194304"}) {
     fs::create_directories(top / name);
   }
   remove_stale_groups(top, root.path(), MadeFolders(CgroupVersion::kV1));
   EXPECT_FALSE(fs::exists(top / "loadline-77-4194304-trial-1"));
   EXPECT_TRUE(fs::exists(top / "loadline-99-4194304-trial-1")) << "another container's";
-  EXPECT_TRUE(fs::exists(top / "loadline-77-1-trial-1")) << "its process lives";
+  EXPECT_TRUE(fs::exists(top / "loadline-77-1-5-trial-1")) << "its process lives";
   EXPECT_TRUE(fs::exists(top / "other-77-4194304"));
+}
+
+// A number is given again; the time at which its process began is not.
+TEST(Caps, AGroupWhoseNumberIsAnotherProcesssNowIsRemoved) {
+  const MadeRoot root;
+  root.mount_v1("/");
+  const fs::path top = root.path() / "sys/fs/cgroup/memory";
+  const std::string ours = group_name("trial-1", root.path());
+  const std::string number = "loadline-0-" + std::to_string(::getpid()) + "-";
+  ASSERT_TRUE(ours.starts_with(number)) << ours;
+  fs::create_directories(top / ours);
+  fs::create_directories(top / (number + "1-trial-1"));
+  remove_stale_groups(top, root.path(), MadeFolders(CgroupVersion::kV1));
+  EXPECT_TRUE(fs::exists(top / ours)) << "this process's";
+  EXPECT_FALSE(fs::exists(top / (number + "1-trial-1"))) << "of one that began at tick 1";
 }
 
 TEST(Caps, TheRealChoiceHoldsAndIsRemoved) {

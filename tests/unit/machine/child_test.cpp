@@ -81,6 +81,34 @@ TEST_F(ChildTest, IgnoredSignalsAreNotInherited) {
   EXPECT_EQ(wait_for(child).signal, SIGTERM);
 }
 
+// The guard empties a group that is known only once the child is inside, as a scope's is.
+TEST_F(ChildTest, AGroupThatIsFoundLaterIsEmptiedToo) {
+  class LateGroup final : public Cap {
+   public:
+    explicit LateGroup(std::filesystem::path found) : found_(std::move(found)) {}
+    [[nodiscard]] CapKind kind() const override { return CapKind::kSystemdScope; }
+    [[nodiscard]] std::filesystem::path folder() const override { return folder_; }
+    void observe(pid_t /*child*/) override { folder_ = found_; }
+
+   private:
+    std::filesystem::path found_, folder_;
+  };
+  const auto group = folder_.path() / "late.scope";
+  make_folder(group);
+  const pid_t search = ::fork();
+  if (search == 0) {
+    LateGroup cap(group);
+    Child child(shell("sleep 1000"), cap);
+    child.observe();
+    ::raise(SIGKILL);
+  }
+  ::waitpid(search, nullptr, 0);
+  for (int i = 0; i < 1000 && std::filesystem::exists(group); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_FALSE(std::filesystem::exists(group)) << "the guard did not learn of it";
+}
+
 TEST_F(ChildTest, DescriptorThreeArrives) {
   Child child(shell("echo hello >&3"), *cap_);
   wait_for(child);

@@ -75,6 +75,21 @@ TEST(Facts, TheTightestAncestorOfAV2GroupBinds) {
   EXPECT_EQ(memory.cgroup_available, 150_MiB);
 }
 
+// Above memory.high nothing is killed; whoever allocates is slowed down without end.
+TEST(Facts, AV2GroupsHighMarkBindsAsItsLimitDoes) {
+  const MadeRoot root;
+  root.mount_v2("/a");
+  root.write("sys/fs/cgroup/a/memory.max", "max\n");
+  root.write("sys/fs/cgroup/a/memory.high", "209715200\n");
+  root.write("sys/fs/cgroup/a/memory.current", "104857600\n");
+  EXPECT_EQ(read_memory(root.path()).cgroup_limit, 200_MiB);
+  EXPECT_EQ(read_memory(root.path()).cgroup_available, 100_MiB);
+  root.write("sys/fs/cgroup/a/memory.max", "157286400\n");
+  EXPECT_EQ(read_memory(root.path()).cgroup_limit, 150_MiB);
+  root.write("sys/fs/cgroup/a/memory.high", "max\n");
+  EXPECT_EQ(read_memory(root.path()).cgroup_limit, 150_MiB);
+}
+
 TEST(Facts, MoreCacheThanUsageNeverMakesMoreThanTheLimit) {
   const MadeRoot root;
   root.mount_v2("/a");

@@ -93,7 +93,7 @@ TEST_F(SystemdScopeTest, TheCommandLineAsksForTheCeilingAndNoSwap) {
   EXPECT_THAT(std::vector(words.begin() + 1, words.begin() + 5),
               ElementsAre("--user", "--scope", "--quiet", "--collect"));
   EXPECT_THAT(words[5], testing::MatchesRegex("--unit=loadline-[0-9]+-" +
-                                              std::to_string(::getpid()) + "-trial-1"));
+                                              std::to_string(::getpid()) + "-[0-9]+-trial-1"));
   EXPECT_THAT(std::vector(words.begin() + 6, words.begin() + 11),
               ElementsAre("--property=MemoryMax=314572800", "--property=MemorySwapMax=0", "--",
                           "/bin/sh", "-c"));

@@ -62,12 +62,14 @@ TEST(Judge, TheLargerOfTheTwoPeaksCounts) {
 
 TEST(Judge, AnOomKillInsideIsNeverSuccess) {
   TrialObservation seen = finished_with(80_MiB);
+  seen.cap = CapKind::kCgroupV2;
   seen.evidence.oom_kills = 1;  // of a child of the worker, which itself lived on
   EXPECT_EQ(verdict_of(seen), Verdict::kOutOfMemory);
 }
 
 TEST(Judge, ASigkillNeedsEvidence) {
   TrialObservation seen = finished_with(80_MiB);
+  seen.cap = CapKind::kCgroupV1;
   seen.report.finished.reset();
   seen.exit.signal = SIGKILL;
   EXPECT_EQ(verdict_of(seen), Verdict::kKilled);
@@ -75,6 +77,75 @@ TEST(Judge, ASigkillNeedsEvidence) {
   EXPECT_EQ(verdict_of(seen), Verdict::kKilled);
   seen.evidence.oom_kills = 2;
   EXPECT_EQ(verdict_of(seen), Verdict::kOutOfMemory);
+}
+
+// Neighbours took what the budget had promised: that is no "does not fit".
+TEST(Judge, AnOomKillBelowItsOwnCeilingIsTheNeighboursFault) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.report.finished.reset();
+  seen.exit.signal = SIGKILL;
+  seen.cap = CapKind::kCgroupV2;
+  seen.memory.peak = 80_MiB;
+  seen.evidence = {.oom_kills = 1, .failures = 0, .was_full = false, .peak = 80_MiB};
+  const TrialOutcome outcome = judge(spec_of_15(), seen);
+  EXPECT_EQ(outcome.verdict, Verdict::kRefused);
+  EXPECT_THAT(outcome.cause, testing::HasSubstr("oom_kill 1"));
+  EXPECT_THAT(outcome.cause, testing::HasSubstr("it held 80.0 MiB"));
+  EXPECT_THAT(outcome.cause, testing::HasSubstr("its ceiling of 115.0 MiB was not met"));
+  seen.evidence.was_full = true;
+  EXPECT_EQ(verdict_of(seen), Verdict::kOutOfMemory);
+}
+
+// MemAvailable is an estimate: the machine may run out just before a cap as large as that is met.
+TEST(Judge, AnOomKillOfOneThatWantsMoreThanTheBudgetIsItsOwn) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.report.finished.reset();
+  seen.exit.signal = SIGKILL;
+  seen.cap = CapKind::kCgroupV2;
+  seen.evidence = {.oom_kills = 1, .failures = 0, .was_full = false, .peak = 80_MiB};
+  seen.memory.peak = 101_MiB;  // 101 x 1.15 > 115
+  EXPECT_EQ(verdict_of(seen), Verdict::kOutOfMemory);
+  seen.memory.peak = 80_MiB;
+  TrialSpec spec = spec_of_15();
+  spec.planned = {101_MiB};  // killed before it had taken all of it
+  EXPECT_EQ(judge(spec, seen).verdict, Verdict::kOutOfMemory);
+}
+
+// Under RLIMIT_DATA the count is that of the group in which we live with others.
+TEST(Judge, AnOomKillOfSomebodyElseIsNotTheTrials) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.cap = CapKind::kRlimit;
+  seen.evidence.oom_kills = 1;
+  EXPECT_EQ(verdict_of(seen), Verdict::kFits);
+  seen.exit = {.code = 3, .signal = 0};
+  EXPECT_EQ(verdict_of(seen), Verdict::kCrashed);
+  seen.exit = {.code = 0, .signal = SIGKILL};
+  seen.report.finished.reset();
+  EXPECT_EQ(verdict_of(seen), Verdict::kRefused) << "killed below its budget";
+  seen.memory.peak = 101_MiB;
+  EXPECT_EQ(verdict_of(seen), Verdict::kOutOfMemory);
+  seen.ending = Ending::kTimedOut;  // then it was we who killed it
+  EXPECT_EQ(verdict_of(seen), Verdict::kTimedOut);
+}
+
+// Pages in swap are needed too, and VmHWM does not count them.
+TEST(Judge, WhatWentToSwapCounts) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.memory.peak = 80_MiB;
+  seen.memory.swapped = 40_MiB;
+  seen.held = 101_MiB;
+  EXPECT_EQ(verdict_of(seen), Verdict::kExceedsBudget);
+  EXPECT_EQ(judge(spec_of_15(), seen).peak->bytes, 101_MiB);
+}
+
+TEST(Judge, AWorkerThatNeverCameUnderItsCeilingProvesNothing) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.cap = CapKind::kSystemdScope;
+  seen.was_capped = false;
+  seen.stderr_tail = "Failed to start transient scope unit: Access denied\n";
+  const TrialOutcome outcome = judge(spec_of_15(), seen);
+  EXPECT_EQ(outcome.verdict, Verdict::kRefused);
+  EXPECT_THAT(outcome.cause, testing::HasSubstr("Access denied"));
 }
 
 TEST(Judge, MeetingTheCeilingWithoutAKillIsNoEvidence) {
@@ -149,7 +220,7 @@ TEST(Judge, PhasesAndSpeedComeFromTheEvents) {
 
 TEST(Judge, AnOutcomeSurvivesItsDocument) {
   TrialObservation seen = finished_with(80_MiB);
-  seen.evidence = {.oom_kills = 0, .failures = 3, .peak = 99_MiB};
+  seen.evidence = {.oom_kills = 0, .failures = 3, .was_full = false, .peak = 99_MiB};
   seen.stderr_tail = "two\nlines \xff";
   TrialOutcome outcome = judge(spec_of_15(), seen);
   const std::string text = to_json(outcome).dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -44,6 +44,16 @@ TEST_F(LifeSignsTest, ALoadThatFillsMemoryIsNot) {
   EXPECT_FALSE(stalled());
 }
 
+// Ctrl-Z, a frozen container, a suspended laptop: the trial stood still as we did.
+TEST_F(LifeSignsTest, TimeInWhichNobodyLookedDoesNotCount) {
+  live(seconds(30), 0);
+  clock_.advance(seconds(1000));
+  live(seconds(20), 0);
+  EXPECT_FALSE(stalled());
+  live(seconds(12), 0);
+  EXPECT_TRUE(stalled());
+}
+
 TEST_F(LifeSignsTest, ThrashingIsStalled) {
   live(seconds(62), 0.03);
   EXPECT_TRUE(stalled());
