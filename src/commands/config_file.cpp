@@ -3,6 +3,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 
 #include "base/error.h"
@@ -12,11 +13,15 @@ namespace loadline {
 namespace {
 
 constexpr Bytes kMaxConfig = 1_MiB;
+constexpr std::string_view kLong = "--config=";
+
+using HasFlag = std::function<bool(const std::string& flag)>;
 
 std::string scalar_text(const toml::node& value, const std::string& file, std::string_view key) {
   if (const auto text = value.value_exact<std::string>()) return *text;
   if (const auto number = value.value_exact<std::int64_t>()) return std::to_string(*number);
   if (const auto number = value.value_exact<double>()) return fmt::format("{}", *number);
+  if (const auto on = value.value_exact<bool>()) return *on ? "true" : "false";
   throw bad_input("{}:{}: '{}' should be text, a number, true or false, or a list of these", file,
                   value.source().begin.line, key);
 }
@@ -30,17 +35,17 @@ std::string joined(const toml::array& list, const std::string& file, std::string
   return text;
 }
 
-void append_flag(std::vector<std::string>& flags, std::string_view key, const toml::node& value,
-                 const std::string& file) {
+// As one word each, so that no value is taken for a flag, and `false` turns a toggle off.
+std::string flag_of(std::string_view key, const toml::node& value, const std::string& file,
+                    const HasFlag& has_flag) {
   std::string flag = "--" + std::string(key);
   std::replace(flag.begin() + 2, flag.end(), '_', '-');
-  if (const auto on = value.value_exact<bool>()) {
-    if (*on) flags.push_back(flag);
-    return;
+  if (flag == "--config" || flag == "--help" || !has_flag(flag)) {
+    throw bad_input("{}:{}: '{}' is no flag of this command; --help lists them", file,
+                    value.source().begin.line, key);
   }
   const toml::array* list = value.as_array();
-  flags.push_back(flag);
-  flags.push_back(list != nullptr ? joined(*list, file, key) : scalar_text(value, file, key));
+  return flag + "=" + (list != nullptr ? joined(*list, file, key) : scalar_text(value, file, key));
 }
 
 toml::table parse_toml(const std::string& file) {
@@ -51,24 +56,48 @@ toml::table parse_toml(const std::string& file) {
   }
 }
 
-std::vector<std::string> flags_of(const std::string& file) {
+std::vector<std::string> flags_of(const std::string& file, const HasFlag& has_flag) {
   std::vector<std::string> flags;
-  for (const auto& [key, value] : parse_toml(file)) append_flag(flags, key.str(), value, file);
+  for (const auto& [key, value] : parse_toml(file)) {
+    flags.push_back(flag_of(key.str(), value, file, has_flag));
+  }
   return flags;
+}
+
+// The arguments without `-c FILE`, which is moved to `file`.
+std::vector<std::string> without_config(const std::vector<std::string>& arguments,
+                                        std::optional<std::string>& file) {
+  std::vector<std::string> rest;
+  const auto take = [&](const std::string& name) {
+    if (file) throw usage_error("-c {}: only one file may be given, and {} is one", name, *file);
+    file = name;
+  };
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    if (argument == "-c" || argument == "--config") {
+      if (i + 1 == arguments.size())
+        throw usage_error("{} needs the name of a .toml file", argument);
+      take(arguments[++i]);
+    } else if (argument.starts_with(kLong)) {
+      take(argument.substr(kLong.size()));
+    } else {
+      rest.push_back(argument);
+    }
+  }
+  return rest;
 }
 
 }  // namespace
 
-std::vector<std::string> expand_config_file(std::vector<std::string> arguments) {
-  const auto at = std::find_if(arguments.begin(), arguments.end(), [](const std::string& argument) {
-    return argument == "-c" || argument == "--config";
-  });
-  if (at == arguments.end() || at == arguments.begin()) return arguments;
-  if (at + 1 == arguments.end()) throw usage_error("{} needs the name of a .toml file", *at);
-  const std::vector<std::string> flags = flags_of(*(at + 1));
-  arguments.erase(at, at + 2);
-  arguments.insert(arguments.begin() + 1, flags.begin(), flags.end());
-  return arguments;
+std::vector<std::string> expand_config_file(const std::vector<std::string>& arguments,
+                                            const HasFlag& has_flag) {
+  if (arguments.empty()) return arguments;
+  std::optional<std::string> file;
+  std::vector<std::string> words = without_config(arguments, file);
+  if (!file || words.empty()) return words;
+  const std::vector<std::string> flags = flags_of(*file, has_flag);
+  words.insert(words.begin() + 1, flags.begin(), flags.end());
+  return words;
 }
 
 }  // namespace loadline

@@ -101,7 +101,7 @@ CommandFunction add_data(Flags flags) {
   options->workload.with_test = true;
   add_model_flags(flags, options->workload);
   add_data_flags(flags, options->workload);
-  flags.toggle("--demo", options->workload.demo, "The embedded model and data");
+  add_demo_flag(flags, options->workload, "The embedded model and data");
   flags.toggle("--dump", options->dump,
                "Each row as {\"ids\",\"loss_mask\",\"auth_weight\",\"prov_entropy\"} a line");
   return [options] { return run_data(*options); };

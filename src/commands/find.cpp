@@ -313,9 +313,9 @@ CommandFunction add_find(Flags flags) {
   add_lora_flags(flags, options->workload);
   add_distrust_flags(flags, options->workload);
   add_memory_flags(flags, options->workload);
-  flags.toggle("--demo", options->workload.demo,
-               fmt::format("The embedded model and data; --memory-limit is {} where none is given",
-                           kDemoLimit));
+  add_demo_flag(flags, options->workload,
+                fmt::format("The embedded model and data; --memory-limit is {} where none is given",
+                            kDemoLimit));
   flags.toggle("--generated-weights", options->workload.generated_weights,
                "Random weights of the model's shapes; so where the folder has only config.json");
   flags.value("--ranks", options->ranks, "LoRA ranks to try");

@@ -7,7 +7,8 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace loadline {
 
@@ -16,6 +17,9 @@ namespace loadline {
 class Flags {
  public:
   explicit Flags(CLI::App& app) : app_(&app) {}
+
+  // The same command: what is added through it stands below this heading in --help.
+  [[nodiscard]] Flags under(const char* heading) const;
 
   void value(const char* names, std::string& into, const std::string& help);
   void value(const char* names, std::int64_t& into, const std::string& help);
@@ -37,7 +41,10 @@ class Flags {
   [[nodiscard]] bool chosen() const;
 
  private:
+  void place(CLI::Option* option) const;
+
   CLI::App* app_;
+  const char* heading_ = nullptr;  // CLI11's own where none was given
 };
 
 }  // namespace loadline

@@ -50,13 +50,19 @@ std::vector<std::int64_t> WorkloadOptions::sequences() const {
 }
 
 void add_model_flags(Flags flags, WorkloadOptions& options) {
-  flags.value(
-      "--model", options.model,
-      "Hugging Face folder (config.json, safetensors, tokenizer.json), or ORG/NAME[@REVISION]");
   flags.toggle("--json", options.json, "One JSON document on stdout, everything else on stderr");
+  flags.under(kModelAndData)
+      .value("--model", options.model,
+             "Hugging Face folder (config.json, safetensors, tokenizer.json), or "
+             "ORG/NAME[@REVISION]");
+}
+
+void add_demo_flag(Flags flags, WorkloadOptions& options, const std::string& help) {
+  flags.under(kModelAndData).toggle("--demo", options.demo, help);
 }
 
 void add_data_flags(Flags flags, WorkloadOptions& options) {
+  flags = flags.under(kModelAndData);
   flags.value("--data", options.data,
               "train.jsonl (or .jsonl.gz, .jsonl.zst), or a folder with train, valid and test");
   flags.value("--valid-data", options.valid_data,
@@ -70,31 +76,37 @@ void add_data_flags(Flags flags, WorkloadOptions& options) {
 }
 
 void add_lora_flags(Flags flags, WorkloadOptions& options) {
-  flags.value("--lora-alpha", options.lora_alpha, "LoRA alpha; 2 x rank when not given");
-  flags.value("--lora-dropout", options.lora_dropout,
-              "Share of each LoRA input that an update drops");
-  flags.toggle("--rslora", options.rslora,
-               "Rank-stabilized: scale alpha / sqrt(rank), saved as that alpha");
-  flags.value("--target-modules", options.target_modules,
-              "Of q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj (phi3: qkv_proj,o_proj,"
-              "gate_up_proj,down_proj), or attention, or all");
-  flags.value("--quantize", options.quantize,
-              "Frozen projections: none, or nf4 (QLoRA: 4 bits, double quantization)");
-  flags.value("--compute-dtype", options.compute_dtype,
-              "auto, f32 or bf16; auto is bf16 where the CPU has it");
-  flags.value("--grad-checkpoint", options.grad_checkpoint,
-              "Activation checkpointing: on, off or auto; auto turns it on where off cannot fit");
-  flags.value("--seed", options.seed, "Seed of the adapter and of the order of rows");
+  const auto lora = [&] { return flags.under(kLora); };
+  const auto memory = [&] { return flags.under(kMemoryAndSpeed); };
+  lora().value("--lora-alpha", options.lora_alpha, "LoRA alpha; 2 x rank when not given");
+  lora().value("--lora-dropout", options.lora_dropout,
+               "Share of each LoRA input that an update drops");
+  lora().toggle("--rslora", options.rslora,
+                "Rank-stabilized: scale alpha / sqrt(rank), saved as that alpha");
+  lora().value("--target-modules", options.target_modules,
+               "Of q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj (phi3: qkv_proj,o_proj,"
+               "gate_up_proj,down_proj), or attention (when not given), or all");
+  lora().value("--seed", options.seed, "Of the adapter, the order of rows, and dropout");
+  memory().value("--quantize", options.quantize,
+                 "Frozen projections: none, or nf4 (QLoRA: 4 bits, double quantization)");
+  memory().value("--compute-dtype", options.compute_dtype,
+                 "auto, f32 or bf16; auto is bf16 where the CPU has it");
+  memory().value(
+      "--grad-checkpoint", options.grad_checkpoint,
+      "Activation checkpointing: on, off or auto; auto turns it on where off cannot fit");
 }
 
 void add_distrust_flags(Flags flags, WorkloadOptions& options) {
+  flags = flags.under(kDistrust);
   flags.value("--distrust", options.distrust,
               "off, additive or weighted; additive where rows carry auth_weight and prov_entropy");
-  flags.value("--distrust-alpha", options.distrust_alpha, "In [2.3, 3.0]");
-  flags.value("--distrust-lambda", options.distrust_lambda, "Share of the additive term");
+  flags.value("--distrust-alpha", options.distrust_alpha, "In [2.3, 3.0]; 2.7 when not given");
+  flags.value("--distrust-lambda", options.distrust_lambda,
+              "Share of the additive term; 1 when not given");
 }
 
 void add_memory_flags(Flags flags, WorkloadOptions& options) {
+  flags = flags.under(kMemoryAndSpeed);
   flags.value("--memory-limit", options.memory_limit, "Use no more than this, for example 20GiB");
   flags.value("--margin", options.margin, "Fits means: peak x (1 + margin) is within the budget");
 }
@@ -103,6 +115,10 @@ void validate(const WorkloadOptions& options) {
   require_word("--quantize", options.quantize, {"none", "nf4"});
   require_word("--compute-dtype", options.compute_dtype, {"auto", "f32", "bf16"});
   require_word("--grad-checkpoint", options.grad_checkpoint, {"auto", "on", "off"});
+  if (options.demo && !options.model.empty()) {
+    throw usage_error("--demo brings a model of its own, and --model {} names another: give one",
+                      options.model);
+  }
   if (options.distrust)
     require_word("--distrust", *options.distrust, {"off", "additive", "weighted"});
   if (!(options.margin >= 0 && options.margin <= 4)) {

@@ -17,8 +17,8 @@ struct WorkloadOptions {
   std::string data;
   std::optional<std::string> valid_data;
   bool demo = false;
-  std::string target_modules = "attention";
-  std::optional<double> lora_alpha;  // 2 x rank
+  std::optional<std::string> target_modules;  // attention
+  std::optional<double> lora_alpha;           // 2 x rank
   double lora_dropout = 0;
   bool rslora = false;
   std::optional<std::string> max_seq_length;  // 2048, or what the model has; find takes a list
@@ -31,8 +31,8 @@ struct WorkloadOptions {
   bool with_test = false;  // `loadline data` looks at test.jsonl too, `train --test` reads it
   std::optional<std::string> test_data;  // its rows, where they lie elsewhere
   std::optional<std::string> distrust;
-  double distrust_alpha = 2.7;
-  double distrust_lambda = 1.0;
+  std::optional<double> distrust_alpha;   // 2.7
+  std::optional<double> distrust_lambda;  // 1
   std::uint64_t seed = 0;
   std::optional<std::string> memory_limit;
   double margin = 0.15;
@@ -45,10 +45,17 @@ struct WorkloadOptions {
 };
 
 void add_model_flags(Flags flags, WorkloadOptions& options);
+void add_demo_flag(Flags flags, WorkloadOptions& options, const std::string& help);
 void add_data_flags(Flags flags, WorkloadOptions& options);
 void add_lora_flags(Flags flags, WorkloadOptions& options);
 void add_distrust_flags(Flags flags, WorkloadOptions& options);
 void add_memory_flags(Flags flags, WorkloadOptions& options);
+
+// Headings of --help.
+inline constexpr const char* kModelAndData = "Model and data";
+inline constexpr const char* kLora = "LoRA";
+inline constexpr const char* kMemoryAndSpeed = "Memory and speed";
+inline constexpr const char* kDistrust = "Distrust loss (docs/distrust.md)";
 
 // Ranges and words; throws Error(kUsage) naming the flag, the value and what is allowed.
 void validate(const WorkloadOptions& options);

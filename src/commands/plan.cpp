@@ -99,7 +99,7 @@ CommandFunction add_plan(Flags flags) {
   add_data_flags(flags, options->workload);
   add_lora_flags(flags, options->workload);
   add_memory_flags(flags, options->workload);
-  flags.toggle("--demo", options->workload.demo, "Plan for the embedded model and data");
+  add_demo_flag(flags, options->workload, "Plan for the embedded model and data");
   flags.value("--batch-size", options->batch_size, "Rows of a micro-batch");
   flags.value("--lora-rank", options->lora_rank, "LoRA rank");
   flags.value("--lora-layers,--num-layers", options->lora_layers,

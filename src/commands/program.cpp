@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <new>
 #include <string>
@@ -48,6 +49,33 @@ int report_parse_end(const CLI::App& app, const CLI::ParseError& error) {
   return report(fmt::format("{}\nRun with --help for the flags.", error.what()), 2);
 }
 
+// Whether the command that is typed has the flag, or one below it does.
+bool has_flag(const CLI::App& app, const std::string& flag) {
+  if (app.get_option_no_throw(flag) != nullptr) return true;
+  const auto below = app.get_subcommands([](const CLI::App*) { return true; });
+  return std::any_of(below.begin(), below.end(),
+                     [&](const CLI::App* command) { return has_flag(*command, flag); });
+}
+
+// Where no command of the name is, all flags are let through: parsing says what is wrong.
+std::vector<std::string> with_config_file(const CLI::App& app, std::vector<std::string> arguments) {
+  const std::string name = arguments.empty() ? "" : arguments.front();
+  const auto named = app.get_subcommands([&](const CLI::App* c) { return c->get_name() == name; });
+  return expand_config_file(arguments, [&](const std::string& flag) {
+    return named.empty() || has_flag(*named.front(), flag);
+  });
+}
+
+// expand_config_file() takes it away before parsing: this stands in --help, and what still comes
+// here was typed as one word.
+void describe_config_flag(CLI::App& command) {
+  const auto refuse = [](const std::string& file) {
+    throw usage_error("-c{}: give the file as a word of its own, -c {}", file, file);
+  };
+  command.add_option_function<std::string>(
+      "-c,--config", refuse, "FILE.toml: flags from a file, as batch-size = 4; what is typed wins");
+}
+
 int parse_and_run(int argc, char** argv) {
   CLI::App app("Loadline: how much LoRA training can this machine carry?", "loadline");
   app.set_version_flag("--version", "loadline " LOADLINE_VERSION);
@@ -57,10 +85,11 @@ int parse_and_run(int argc, char** argv) {
   for (const CommandEntry& entry : kCommands) {
     CLI::App* command = app.add_subcommand(entry.name, entry.description);
     if (*entry.description == '\0') command->group("");
+    describe_config_flag(*command);
     commands.emplace_back(command, entry.add(Flags(*command)));
   }
   try {
-    std::vector<std::string> arguments = expand_config_file({argv + 1, argv + argc});
+    std::vector<std::string> arguments = with_config_file(app, {argv + 1, argv + argc});
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::ParseError& error) {
     return report_parse_end(app, error);

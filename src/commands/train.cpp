@@ -15,6 +15,7 @@
 #include "commands/train_choice.h"
 #include "commands/train_options.h"
 #include "commands/train_refusal.h"
+#include "commands/train_start.h"
 #include "commands/train_view.h"
 #include "commands/verify.h"
 #include "commands/workload.h"
@@ -30,19 +31,25 @@ namespace {
 // contradiction.
 void take_adapter(Workload& workload, TrainOptions& options) {
   const LoraSettings lora = read_adapter(*options.resume_adapter, workload.model).lora;
-  const auto agree = [&](const char* flag, std::optional<std::int64_t>& given, std::int64_t value) {
-    if (given && *given != value && !(*given == -1 && value == workload.model.layers)) {
-      throw usage_error("{} {}: the adapter {} has {}", flag, *given, *options.resume_adapter,
-                        value);
-    }
-    given = value;
+  const auto agree = [&](const char* flag, const auto& given, bool same, const auto& has) {
+    if (!given || same) return;
+    throw usage_error("{} {}: the adapter {} has {}", flag, *given, *options.resume_adapter, has);
   };
-  agree("--lora-rank", options.given.lora_rank, lora.rank);
-  agree("--lora-layers", options.given.lora_layers, lora.layers);
-  if (options.workload.rslora) {
+  GivenFlags& given = options.given;
+  const WorkloadOptions& shared = options.workload;
+  const bool all_layers = given.lora_layers == -1 && lora.layers == workload.model.layers;
+  agree("--lora-rank", given.lora_rank, given.lora_rank == lora.rank, lora.rank);
+  agree("--lora-layers", given.lora_layers, all_layers || given.lora_layers == lora.layers,
+        lora.layers);
+  agree("--lora-alpha", shared.lora_alpha, shared.lora_alpha == lora.alpha, lora.alpha);
+  agree("--target-modules", shared.target_modules, workload.base.lora.targets == lora.targets,
+        names_of(lora.targets));
+  if (shared.rslora) {
     throw usage_error("--rslora: the scale of {} comes with it; leave --rslora out",
                       *options.resume_adapter);
   }
+  given.lora_rank = lora.rank;
+  given.lora_layers = lora.layers;
   workload.base.lora.targets = lora.targets;
   workload.lora_alpha = lora.alpha;
   workload.base.resume_adapter_file = *options.resume_adapter;
@@ -79,37 +86,9 @@ ProfileMatch find_profile(const Workload& workload, const MachineFacts& machine,
 }
 
 int exit_code_of(const TrainingEnd& end) {
-  switch (end.reason) {
-    case TrainingEnd::Reason::kDone:
-      return 0;
-    case TrainingEnd::Reason::kDiverged:
-      fmt::print(stderr,
-                 "loadline: {}. The adapter on disk is the last good one; try a smaller "
-                 "--learning-rate.\n",
-                 end.detail);
-      return 1;
-    case TrainingEnd::Reason::kInterrupted:
-      fmt::print(stderr, "loadline: interrupted after step {}; what was trained is saved.\n",
-                 end.step);
-      return 3;
-  }
-  return 3;
-}
-
-// What the run will be, before it begins.
-void say_plan(std::FILE* out, const TrainingSettings& settings, const TrainOptions& options,
-              const Workload& workload, const TrainChoice& choice) {
-  const std::int64_t update = settings.batch_size * settings.grad_accumulation_steps;
-  fmt::print(out, "Training: {}\n", choice.source);
-  fmt::print(out, "Effective batch: {} x {} accumulation = {} rows, compute {}, checkpointing {}\n",
-             settings.batch_size, settings.grad_accumulation_steps, update,
-             name_of(settings.compute),
-             settings.checkpointing == ActivationCheckpointing::kOn ? "on" : "off");
-  const std::int64_t rows = workload.train->report.rows;
-  fmt::print(out, "Updates: {} ({:.2f} epochs of {} rows){}\n", settings.max_steps,
-             static_cast<double>(settings.max_steps * update) / static_cast<double>(rows), rows,
-             options.epochs ? fmt::format(", from --epochs {}", *options.epochs) : "");
-  if (!workload.distrust_note.empty()) fmt::print(out, "{}\n", workload.distrust_note);
+  if (end.reason == TrainingEnd::Reason::kDone) return 0;
+  fmt::print(stderr, "loadline: {}.\n", end.detail);
+  return end.reason == TrainingEnd::Reason::kInterrupted ? 3 : 1;
 }
 
 TrainingEnd train(const TrainingSettings& settings, TrainView& view) {
@@ -161,7 +140,7 @@ int run_train(TrainOptions options) {
     }
   }
   require_writable_folder(settings.adapter_path);
-  say_plan(out, settings, options, workload, choice);
+  say_start(out, settings, options, workload, choice, budget);
   say_trunk_cache(options, workload, settings, out);
   TrainView view(settings, out, isatty(fileno(out)) != 0);
   const TrainingEnd end = train(settings, view);

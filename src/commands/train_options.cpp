@@ -33,55 +33,8 @@ RowOrder order_of(const TrainOptions& options) {
   return balanced ? RowOrder::kBalanced : RowOrder::kShuffled;
 }
 
-void add_schedule_flags(Flags flags, TrainOptions& options) {
-  flags.value("--max-steps,--iters", options.max_steps, "Optimizer updates; 1000");
-  flags.value("--epochs", options.epochs, "In place of --max-steps: how often each row is used");
-  flags.value("--learning-rate", options.learning_rate, "Peak rate");
-  flags.value("--lora-plus-ratio", options.lora_plus_ratio,
-              "LoRA+: the B matrices learn this many times as fast");
-  flags.value("--warmup-steps", options.warmup_steps, "Linear warm-up");
-  flags.value("--lr-schedule", options.schedule, "constant, linear or cosine");
-  flags.value("--weight-decay", options.weight_decay, "Decoupled, as in AdamW");
-  flags.value("--max-grad-norm", options.max_grad_norm, "Clip the gradient's norm; 0: do not");
-  flags.value("--grad-accumulation-steps", options.accumulation, "Micro-batches of an update");
-  flags.toggle("--no-shuffle", options.no_shuffle, "Rows in the order of the file");
-  flags.value("--batching", options.batching,
-              "shuffled, or balanced: batches of about the same number of tokens");
-}
-
-void add_progress_flags(Flags flags, TrainOptions& options) {
-  flags.value("--steps-per-report", options.steps_per_report, "A line every N updates");
-  flags.value("--steps-per-eval", options.steps_per_eval,
-              "Validation every N updates, 200 where none is given; 0: at the end");
-  flags.value("--val-batches", options.eval_batches, "Validation batches; 0 or none given: all");
-  flags.value("--trunk-cache", options.trunk_cache,
-              "on: from the second epoch on the layers below LoRA are read from the disk");
-  flags.value("--trunk-cache-limit", options.trunk_cache_limit,
-              "The most that it may need there, for example 20GiB");
-  flags.toggle("--test", options.workload.with_test,
-               "Evaluate on test.jsonl beside the data after the last one");
-  flags.value("--test-data", options.workload.test_data,
-              "The rows of --test, where they lie elsewhere");
-  flags.value("--save-every", options.save_every, "A checkpoint every N updates; 0: at the end");
-  flags.value("--keep-checkpoints", options.keep_checkpoints, "How many of them stay");
-  flags.value("--adapter-path", options.adapter_path, "Folder of the adapter and metrics.jsonl");
-  flags.value("--adapter-format", options.adapter_format,
-              "Of the adapter: peft, mlx (mlx-lm) or both");
-  flags.value("--resume-adapter-file", options.resume_adapter,
-              "Start from this adapter: its .safetensors or folder");
-  flags.toggle("--resume", options.resume,
-               "Continue the run in --adapter-path from its last checkpoint");
-}
-
-}  // namespace
-
-void add_train_flags(Flags flags, TrainOptions& options) {
-  add_model_flags(flags, options.workload);
-  add_data_flags(flags, options.workload);
-  add_lora_flags(flags, options.workload);
-  add_distrust_flags(flags, options.workload);
-  add_memory_flags(flags, options.workload);
-  flags.toggle("--demo", options.workload.demo, "The embedded model and data");
+void add_configuration_flags(Flags flags, TrainOptions& options) {
+  flags = flags.under("Configuration (from the saved profile where not given)");
   flags.value("--batch-size", options.given.batch_size, "Rows of a micro-batch");
   flags.value("--lora-rank", options.given.lora_rank, "LoRA rank");
   flags.value("--lora-layers,--num-layers", options.given.lora_layers,
@@ -90,8 +43,73 @@ void add_train_flags(Flags flags, TrainOptions& options) {
                "The guide's table where no profile matches; untested here");
   flags.toggle("--verify", options.verify,
                "Prove the configuration here by one trial first, and save its profile");
+}
+
+void add_schedule_flags(Flags flags, TrainOptions& options) {
+  flags = flags.under("Schedule");
+  flags.value("--max-steps,--iters", options.max_steps, "Optimizer updates; 1000 when not given");
+  flags.value("--epochs", options.epochs, "In place of --max-steps: how often each row is used");
+  flags.value("--grad-accumulation-steps", options.accumulation, "Micro-batches of an update");
+  flags.value("--learning-rate", options.learning_rate, "Peak rate");
+  flags.value("--lr-schedule", options.schedule, "constant, linear or cosine");
+  flags.value("--warmup-steps", options.warmup_steps, "Linear warm-up");
+  flags.value("--lora-plus-ratio", options.lora_plus_ratio,
+              "LoRA+: the B matrices learn this many times as fast");
+  flags.value("--weight-decay", options.weight_decay, "Decoupled, as in AdamW");
+  flags.value("--max-grad-norm", options.max_grad_norm, "Clip the gradient's norm; 0: do not");
+  flags.toggle("--no-shuffle", options.no_shuffle, "Rows in the order of the file");
+  flags.value("--batching", options.batching,
+              "shuffled, or balanced: batches of about the same number of tokens");
+}
+
+void add_evaluation_flags(Flags flags, TrainOptions& options) {
+  flags = flags.under("Progress and evaluation");
+  flags.value("--steps-per-report", options.steps_per_report, "A line every N updates");
+  flags.value("--steps-per-eval", options.steps_per_eval,
+              "Validation every N updates, 200 when not given; 0: at the end");
+  flags.value("--val-batches", options.eval_batches, "Validation batches; 0 or not given: all");
+  flags.toggle("--test", options.workload.with_test,
+               "Evaluate on test.jsonl beside the data after the last update");
+  flags.value("--test-data", options.workload.test_data,
+              "The rows of --test, where they lie elsewhere");
+}
+
+void add_checkpoint_flags(Flags flags, TrainOptions& options) {
+  flags = flags.under("Adapter and checkpoints");
+  flags.value("--adapter-path", options.adapter_path,
+              "Folder of the adapter, its checkpoints and metrics.jsonl");
+  flags.value("--adapter-format", options.adapter_format,
+              "Of the adapter: peft, mlx (mlx-lm) or both");
+  flags.value("--save-every", options.save_every, "A checkpoint every N updates; 0: at the end");
+  flags.value("--keep-checkpoints", options.keep_checkpoints, "How many of them stay");
+  flags.toggle("--resume", options.resume,
+               "Continue the run in --adapter-path from its last checkpoint");
+  flags.value("--resume-adapter-file", options.resume_adapter,
+              "A new run from this adapter: its .safetensors or folder");
+}
+
+void add_trunk_flags(Flags flags, TrainOptions& options) {
+  flags = flags.under(kMemoryAndSpeed);
+  flags.value("--trunk-cache", options.trunk_cache,
+              "on: from the second epoch on the layers below LoRA are read from the disk");
+  flags.value("--trunk-cache-limit", options.trunk_cache_limit,
+              "The most that it may need there, for example 20GiB");
+}
+
+}  // namespace
+
+void add_train_flags(Flags flags, TrainOptions& options) {
+  add_model_flags(flags, options.workload);
+  add_data_flags(flags, options.workload);
+  add_demo_flag(flags, options.workload, "The embedded model and data");
+  add_configuration_flags(flags, options);
+  add_lora_flags(flags, options.workload);
   add_schedule_flags(flags, options);
-  add_progress_flags(flags, options);
+  add_evaluation_flags(flags, options);
+  add_checkpoint_flags(flags, options);
+  add_memory_flags(flags, options.workload);
+  add_trunk_flags(flags, options);
+  add_distrust_flags(flags, options.workload);
 }
 
 void validate(const TrainOptions& options) {
@@ -103,6 +121,12 @@ void validate(const TrainOptions& options) {
   }
   if (options.epochs && (*options.epochs < 1 || *options.epochs > 1'000'000)) {
     throw usage_error("--epochs {}: must be between 1 and 1000000", *options.epochs);
+  }
+  const GivenFlags& given = options.given;
+  if (options.conservative && given.batch_size && given.lora_rank && given.lora_layers) {
+    throw usage_error(
+        "--conservative: --batch-size, --lora-rank and --lora-layers are all given, which leaves "
+        "nothing to take from its table");
   }
   if (options.workload.test_data && !options.workload.with_test) {
     throw usage_error("--test-data {}: is read with --test only", *options.workload.test_data);

@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::size_t kBarWidth = 20;
 constexpr const char* kClearLine = "\r\x1b[2K";
-constexpr double kBarEvery = 0.1;   // seconds
+constexpr const char* kNoWrap = "\x1b[?7l";  // a narrow terminal cuts the bar off at its edge
+constexpr const char* kWrap = "\x1b[?7h";
+constexpr std::chrono::milliseconds kBarEvery(100);
 constexpr double kSmoothing = 0.1;  // weight of the newest update
 
 }  // namespace
@@ -25,7 +27,9 @@ void TrainView::say(const std::string& line) {
 }
 
 void TrainView::clear_bar() {
-  if (bar_is_drawn_) fmt::print(out_, "{}", kClearLine);
+  if (!bar_is_drawn_) return;
+  fmt::print(out_, "{}", kClearLine);
+  std::fflush(out_);  // what comes next may go to stderr
   bar_is_drawn_ = false;
 }
 
@@ -38,73 +42,105 @@ double TrainView::seconds_left() const {
   return left * step_seconds_ + evaluations * evaluation_seconds_;
 }
 
-void TrainView::draw_bar() {
+bool TrainView::is_time_to_draw() const {
+  return is_terminal_ && Clock::now() - drawn_ >= kBarEvery;
+}
+
+void TrainView::draw(const std::string& bar) {
   if (!is_terminal_) return;
+  fmt::print(out_, "{}{}{}{}", kClearLine, kNoWrap, bar, kWrap);
+  std::fflush(out_);
+  bar_is_drawn_ = true;
+  drawn_ = Clock::now();
+}
+
+std::string TrainView::bar() const {
   const double share = static_cast<double>(last_.step) /
                        static_cast<double>(std::max<std::int64_t>(1, settings_.max_steps));
   const auto filled = std::min(kBarWidth, static_cast<std::size_t>(share * kBarWidth));
-  fmt::print(out_, "{}[{}{}] step {} of {}, loss {:.3f}, about {} left", kClearLine,
-             std::string(filled, '#'), std::string(kBarWidth - filled, '.'), last_.step,
-             settings_.max_steps, last_.loss, in_time_left(seconds_left()));
-  std::fflush(out_);
-  bar_is_drawn_ = true;
-  since_bar_ = 0;
+  std::string text =
+      fmt::format("[{}{}] step {} of {}", std::string(filled, '#'),
+                  std::string(kBarWidth - filled, '.'), last_.step, settings_.max_steps);
+  if (step_seconds_ == 0) return text;  // a first update of this process may take minutes
+  text += fmt::format(", {} {:.3f}", last_.distrust == 0 ? "loss" : "cross-entropy",
+                      last_.cross_entropy);
+  return text + fmt::format(", about {} left", in_time_left(seconds_left()));
 }
 
 void TrainView::loaded(const LoadReport& report) {
-  say(
-      fmt::format("Loaded {} rows in {:.1f}s, largest batch {} tokens, {} trainable parameters, "
-                  "planned {}",
+  loaded_ = Clock::now();
+  planned_ = report.planned.bytes;
+  first_step_ = last_.step = report.first_step;
+  trained_tokens_ = tokens_before_ = report.trained_tokens;
+  say(fmt::format("Loaded {} rows in {:.1f}s, largest batch {} tokens, {} trainable parameters",
                   report.rows, report.seconds, report.worst_batch_tokens,
-                  report.trainable_parameters, to_string(report.planned.bytes)));
+                  report.trainable_parameters));
+  if (first_step_ > 0) {
+    say(fmt::format("Resumed after step {} of {}", first_step_, settings_.max_steps));
+  }
+  draw(bar());
 }
 
 void TrainView::stepped(const StepReport& report) {
   loss_sum_ += report.loss;
+  cross_entropy_sum_ += report.cross_entropy;
   seconds_ += report.seconds;
-  since_bar_ += report.seconds;
   tokens_ += report.tokens;
   trained_tokens_ += report.tokens;
-  step_seconds_ = updates_ == 0 && step_seconds_ == 0
+  peak_ = std::max(peak_, report.peak);
+  step_seconds_ = step_seconds_ == 0
                       ? report.seconds
                       : step_seconds_ + kSmoothing * (report.seconds - step_seconds_);
   ++updates_;
   last_ = report;
-  const bool due =
-      report.step == 1 || report.step == settings_.max_steps ||
-      (settings_.steps_per_report > 0 && report.step % settings_.steps_per_report == 0);
-  if (due) {
-    const auto updates = static_cast<double>(updates_);
-    say(
-        fmt::format("Iter {}: Train loss {:.3f}, Learning Rate {:.3e}, It/sec {:.3f}, Tokens/sec "
-                    "{:.1f}, Trained Tokens {}, Peak mem {:.3f} GB",
-                    report.step, loss_sum_ / updates, report.learning_rate, updates / seconds_,
-                    static_cast<double>(tokens_) / seconds_, trained_tokens_,
-                    static_cast<double>(report.peak.count) / 1e9));
-    loss_sum_ = seconds_ = 0;
-    updates_ = tokens_ = 0;
+  const bool due = report.step == first_step_ + 1 || report.step == settings_.max_steps ||
+                   report.step % settings_.steps_per_report == 0;
+  if (due) say_average();
+  if (due || is_time_to_draw()) draw(bar());
+}
+
+void TrainView::say_average() {
+  const auto updates = static_cast<double>(updates_);
+  std::string line = fmt::format(
+      "Iter {}: Train loss {:.3f}, Learning Rate {:.3e}, It/sec {:.3f}, Tokens/sec "
+      "{:.1f}, Trained Tokens {}, Peak mem {:.3f} GB",
+      last_.step, loss_sum_ / updates, last_.learning_rate, updates / seconds_,
+      static_cast<double>(tokens_) / seconds_, trained_tokens_,
+      static_cast<double>(last_.peak.count) / 1e9);
+  if (loss_sum_ != cross_entropy_sum_) {
+    line += fmt::format(", Cross-entropy {:.3f}", cross_entropy_sum_ / updates);
   }
-  if (due || since_bar_ >= kBarEvery) draw_bar();
+  say(line);
+  loss_sum_ = cross_entropy_sum_ = seconds_ = 0;
+  updates_ = tokens_ = 0;
+}
+
+void TrainView::evaluating(EvaluationReport::Rows rows, std::int64_t done, std::int64_t all) {
+  if (done > 0 && !is_time_to_draw()) return;
+  const bool test = rows == EvaluationReport::Rows::kTest;
+  draw(fmt::format("{}: {} of {} rows", test ? "Test" : "Validation", done, all));
 }
 
 void TrainView::evaluated(const EvaluationReport& report) {
   const double perplexity = std::exp(report.valid_loss);
-  const Json line{
-      {"step", report.step}, {"valid_loss", report.valid_loss}, {"perplexity", perplexity}};
+  peak_ = std::max(peak_, report.peak);
   if (report.rows == EvaluationReport::Rows::kTest) {
     test_ = {{"step", report.step}, {"loss", report.valid_loss}, {"perplexity", perplexity}};
     say(fmt::format("Test loss {:.3f}, Test ppl {:.3f}.", report.valid_loss, perplexity));
     return;
   }
   evaluation_seconds_ = report.seconds;
-  evaluations_.push_back(line);
-  if (report.is_best) best_ = line;
+  if (report.step == 0) untrained_loss_ = report.valid_loss;
+  evaluations_.push_back(
+      {{"step", report.step}, {"valid_loss", report.valid_loss}, {"perplexity", perplexity}});
   say(fmt::format("Iter {}: Val loss {:.3f}, Perplexity {:.2f}, Val took {:.1f}s{}", report.step,
                   report.valid_loss, perplexity, report.seconds,
                   report.is_best ? ", the best so far" : ""));
+  draw(bar());
 }
 
-void TrainView::saved(std::int64_t step, const std::filesystem::path& where, Bytes /*peak*/) {
+void TrainView::saved(std::int64_t step, const std::filesystem::path& where, Bytes peak) {
+  peak_ = std::max(peak_, peak);
   say(fmt::format("Iter {}: Saved adapter to {}", step, where.string()));
 }
 
@@ -114,8 +150,20 @@ void TrainView::endangered(std::int64_t step, const std::string& what) {
                   step, printable(what)));
 }
 
+// Of this process: what came before a resumption was said then.
+void TrainView::say_done(const TrainingEnd& end) {
+  const std::chrono::duration<double> took = Clock::now() - loaded_;
+  const std::int64_t tokens = trained_tokens_ - tokens_before_;
+  say(fmt::format(
+      "Done: {} updates with {} tokens in {}, {:.1f} tokens/s; peak {}, {} were planned",
+      end.step - first_step_, tokens, in_time_left(took.count()),
+      static_cast<double>(tokens) / std::max(took.count(), 1e-9), to_string(peak_),
+      to_string(planned_)));
+}
+
 void TrainView::ended(const TrainingEnd& end) {
   clear_bar();
+  if (end.step > first_step_) say_done(end);
   const RowUse& use = end.rows;
   if (use.uses > 0) {
     const std::string each = use.least == use.most
@@ -128,25 +176,37 @@ void TrainView::ended(const TrainingEnd& end) {
     say(fmt::format("Trunk cache: {} of {} batches were read instead of computed.",
                     end.trunk_batches_read, end.trunk_batches));
   }
-  if (!best_.is_null()) {
-    say(fmt::format("Best: validation loss {:.3f} after step {}, in {}",
-                    best_["valid_loss"].get<double>(), best_["step"].get<std::int64_t>(),
+  if (end.best) {
+    const bool helped = !untrained_loss_ || end.best->valid_loss < *untrained_loss_;
+    say(fmt::format("Best: validation loss {:.3f} after step {}{}, in {}", end.best->valid_loss,
+                    end.best->step,
+                    helped ? "" : fmt::format(" (before training {:.3f})", *untrained_loss_),
                     (settings_.adapter_path / "best").string()));
   }
+  if (end.reason != TrainingEnd::Reason::kDone) return;
+  say(fmt::format("Adapter: {}; `loadline generate --model {} --adapter-path {}` reads it",
+                  settings_.adapter_path.string(), shell_quoted(settings_.model.string()),
+                  shell_quoted(settings_.adapter_path.string())));
 }
 
 Json TrainView::document(const TrainingEnd& end) const {
   const char* const status = end.reason == TrainingEnd::Reason::kDone          ? "complete"
                              : end.reason == TrainingEnd::Reason::kInterrupted ? "interrupted"
                                                                                : "diverged";
+  Json best;  // null: none
+  if (end.best) {
+    best = {{"step", end.best->step},
+            {"valid_loss", end.best->valid_loss},
+            {"perplexity", std::exp(end.best->valid_loss)}};
+  }
   return {{"schema_version", 1},
           {"status", status},
           {"steps", end.step},
           {"loss", last_.loss},
           {"trained_tokens", trained_tokens_},
-          {"peak_bytes", last_.peak.count},
+          {"peak_bytes", peak_.count},
           {"evaluations", evaluations_},
-          {"best", best_},
+          {"best", best},
           {"test", test_},
           {"dangers", dangers_},
           {"row_use",

@@ -47,27 +47,39 @@ std::int64_t resolve_sequence(const WorkloadOptions& options, const ModelConfig&
   return lengths.back();
 }
 
+// Alpha and lambda are factors of the additive term alone.
+void refuse_without_effect(const char* flag, std::optional<double> given, DistrustMode mode,
+                           bool carried) {
+  if (!given || (mode == DistrustMode::kAdditive && carried)) return;
+  throw usage_error("{} {}: has no effect, as {}. Leave it out", flag, *given,
+                    mode == DistrustMode::kAdditive
+                        ? "no row carries auth_weight and prov_entropy"
+                        : fmt::format("--distrust is {}", name_of(mode)));
+}
+
 DistrustSettings resolve_distrust(const WorkloadOptions& options,
                                   const std::optional<PackedSplit>& train) {
   const bool carried = train && train->report.with_provenance > 0;
   const std::string word = options.distrust.value_or(carried ? "additive" : "off");
-  if (word == "weighted" && train && !carried) {
-    throw usage_error("--distrust weighted: no row of {} carries auth_weight and prov_entropy",
+  if (word != "off" && train && !carried) {
+    throw usage_error("--distrust {}: no row of {} carries auth_weight and prov_entropy", word,
                       train->source.string());
   }
   const DistrustMode mode = word == "off"        ? DistrustMode::kOff
                             : word == "additive" ? DistrustMode::kAdditive
                                                  : DistrustMode::kWeighted;
-  return {.mode = mode, .alpha = options.distrust_alpha, .lambda = options.distrust_lambda};
+  refuse_without_effect("--distrust-alpha", options.distrust_alpha, mode, carried);
+  refuse_without_effect("--distrust-lambda", options.distrust_lambda, mode, carried);
+  const DistrustSettings usual;
+  return {.mode = mode,
+          .alpha = options.distrust_alpha.value_or(usual.alpha),
+          .lambda = options.distrust_lambda.value_or(usual.lambda)};
 }
 
 std::string distrust_note(const WorkloadOptions& options, const std::optional<PackedSplit>& train) {
   if (!train || options.distrust == "off") return "";
   const std::int64_t without = train->report.rows - train->report.with_provenance;
-  if (without == 0) return "";
-  if (without == train->report.rows) {
-    return "Distrust is off: no row carries auth_weight and prov_entropy.";
-  }
+  if (without == 0 || without == train->report.rows) return "";
   return fmt::format(
       "Distrust is off for {} of {} rows: they carry no auth_weight and prov_entropy.", without,
       train->report.rows);
@@ -80,7 +92,8 @@ TrainingSettings base_settings(const WorkloadOptions& options, const Workload& w
   if (workload.train) settings.train_rows = workload.train->packed;
   if (workload.valid) settings.valid_rows = workload.valid->packed;
   settings.max_seq_length = resolve_sequence(options, workload.model);
-  settings.lora.targets = parse_targets(options.target_modules, workload.model);
+  settings.lora.targets =
+      parse_targets(options.target_modules.value_or("attention"), workload.model);
   settings.lora.dropout = options.lora_dropout;
   settings.compute = resolve_compute(options.compute_dtype);
   settings.checkpointing = options.grad_checkpoint == "on" ? ActivationCheckpointing::kOn

@@ -35,8 +35,7 @@ struct Workload {
   bool checkpointing_auto = true;
   std::optional<double> lora_alpha;
   bool rslora = false;
-  std::string distrust_note;  // for people: why the distrust term is off, or for how many rows; may
-                              // be empty
+  std::string distrust_note;  // for people: for how many rows the distrust term is off; or empty
 
   // The settings of one configuration; rank 0 and the like are refused by validate().
   [[nodiscard]] TrainingSettings with(std::int64_t batch_size, std::int64_t rank,

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "report/text.h"
 
 namespace loadline {
 namespace {
@@ -93,17 +94,6 @@ std::string joined(const std::vector<std::string>& parts) {
 std::vector<std::string> sorted(std::vector<std::string> parts) {
   std::sort(parts.begin(), parts.end());
   return parts;
-}
-
-std::string shell_quoted(const std::string& text) {
-  const auto is_plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("/._-,:=+@%").find(c) != std::string_view::npos;
-  };
-  if (!text.empty() && std::all_of(text.begin(), text.end(), is_plain)) return text;
-  std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
 }
 
 // JSON has no word for what is not finite, and a profile must be readable again.

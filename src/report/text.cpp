@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <string_view>
 
 namespace loadline {
 
@@ -16,6 +18,17 @@ std::string printable(std::string_view text) {
     if (code == 0xC2 && next >= 0x80 && next <= 0x9F) clean.replace(i, 2, "?");
   }
   return clean;
+}
+
+std::string shell_quoted(const std::string& text) {
+  const auto is_plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("/._-,:=+@%").find(c) != std::string_view::npos;
+  };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), is_plain)) return text;
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
 }
 
 std::string in_mib(Bytes bytes) { return fmt::format("{:.0f} MiB", bytes.mib()); }

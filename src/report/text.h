@@ -11,6 +11,8 @@ namespace loadline {
 
 // Control characters (a terminal would obey them) become '?'; UTF-8 stays as it is.
 std::string printable(std::string_view text);
+// As one word of a shell's command line: in quotes where it needs them.
+std::string shell_quoted(const std::string& text);
 // "14535 MiB", as the progress shows memory: rounded to the nearest.
 std::string in_mib(Bytes bytes);
 // "3.24 s", "0.031 s", "12.5 s": three digits that mean something.

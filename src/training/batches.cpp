@@ -207,13 +207,18 @@ RowUse row_use(const PackedRows& rows, const TrainingSettings& settings, std::in
   BatchOrder order(rows, settings);
   std::vector<std::int64_t> batch(at(settings.batch_size));
   std::vector<std::int64_t> uses(at(rows.size()));
+  std::int64_t tokens = 0;
   for (std::int64_t m = 0; m < updates * settings.grad_accumulation_steps; ++m) {
     order.rows_of(m, batch);
-    for (const std::int64_t row : batch) ++uses[at(row)];
+    for (const std::int64_t row : batch) {
+      ++uses[at(row)];
+      tokens += std::min(rows.length(row), settings.max_seq_length);
+    }
   }
   const auto [least, most] = std::minmax_element(uses.begin(), uses.end());
   return {.rows = rows.size(),
           .uses = updates * settings.grad_accumulation_steps * settings.batch_size,
+          .tokens = tokens,
           .least = *least,
           .most = *most,
           .unused = std::count(uses.begin(), uses.end(), 0)};

@@ -69,9 +69,10 @@ class BatchOrder {
 
 // How often the first `updates` updates use each row.
 struct RowUse {
-  std::int64_t rows = 0;   // of the data
-  std::int64_t uses = 0;   // of all rows together
-  std::int64_t least = 0;  // of the row that is used least
+  std::int64_t rows = 0;    // of the data
+  std::int64_t uses = 0;    // of all rows together
+  std::int64_t tokens = 0;  // of all uses together, after truncation
+  std::int64_t least = 0;   // of the row that is used least
   std::int64_t most = 0;
   std::int64_t unused = 0;  // rows that are never used
 };

@@ -12,16 +12,18 @@ void BestAdapter::clear() {
   std::error_code ignored;  // What cannot be removed is overwritten, or fails there.
   std::filesystem::remove(folder_ / "best.json", ignored);
   std::filesystem::remove_all(folder_, ignored);
-  loss_.reset();
+  best_.reset();
 }
 
 void BestAdapter::take_up() {
   const std::filesystem::path path = folder_ / "best.json";
   if (!std::filesystem::exists(path)) return;
   try {
-    loss_ = json_number(read_json(path), "valid_loss", path.string());
+    const Json document = read_json(path);
+    best_ = {.step = json_int(document, "step", path.string()),
+             .valid_loss = json_number(document, "valid_loss", path.string())};
   } catch (const Error&) {
-    loss_.reset();
+    best_.reset();
   }
 }
 
@@ -30,7 +32,7 @@ void BestAdapter::replace(const Adapter& adapter, AdapterFormat format, std::int
   write_adapter(folder_, adapter, format);
   const Json document{{"schema_version", 1}, {"step", step}, {"valid_loss", valid_loss}};
   replace_file(folder_ / "best.json", document.dump(2) + "\n");
-  loss_ = valid_loss;
+  best_ = {.step = step, .valid_loss = valid_loss};
 }
 
 }  // namespace loadline

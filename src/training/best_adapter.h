@@ -9,6 +9,11 @@
 
 namespace loadline {
 
+struct BestLoss {
+  std::int64_t step = 0;
+  double valid_loss = 0;
+};
+
 class BestAdapter {
  public:
   explicit BestAdapter(const std::filesystem::path& adapter_path)
@@ -19,13 +24,16 @@ class BestAdapter {
   // Takes up what the run that is continued had found. A damaged best.json counts as none.
   void take_up();
 
-  [[nodiscard]] bool beaten_by(double valid_loss) const { return !loss_ || valid_loss < *loss_; }
+  [[nodiscard]] bool beaten_by(double valid_loss) const {
+    return !best_ || valid_loss < best_->valid_loss;
+  }
+  [[nodiscard]] const std::optional<BestLoss>& best() const { return best_; }
   // Writes the adapter, then best.json with step and loss.
   void replace(const Adapter& adapter, AdapterFormat format, std::int64_t step, double valid_loss);
 
  private:
   std::filesystem::path folder_;
-  std::optional<double> loss_;
+  std::optional<BestLoss> best_;
 };
 
 }  // namespace loadline

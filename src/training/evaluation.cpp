@@ -46,13 +46,21 @@ std::size_t Evaluation::next_batch(std::size_t first) const {
   return end;
 }
 
-std::optional<EvaluationLoss> Evaluation::run(LoraModel& model,
-                                              const std::function<bool()>& stop_requested) {
+std::int64_t Evaluation::most_rows() const {
+  const auto all = static_cast<std::int64_t>(indices_.size());
+  // Compared by division: batches x batch_size may pass 63 bits.
+  return batches_ == 0 || batches_ > all / batch_size_ ? all : batches_ * batch_size_;
+}
+
+std::optional<EvaluationLoss> Evaluation::run(
+    LoraModel& model, const std::function<bool()>& stop_requested,
+    const std::function<void(std::int64_t, std::int64_t)>& progress) {
   EvaluationLoss result;
   double sum = 0;
   std::int64_t batches = 0;
   for (std::size_t first = 0; first < indices_.size(); ++batches) {
     if (batches_ > 0 && batches == batches_) break;
+    progress(static_cast<std::int64_t>(first), most_rows());
     if (stop_requested()) return std::nullopt;
     const std::size_t end = next_batch(first);
     const BatchLoss loss = model.evaluate(

@@ -30,11 +30,15 @@ class Evaluation {
   // Row i is known to a trunk store as `first` + i; without this it is not to know them.
   void give_keys(std::int64_t first) { buffer_.give_keys(first); }
 
-  // Nothing when stop_requested() said so between two batches.
-  std::optional<EvaluationLoss> run(LoraModel& model, const std::function<bool()>& stop_requested);
+  // Before each batch it tells `progress` how many of how many rows are done, at most, and asks
+  // stop_requested(): nothing is returned when that says so.
+  std::optional<EvaluationLoss> run(
+      LoraModel& model, const std::function<bool()>& stop_requested,
+      const std::function<void(std::int64_t done, std::int64_t rows)>& progress);
 
  private:
-  std::size_t next_batch(std::size_t first) const;
+  [[nodiscard]] std::size_t next_batch(std::size_t first) const;
+  [[nodiscard]] std::int64_t most_rows() const;
 
   const PackedRows& data_;
   std::int64_t batch_size_;

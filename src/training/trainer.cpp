@@ -77,6 +77,7 @@ class Run {
       if (end.reason == TrainingEnd::Reason::kDone) trunk_->remove();
     }
     end.rows = row_use(train_, settings_, end.step);
+    end.best = best_.best();
     return end;
   }
 
@@ -106,14 +107,15 @@ class Run {
     load_adapter();
     if (settings_.trunk_cache) use_trunk_cache();
     model_.warm_up();
-    observer_.loaded(
-        {.seconds = watch.seconds(),
-         .planned = model_.plan().total(),
-         .peak = host_.peak_memory(),
-         .rows = train_.size(),
-         .worst_batch_tokens = worst_batch_tokens(settings_, train_),
-         .longest_row = shape_.longest_row,
-         .trainable_parameters = static_cast<std::int64_t>(model_.parameters().size())});
+    observer_.loaded({.seconds = watch.seconds(),
+                      .planned = model_.plan().total(),
+                      .peak = host_.peak_memory(),
+                      .rows = train_.size(),
+                      .worst_batch_tokens = worst_batch_tokens(settings_, train_),
+                      .longest_row = shape_.longest_row,
+                      .trainable_parameters = static_cast<std::int64_t>(model_.parameters().size()),
+                      .first_step = first_step_,
+                      .trained_tokens = row_use(train_, settings_, first_step_).tokens});
   }
 
   void use_trunk_cache() {
@@ -254,7 +256,9 @@ class Run {
   std::optional<TrainingEnd> evaluate(std::int64_t step, Evaluation& evaluation,
                                       EvaluationReport::Rows rows) {
     const Stopwatch watch;
-    const std::optional<EvaluationLoss> loss = evaluation.run(model_, host_.stop_requested);
+    const std::optional<EvaluationLoss> loss = evaluation.run(
+        model_, host_.stop_requested,
+        [&](std::int64_t done, std::int64_t all) { observer_.evaluating(rows, done, all); });
     if (!loss) return interrupted(step);
     if (!std::isfinite(loss->cross_entropy)) {
       return diverged(
@@ -318,12 +322,15 @@ class Run {
     if (step > 0) {
       if (std::optional<TrainingEnd> end = save(step)) return *end;
     }
-    return {.reason = TrainingEnd::Reason::kInterrupted,
-            .step = step,
-            .coverage = "",
-            .detail = step > 0 ? fmt::format("stopped after step {}; continue with --resume", step)
-                               : "stopped before the first step",
-            .rows = {}};
+    return {
+        .reason = TrainingEnd::Reason::kInterrupted,
+        .step = step,
+        .coverage = "",
+        .detail =
+            step > 0
+                ? fmt::format("stopped after step {}, which is saved; continue with --resume", step)
+                : "stopped before the first step: nothing was saved",
+        .rows = {}};
   }
 
   [[nodiscard]] TrainingEnd diverged(std::int64_t step, const std::string& what) const {

@@ -11,6 +11,7 @@
 #include "model/memory_plan.h"
 #include "text/packed.h"
 #include "training/batches.h"
+#include "training/best_adapter.h"
 #include "training/settings.h"
 
 namespace loadline {
@@ -46,6 +47,8 @@ struct LoadReport {
   std::int64_t worst_batch_tokens = 0;
   std::int64_t longest_row = 0;
   std::int64_t trainable_parameters = 0;
+  std::int64_t first_step = 0;      // updates done before, by the run that is continued
+  std::int64_t trained_tokens = 0;  // by these
 };
 
 struct TrainingEnd {
@@ -56,7 +59,8 @@ struct TrainingEnd {
   std::string detail;    // kDiverged and kInterrupted, for people: "the loss is nan at step 12"...
   std::int64_t trunk_batches_read = 0;  // by this process; of so many:
   std::int64_t trunk_batches = 0;
-  RowUse rows;  // of all updates so far, those before a resumption included
+  RowUse rows;                        // of all updates so far, those before a resumption included
+  std::optional<BestLoss> best = {};  // of those too; its adapter is in adapter_path/best
 };
 
 // Told of each thing as it happens, on the training thread. Must not throw.
@@ -65,6 +69,9 @@ class TrainingObserver {
   virtual ~TrainingObserver() = default;
   virtual void loaded(const LoadReport&) {}
   virtual void stepped(const StepReport&) {}
+  // Before each batch of an evaluation, which may take minutes.
+  virtual void evaluating(EvaluationReport::Rows, std::int64_t /*rows_done*/,
+                          std::int64_t /*rows*/) {}
   virtual void evaluated(const EvaluationReport&) {}
   virtual void saved(std::int64_t /*step*/, const std::filesystem::path& /*where*/,
                      Bytes /*peak*/) {}

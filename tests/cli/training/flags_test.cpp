@@ -2,7 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
+#include <iterator>
+#include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -17,6 +21,7 @@ using ::testing::HasSubstr;
 
 class Train : public ::testing::Test {
  protected:
+  Train() { ::setenv("OMP_WAIT_POLICY", "passive", 1); }  // as others run beside
   // A short run of the demo with these flags besides.
   Ended run(const std::vector<std::string>& flags) {
     std::vector<std::string> words{"train",
@@ -43,20 +48,58 @@ class Train : public ::testing::Test {
   std::string data_ = demo_train();
 };
 
+// The flags of each "  FLAGS would need BYTES" of a refusal, as words.
+std::vector<std::vector<std::string>> ways_in(const std::string& refusal) {
+  std::vector<std::vector<std::string>> ways;
+  std::istringstream lines(refusal);
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t end = line.find(" would need ");
+    if (end == std::string::npos) continue;
+    std::istringstream words(line.substr(0, end));
+    ways.emplace_back(std::istream_iterator<std::string>(words),
+                      std::istream_iterator<std::string>());
+  }
+  return ways;
+}
+
 TEST_F(Train, WhatDoesNotFitIsRefusedWithThePlanTheBudgetAndTheWaysOut) {
-  const Ended ended = run({"--batch-size", "512", "--memory-limit", "64MiB", "--grad-checkpoint",
-                           "off", "--max-seq-length", "256"});
+  constexpr Bytes kLimit = 180_MiB;
+  const std::vector<std::string> flags{"--batch-size",      "16",  "--memory-limit", "180MiB",
+                                       "--grad-checkpoint", "off", "--lora-layers",  "6",
+                                       "--max-seq-length",  "256", "--max-steps",    "1",
+                                       "--val-batches",     "1"};
+  const Ended ended = run(flags);
   EXPECT_EQ(ended.exit_code, 1);
-  EXPECT_THAT(ended.err, AllOf(HasSubstr("batch 512 at rank 2 on 2 layers does not fit"),
+  EXPECT_THAT(ended.err, AllOf(HasSubstr("batch 16 at rank 2 on 6 layers does not fit"),
                                HasSubstr("weights"), HasSubstr("forward"), HasSubstr("planned"),
-                               HasSubstr("the budget is 64.0 MiB (--memory-limit)"),
-                               HasSubstr("\n  --batch-size "), HasSubstr(" would need ")));
-  // What it names does fit.
-  const std::size_t at = ended.err.find("--batch-size ") + 13;
-  const std::string batch = ended.err.substr(at, ended.err.find(' ', at) - at);
-  const Ended named = run({"--batch-size", batch, "--memory-limit", "64MiB", "--grad-checkpoint",
-                           "off", "--max-seq-length", "256", "--max-steps", "1"});
-  EXPECT_EQ(named.exit_code, 0) << named.err;
+                               HasSubstr("the budget is 180.0 MiB (--memory-limit)")));
+  std::set<std::string> named;
+  for (const std::vector<std::string>& way : ways_in(ended.err)) {
+    named.insert(way[0]);
+    std::vector<std::string> words = flags;
+    words.insert(words.end(), way.begin(), way.end());
+    words.emplace_back("--json");
+    const Ended tried = run(words);
+    ASSERT_EQ(tried.exit_code, 0) << way[0] << ": " << tried.err;
+    EXPECT_LE(parse_json(tried.out, "stdout")["peak_bytes"], kLimit.count) << way[0];
+  }
+  EXPECT_EQ(named, (std::set<std::string>{"--grad-checkpoint", "--batching", "--batch-size",
+                                          "--max-seq-length", "--lora-layers"}));
+}
+
+TEST_F(Train, WhereNoSingleFlagIsEnoughSeveralAreNamedThatAre) {
+  const std::vector<std::string> flags{"--batch-size",      "32",   "--memory-limit", "56MiB",
+                                       "--grad-checkpoint", "off",  "--lora-layers",  "6",
+                                       "--max-seq-length",  "1024", "--max-steps",    "1",
+                                       "--val-batches",     "1"};
+  const Ended ended = run(flags);
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_THAT(ended.err, HasSubstr("No single flag would make it fit, but these together:"));
+  const auto ways = ways_in(ended.err);
+  ASSERT_EQ(ways.size(), 1U) << ended.err;
+  std::vector<std::string> words = flags;
+  words.insert(words.end(), ways[0].begin(), ways[0].end());
+  EXPECT_EQ(run(words).exit_code, 0);
 }
 
 TEST_F(Train, FlagsThatContradictOrWouldBeIgnoredAreErrors) {
@@ -71,7 +114,12 @@ TEST_F(Train, FlagsThatContradictOrWouldBeIgnoredAreErrors) {
       {"--trunk-cache-limit", "1GiB"},
       {"--trunk-cache", "on", "--lora-layers", "-1"},
       {"--trunk-cache", "maybe"},
-      {"--lora-dropout", "1"}};
+      {"--lora-dropout", "1"},
+      {"--demo"},
+      {"--conservative"},
+      {"--distrust", "additive"},
+      {"--distrust-alpha", "2.5"},
+      {"--distrust-lambda", "2", "--distrust", "off"}};
   for (const std::vector<std::string>& flags : refused) {
     std::vector<std::string> words{"--batch-size", "1"};
     words.insert(words.end(), flags.begin(), flags.end());
@@ -79,6 +127,30 @@ TEST_F(Train, FlagsThatContradictOrWouldBeIgnoredAreErrors) {
     EXPECT_EQ(ended.exit_code, 2) << flags[0] << ": " << ended.err;
     EXPECT_THAT(ended.err, HasSubstr(flags[0]));
   }
+}
+
+TEST_F(Train, AnAdapterThatARunStartsFromAndFlagsThatSayOtherwiseContradict) {
+  data_ = program_.write("rows.jsonl", row("one two three") + row("four five six"));
+  ASSERT_EQ(run({"--batch-size", "1", "--max-steps", "1"}).exit_code, 0);
+  const std::string first = (program_.home() / "adapter").string();
+  const std::string next = (program_.home() / "next").string();
+  const auto start = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> words{"--batch-size",          "1",   "--max-steps",    "1",
+                                   "--resume-adapter-file", first, "--adapter-path", next};
+    words.insert(words.end(), flags.begin(), flags.end());
+    return run(words);
+  };
+  const std::vector<std::vector<std::string>> refused{{"--lora-rank", "4"},
+                                                      {"--lora-layers", "3"},
+                                                      {"--lora-alpha", "9"},
+                                                      {"--target-modules", "q_proj"},
+                                                      {"--rslora"}};
+  for (const std::vector<std::string>& flags : refused) {
+    const Ended ended = start(flags);
+    EXPECT_EQ(ended.exit_code, 2) << flags[0];
+    EXPECT_THAT(ended.err, AllOf(HasSubstr(flags[0]), HasSubstr(first)));
+  }
+  EXPECT_EQ(start({"--lora-alpha", "4", "--target-modules", "attention"}).exit_code, 0);
 }
 
 TEST_F(Train, ATestAnEpochAndTheUseOfRowsAreSaid) {

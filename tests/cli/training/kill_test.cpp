@@ -104,15 +104,22 @@ TEST(Killed, AtRandomMomentsTheRunEndsAsIfItHadNeverStopped) {
   for (const char* file : kSame) EXPECT_EQ(hash_of(pieces / file), hash_of(whole / file)) << file;
 }
 
-TEST(Killed, SigtermSavesEndsWithThreeAndTheRunGoesOn) {
+TEST(Killed, SigtermAndCtrlCSaveEndWithThreeAndTheRunGoesOn) {
   const Program program;
-  const fs::path adapter = program.home() / "adapter";
-  std::vector<std::string> words = command(adapter, false);
-  words.insert(words.end(), {"--steps-per-report", "1", "--save-every", "0"});
-  const Ended ended = program.run_and_signal(words, "Iter 2:", SIGTERM);
-  ASSERT_EQ(ended.exit_code, 3) << ended.err;
-  EXPECT_TRUE(has_checkpoint(adapter));
-  EXPECT_EQ(program.run(command(adapter, true)).exit_code, 0);
+  const fs::path whole = program.home() / "whole";
+  ASSERT_EQ(program.run(command(whole, false)).exit_code, 0);
+  for (const int signal : {SIGTERM, SIGINT}) {
+    const fs::path adapter = program.home() / std::to_string(signal);
+    std::vector<std::string> words = command(adapter, false);
+    words.insert(words.end(), {"--steps-per-report", "1", "--save-every", "0"});
+    const Ended ended = program.run_and_signal(words, "Iter 2:", signal);
+    ASSERT_EQ(ended.exit_code, 3) << ended.err;
+    EXPECT_NE(ended.err.find("which is saved; continue with --resume"), std::string::npos);
+    ASSERT_TRUE(has_checkpoint(adapter));
+    EXPECT_EQ(program.run(command(adapter, true)).exit_code, 0);
+    EXPECT_EQ(hash_of(adapter / "adapter_model.safetensors"),
+              hash_of(whole / "adapter_model.safetensors"));
+  }
 }
 
 }  // namespace

@@ -40,6 +40,9 @@ void pack_chats(const std::filesystem::path& jsonl, int count,
   writer.finish();
 }
 
+// Seen: 1e-7. An Adam that is biased, a clipping or a rate that is another, show far above this.
+constexpr double kAgrees = 1e-4;
+
 struct Losses : TrainingObserver {
   void evaluated(const EvaluationReport& report) override { valid.push_back(report.valid_loss); }
   void stepped(const StepReport& report) override { train.push_back(report.loss); }
@@ -76,12 +79,12 @@ TEST(DemoTraining, AHundredStepsLowerTheValidationLossAsPyTorchDoes) {
   EXPECT_EQ(run_training(s, host, losses).reason, TrainingEnd::Reason::kDone);
   ASSERT_EQ(losses.valid.size(), 2U) << "before the first update and after the last";
   const Json& valid = golden.at("valid_losses");
-  EXPECT_NEAR(losses.valid[0], valid[0].get<double>(), 1e-4 * losses.valid[0]);
-  EXPECT_NEAR(losses.valid[1], valid[1].get<double>(), 1e-2 * losses.valid[1]);
+  EXPECT_NEAR(losses.valid[0], valid[0].get<double>(), kAgrees * losses.valid[0]);
+  EXPECT_NEAR(losses.valid[1], valid[1].get<double>(), kAgrees * losses.valid[1]);
   EXPECT_LT(losses.valid[1], losses.valid[0] - 1.5);
   for (const Json& point : golden.at("train_losses")) {
     const double loss = losses.train.at(point[0].get<std::size_t>() - 1);
-    EXPECT_NEAR(loss, point[1].get<double>(), 1e-2 * loss) << "update " << point[0];
+    EXPECT_NEAR(loss, point[1].get<double>(), kAgrees * loss) << "update " << point[0];
   }
 }
 

@@ -1,0 +1,81 @@
+#include "commands/train_start.h"
+
+#include <fmt/format.h>
+
+#include <string>
+
+#include "report/text.h"
+
+namespace loadline {
+namespace {
+
+std::string in_millions(std::int64_t parameters) {
+  const double millions = static_cast<double>(parameters) / 1e6;
+  return millions < 1000 ? fmt::format("{:.1f} million", millions)
+                         : fmt::format("{:.2f} billion", millions / 1000);
+}
+
+std::string model_line(const TrainingSettings& s, const ModelConfig& model) {
+  return fmt::format("Model: {} ({}, {} layers, {} parameters{})", printable(s.model.string()),
+                     printable(model.model_type), model.layers, in_millions(parameter_count(model)),
+                     s.quantize == Quantization::kNf4 ? ", its projections in nf4" : "");
+}
+
+std::string adapter_line(const TrainingSettings& s) {
+  return fmt::format("Adapter: LoRA of rank {}, alpha {:g}, on {} of the last {} layers{}",
+                     s.lora.rank, s.lora.alpha, names_of(s.lora.targets), s.lora.layers,
+                     s.lora.dropout > 0 ? fmt::format(", dropout {:g}", s.lora.dropout) : "");
+}
+
+std::string batch_line(const TrainingSettings& s) {
+  return fmt::format(
+      "Effective batch: {} x {} accumulation = {} rows of at most {} tokens, compute {}, "
+      "checkpointing {}",
+      s.batch_size, s.grad_accumulation_steps, s.batch_size * s.grad_accumulation_steps,
+      s.max_seq_length, name_of(s.compute),
+      s.checkpointing == ActivationCheckpointing::kOn ? "on" : "off");
+}
+
+std::string updates_line(const TrainingSettings& s, const TrainOptions& options,
+                         std::int64_t rows) {
+  const std::int64_t uses = s.max_steps * s.batch_size * s.grad_accumulation_steps;
+  return fmt::format("Updates: {} ({:.2f} epochs of {} rows){}; AdamW, learning rate {:g}, {}{}",
+                     s.max_steps, static_cast<double>(uses) / static_cast<double>(rows), rows,
+                     options.epochs ? fmt::format(", from --epochs {}", *options.epochs) : "",
+                     s.learning_rate, name_of(s.schedule),
+                     s.warmup_steps > 0 ? fmt::format(" after {} of warm-up", s.warmup_steps) : "");
+}
+
+std::string memory_line(const TrainingSettings& s, const Workload& workload, const Budget& budget,
+                        double margin) {
+  const Bytes planned = workload.plan(s).total().bytes;
+  return fmt::format("Memory: {} planned, {} with {:.0f} % margin; the budget is {} ({})",
+                     to_string(planned), to_string(adjusted(planned, margin)), margin * 100,
+                     to_string(budget.bytes), budget.binds);
+}
+
+std::string distrust_line(const DistrustSettings& distrust) {
+  if (distrust.mode == DistrustMode::kWeighted) {
+    return "Distrust: weighted; rows count by their distrust (docs/distrust.md)";
+  }
+  return "Distrust: additive; it is part of the loss that is shown and has no gradient "
+         "(docs/distrust.md)";
+}
+
+}  // namespace
+
+void say_start(std::FILE* out, const TrainingSettings& settings, const TrainOptions& options,
+               const Workload& workload, const TrainChoice& choice, const Budget& budget) {
+  const auto say = [&](const std::string& line) { fmt::print(out, "{}\n", line); };
+  say(model_line(settings, workload.model));
+  say(adapter_line(settings));
+  say("Configuration: " + choice.source);
+  say(batch_line(settings));
+  say(updates_line(settings, options, workload.train->report.rows));
+  say(memory_line(settings, workload, budget, options.workload.margin));
+  if (settings.distrust.mode != DistrustMode::kOff) say(distrust_line(settings.distrust));
+  if (!workload.distrust_note.empty()) say(workload.distrust_note);
+  std::fflush(out);
+}
+
+}  // namespace loadline

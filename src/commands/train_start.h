@@ -1,0 +1,19 @@
+// What `loadline train` says before it begins.
+#pragma once
+
+#include <cstdio>
+
+#include "commands/train_choice.h"
+#include "commands/train_options.h"
+#include "commands/workload.h"
+#include "machine/facts.h"
+#include "training/settings.h"
+
+namespace loadline {
+
+// Model, adapter, who said what, effective batch, updates and their rates, memory against the
+// budget, and the distrust term where there is one: a line each.
+void say_start(std::FILE* out, const TrainingSettings& settings, const TrainOptions& options,
+               const Workload& workload, const TrainChoice& choice, const Budget& budget);
+
+}  // namespace loadline

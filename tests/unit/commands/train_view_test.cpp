@@ -1,0 +1,127 @@
+#include "commands/train_view.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <memory>
+
+namespace loadline {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+class TrainViewTest : public testing::Test {
+ protected:
+  TrainViewTest() {
+    settings_.model = "/models/it's";
+    settings_.adapter_path = "/runs/a";
+    settings_.max_steps = 4;
+    settings_.steps_per_report = 2;
+  }
+  static LoadReport load(std::int64_t first_step, std::int64_t trained_tokens) {
+    return {.seconds = 1,
+            .planned = {50_MiB},
+            .peak = 40_MiB,
+            .rows = 10,
+            .worst_batch_tokens = 64,
+            .longest_row = 32,
+            .trainable_parameters = 1000,
+            .first_step = first_step,
+            .trained_tokens = trained_tokens};
+  }
+  static StepReport step(std::int64_t number, double cross_entropy, double distrust) {
+    return {.step = number,
+            .loss = cross_entropy + distrust,
+            .cross_entropy = cross_entropy,
+            .distrust = distrust,
+            .learning_rate = 1e-4,
+            .grad_norm = 1,
+            .tokens = 100,
+            .seconds = 2,
+            .peak = 45_MiB};
+  }
+  static EvaluationReport evaluation(std::int64_t step, double loss) {
+    return {.rows = EvaluationReport::Rows::kValidation,
+            .step = step,
+            .valid_loss = loss,
+            .targets = 10,
+            .is_best = step > 0,
+            .seconds = 1,
+            .peak = 46_MiB};
+  }
+  std::string shown() {
+    std::fflush(out_.get());
+    std::string text(static_cast<std::size_t>(std::ftell(out_.get())), '\0');
+    std::rewind(out_.get());
+    text.resize(std::fread(text.data(), 1, text.size(), out_.get()));
+    return text;
+  }
+
+  TrainingSettings settings_;
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> out_{std::tmpfile(), std::fclose};
+};
+
+TEST_F(TrainViewTest, ALineHasTheMeansSinceTheLastAsMlxLmPrintsThem) {
+  TrainView view(settings_, out_.get(), false);
+  view.loaded(load(0, 0));
+  view.stepped(step(1, 3, 0));
+  view.stepped(step(2, 2, 0));
+  view.stepped(step(3, 2, 0));
+  view.stepped(step(4, 1, 0));
+  EXPECT_THAT(shown(), AllOf(HasSubstr("Iter 1: Train loss 3.000, Learning Rate 1.000e-04, It/sec "
+                                       "0.500, Tokens/sec 50.0, Trained Tokens 100, Peak mem "
+                                       "0.047 GB\n"),
+                             HasSubstr("Iter 2: Train loss 2.000"), Not(HasSubstr("Iter 3")),
+                             HasSubstr("Iter 4: Train loss 1.500"), Not(HasSubstr("\x1b"))));
+}
+
+TEST_F(TrainViewTest, WithDistrustInTheLossTheCrossEntropyStandsApart) {
+  TrainView view(settings_, out_.get(), true);
+  view.loaded(load(0, 0));
+  view.stepped(step(1, 3, 90));
+  EXPECT_THAT(shown(), AllOf(HasSubstr("Train loss 93.000"), HasSubstr(", Cross-entropy 3.000\n"),
+                             HasSubstr("step 1 of 4, cross-entropy 3.000, about 6 s left")));
+}
+
+TEST_F(TrainViewTest, OnATerminalALongFirstUpdateAndALongEvaluationShowABar) {
+  TrainView view(settings_, out_.get(), true);
+  view.loaded(load(0, 0));
+  view.evaluating(EvaluationReport::Rows::kValidation, 0, 40);
+  EXPECT_THAT(shown(), AllOf(HasSubstr("] step 0 of 4"), HasSubstr("Validation: 0 of 40 rows"),
+                             Not(HasSubstr("left"))));
+}
+
+TEST_F(TrainViewTest, AResumedRunGoesOnWithItsTokensAndItsBest) {
+  TrainView view(settings_, out_.get(), false);
+  view.loaded(load(2, 777));
+  view.stepped(step(3, 2, 0));
+  TrainingEnd end;
+  end.step = 3;
+  end.best = BestLoss{.step = 2, .valid_loss = 1.5};
+  view.ended(end);
+  EXPECT_THAT(shown(),
+              AllOf(HasSubstr("Resumed after step 2 of 4"), HasSubstr("Iter 3: Train loss 2.000"),
+                    HasSubstr("Trained Tokens 877"), HasSubstr("Done: 1 updates with 100 tokens"),
+                    HasSubstr("peak 45.0 MiB, 50.0 MiB were planned"),
+                    HasSubstr("Best: validation loss 1.500 after step 2, in /runs/a/best"),
+                    HasSubstr("--model '/models/it'\\''s' --adapter-path /runs/a`")));
+  EXPECT_EQ(view.document(end)["best"]["step"], 2);
+}
+
+TEST_F(TrainViewTest, ABestThatIsWorseThanNoTrainingIsSaidSo) {
+  TrainView view(settings_, out_.get(), false);
+  view.loaded(load(0, 0));
+  view.evaluated(evaluation(0, 2));
+  view.evaluated(evaluation(4, 3));
+  TrainingEnd end;
+  end.best = BestLoss{.step = 4, .valid_loss = 3};
+  view.ended(end);
+  EXPECT_THAT(shown(),
+              HasSubstr("Best: validation loss 3.000 after step 4 (before training 2.000)"));
+}
+
+}  // namespace
+}  // namespace loadline
