@@ -58,14 +58,13 @@ void append_form(std::string_view part, utf8proc_option_t options, std::string& 
   to.append(reinterpret_cast<const char*>(mapped), static_cast<std::size_t>(size));
 }
 
-// Characters that the library leaves alone stand between the parts that are normalized.
 void apply_step(const UnicodeForm& form, std::string& text, MatchScratch&) {
   if (form.canonical_composed ? is_below_combining(text) : is_ascii(text)) return;
   std::string normal;
   std::size_t done = 0;
-  for (std::size_t at = 0; at < text.size() && !form.canonical_composed;) {
+  for (std::size_t at = 0; at < text.size();) {
     const CodePoint c = first_code_point(std::string_view(text).substr(at));
-    if (c.bytes > 2 && is_never_decomposed(c.value)) {
+    if (is_outside_normal_forms(c.value)) {
       append_form(std::string_view(text).substr(done, at - done), form.options, normal);
       normal.append(text, at, c.bytes);
       done = at + c.bytes;

@@ -120,7 +120,7 @@ bool is_white_space(char32_t c) {
 bool is_numeric(char32_t c) {
   const auto kind = category(c);
   return kind == UTF8PROC_CATEGORY_ND || kind == UTF8PROC_CATEGORY_NL ||
-         kind == UTF8PROC_CATEGORY_NO || (c >= 0x800 && is_newer(c, "N"));
+         kind == UTF8PROC_CATEGORY_NO || (c >= 0x800 && is_newer_number(c));
 }
 
 bool is_punctuation(char32_t c) {

@@ -12,15 +12,18 @@ struct NewerCharacters {
   std::string_view category;  // "Lu", "Nd" ...
   char32_t first, last;
 };
-// Characters of Unicode 15 and 16.
+// Characters of Unicode 15 and 16, sorted.
 std::span<const NewerCharacters> newer_characters();
 // True for a newer character whose category begins with one of `letters`, such as "LM".
 bool is_newer(char32_t c, std::string_view letters);
+// A number to the library that utf8proc does not know.
+bool is_newer_number(char32_t c);
 
 // The library's list of punctuation has it otherwise than Unicode 15.
 bool is_disputed_punctuation(char32_t c);
-// The library leaves it as it is where Unicode 15 decomposes it.
-bool is_never_decomposed(char32_t c);
+// The library knows neither a decomposition, nor a composition, nor a combining class of it, where
+// utf8proc does: nothing passes it in canonical ordering, and nothing composes with it.
+bool is_outside_normal_forms(char32_t c);
 // The lower case of a newer character, else 0.
 char32_t newer_lowercase(char32_t c);
 

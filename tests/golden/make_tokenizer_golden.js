@@ -160,12 +160,25 @@ function tokenizers() {
       added(m + 2, 'the', {single_word: true, special: false}), added(m + 3, 'New Word', {normalized: true, special: false}),
       added(m + 4, '<mask>>'), added(m + 5, '[LR]', {lstrip: true, rstrip: true})],
       normalizer: {type: 'Replace', pattern: {String: ' '}, content: '▁'}, decoder: spDecoder}),
+    // Characters that the library's older and newer tables have otherwise than utf8proc and PCRE2.
+    composed: bytes(Object.assign({}, BYTE_LEVEL, {use_regex: false}), {normalizer: {type: 'NFC'}, strings: UNEVEN}),
+    composed_compatibly: bytes(Object.assign({}, BYTE_LEVEL, {use_regex: false}), {normalizer: {type: 'NFKC'}, strings: UNEVEN}),
+    newer_classes: bytes(sequence('pretokenizers', {type: 'Digits', individual_digits: true}, split('\\p{P}'), split('[\\p{S}\\p{M}]+'),
+      Object.assign({}, BYTE_LEVEL, {add_prefix_space: true})), {strings: UNEVEN}),
   };
 }
 
 const PIECES = [...CORPUS, ' ', '  ', '\n', '\n\n', '\r\n', '\t', '\u00a0', '\u3000', '\u180e', '\u0085', '\u2028', 'e\u0301', 'é', 'q\u0323\u0307',
   '①', 'ﬁ', 'Ⅷ', '½', '１２', 'İ', 'ſ', "'S", "'ſ", '日本語', '한국', 'हिन्दी', '👩‍👩‍👧', '😀', '\u200d', '\u0301', '<|im_start|>', '<|im_end|>', '<think>', '<s>',
   '</s>', '<mask>', '<mask>>', '[R]', '[LR]', 'the', 'New Word', 'New▁Word', '▁', '▁▁', '<0x41>', 'Ġ', '12345', '1', 'CamelCase', 'x', '_a', '\u0000', '\uffff', '\u{10ffff}', '.', '...', '!?'];
+
+// Marks and compositions of Unicode 10 and later, numbers and symbols of 15 to 17, and Hangul's filler of no syllable.
+const MARKS = ['\u0334', '\u0301', '\u0323', '\u0345', '\u07fd', '\u0898', '\u08ca', '\u0c3c', '\u1abf', '\u1df6', '\u{10d24}', '\u{11070}', '\u{11d42}',
+  '\u{1e130}', '\u{1e4ec}', '\u11a7', '\u{11930}'];
+const BASES = ['a', 'e\u0301', '\uac00', '\u1100\u1161', '\u{11935}', '\u1fb3', '\u0958', '\ufb01', '\u{1e030}', '\u1b4e', '\u2ffc', '\u{1f6dc}', '\u{1fae8}', '\u{11de0}',
+  '\u{16ff4}', '\u{1cc00}', '\u{113d4}', '1', '.'];
+const at = (list, i) => list[i % list.length];
+const UNEVEN = BASES.flatMap((base, i) => [0, 1, 2, 3].map((k) => base + at(MARKS, 5 * i + 3 * k) + at(MARKS, 7 * i + k) + at(BASES, 11 * i + k) + at(MARKS, 3 * i + 5 * k)));
 
 function strings(count) {
   const list = ['', ' ', '  ', '\n', 'the', ' the ', 'the<mask> the', 'a <mask>  [R]  b [LR] [LR] c', 'thethe the.the', '<mask>>>'];
@@ -180,10 +193,11 @@ function strings(count) {
 async function main() {
   fs.mkdirSync(OUT, {recursive: true});
   for (const [name, description] of Object.entries(tokenizers())) {
-    const document = JSON.stringify(description);
+    const {strings: own, ...parts} = description;
+    const document = JSON.stringify(parts);
     const tokenizer = Tokenizer.fromString(document);
     const cases = [];
-    for (const text of strings(60)) {
+    for (const text of own || strings(60)) {
       const plain = (await tokenizer.encode(text, null, {addSpecialTokens: false})).getIds();
       const special = (await tokenizer.encode(text, null, {addSpecialTokens: true})).getIds();
       cases.push({text, ids: plain, with_special: special, decoded: await tokenizer.decode(special, false),
