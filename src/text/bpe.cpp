@@ -88,9 +88,14 @@ void Bpe::find_boundaries(const std::vector<MergePair>& merges) {
     }
     return false;
   };
-  // The mark must be known, so that an unknown run ends there in any case.
-  cuts_at_spaces_ = !options_.words_are_bytes && options_.subword_prefix.empty() &&
-                    options_.word_suffix.empty() &&
+  // The mark must be known, so that an unknown run ends there in any case; and what is unknown must
+  // not vanish, as two marks beside it would then meet.
+  const bool nothing_vanishes =
+      options_.has_unknown_token ||
+      (options_.byte_fallback &&
+       std::count(byte_ids_.begin(), byte_ids_.end(), Vocabulary::kNone) == 0);
+  cuts_at_spaces_ = nothing_vanishes && !options_.words_are_bytes &&
+                    options_.subword_prefix.empty() && options_.word_suffix.empty() &&
                     vocabulary_.find(kSpaceMark) != Vocabulary::kNone &&
                     std::none_of(merges.begin(), merges.end(), [&](const MergePair& merge) {
                       return crosses(std::string(merge.first).append(merge.second));
@@ -98,7 +103,10 @@ void Bpe::find_boundaries(const std::vector<MergePair>& merges) {
 }
 
 void Bpe::encode(std::string_view word, Scratch& scratch, std::vector<std::int32_t>& ids) const {
-  if (!cuts_at_spaces_) return encode_cached(word, scratch, ids);
+  const auto encode_part = [&](std::string_view part) {
+    encode_cached(part, scratch.cache, scratch.ids, ids, [&] { encode_new(part, scratch); });
+  };
+  if (!cuts_at_spaces_) return encode_part(word);
   if (options_.ignore_merges) {
     const std::int32_t whole = vocabulary_.find(word);
     if (whole != Vocabulary::kNone) return ids.push_back(whole);
@@ -107,21 +115,10 @@ void Bpe::encode(std::string_view word, Scratch& scratch, std::vector<std::int32
   for (std::size_t at = word.find(kSpaceMark, 1); at != std::string_view::npos;
        at = word.find(kSpaceMark, at + kSpaceMark.size())) {
     if (word.substr(begin, at - begin).ends_with(kSpaceMark)) continue;
-    encode_cached(word.substr(begin, at - begin), scratch, ids);
+    encode_part(word.substr(begin, at - begin));
     begin = at;
   }
-  encode_cached(word.substr(begin), scratch, ids);
-}
-
-void Bpe::encode_cached(std::string_view word, Scratch& scratch,
-                        std::vector<std::int32_t>& ids) const {
-  std::span<const std::int32_t> known;
-  if (!scratch.cache.find(word, known)) {
-    encode_new(word, scratch);
-    scratch.cache.keep(word, scratch.ids);
-    known = scratch.ids;
-  }
-  ids.insert(ids.end(), known.begin(), known.end());
+  encode_part(word.substr(begin));
 }
 
 // Leaves the ids in scratch.ids.

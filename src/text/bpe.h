@@ -73,7 +73,6 @@ class Bpe {
   void encode(std::string_view word, Scratch& scratch, std::vector<std::int32_t>& ids) const;
 
  private:
-  void encode_cached(std::string_view word, Scratch& scratch, std::vector<std::int32_t>& ids) const;
   void encode_new(std::string_view word, Scratch& scratch) const;
   void begin_symbols(std::string_view characters, std::vector<std::int32_t>& ids) const;
   void add_bytes_or_unknown(std::string_view symbol, std::int64_t& pending_unknown,

@@ -31,6 +31,10 @@ struct Metaspace {
 struct WordSuffix {
   std::string suffix;
 };
+struct WordPiece {
+  std::string prefix;
+  bool cleanup;  // no blanks before punctuation
+};
 
 void replace_all(std::string& text, std::string_view what, std::string_view with) {
   for (std::size_t at = text.find(what); at != std::string::npos;
@@ -151,10 +155,30 @@ void apply_step(const WordSuffix& step, Tokens& tokens, MatchScratch&) {
   }
 }
 
+void clean_up(std::string& text) {
+  constexpr std::pair<std::string_view, std::string_view> kCleaner[] = {
+      {" .", "."},   {" ?", "?"},     {" !", "!"},    {" ,", ","},
+      {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},  {" do not", " don't"},
+      {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+  for (const auto& [what, with] : kCleaner) replace_all(text, what, with);
+}
+
+void apply_step(const WordPiece& step, Tokens& tokens, MatchScratch&) {
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    if (i > 0 && tokens[i].starts_with(step.prefix)) {
+      tokens[i].erase(0, step.prefix.size());
+    } else if (i > 0) {
+      tokens[i].insert(0, " ");
+    }
+    if (step.cleanup) clean_up(tokens[i]);
+  }
+}
+
 }  // namespace
 
 struct Decoder::Step {
-  std::variant<ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace, WordSuffix> value;
+  std::variant<ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace, WordSuffix, WordPiece>
+      value;
 };
 
 Decoder::Decoder() = default;
@@ -199,6 +223,9 @@ void Decoder::add(const Json& value, const std::string& source) {
     steps_.push_back({Metaspace{replacement, !never}});
   } else if (type == "BPEDecoder") {
     steps_.push_back({WordSuffix{json_string(value, "suffix", source)}});
+  } else if (type == "WordPiece") {
+    steps_.push_back(
+        {WordPiece{json_string(value, "prefix", source), json_bool(value, "cleanup", source)}});
   } else {
     throw bad_input("{}: decoder '{}' is not supported", source, type);
   }

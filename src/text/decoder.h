@@ -9,7 +9,7 @@
 
 namespace loadline {
 
-// ByteLevel, ByteFallback, Replace, Fuse, Strip, Metaspace, BPEDecoder, Sequence.
+// ByteLevel, ByteFallback, Replace, Fuse, Strip, Metaspace, BPEDecoder, WordPiece, Sequence.
 class Decoder {
  public:
   Decoder();

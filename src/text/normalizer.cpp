@@ -9,8 +9,12 @@
 #include <utility>
 #include <variant>
 
+#include "base/base64.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "text/byte_alphabet.h"
+#include "text/character_steps.h"
+#include "text/chars_map.h"
 #include "text/unicode.h"
 #include "text/unicode_differences.h"
 
@@ -28,9 +32,12 @@ struct Replace {
   Pattern pattern;
   std::string content;
 };
-struct Lowercase {};
 struct Strip {
   bool left, right;
+};
+// A step without settings.
+struct Plain {
+  void (*apply)(std::string& text);
 };
 
 bool is_ascii(std::string_view text) {
@@ -58,7 +65,7 @@ void append_form(std::string_view part, utf8proc_option_t options, std::string& 
   to.append(reinterpret_cast<const char*>(mapped), static_cast<std::size_t>(size));
 }
 
-void apply_step(const UnicodeForm& form, std::string& text, MatchScratch&) {
+void apply_form(const UnicodeForm& form, std::string& text) {
   if (form.canonical_composed ? is_below_combining(text) : is_ascii(text)) return;
   std::string normal;
   std::size_t done = 0;
@@ -75,42 +82,34 @@ void apply_step(const UnicodeForm& form, std::string& text, MatchScratch&) {
   text.swap(normal);
 }
 
-void apply_step(const Prepend& step, std::string& text, MatchScratch&) {
-  if (!text.empty()) text.insert(0, step.text);
+void apply_step(const Prepend& step, std::string& text, std::size_t& head, MatchScratch&) {
+  if (text.empty()) return;
+  text.insert(0, step.text);
+  if (head > 0) head += step.text.size();
 }
 
-void apply_step(const Replace& step, std::string& text, MatchScratch& scratch) {
+void apply_step(const Replace& step, std::string& text, std::size_t& head, MatchScratch& scratch) {
   std::string replaced;
+  std::size_t new_head = 0;
   std::size_t done = 0;
+  const auto copy_until = [&](std::size_t end) {
+    if (done < head) new_head = replaced.size() + std::min(end, head) - done;
+    replaced.append(text, done, end - done);
+  };
   Pattern::Cursor cursor;
   Pattern::Match match{};
   while (step.pattern.next(text, cursor, match, scratch)) {
-    replaced.append(text, done, match.begin - done);
+    copy_until(match.begin);
     replaced += step.content;
+    if (match.begin < head) new_head = replaced.size();
     done = match.end;
   }
-  replaced.append(text, done);
+  copy_until(text.size());
+  head = new_head;
   text.swap(replaced);
 }
 
-void apply_step(const Lowercase&, std::string& text, MatchScratch&) {
-  std::string lower;
-  for (std::string_view rest = text; !rest.empty();) {
-    const CodePoint c = first_code_point(rest);
-    rest.remove_prefix(c.bytes);
-    // The one character whose lower case has two.
-    if (c.value == 0x130) {
-      lower += "i\xCC\x87";
-      continue;
-    }
-    const char32_t newer = c.value < 0x1C89 ? 0 : newer_lowercase(c.value);
-    const auto mapped = utf8proc_tolower(static_cast<utf8proc_int32_t>(c.value));
-    append_utf8(lower, newer != 0 ? newer : static_cast<char32_t>(mapped));
-  }
-  text.swap(lower);
-}
-
-void apply_step(const Strip& step, std::string& text, MatchScratch&) {
+void apply_step(const Strip& step, std::string& text, std::size_t& head, MatchScratch&) {
   std::string_view rest = text;
   while (step.left && !rest.empty() && is_white_space(first_code_point(rest).value)) {
     rest.remove_prefix(first_code_point(rest).bytes);
@@ -118,13 +117,56 @@ void apply_step(const Strip& step, std::string& text, MatchScratch&) {
   while (step.right && !rest.empty() && is_white_space(last_code_point(rest).value)) {
     rest.remove_suffix(last_code_point(rest).bytes);
   }
+  const auto stripped = static_cast<std::size_t>(rest.data() - text.data());
+  head = head > stripped ? head - stripped : 0;
   text = std::string(rest);
+}
+
+// For changes of one character at a time, as good as: what the head becomes alone is the new head.
+template <typename Change>
+void change_with_head(std::string& text, std::size_t& head, Change change) {
+  std::string alone = text.substr(0, head);
+  change(text);
+  change(alone);
+  head = std::min(alone.size(), text.size());
+}
+
+void apply_step(const UnicodeForm& form, std::string& text, std::size_t& head, MatchScratch&) {
+  change_with_head(text, head, [&](std::string& part) { apply_form(form, part); });
+}
+
+void apply_step(const Plain& step, std::string& text, std::size_t& head, MatchScratch&) {
+  change_with_head(text, head, step.apply);
+}
+
+void apply_step(const CharsMap& map, std::string& text, std::size_t& head, MatchScratch&) {
+  change_with_head(text, head, [&](std::string& part) { apply_chars_map(map, part); });
+}
+
+void to_byte_characters(std::string& text) {
+  std::string characters;
+  append_byte_characters(characters, text);
+  text.swap(characters);
+}
+
+UnicodeForm unicode_form(int options, bool composed) {
+  return {static_cast<utf8proc_option_t>(options | UTF8PROC_STABLE), composed};
+}
+
+bool flag_or(const Json& value, std::string_view key, bool otherwise, const std::string& source) {
+  return json_find(value, key) == nullptr ? otherwise : json_bool(value, key, source);
+}
+
+CharsMap parse_chars_map(const Json& value, const std::string& source) {
+  const auto bytes = base64_decode(json_string(value, "precompiled_charsmap", source));
+  if (!bytes) throw bad_input("{}: precompiled_charsmap is not Base64", source);
+  return {*bytes, source};
 }
 
 }  // namespace
 
 struct Normalizer::Step {
-  std::variant<UnicodeForm, Prepend, Replace, Lowercase, Strip> value;
+  std::variant<UnicodeForm, Prepend, Replace, Strip, Plain, CharsMap> value;
 };
 
 Normalizer::Normalizer() = default;
@@ -137,9 +179,6 @@ Normalizer::~Normalizer() = default;
 
 void Normalizer::add(const Json& value, const std::string& source) {
   const std::string type = json_string(value, "type", source);
-  const auto form = [](int options, bool composed) {
-    return UnicodeForm{static_cast<utf8proc_option_t>(options | UTF8PROC_STABLE), composed};
-  };
   if (type == "Sequence") {
     const Json* members = json_find(value, "normalizers");
     if (members == nullptr || !members->is_array()) {
@@ -147,13 +186,13 @@ void Normalizer::add(const Json& value, const std::string& source) {
     }
     for (const Json& member : *members) add(member, source);
   } else if (type == "NFC") {
-    steps_.push_back({form(UTF8PROC_COMPOSE, true)});
+    steps_.push_back({unicode_form(UTF8PROC_COMPOSE, true)});
   } else if (type == "NFD") {
-    steps_.push_back({form(UTF8PROC_DECOMPOSE, false)});
+    steps_.push_back({unicode_form(UTF8PROC_DECOMPOSE, false)});
   } else if (type == "NFKC") {
-    steps_.push_back({form(UTF8PROC_COMPOSE | UTF8PROC_COMPAT, false)});
+    steps_.push_back({unicode_form(UTF8PROC_COMPOSE | UTF8PROC_COMPAT, false)});
   } else if (type == "NFKD") {
-    steps_.push_back({form(UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT, false)});
+    steps_.push_back({unicode_form(UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT, false)});
   } else if (type == "Prepend") {
     steps_.push_back({Prepend{json_string(value, "prepend", source)}});
   } else if (type == "Replace") {
@@ -162,7 +201,17 @@ void Normalizer::add(const Json& value, const std::string& source) {
     steps_.push_back(
         {Replace{Pattern::parse(*pattern, source), json_string(value, "content", source)}});
   } else if (type == "Lowercase") {
-    steps_.push_back({Lowercase{}});
+    steps_.push_back({Plain{to_lowercase}});
+  } else if (type == "StripAccents") {
+    steps_.push_back({Plain{drop_combining_marks}});
+  } else if (type == "Nmt") {
+    steps_.push_back({Plain{apply_nmt}});
+  } else if (type == "ByteLevel") {
+    steps_.push_back({Plain{to_byte_characters}});
+  } else if (type == "BertNormalizer") {
+    add_bert(value, source);
+  } else if (type == "Precompiled") {
+    steps_.push_back({parse_chars_map(value, source)});
   } else if (type == "Strip") {
     steps_.push_back(
         {Strip{json_bool(value, "strip_left", source), json_bool(value, "strip_right", source)}});
@@ -171,10 +220,25 @@ void Normalizer::add(const Json& value, const std::string& source) {
   }
 }
 
-void Normalizer::apply(std::string& text, MatchScratch& scratch) const {
-  for (const Step& step : steps_) {
-    std::visit([&](const auto& value) { apply_step(value, text, scratch); }, step.value);
+void Normalizer::add_bert(const Json& value, const std::string& source) {
+  const bool lowercase = flag_or(value, "lowercase", true, source);
+  if (flag_or(value, "clean_text", true, source)) steps_.push_back({Plain{clean_for_bert}});
+  if (flag_or(value, "handle_chinese_chars", true, source)) {
+    steps_.push_back({Plain{space_chinese_characters}});
   }
+  if (flag_or(value, "strip_accents", lowercase, source)) {
+    steps_.push_back({unicode_form(UTF8PROC_DECOMPOSE, false)});
+    steps_.push_back({Plain{drop_nonspacing_marks}});
+  }
+  if (lowercase) steps_.push_back({Plain{to_lowercase}});
+}
+
+std::size_t Normalizer::apply(std::string& text, MatchScratch& scratch) const {
+  std::size_t head = text.empty() ? 0 : first_code_point(text).bytes;
+  for (const Step& step : steps_) {
+    std::visit([&](const auto& value) { apply_step(value, text, head, scratch); }, step.value);
+  }
+  return head;
 }
 
 }  // namespace loadline

@@ -10,7 +10,8 @@
 
 namespace loadline {
 
-// NFC, NFD, NFKC, NFKD, Prepend, Replace, Lowercase, Strip, Sequence.
+// NFC, NFD, NFKC, NFKD, Prepend, Replace, Lowercase, Strip, StripAccents, BertNormalizer, Nmt,
+// Precompiled, ByteLevel, Sequence.
 class Normalizer {
  public:
   Normalizer();
@@ -21,13 +22,14 @@ class Normalizer {
   Normalizer& operator=(Normalizer&&) noexcept;
   ~Normalizer();
 
-  [[nodiscard]] bool empty() const { return steps_.empty(); }
-  // `text` is valid UTF-8, before and after.
-  void apply(std::string& text, MatchScratch& scratch) const;
+  // `text` is valid UTF-8, before and after. Returns how many bytes at its beginning stem from its
+  // first character: 0 when that has vanished.
+  std::size_t apply(std::string& text, MatchScratch& scratch) const;
 
  private:
   struct Step;
   void add(const Json& value, const std::string& source);
+  void add_bert(const Json& value, const std::string& source);
   std::vector<Step> steps_;
 };
 

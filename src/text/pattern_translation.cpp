@@ -1,52 +1,12 @@
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
 #include <cctype>
-#include <cstdint>
 #include <vector>
 
 #include "base/error.h"
 #include "text/pattern.h"
-#include "text/unicode_differences.h"
+#include "text/pattern_sets.h"
 
 namespace loadline {
 namespace {
-
-// White_Space and the word characters as Oniguruma has them; PCRE2's own \s adds U+180E, its \w
-// leaves out the marks.
-constexpr std::string_view kSpace = R"(\p{White_Space})";
-constexpr std::string_view kNotSpace = R"(\P{White_Space})";
-
-// \x{...}-\x{...} for each range of characters that PCRE2 does not know yet. `category`: "L", "Nd"
-// ...
-std::string newer_ranges(std::string_view category) {
-  std::string ranges;
-  for (const NewerCharacters& newer : newer_characters()) {
-    if (!newer.category.starts_with(category)) continue;
-    ranges += fmt::format(R"(\x{{{:X}}}-\x{{{:X}}})", static_cast<std::uint32_t>(newer.first),
-                          static_cast<std::uint32_t>(newer.last));
-  }
-  return ranges;
-}
-
-// Of the numbers that are not digits Oniguruma's \w has Latin-1's.
-std::string word_set() {
-  return fmt::format(R"(\p{{Alphabetic}}\p{{M}}\p{{Nd}}\p{{Pc}}\xB2\xB3\xB9\xBC-\xBE{}{}{})",
-                     newer_ranges("L"), newer_ranges("M"), newer_ranges("Nd"));
-}
-
-constexpr std::string_view kNewerHan = R"(\x{2B739}\x{2EBF0}-\x{2EE5D}\x{31350}-\x{323AF})";
-
-// Scripts by their own name: \p{Han} alone is PCRE2's wider "script extensions".
-bool is_script(const std::string& name) {
-  const std::string expression = fmt::format(R"(\p{{sc:{}}})", name);
-  int error = 0;
-  PCRE2_SIZE at = 0;
-  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()),
-                                   expression.size(), PCRE2_UTF, &error, &at, nullptr);
-  pcre2_code_free(code);
-  return code != nullptr;
-}
 
 bool is_hex(char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; }
 
@@ -111,15 +71,17 @@ class Translation {
       out_ += text;
       at_ += 2;
     };
-    if (c == 's') return put(kSpace);
-    if (c == 'S') return put(kNotSpace);
-    if (c == 'w') return put(in_class ? word_set() : fmt::format("[{}]", word_set()));
-    if (c == 'W' && !in_class) return put(fmt::format("[^{}]", word_set()));
+    if (c == 's') return put(kSpaceSet);
+    if (c == 'S') return put(R"(\P{White_Space})");
+    if (c == 'w') return put(in_class ? word_set() : word_character(false));
+    if (c == 'W' && !in_class) return put(word_character(true));
     if (c == 'd' || (c == 'D' && !in_class)) {
       at_ += 2;
       return put_property("Nd", c == 'D', in_class);
     }
     if (c == 'h') return put(in_class ? "0-9a-fA-F" : "[0-9a-fA-F]");
+    if (c == 'b' && !in_class) return put(word_boundary());
+    if (c == 'B' && !in_class) return put(fmt::format("(?!{})", word_boundary()));
     if (c == 'W' || c == 'H') throw refusal(fmt::format("\\{}", c));
     if (c == 'u') return four_hex_digits();
     if ((c == 'p' || c == 'P') && peek(2) == '{') return property(in_class);
@@ -153,7 +115,7 @@ class Translation {
   void put_property(const std::string& name, bool negated, bool in_class) {
     std::string newer;
     if (!negated || !in_class) {
-      newer = name == "Han" ? std::string(kNewerHan) : name.size() <= 2 ? newer_ranges(name) : "";
+      newer = newer_members(name);
     }
     const bool script = name.size() > 2 && is_script(name);
     const std::string known = fmt::format(R"(\{}{{{}{}}})", negated && newer.empty() ? 'P' : 'p',
@@ -179,10 +141,7 @@ class Translation {
       if (in_[at_] == '\\') {
         escape(/*in_class=*/true);
       } else if (in_[at_] == '[') {
-        if (peek(1) != ':') throw refusal("a set within a set");
-        const std::size_t end = in_.find(":]", at_);
-        if (end == std::string_view::npos) throw refusal("a named set that is not closed");
-        copy(end + 2 - at_);
+        named_set_in_class();
       } else if (in_[at_] == '&' && peek(1) == '&') {
         throw refusal("an intersection of sets");
       } else {
@@ -190,6 +149,18 @@ class Translation {
       }
     }
     if (at_ < in_.size()) copy(1);
+  }
+
+  // [:name:]
+  void named_set_in_class() {
+    if (peek(1) != ':') throw refusal("a set within a set");
+    const std::size_t end = in_.find(":]", at_);
+    if (end == std::string_view::npos) throw refusal("a named set that is not closed");
+    const std::string_view name = in_.substr(at_ + 2, end - at_ - 2);
+    const std::string set = named_set(name);
+    if (set.empty()) throw refusal(fmt::format("the named set [:{}:]", name));
+    out_ += set;
+    at_ = end + 2;
   }
 
   void open_group() {

@@ -52,11 +52,14 @@ void PostProcessor::add(const Json& value, const std::string& source) {
       throw bad_input("{}: Sequence should have a list 'processors'", source);
     }
     for (const Json& member : *members) add(member, source);
+  } else if (type != "ByteLevel" && (!before_.empty() || !after_.empty())) {
+    throw bad_input("{}: post-processor '{}' behind another that adds tokens is not supported",
+                    source, type);
   } else if (type == "TemplateProcessing") {
     add_template(value, source);
   } else if (type == "BertProcessing" || type == "RobertaProcessing") {
-    before_.insert(before_.begin(), id_of_pair(value, "cls", source));
-    after_.push_back(id_of_pair(value, "sep", source));
+    before_ = {id_of_pair(value, "cls", source)};
+    after_ = {id_of_pair(value, "sep", source)};
   } else if (type != "ByteLevel") {
     throw bad_input("{}: post-processor '{}' is not supported", source, type);
   }
@@ -68,8 +71,6 @@ void PostProcessor::add_template(const Json& value, const std::string& source) {
   if (parts == nullptr || !parts->is_array()) {
     throw bad_input("{}: TemplateProcessing should have a list 'single'", source);
   }
-  std::vector<std::int32_t> before;
-  std::vector<std::int32_t> after;
   bool text_seen = false;
   for (const Json& part : *parts) {
     const Json* special = json_find(part, "SpecialToken");
@@ -77,7 +78,7 @@ void PostProcessor::add_template(const Json& value, const std::string& source) {
     if (special != nullptr) {
       const auto ids = ids_of_special(table == nullptr ? Json::object() : *table,
                                       json_string(*special, "id", source), source);
-      auto& side = text_seen ? after : before;
+      auto& side = text_seen ? after_ : before_;
       side.insert(side.end(), ids.begin(), ids.end());
     } else if (text != nullptr && json_string(*text, "id", source) == "A" && !text_seen) {
       text_seen = true;
@@ -86,8 +87,6 @@ void PostProcessor::add_template(const Json& value, const std::string& source) {
     }
   }
   if (!text_seen) throw bad_input("{}: the template 'single' leaves out the text", source);
-  before_.insert(before_.begin(), before.begin(), before.end());
-  after_.insert(after_.end(), after.begin(), after.end());
 }
 
 void PostProcessor::add_special(std::vector<std::int32_t>& ids) const {

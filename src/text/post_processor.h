@@ -10,7 +10,7 @@
 namespace loadline {
 
 // TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel (which changes offsets only),
-// Sequence.
+// Sequence (in which one member at most adds tokens).
 class PostProcessor {
  public:
   PostProcessor() = default;

@@ -29,6 +29,9 @@ struct SplitByClass {
 struct SplitByChar {
   char32_t delimiter;
 };
+struct FixedLength {
+  std::size_t characters;
+};
 struct PrefixSpace {};
 struct BytesToCharacters {};
 struct Metaspace {
@@ -42,6 +45,11 @@ struct Cut {
   std::size_t begin, end;
   bool is_match;
 };
+
+Piece part_of(const Piece& piece, std::size_t begin, std::size_t end) {
+  return {piece.text.substr(begin, end - begin),
+          piece.head > begin ? std::min(piece.head, end) - begin : 0};
+}
 
 // Puts the parts out as `behavior` asks.
 class Cutter {
@@ -63,8 +71,7 @@ class Cutter {
   void close() {
     const bool dropped = behavior_ == Behavior::kRemoved && open_.is_match;
     if (has_open_ && !dropped && open_.begin < open_.end) {
-      out_.push_back({piece_.text.substr(open_.begin, open_.end - open_.begin),
-                      piece_.at_start && open_.begin == 0});
+      out_.push_back(part_of(piece_, open_.begin, open_.end));
     }
     has_open_ = false;
   }
@@ -148,36 +155,54 @@ void apply_step(const SplitByChar& step, const Piece& piece, PieceScratch& scrat
   cutter.close();
 }
 
-void apply_step(const PrefixSpace&, const Piece& piece, PieceScratch& scratch, MatchScratch&) {
-  if (piece.text.front() == ' ') {
-    scratch.next.push_back(piece);
-    return;
+void apply_step(const FixedLength& step, const Piece& piece, PieceScratch& scratch, MatchScratch&) {
+  std::size_t begin = 0;
+  std::size_t characters = 0;
+  for (std::size_t at = 0; at < piece.text.size();) {
+    at += first_code_point(piece.text.substr(at)).bytes;
+    if (++characters < step.characters && at < piece.text.size()) continue;
+    scratch.next.push_back(part_of(piece, begin, at));
+    begin = at;
+    characters = 0;
   }
-  scratch.texts.emplace_back(" ").append(piece.text);
-  scratch.next.push_back({scratch.texts.back(), piece.at_start});
+}
+
+// What is put before or instead of characters stems from the same as they.
+void put_changed(std::string changed, std::size_t head, PieceScratch& scratch) {
+  scratch.texts.push_back(std::move(changed));
+  scratch.next.push_back({scratch.texts.back(), head});
+}
+
+void apply_step(const PrefixSpace&, const Piece& piece, PieceScratch& scratch, MatchScratch&) {
+  if (piece.text.front() == ' ') return scratch.next.push_back(piece);
+  put_changed(" " + std::string(piece.text), piece.head > 0 ? piece.head + 1 : 0, scratch);
 }
 
 void apply_step(const BytesToCharacters&, const Piece& piece, PieceScratch& scratch,
                 MatchScratch&) {
-  scratch.texts.emplace_back();
-  append_byte_characters(scratch.texts.back(), piece.text);
-  scratch.next.push_back({scratch.texts.back(), piece.at_start});
+  std::string changed;
+  append_byte_characters(changed, piece.text.substr(0, piece.head));
+  const std::size_t head = changed.size();
+  append_byte_characters(changed, piece.text.substr(piece.head));
+  put_changed(std::move(changed), head, scratch);
 }
 
 void apply_step(const Metaspace& step, const Piece& piece, PieceScratch& scratch, MatchScratch&) {
-  std::string changed;
-  for (const char c : piece.text) {
-    if (c == ' ') {
+  using Prepend = Metaspace::Prepend;
+  const bool prepends =
+      step.prepend == Prepend::kAlways || (step.prepend == Prepend::kFirst && piece.head > 0);
+  const bool has_mark = piece.text.front() == ' ' || piece.text.starts_with(step.replacement);
+  std::string changed = prepends && !has_mark ? step.replacement : "";
+  std::size_t head = 0;
+  for (std::size_t i = 0; i < piece.text.size(); ++i) {
+    if (piece.text[i] == ' ') {
       changed += step.replacement;
     } else {
-      changed += c;
+      changed += piece.text[i];
     }
+    if (i + 1 == piece.head) head = changed.size();
   }
-  const bool prepend = step.prepend == Metaspace::Prepend::kAlways ||
-                       (step.prepend == Metaspace::Prepend::kFirst && piece.at_start);
-  if (prepend && !changed.starts_with(step.replacement)) changed.insert(0, step.replacement);
-  scratch.texts.push_back(std::move(changed));
-  scratch.next.push_back({scratch.texts.back(), piece.at_start});
+  put_changed(std::move(changed), head, scratch);
 }
 
 Behavior parse_behavior(const Json& value, const std::string& source) {
@@ -228,14 +253,16 @@ constexpr std::string_view kWordsPattern =
 }  // namespace
 
 struct PreTokenizer::Step {
-  std::variant<SplitByPattern, SplitByClass, SplitByChar, PrefixSpace, BytesToCharacters, Metaspace>
+  std::variant<SplitByPattern, SplitByClass, SplitByChar, FixedLength, PrefixSpace,
+               BytesToCharacters, Metaspace>
       value;
 };
 
 PreTokenizer::PreTokenizer() = default;
-PreTokenizer::PreTokenizer(const Json& value, const std::string& source) {
+PreTokenizer::PreTokenizer(const Json& value, const std::string& source, bool may_leave_bytes) {
   if (!value.is_null()) add(value, source);
-  if (!steps_.empty() && std::holds_alternative<BytesToCharacters>(steps_.back().value)) {
+  if (may_leave_bytes && !steps_.empty() &&
+      std::holds_alternative<BytesToCharacters>(steps_.back().value)) {
     steps_.pop_back();
     leaves_bytes_ = true;
   }
@@ -280,6 +307,11 @@ void PreTokenizer::add(const Json& value, const std::string& source) {
     steps_.push_back({SplitByClass{is_white_space, Behavior::kRemoved}});
   } else if (type == "CharDelimiterSplit") {
     steps_.push_back({SplitByChar{one_character(value, "delimiter", source)}});
+  } else if (type == "FixedLength") {
+    const std::int64_t length =
+        json_find(value, "length") == nullptr ? 5 : json_int(value, "length", source);
+    if (length < 1) throw bad_input("{}: FixedLength of {} characters", source, length);
+    steps_.push_back({FixedLength{static_cast<std::size_t>(length)}});
   } else if (type == "BertPreTokenizer") {
     steps_.push_back({SplitByClass{is_white_space, Behavior::kRemoved}});
     steps_.push_back({SplitByClass{is_punctuation, Behavior::kIsolated}});
@@ -296,11 +328,11 @@ void PreTokenizer::add(const Json& value, const std::string& source) {
   }
 }
 
-void PreTokenizer::cut(std::string_view text, bool at_start, PieceScratch& scratch,
+void PreTokenizer::cut(std::string_view text, std::size_t head, PieceScratch& scratch,
                        MatchScratch& matches) const {
   scratch.pieces.clear();
   scratch.texts.clear();
-  if (!text.empty()) scratch.pieces.push_back({text, at_start});
+  if (!text.empty()) scratch.pieces.push_back({text, head});
   for (const Step& step : steps_) {
     scratch.next.clear();
     for (const Piece& piece : scratch.pieces) {

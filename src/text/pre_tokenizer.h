@@ -15,27 +15,29 @@ namespace loadline {
 struct PieceScratch {
   struct Piece {
     std::string_view text;
-    bool at_start = false;  // begins where the whole input begins
+    // Bytes at its beginning that stem from the first character of the whole input.
+    std::size_t head = 0;
   };
   std::vector<Piece> pieces, next;
   std::deque<std::string> texts;  // of pieces whose text was changed
 };
 
 // ByteLevel, Split, Digits, Metaspace, Punctuation, Whitespace, WhitespaceSplit,
-// CharDelimiterSplit, BertPreTokenizer, Sequence.
+// CharDelimiterSplit, FixedLength, BertPreTokenizer, Sequence.
 class PreTokenizer {
  public:
   PreTokenizer();
   // `value` may be null: one piece. Throws Error(kBadInput) with the name of a type that is not
   // supported.
-  PreTokenizer(const Json& value, const std::string& source);
+  // `may_leave_bytes`: the model takes what leaves_bytes() tells of.
+  PreTokenizer(const Json& value, const std::string& source, bool may_leave_bytes);
   PreTokenizer(PreTokenizer&&) noexcept;
   PreTokenizer& operator=(PreTokenizer&&) noexcept;
   ~PreTokenizer();
 
   // Leaves the pieces of `text` in scratch.pieces; they point into `text` and scratch.texts, until
-  // the next call. None is empty.
-  void cut(std::string_view text, bool at_start, PieceScratch& scratch,
+  // the next call. None is empty. `head`: see PieceScratch::Piece.
+  void cut(std::string_view text, std::size_t head, PieceScratch& scratch,
            MatchScratch& matches) const;
   // True when the pieces are bytes whose characters of the byte alphabet the model is to see. The
   // last step is then ByteLevel and has been left to the model, which does it only for words it has

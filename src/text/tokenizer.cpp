@@ -1,5 +1,6 @@
 #include "text/tokenizer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
@@ -59,8 +60,8 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool add_spec
   TokenizerScratch& scratch = *lent;
   const std::string_view valid = valid_utf8(text, scratch.repaired);
   std::vector<std::int32_t> ids;
-  const auto encode_rest = [&](std::string_view rest, bool at_start) {
-    parts_->pre_tokenizer.cut(rest, at_start, scratch.pieces, scratch.matches);
+  const auto encode_rest = [&](std::string_view rest, std::size_t head) {
+    parts_->pre_tokenizer.cut(rest, head, scratch.pieces, scratch.matches);
     for (const auto& piece : scratch.pieces.pieces) {
       parts_->model.encode(piece.text, scratch.words, ids);
     }
@@ -72,20 +73,18 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool add_spec
       ids.push_back(*part.id);
       continue;
     }
-    std::string_view normal = part.text;
-    if (!parts_->normalizer.empty()) {
-      scratch.normalized = part.text;
-      parts_->normalizer.apply(scratch.normalized, scratch.matches);
-      normal = scratch.normalized;
-    }
-    const bool first = part.text.data() == valid.data();
+    scratch.normalized = part.text;
+    std::size_t head = parts_->normalizer.apply(scratch.normalized, scratch.matches);
+    if (part.text.data() != valid.data()) head = 0;
+    const std::string_view normal = scratch.normalized;
     scratch.inner_parts.clear();
     parts_->in_normalized.split(normal, scratch.inner_parts);
     for (const TextPart& inner : scratch.inner_parts) {
       if (inner.id) {
         ids.push_back(*inner.id);
       } else {
-        encode_rest(inner.text, first && inner.text.data() == normal.data());
+        const auto begin = static_cast<std::size_t>(inner.text.data() - normal.data());
+        encode_rest(inner.text, std::min(head > begin ? head - begin : 0, inner.text.size()));
       }
     }
   }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "text/json_fields.h"
 #include "text/json_tree.h"
 #include "text/tokenizer_parts.h"
 
@@ -22,10 +23,13 @@ class TokenizerFile {
   std::unique_ptr<Tokenizer::Parts> parts() {
     auto parts = std::make_unique<Tokenizer::Parts>();
     parts->normalizer = Normalizer(component("normalizer"), source_);
-    parts->pre_tokenizer = PreTokenizer(component("pre_tokenizer"), source_);
+    const auto model =
+        required_field<dom::object>(dom::object(root_), "model", "an object", source_);
+    const bool bytes_welcome = token_model_type(model, source_) == "BPE";
+    parts->pre_tokenizer = PreTokenizer(component("pre_tokenizer"), source_, bytes_welcome);
     parts->post_processor = PostProcessor(component("post_processor"), source_);
     parts->decoder = Decoder(component("decoder"), source_);
-    parts->model = model(parts->pre_tokenizer.leaves_bytes());
+    parts->model = parse_token_model(model, parts->pre_tokenizer.leaves_bytes(), source_);
     add_tokens(*parts);
     check_special_ids(*parts);
     return parts;
@@ -38,128 +42,19 @@ class TokenizerFile {
     return to_json(value, source_);
   }
 
-  // `fallback` where the key is missing or null.
-  template <typename T>
-  T option(const dom::object& object, const char* key, const char* wanted, T fallback) const {
-    dom::element value;
-    if (object[key].get(value) != simdjson::SUCCESS || value.is_null()) return fallback;
-    T typed{};
-    if (value.get(typed) != simdjson::SUCCESS) {
-      throw bad_input("{}: '{}' should be {}", source_, key, wanted);
-    }
-    return typed;
-  }
-
-  template <typename T>
-  T require(const dom::object& object, const char* key, const char* wanted) const {
-    T typed{};
-    if (object[key].get(typed) != simdjson::SUCCESS) {
-      throw bad_input("{}: '{}' should be {}, but it is missing or something else", source_, key,
-                      wanted);
-    }
-    return typed;
-  }
-
-  Bpe model(bool words_are_bytes) const {
-    const auto object = require<dom::object>(dom::object(root_), "model", "an object");
-    const auto type = option<std::string_view>(object, "type", "a string", "BPE");
-    if (type != "BPE") {
-      throw bad_input("{}: a tokenizer model of type '{}' is not supported; BPE is", source_, type);
-    }
-    if (option<double>(object, "dropout", "a number", 0.0) != 0.0) {
-      throw bad_input("{}: dropout {} would make every run different; set it to null", source_,
-                      option<double>(object, "dropout", "a number", 0.0));
-    }
-    dom::element unknown;
-    const bool has_unknown =
-        object["unk_token"].get(unknown) == simdjson::SUCCESS && !unknown.is_null();
-    const auto text = [&](const char* key) {
-      return std::string(option<std::string_view>(object, key, "a string", ""));
-    };
-    const auto flag = [&](const char* key) {
-      return option<bool>(object, key, "true or false", false);
-    };
-    Bpe::Options options{
-        .unknown_token = text("unk_token"),
-        .has_unknown_token = has_unknown,
-        .subword_prefix = text("continuing_subword_prefix"),
-        .word_suffix = text("end_of_word_suffix"),
-        .fuse_unknown = flag("fuse_unk"),
-        .byte_fallback = flag("byte_fallback"),
-        .ignore_merges = flag("ignore_merges"),
-        .words_are_bytes = words_are_bytes,
-    };
-    return {vocabulary(object), merges(object), std::move(options), source_};
-  }
-
-  [[nodiscard]] std::int32_t checked_id(std::int64_t id, std::string_view token) const {
-    if (id < 0 || id >= Vocabulary::kMostIds) {
-      throw bad_input("{}: token '{:.80}' has the id {}, which is not within 0 and {}", source_,
-                      token, id, Vocabulary::kMostIds - 1);
-    }
-    return static_cast<std::int32_t>(id);
-  }
-
-  Vocabulary vocabulary(const dom::object& object) const {
-    const auto tokens = require<dom::object>(object, "vocab", "an object of token: id");
-    Vocabulary vocabulary(tokens.size());
-    for (const auto& field : tokens) {
-      std::int64_t id = 0;
-      if (field.value.get(id) != simdjson::SUCCESS) {
-        throw bad_input("{}: the id of token '{:.80}' is not an integer", source_, field.key);
-      }
-      if (!vocabulary.add(field.key, checked_id(id, field.key))) {
-        throw bad_input("{}: token '{:.80}' stands twice in the vocabulary", source_, field.key);
-      }
-    }
-    return vocabulary;
-  }
-
-  std::vector<Bpe::MergePair> merges(const dom::object& object) const {
-    const auto list = require<dom::array>(object, "merges", "a list");
-    std::vector<Bpe::MergePair> merges;
-    merges.reserve(list.size());
-    for (const dom::element& item : list) {
-      std::string_view line;
-      if (item.get(line) != simdjson::SUCCESS) {
-        merges.push_back(merge_of_pair(item, merges.size()));
-      } else if (!line.starts_with("#version")) {
-        merges.push_back(merge_of_line(line, merges.size()));
-      }
-    }
-    return merges;
-  }
-
-  Bpe::MergePair merge_of_line(std::string_view line, std::size_t rank) const {
-    const std::size_t blank = line.find(' ');
-    if (blank == std::string_view::npos || line.find(' ', blank + 1) != std::string_view::npos) {
-      throw bad_input("{}: merge {} ('{:.80}') is not two tokens with a blank between", source_,
-                      rank, line);
-    }
-    return {line.substr(0, blank), line.substr(blank + 1)};
-  }
-
-  Bpe::MergePair merge_of_pair(const dom::element& item, std::size_t rank) const {
-    dom::array pair;
-    Bpe::MergePair merge;
-    const bool good = item.get(pair) == simdjson::SUCCESS && pair.size() == 2 &&
-                      pair.at(0).get(merge.first) == simdjson::SUCCESS &&
-                      pair.at(1).get(merge.second) == simdjson::SUCCESS;
-    if (!good) throw bad_input("{}: merge {} is not a pair of tokens", source_, rank);
-    return merge;
-  }
-
   AddedToken added_token(const dom::element& item) const {
     dom::object object;
     if (item.get(object) != simdjson::SUCCESS) {
       throw bad_input("{}: an entry of 'added_tokens' is not an object", source_);
     }
     const auto flag = [&](const char* key, bool otherwise) {
-      return option<bool>(object, key, "true or false", otherwise);
+      return field_or<bool>(object, key, "true or false", otherwise, source_);
     };
     AddedToken token;
-    token.content = std::string(require<std::string_view>(object, "content", "a string"));
-    (void)checked_id(require<std::int64_t>(object, "id", "an integer"), token.content);
+    token.content =
+        std::string(required_field<std::string_view>(object, "content", "a string", source_));
+    (void)checked_token_id(required_field<std::int64_t>(object, "id", "an integer", source_),
+                           token.content, source_);
     token.single_word = flag("single_word", false);
     token.lstrip = flag("lstrip", false);
     token.rstrip = flag("rstrip", false);
@@ -184,7 +79,8 @@ class TokenizerFile {
       if (token.special) parts.special.insert(token.content);
       if (parts.added_ids.count(token.content) > 0) continue;
       const std::int32_t known = parts.model.vocabulary().find(token.content);
-      token.id = known != Vocabulary::kNone ? known : checked_id(next, token.content);
+      token.id =
+          known != Vocabulary::kNone ? known : checked_token_id(next, token.content, source_);
       next = std::max<std::int64_t>(next, token.id + std::int64_t{1});
       parts.added_ids[token.content] = token.id;
       parts.added[token.id] = std::move(token);

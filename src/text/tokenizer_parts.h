@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "text/added_tokens.h"
-#include "text/bpe.h"
 #include "text/decoder.h"
 #include "text/normalizer.h"
 #include "text/post_processor.h"
 #include "text/pre_tokenizer.h"
+#include "text/token_model.h"
 #include "text/tokenizer.h"
 
 namespace loadline {
@@ -24,7 +24,7 @@ namespace loadline {
 struct TokenizerScratch {
   MatchScratch matches;
   PieceScratch pieces;
-  Bpe::Scratch words;
+  TokenModel::Scratch words;
   std::vector<TextPart> parts, inner_parts;
   std::string repaired, normalized;
 };
@@ -46,7 +46,7 @@ struct Tokenizer::Parts {
   Normalizer normalizer;           // applied to what lies between them
   AddedTokenFinder in_normalized;  // added tokens that are looked for after that
   PreTokenizer pre_tokenizer;
-  Bpe model;
+  TokenModel model{Bpe()};
   PostProcessor post_processor;
   Decoder decoder;
 

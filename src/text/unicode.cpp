@@ -131,6 +131,22 @@ bool is_punctuation(char32_t c) {
   return ascii || listed != (c >= 0x80 && is_disputed_punctuation(c));
 }
 
+bool is_control(char32_t c) {
+  const auto kind = category(c);
+  return kind == UTF8PROC_CATEGORY_CC || kind == UTF8PROC_CATEGORY_CO ||
+         (kind == UTF8PROC_CATEGORY_CF && !is_newer_format(c));
+}
+
+bool is_combining_mark(char32_t c) {
+  const bool was_mark = c == 0x1CF2 || c == 0x1CF3;  // letters since Unicode 12
+  return was_mark || (is_mark(c) && !is_newer_mark(c));
+}
+
+bool is_nonspacing_mark(char32_t c) {
+  const bool was_nonspacing = c == 0x1734;
+  return was_nonspacing || (category(c) == UTF8PROC_CATEGORY_MN && !is_newer_nonspacing(c));
+}
+
 bool is_word(char32_t c) {
   const auto kind = category(c);
   const bool letter = kind >= UTF8PROC_CATEGORY_LU && kind <= UTF8PROC_CATEGORY_LO;
@@ -138,8 +154,10 @@ bool is_word(char32_t c) {
   const bool other_alphabetic = kind == UTF8PROC_CATEGORY_NL || (c >= 0x24B6 && c <= 0x24E9) ||
                                 (c >= 0x1F130 && c <= 0x1F149) || (c >= 0x1F150 && c <= 0x1F169) ||
                                 (c >= 0x1F170 && c <= 0x1F189);
+  const std::string_view newer = c < 0x800 ? "" : newer_category(c);
   return letter || is_mark(c) || kind == UTF8PROC_CATEGORY_ND || kind == UTF8PROC_CATEGORY_PC ||
-         other_alphabetic || c == 0x200C || c == 0x200D || (c >= 0x800 && is_newer(c, "LM"));
+         other_alphabetic || c == 0x200C || c == 0x200D || newer.starts_with('L') ||
+         newer.starts_with('M') || newer == "Nd";
 }
 
 }  // namespace loadline

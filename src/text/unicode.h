@@ -26,6 +26,10 @@ std::string_view valid_utf8(std::string_view text, std::string& storage);
 bool is_white_space(char32_t c);  // White_Space
 bool is_numeric(char32_t c);      // Nd, Nl, No
 bool is_punctuation(char32_t c);  // P*, and all of ASCII's
-bool is_word(char32_t c);         // \w: letters, marks, decimal digits, connectors, joiners
+bool is_control(char32_t c);      // Cc, Cf, Co
+// As StripAccents and as BertNormalizer have it.
+bool is_combining_mark(char32_t c);   // M*
+bool is_nonspacing_mark(char32_t c);  // Mn
+bool is_word(char32_t c);             // \w: letters, marks, decimal digits, connectors, joiners
 
 }  // namespace loadline

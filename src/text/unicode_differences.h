@@ -14,8 +14,8 @@ struct NewerCharacters {
 };
 // Characters of Unicode 15 and 16, sorted.
 std::span<const NewerCharacters> newer_characters();
-// True for a newer character whose category begins with one of `letters`, such as "LM".
-bool is_newer(char32_t c, std::string_view letters);
+// The category of one of these, else "".
+std::string_view newer_category(char32_t c);
 // A number to the library that utf8proc does not know.
 bool is_newer_number(char32_t c);
 
@@ -24,6 +24,11 @@ bool is_disputed_punctuation(char32_t c);
 // The library knows neither a decomposition, nor a composition, nor a combining class of it, where
 // utf8proc does: nothing passes it in canonical ordering, and nothing composes with it.
 bool is_outside_normal_forms(char32_t c);
+// Marks and format characters of utf8proc's that the library's StripAccents and BertNormalizer do
+// not know as such.
+bool is_newer_mark(char32_t c);        // M*, of Unicode 10 and later
+bool is_newer_nonspacing(char32_t c);  // Mn, of Unicode 9 and later
+bool is_newer_format(char32_t c);      // Cf, of Unicode 9 and later
 // The lower case of a newer character, else 0.
 char32_t newer_lowercase(char32_t c);
 

@@ -27,7 +27,7 @@ std::size_t Vocabulary::slot_of(std::string_view token, std::uint32_t hash) cons
   const std::size_t mask = slots_.size() - 1;
   std::size_t slot = hash & mask;
   while (slots_[slot] != 0) {
-    const Entry& entry = entries_[slots_[slot] - 1];
+    const Token& entry = entries_[slots_[slot] - 1];
     if (entry.hash == hash && entry.text == token) break;
     slot = (slot + 1) & mask;
   }

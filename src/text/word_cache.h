@@ -31,4 +31,18 @@ class WordCache {
   std::vector<Entry> entries_;
 };
 
+// Appends the ids of `word` to `ids`: those of the cache, or those that encode_new() leaves in
+// `fresh`.
+template <typename EncodeNew>
+void encode_cached(std::string_view word, WordCache& cache, std::vector<std::int32_t>& fresh,
+                   std::vector<std::int32_t>& ids, EncodeNew encode_new) {
+  std::span<const std::int32_t> known;
+  if (!cache.find(word, known)) {
+    encode_new();
+    cache.keep(word, fresh);
+    known = fresh;
+  }
+  ids.insert(ids.end(), known.begin(), known.end());
+}
+
 }  // namespace loadline

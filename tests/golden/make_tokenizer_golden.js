@@ -4,6 +4,7 @@
 'use strict';
 const fs = require('fs');
 const path = require('path');
+const {NastyStrings} = require('./nasty_strings.js');
 const {Tokenizer} = require(process.argv[2]);
 const OUT = path.join(__dirname, 'text', 'tokenizers');
 
@@ -165,6 +166,29 @@ function tokenizers() {
     composed_compatibly: bytes(Object.assign({}, BYTE_LEVEL, {use_regex: false}), {normalizer: {type: 'NFKC'}, strings: UNEVEN}),
     newer_classes: bytes(sequence('pretokenizers', {type: 'Digits', individual_digits: true}, split('\\p{P}'), split('[\\p{S}\\p{M}]+'),
       Object.assign({}, BYTE_LEVEL, {add_prefix_space: true})), {strings: UNEVEN}),
+    unigram: make({added_tokens: [added(0, '<unk>'), added(1, '</s>')], model: unigram(false), decoder: {type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: true},
+      normalizer: sequence('normalizers', {type: 'Precompiled', precompiled_charsmap: CHARSMAP}, {type: 'Strip', strip_left: false, strip_right: true},
+        {type: 'Replace', pattern: {Regex: ' {2,}'}, content: '▁'}),
+      pre_tokenizer: {type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: true}, post_processor: bos((t) => t === '</s>' ? 1 : 0, [], ['</s>']), strings: NASTY}),
+    unigram_ties: make({model: ties(), pre_tokenizer: {type: 'WhitespaceSplit'},
+      strings: [...Array(60).keys()].map((i) => [1, 2, 3, 4].map((k) => at(LETTERS, i * 5 + k).repeat(3 + (i + k) % 5)).join(' '))}),
+    unigram_bytes: make({model: unigram(true), normalizer: {type: 'Nmt'}, decoder: sequence('decoders', {type: 'ByteFallback'}, {type: 'Fuse'}),
+      pre_tokenizer: {type: 'Metaspace', replacement: '▁', prepend_scheme: 'first', split: false}, strings: NASTY}),
+    unigram_knows_all: make({model: Object.assign(unigram(false), {unk_id: null, byte_fallback: true, vocab: [...new Set(NASTY.join(''))].map((c, i) => [c, -i / 7])}), strings: NASTY}),
+    word_piece: make({added_tokens: [added(0, '[PAD]'), added(1, '[UNK]'), added(2, '[CLS]'), added(3, '[SEP]')], model: wordPiece('##', 100),
+      normalizer: {type: 'BertNormalizer', clean_text: true, handle_chinese_chars: true, strip_accents: null, lowercase: true}, pre_tokenizer: {type: 'BertPreTokenizer'},
+      post_processor: {type: 'BertProcessing', sep: ['[SEP]', 3], cls: ['[CLS]', 2]}, decoder: {type: 'WordPiece', prefix: '##', cleanup: true}, strings: NASTY}),
+    word_piece_cased: make({model: wordPiece('@', 6), normalizer: {type: 'BertNormalizer', clean_text: true, handle_chinese_chars: false, strip_accents: true, lowercase: false},
+      pre_tokenizer: {type: 'WhitespaceSplit'}, decoder: {type: 'WordPiece', prefix: '@', cleanup: false}, strings: NASTY}),
+    accents: bytes(sequence('pretokenizers', {type: 'FixedLength', length: 3}, Object.assign({}, BYTE_LEVEL, {add_prefix_space: true})),
+      {normalizer: sequence('normalizers', {type: 'NFKD'}, {type: 'StripAccents'}), strings: NASTY}),
+    byte_normalizer: make({normalizer: {type: 'ByteLevel'}, decoder: BYTE_LEVEL, model: asStrings(b), strings: NASTY}),
+    named_sets: bytes(sequence('pretokenizers', split('[[:alpha:]]+|[[:punct:]]|[[:space:]]+'), split('\\bt|\\B[[:digit:]]|[^\\w\\s]', 'MergedWithNext'), split('\\w+', 'Contiguous'),
+      Object.assign({}, BYTE_LEVEL, {add_prefix_space: true})), {strings: NASTY}),
+    first_character: make({model: s, added_tokens: spTokens, normalizer: sequence('normalizers', {type: 'Replace', pattern: {Regex: '^[th]+'}, content: ''}, {type: 'Nmt'}),
+      pre_tokenizer: {type: 'Metaspace', replacement: '▁', prepend_scheme: 'first', split: true}, strings: ['the', 'a the', '\u0001the', '\u0001a', 'hat', ' the', 'th the', '\u200bthe', ...NASTY]}),
+    unknown_vanishes_between: make({model: Object.assign(sentencePiece({unk_token: null, byte_fallback: false})), normalizer: {type: 'Replace', pattern: {String: ' '}, content: '▁'},
+      strings: ['日  日 日   日', '\u2060 \u2060  the', ...NASTY]}),
   };
 }
 
@@ -179,6 +203,51 @@ const BASES = ['a', 'e\u0301', '\uac00', '\u1100\u1161', '\u{11935}', '\u1fb3', 
   '\u{16ff4}', '\u{1cc00}', '\u{113d4}', '1', '.'];
 const at = (list, i) => list[i % list.length];
 const UNEVEN = BASES.flatMap((base, i) => [0, 1, 2, 3].map((k) => base + at(MARKS, 5 * i + 3 * k) + at(MARKS, 7 * i + k) + at(BASES, 11 * i + k) + at(MARKS, 3 * i + 5 * k)));
+
+// SentencePiece's table of replacements, made of 17 rules (ﬁ: fi, ①: 1, CR, LF and U+3000: a blank, U+200B and U+00AD: nothing,
+// e + U+0301: é, Ａ: A, ª: a, …: ..., ㎏: kg, İ: i + U+0307, ｶ: カ, ｶﾞ: ガ, Ⅷ: VIII, ½: 1/2) by python3-sentencepiece's normalization_rule_tsv.
+const CHARSMAP = 'AAQAAAAsAAAKDQAAAQAAgMwYAgCBBQAAIAAAgA0RAAAUAACAqj0AAAAAAIAJAACAsB0AABkAAICR+AIAAwAAgK0ZAACLZQAApw0AAA8AAICgHQAABwAAgIAMAgCAUQAAjz0AAB0AAICFvAIAFgAAgI4MAgCAHAIAofEAAIERAAC9VQAArPwCAA0AAIC2BQAAIwAAgL5wAgAnAACAng0AACYAAAApAAAAKAAAACsAAAAqAAAALQAAACwAAAAvAAAALgAAALwwAgC9lAIAMwAAADIAAAA1AAAANAAAADcAAAA2AAAAOQAAADgAAAA7AAAAOgAAAD0AAACmzQAAPwAAAD4AAABBAAAAQAAAAEMAAABCAAAARQAAAEQAAABHAAAARgAAAEkAAABIAAAASwAAAEoAAABNAAAATAAAAE8AAABOAAAAUQAAAFAAAABTAAAAUgAAAFUAAABUAAAAVwAAAFYAAABZAAAAWAAAAFsAAABaAAAAXQAAAFwAAABfAAAAXgAAAGEAAABgAAAAYwAAAGIAAABlAAAAZAAAAGcAAABmAAAAaQAAAGgAAABrAAAAagAAAG0AAABsAAAAZYQCAG4AAABxAAAAcAAAAHMAAAByAAAAdQAAAHQAAAB3AAAAdgAAAHkAAAB4AAAAewAAAHoAAAB9AAAAfAAAAH8AAAB+AAAAgQAAAIAAAACDAAAAggAAAIUAAACEAAAAhwAAAIYAAACJAAAAiAAAAIsAAACKAAAAjQAAAIwAAACPAAAAjgAAAJEAAACQAAAAkwAAAJIAAACVAAAAlAAAAJcAAACWAAAAmQAAAJgAAACbAAAAmgAAAJ0AAACcAAAAnwAAAJ4AAAChAAAAoAAAAKMAAACiAAAApQAAAKQAAACnAAAApgAAAKkAAACoAAAAqwAAAKoAAACtAAAArAAAAK8AAACuAAAAsQAAALAAAACzAAAAsgAAALUAAAC0AAAAtwAAALYAAAC5AAAAuAAAALsAAAC6AAAAvQAAALwAAAC/AAAAvgAAAMEAAADAAAAAwwAAAMIAAADFAAAAxAAAAMcAAADGAAAAyQAAAMKsAQDLAAAAygAAAO9YAQDMAAAAzwAAAMTQAQDRAAAA0AAAANMAAADSAAAA1QAAANQAAADXAAAA1gAAANkAAADYAAAA2wAAANoAAADdAAAA3AAAAN8AAADeAAAA4QAAAOAAAADjAAAA4gAAAO+gAQDkAAAA5wAAAOYAAADj9AEA4tQBAOsAAADqAAAA7QAAAOwAAADvAAAA7gAAAPEAAADwAAAA8wAAAPIAAAD1AAAA9AAAAPcAAAD2AAAA+QAAAPgAAAD7AAAA+gAAAP0AAAD8AAAA/wAAAP4AAAAAIAAuLi4AMQAxLzIAQQBWSUlJAGEAZmkAacyHAGtnAMOpAOOCqwDjgqwA';
+
+// Scores that tie on paper, as sums do: which way is taken is decided by how they are rounded.
+function unigram(bytes) {
+  const vocab = [['<unk>', 0], ['</s>', 0]];
+  const seen = new Set(['<unk>', '</s>']);
+  const put = (t, score) => { if (!seen.has(t)) { seen.add(t); vocab.push([t, score]); } };
+  if (bytes) for (let i = 0; i < 256; ++i) put('<0x' + i.toString(16).toUpperCase().padStart(2, '0') + '>', -9.123456789012345 - i / 100);
+  put('▁', -2.1272835731506348);
+  put('▁▁', -3.3946316242218018);
+  put('▁▁▁', -4.7272835731506348);
+  CORPUS.forEach((w, i) => {
+    const letters = [...w];
+    for (let n = 1; n <= letters.length; ++n) put('▁' + letters.slice(0, n).join(''), -3.0909090909090908 - ((i * 7 + n * 3) % 11) / 3);
+    for (let n = 0; n < letters.length; ++n) put(letters.slice(n, n + 3).join(''), -4.123456789012345 - ((i + n) % 5));
+    letters.forEach((c) => put(c, -6.283185307179586));
+  });
+  return {type: 'Unigram', unk_id: 0, vocab, byte_fallback: bytes};
+}
+
+// A run of a letter in ones, twos and threes: all orders have the same sum on paper.
+const LETTERS = [...'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWYZαβγδεζηθικλμνξοπρστυφχψω'];
+function ties() {
+  const score = (i) => -((i * 7919) % 100003) / 10007 - 0.1 * (i % 30);
+  return {type: 'Unigram', unk_id: 0, vocab: [['<unk>', 0], ...LETTERS.flatMap((c, i) => [1, 2, 3].map((n) => [c.repeat(n), score(3 * i + n)]))]};
+}
+
+function wordPiece(prefix, longest) {
+  const vocab = {};
+  const put = (t) => { if (!(t in vocab)) vocab[t] = Object.keys(vocab).length; };
+  ['[PAD]', '[UNK]', '[CLS]', '[SEP]'].forEach(put);
+  for (const w of [...CORPUS, ...CORPUS.map((c) => c.toLowerCase())]) {
+    const letters = [...w];
+    for (let n = 1; n <= letters.length; n += 2) put(letters.slice(0, n).join(''));
+    for (let n = 1; n < letters.length; ++n) put(prefix + letters.slice(n, n + 2).join(''));
+    letters.forEach((c) => { put(c); put(prefix + c); });
+  }
+  return {type: 'WordPiece', unk_token: '[UNK]', continuing_subword_prefix: prefix, max_input_chars_per_word: longest, vocab};
+}
+
+const NASTY = new NastyStrings({model: {vocab: Object.fromEntries(CORPUS.map((w) => ['▁' + w, 0]))}, added_tokens: [{content: '</s>'}, {content: '[SEP]'}, {content: '<unk>'}]}, 3)
+  .list(400).slice(15).filter((text) => text.length < 120).slice(0, 60).concat(['   the    light', 'the \r\n waters\n', '    ', 'e\u0301\u0301 ｶﾞ ｶ ﬁ\u0301', 'the\u0001the']);
 
 function strings(count) {
   const list = ['', ' ', '  ', '\n', 'the', ' the ', 'the<mask> the', 'a <mask>  [R]  b [LR] [LR] c', 'thethe the.the', '<mask>>>'];

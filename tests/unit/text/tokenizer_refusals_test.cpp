@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 #include "base/error.h"
@@ -30,17 +31,17 @@ std::string error_of(const std::string& document) {
 }
 
 TEST(TokenizerFile, UnknownComponentsAreNamed) {
-  EXPECT_THAT(error_of(file_with(R"("normalizer":{"type":"Nmt"},)")),
-              HasSubstr("normalizer 'Nmt'"));
+  EXPECT_THAT(error_of(file_with(R"("normalizer":{"type":"Other"},)")),
+              HasSubstr("normalizer 'Other'"));
   EXPECT_THAT(error_of(file_with(R"("normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},
-                                   {"type":"Precompiled"}]},)")),
-              HasSubstr("normalizer 'Precompiled'"));
+                                   {"type":"Romanize"}]},)")),
+              HasSubstr("normalizer 'Romanize'"));
   EXPECT_THAT(error_of(file_with(R"("pre_tokenizer":{"type":"UnicodeScripts"},)")),
               HasSubstr("pre-tokenizer 'UnicodeScripts'"));
   EXPECT_THAT(error_of(file_with(R"("post_processor":{"type":"Other"},)")),
               HasSubstr("post-processor 'Other'"));
   EXPECT_THAT(error_of(file_with(R"("decoder":{"type":"CTC"},)")), HasSubstr("decoder 'CTC'"));
-  EXPECT_THAT(error_of(R"({"model":{"type":"Unigram","vocab":[]}})"), HasSubstr("'Unigram'"));
+  EXPECT_THAT(error_of(R"({"model":{"type":"WordLevel","vocab":{}}})"), HasSubstr("'WordLevel'"));
   EXPECT_THAT(error_of(file_with(R"("pre_tokenizer":{"type":"Split","pattern":{"String":"a"},
                                    "behavior":"Sideways","invert":false},)")),
               HasSubstr("'Sideways'"));
@@ -72,6 +73,43 @@ TEST(TokenizerFile, MalformedPartsAreRefused) {
               HasSubstr("id 9, which no token has"));
 }
 
+TEST(TokenizerFile, MalformedUnigramsAreRefused) {
+  const auto error_with = [](const std::string& members) {
+    return error_of(R"({"model":{"type":"Unigram",)" + members + "}}");
+  };
+  EXPECT_THAT(error_with(R"("unk_id":0)"), HasSubstr("'vocab'"));
+  EXPECT_THAT(error_with(R"("vocab":[["a"]])"), HasSubstr("entry 0"));
+  EXPECT_THAT(error_with(R"("vocab":[["a",0],["b","c"]])"), HasSubstr("entry 1"));
+  EXPECT_THAT(error_with(R"("vocab":[["a",0],["a",1]])"), HasSubstr("stands twice"));
+  EXPECT_THAT(error_with(R"("unk_id":2,"vocab":[["a",0],["b",1]])"), HasSubstr("unk_id is 2"));
+  EXPECT_THAT(error_with(R"("unk_id":"a","vocab":[["a",0]])"), HasSubstr("'unk_id'"));
+}
+
+// Base64 of a charsmap: the size of the tree, its units, the replacements.
+std::string with_chars_map(const std::string& base64) {
+  return file_with(R"("normalizer":{"type":"Precompiled","precompiled_charsmap":")" + base64 +
+                   R"("},)");
+}
+
+TEST(TokenizerFile, DamagedCharsMapsAreRefused) {
+  EXPECT_THAT(error_of(with_chars_map("!")), HasSubstr("not Base64"));
+  EXPECT_THAT(error_of(with_chars_map("")), HasSubstr("has 0 bytes"));
+  EXPECT_THAT(error_of(with_chars_map("AAAAAA==")), HasSubstr("its tree 0"));
+  EXPECT_THAT(error_of(with_chars_map("BAAAAAAA")), HasSubstr("has 6 bytes, but its tree 4"));
+  EXPECT_THAT(error_of(with_chars_map("BAAAAAAAAAD/")), HasSubstr("not UTF-8"));
+  // One unit, whose children would be behind the end.
+  const Tokenizer outside = Tokenizer::parse(with_chars_map("BAAAAAAAAAA="), "t.json");
+  EXPECT_THROW((void)outside.encode("a", false), Error);
+}
+
+TEST(TokenizerFile, TwoPostProcessorsThatAddTokensAreRefused) {
+  EXPECT_THAT(error_of(file_with(
+                  R"("post_processor":{"type":"Sequence","processors":[
+             {"type":"BertProcessing","cls":["a",0],"sep":["b",1]},{"type":"ByteLevel"},
+             {"type":"RobertaProcessing","cls":["a",0],"sep":["b",1]}]},)")),
+              HasSubstr("'RobertaProcessing' behind another"));
+}
+
 TEST(TokenizerFile, DeepNestingIsRefused) {
   std::string value = R"({"type":"NFC"})";
   for (int i = 0; i < 300; ++i) {
@@ -90,6 +128,7 @@ TEST(TokenizerPattern, ThatDoesNotCompileOrMeansTwoThingsIsRefused) {
   EXPECT_THAT(error_of(split_at("\\\\p{Nonsense}")), HasSubstr("Nonsense"));
   EXPECT_THAT(error_of(split_at("[a[b]]")), HasSubstr("a set within a set"));
   EXPECT_THAT(error_of(split_at("[a-z&&[^b]]")), HasSubstr("intersection"));
+  EXPECT_THAT(error_of(split_at("[[:graph:]]")), HasSubstr("[:graph:]"));
   EXPECT_THAT(error_of(split_at("(*UCP)a")), HasSubstr("a verb"));
   EXPECT_THAT(error_of(split_at("\\\\C")), HasSubstr("does not compile"));
 }
@@ -145,6 +184,31 @@ TEST(UnknownToken, MissingFromTheVocabularyIsAnErrorWhenItIsNeeded) {
       Tokenizer::parse(file_with("", R"("merges":[],"unk_token":"<unk>")"), "t.json");
   EXPECT_EQ(tokenizer.encode("ab", false), (Ids{0, 1}));
   EXPECT_THROW((void)tokenizer.encode("x", false), Error);
+  const Tokenizer word_piece = Tokenizer::parse(
+      R"({"model":{"type":"WordPiece","unk_token":"[UNK]","vocab":{"a":0,"##b":1}}})", "t.json");
+  EXPECT_EQ(word_piece.encode("abb", false), (Ids{0, 1, 1}));
+  EXPECT_THROW((void)word_piece.encode("abc", false), Error);
+  const Tokenizer unigram =
+      Tokenizer::parse(R"({"model":{"type":"Unigram","vocab":[["a",-1],["ab",-2]]}})", "t.json");
+  EXPECT_EQ(unigram.encode("aba", false), (Ids{1, 0}));  // b alone is on no way that is taken
+  EXPECT_THROW((void)unigram.encode("b", false), Error);
+}
+
+TEST(Unigram, CutsALongWordAsItCutsItsParts) {
+  // No token reaches over the b's: nothing before one is undecided.
+  const Tokenizer tokenizer = Tokenizer::parse(
+      R"({"model":{"type":"Unigram","unk_id":0,"vocab":[["?",0],["a",-1],["aa",-1.5],["b",-1]]}})",
+      "t.json");
+  std::string text;
+  Ids wanted;
+  for (int i = 0; i < 100'000; ++i) {
+    text += "aaab";
+    for (const int id : {2, 1, 3}) wanted.push_back(id);
+  }
+  const Ids ids = tokenizer.encode(text, false);
+  ASSERT_EQ(ids.size(), wanted.size());
+  // Which of a, aa and aa, a comes first is left to rounding.
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), 2), 100'000);
 }
 
 }  // namespace
