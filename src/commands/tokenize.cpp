@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "commands/command.h"
 #include "commands/model_source.h"
+#include "text/lenient_json.h"
 #include "text/tokenizer.h"
 
 namespace loadline {
@@ -28,16 +29,20 @@ int tokenize_whole(const Tokenizer& tokenizer, bool add_special) {
   return 0;
 }
 
-// A JSON string a line in, a JSON array of ids a line out, as soon as it is there.
+// A JSON string a line in, a JSON array of ids a line out. Before this waits for input, what it has
+// is out: another program may wait for it.
 int tokenize_lines(const Tokenizer& tokenizer, bool add_special) {
+  std::ios::sync_with_stdio(false);  // else nobody knows what is buffered
   std::string line;
   for (std::int64_t number = 1; std::getline(std::cin, line); ++number) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     const std::string where = fmt::format("stdin:{}", number);
-    const Json text = parse_json(line, where);
+    const Json text = parse_json(with_valid_unicode(line), where);
     if (!text.is_string())
       throw bad_input("{}: should be a JSON string, but it is {}", where, text.type_name());
     fmt::print("[{}]\n",
                fmt::join(tokenizer.encode(text.get_ref<const std::string&>(), add_special), ","));
+    if (std::cin.rdbuf()->in_avail() <= 0) std::fflush(stdout);
   }
   return 0;
 }
