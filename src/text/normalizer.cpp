@@ -129,6 +129,8 @@ void change_with_head(std::string& text, std::size_t& head, Change change) {
   change(text);
   change(alone);
   head = std::min(alone.size(), text.size());
+  // Where it was composed with what followed, all of that.
+  while (head < text.size() && (static_cast<unsigned char>(text[head]) & 0xC0U) == 0x80U) ++head;
 }
 
 void apply_step(const UnicodeForm& form, std::string& text, std::size_t& head, MatchScratch&) {

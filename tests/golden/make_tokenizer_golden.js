@@ -166,6 +166,7 @@ function tokenizers() {
     composed_compatibly: bytes(Object.assign({}, BYTE_LEVEL, {use_regex: false}), {normalizer: {type: 'NFKC'}, strings: UNEVEN}),
     newer_classes: bytes(sequence('pretokenizers', {type: 'Digits', individual_digits: true}, split('\\p{P}'), split('[\\p{S}\\p{M}]+'),
       Object.assign({}, BYTE_LEVEL, {add_prefix_space: true})), {strings: UNEVEN}),
+    composed_and_taken_apart: bytes(Object.assign({}, BYTE_LEVEL, {use_regex: false}), {normalizer: sequence('normalizers', {type: 'NFC'}, {type: 'NFKD'}), strings: ['e\u0301', ...UNEVEN]}),
     unigram: make({added_tokens: [added(0, '<unk>'), added(1, '</s>')], model: unigram(false), decoder: {type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: true},
       normalizer: sequence('normalizers', {type: 'Precompiled', precompiled_charsmap: CHARSMAP}, {type: 'Strip', strip_left: false, strip_right: true},
         {type: 'Replace', pattern: {Regex: ' {2,}'}, content: '▁'}),
