@@ -101,7 +101,8 @@ void apply_step(const Replace& step, std::string& text, std::size_t& head, Match
   while (step.pattern.next(text, cursor, match, scratch)) {
     copy_until(match.begin);
     replaced += step.content;
-    if (match.begin < head) new_head = replaced.size();
+    // As the library has it, what takes the place of several characters stems from the last.
+    if (match.begin < head && match.end <= head) new_head = replaced.size();
     done = match.end;
   }
   copy_until(text.size());
@@ -142,7 +143,10 @@ void apply_step(const Plain& step, std::string& text, std::size_t& head, MatchSc
 }
 
 void apply_step(const CharsMap& map, std::string& text, std::size_t& head, MatchScratch&) {
+  const bool has_head = head > 0;
   change_with_head(text, head, [&](std::string& part) { apply_chars_map(map, part); });
+  // The library does not count what the map takes away.
+  if (has_head && head == 0 && !text.empty()) head = first_code_point(text).bytes;
 }
 
 void to_byte_characters(std::string& text) {

@@ -72,6 +72,7 @@ class TokenizerFile {
     if (value.get(list) != simdjson::SUCCESS) {
       throw bad_input("{}: 'added_tokens' should be a list", source_);
     }
+    std::vector<AddedToken> tokens;
     auto next = static_cast<std::int64_t>(parts.model.vocabulary().size());
     for (const dom::element& item : list) {
       AddedToken token = added_token(item);
@@ -83,14 +84,18 @@ class TokenizerFile {
           known != Vocabulary::kNone ? known : checked_token_id(next, token.content, source_);
       next = std::max<std::int64_t>(next, token.id + std::int64_t{1});
       parts.added_ids[token.content] = token.id;
-      parts.added[token.id] = std::move(token);
+      parts.added[token.id] = token;
+      tokens.push_back(std::move(token));
     }
-    find_added_tokens(parts);
+    std::stable_partition(tokens.begin(), tokens.end(),
+                          [](const AddedToken& token) { return token.special; });
+    find_added_tokens(tokens, parts);
   }
 
-  static void find_added_tokens(Tokenizer::Parts& parts) {
+  // Of two that look the same when normalized, the first is found.
+  static void find_added_tokens(const std::vector<AddedToken>& tokens, Tokenizer::Parts& parts) {
     MatchScratch scratch;
-    for (const auto& [id, token] : parts.added) {
+    for (const AddedToken& token : tokens) {
       std::string pattern = token.content;
       if (token.normalized) parts.normalizer.apply(pattern, scratch);
       (token.normalized ? parts.in_normalized : parts.in_text).add(token, pattern);
