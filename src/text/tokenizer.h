@@ -1,6 +1,6 @@
-// tokenizer.json of the Hugging Face `tokenizers` library, type BPE, in both styles: byte-level
-// with a pre-tokenizer pattern (GPT-2, Llama 3, Qwen), and SentencePiece style with byte fallback
-// (Llama 2, Mistral).
+// tokenizer.json of the Hugging Face `tokenizers` library: BPE, byte-level with a pre-tokenizer
+// pattern (GPT-2, Llama 3, Qwen) or SentencePiece style with byte fallback (Llama 2, Mistral);
+// Unigram (SentencePiece's other kind); WordPiece (BERT's).
 #pragma once
 
 #include <cstdint>
