@@ -161,6 +161,14 @@ void tokenizer_seeds(const fs::path& folder) {
          {"invert", false}},
         {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}}}};
   add_tokenizer(bytes);
+  constexpr std::size_t kLongest = 16'384;  // the targets' -max_len
+  for (const char* name : {"unigram", "unigram_ties", "word_piece", "word_piece_cased", "suffix"}) {
+    const Json golden = read_json(fs::path(LOADLINE_SOURCE_DIR) / "tests/golden/text/tokenizers" /
+                                  (std::string(name) + ".json"));
+    const Json& tokenizer = golden["tokenizer"];
+    if (tokenizer.dump().size() > kLongest) throw bad_input("{} is too long for a seed", name);
+    add_tokenizer(tokenizer);
+  }
 }
 
 // As adapter.cpp reads it: a byte of choices, two lengths, the configuration, the tensors' header.

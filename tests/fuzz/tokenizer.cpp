@@ -11,7 +11,9 @@ namespace {
 
 void check(const Tokenizer& tokenizer) {
   for (const std::string_view text :
-       {"", "a", "Hello, world! 123\n\n  \xE2\x96\x81x \xF0\x9F\x98\x80", "\xff\xfe <s> </s>"}) {
+       {"", "a", "Hello, world! 123\n\n  \xE2\x96\x81x \xF0\x9F\x98\x80", "\xff\xfe <s> </s>",
+        "\x01the THE, \r\ne\xCC\x81 \xEF\xAC\x81\xCC\x81 "
+        "\xE2\x80\x8B\xE6\x97\xA5\xEF\xBD\xB6\xEF\xBE\x9E"}) {
     const std::vector<std::int32_t> ids = tokenizer.encode(text, true);
     for (const std::int32_t id : ids) require(id >= 0 && id < tokenizer.vocabulary());
     (void)tokenizer.decode(ids, false);
