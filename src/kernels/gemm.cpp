@@ -10,7 +10,10 @@
 #include <map>
 #include <new>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <set>
 #include <stdexcept>
+#include <string_view>
+#include <utility>
 
 #include "base/address_space.h"
 #include "kernels/elementwise.h"
@@ -64,6 +67,7 @@ struct Key {
 struct Compiled {
   dnnl::matmul primitive;
   dnnl::memory a, b, c, scratch;
+  bool shares_code = false;
   std::int64_t runs = 0;
   std::chrono::nanoseconds time{0};
 };
@@ -96,8 +100,9 @@ Operands describe(const Key& key, std::int64_t tokens) {
 }
 
 // oneDNN's generator writes through a null pointer where its memory is refused. A primitive takes
-// up to 5 MiB (seen), of which it touches a few pages.
+// up to 5 MiB (seen), of which it touches a few pages; code that all products share 17 MiB.
 constexpr Bytes kCompiling = 16_MiB;
+constexpr Bytes kShared = 24_MiB;
 
 Compiled compile(const dnnl::engine& engine, const Key& key, std::int64_t tokens,
                  std::size_t scratch_size) {
@@ -127,6 +132,7 @@ Compiled compile(const dnnl::engine& engine, const Key& key, std::int64_t tokens
           .b = shape(operands.b),
           .c = shape(operands.c),
           .scratch = shape(scratch),
+          .shares_code = std::string_view(description.impl_info_str()).starts_with("gemm:jit"),
           .runs = 0,
           .time = {}};
 }
@@ -158,9 +164,13 @@ struct Gemm::State {
   std::span<std::byte> scratch;
   std::size_t compiled = 0;
 
+  std::set<DType> woken;  // types whose shared code exists
+
   Family& family(const Key& key);
   void execute(Compiled& compiled_block, const void* a, const void* b, void* c);
-  void wake_instructions();
+  void run_once(DType in, std::int64_t tokens, std::int64_t n, std::int64_t padding);
+  void wake_tiles();
+  void wake_shared_code(DType in);
 };
 
 Family& Gemm::State::family(const Key& key) {
@@ -178,6 +188,8 @@ Family& Gemm::State::family(const Key& key) {
     throw;
   }
   code.seal();
+  const bool shares = std::ranges::any_of(made, &Compiled::shares_code);
+  if (shares && woken.insert(key.in).second) wake_shared_code(key.in);
   compiled += kSizes;
   return families.emplace(key, std::move(made)).first->second;
 }
@@ -206,24 +218,42 @@ void Gemm::State::execute(Compiled& block, const void* a, const void* b, void* c
   }
 }
 
-// With AMX, oneDNN makes code that all products share when one that uses tiles first runs: not in
-// the middle of a step.
-void Gemm::State::wake_instructions() {
-  constexpr std::int64_t kSize = 64;
-  alignas(64) std::array<std::uint16_t, kSize * kSize> a{};
-  alignas(64) std::array<float, kSize * kSize> c{};
+// A small product, so that oneDNN makes what it makes on a first run. Padded rows and columns keep
+// it off the kernels for whole matrices.
+void Gemm::State::run_once(DType in, std::int64_t tokens, std::int64_t n, std::int64_t padding) {
+  constexpr std::int64_t kInner = 64;
+  constexpr std::int64_t kMost = 64 * (kInner + 1);
+  alignas(64) std::array<float, kMost> ab{};
+  alignas(64) std::array<float, kMost> c{};
   const Key key{.product = Product::kNT,
-                .in = DType::kBf16,
+                .in = in,
                 .out = DType::kF32,
                 .threads = threads(),
-                .n = kSize,
-                .k = kSize,
-                .a_stride = kSize,
-                .b_stride = kSize,
-                .c_stride = kSize};
+                .n = n,
+                .k = kInner,
+                .a_stride = kInner + padding,
+                .b_stride = kInner + padding,
+                .c_stride = n + padding};
+  Compiled product = compile(engine, key, tokens, scratch.size());
+  execute(product, ab.data(), ab.data(), c.data());
+}
+
+// With AMX, oneDNN makes code that all products share when one that uses tiles first runs: not in
+// the middle of a step.
+void Gemm::State::wake_tiles() {
   const GeneratedCode code;
-  Compiled product = compile(engine, key, kSize, scratch.size());
-  execute(product, a.data(), a.data(), c.data());
+  run_once(DType::kBf16, 64, 64, 0);
+  code.seal();
+}
+
+// Where oneDNN has no kernel for a shape (without AVX-512: for any), its general product makes
+// shared code when it first meets a vector, a few columns, or a matrix.
+void Gemm::State::wake_shared_code(DType in) {
+  require_room(kShared, "compiling the general product");
+  const GeneratedCode code;
+  for (const auto& [tokens, n] : {std::pair<int, int>{1, 1}, {8, 64}, {64, 64}}) {
+    run_once(in, tokens, n, 1);
+  }
   code.seal();
 }
 
@@ -242,7 +272,7 @@ void Gemm::use_scratch(std::span<std::byte> scratch) {
         fmt::format("gemm scratch has {} bytes, {} are needed", scratch.size(), bound.count));
   }
   state_->scratch = scratch;
-  if (bf16_is_supported()) state_->wake_instructions();
+  if (bf16_is_supported()) state_->wake_tiles();
 }
 
 void Gemm::run(Product product, ConstView a, ConstView b, View c, bool accumulate) {
