@@ -77,13 +77,9 @@ bool is_unit_shared(std::span<const std::int32_t> row_starts, std::int64_t kv_he
 
 namespace {
 
-bool uses_tiles([[maybe_unused]] DType dtype) {
 #ifdef LOADLINE_TILES
-  return dtype == DType::kBf16 && tiles_are_usable();
-#else
-  return false;
+bool uses_tiles(DType dtype) { return dtype == DType::kBf16 && tiles_are_usable(); }
 #endif
-}
 
 std::int64_t forward_floats(const AttentionShape& shape, DType dtype,
                             [[maybe_unused]] std::int64_t longest) {
