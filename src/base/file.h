@@ -95,6 +95,10 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
+// The whole pages of `mapped`, which must be of a file and unchanged, leave the process and are read
+// again when they are asked for.
+void forget_pages(std::span<const std::byte> mapped);
+
 // Reads exactly `into.size()` bytes at `offset` with pread (no mapping, nothing stays in the
 // process). Throws Error(kBadInput) on a short file.
 void read_at(const std::filesystem::path& path, std::uint64_t offset, std::span<std::byte> into);

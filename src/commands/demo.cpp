@@ -1,12 +1,14 @@
 #include "commands/demo.h"
 
+#include <span>
 #include <string_view>
 
 #include "base/file.h"
 #include "base/hash.h"
 #include "commands/paths.h"
 
-// The files of demo/ as bytes of the program. Their pages are read only when the demo is used.
+// The files of demo/ as bytes of the program. Their pages are read only when the demo is used, and
+// let go of then: they are no part of what training holds.
 #define LOADLINE_EMBED(symbol, file)                                                         \
   asm(".section .rodata\n.balign 64\n" #symbol                                               \
       "_begin:\n"                                                                            \
@@ -54,9 +56,11 @@ std::filesystem::path demo_folder() {
   std::filesystem::path folder = cache_folder() / "demo";
   for (const EmbeddedFile& file : kFiles) {
     const std::filesystem::path path = folder / file.name;
-    if (is_there(path, file.content())) continue;
-    make_folder(path.parent_path());
-    replace_file(path, file.content());
+    if (!is_there(path, file.content())) {
+      make_folder(path.parent_path());
+      replace_file(path, file.content());
+    }
+    forget_pages(std::as_bytes(std::span(file.content())));
   }
   return folder;
 }

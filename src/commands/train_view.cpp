@@ -204,6 +204,7 @@ Json TrainView::document(const TrainingEnd& end) const {
           {"steps", end.step},
           {"loss", last_.loss},
           {"trained_tokens", trained_tokens_},
+          {"planned_bytes", planned_.count},
           {"peak_bytes", peak_.count},
           {"evaluations", evaluations_},
           {"best", best},

@@ -13,7 +13,7 @@ namespace {
 // The whole program, with its shared libraries (those of the Hub's downloads among them) and a
 // small file of packed rows: mostly pages of files, of which oneDNN's code grows as products are
 // compiled.
-constexpr Bytes kCode = 18_MiB;
+constexpr Bytes kCode = 20_MiB + 512_KiB;
 constexpr Bytes kThread = 128_KiB;
 // Ids, targets and coefficients of a token, for the training batch and the evaluation's.
 constexpr std::uint64_t kBatchToken = 2 * (4 + 4 + 4);

@@ -1,7 +1,5 @@
 #include "text/packed.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -145,11 +143,7 @@ PackedRow PackedRows::row(std::int64_t index) const {
   return row;
 }
 
-void PackedRows::forget_pages() const {
-  const auto bytes = file_.bytes();
-  // madvise takes a non-const pointer and writes nothing: the pages are read again when asked for.
-  (void)::madvise(const_cast<std::byte*>(bytes.data()), bytes.size(), MADV_DONTNEED);
-}
+void PackedRows::forget_pages() const { loadline::forget_pages(file_.bytes()); }
 
 PackReport report_of(const PackedRows& rows) {
   PackReport report;

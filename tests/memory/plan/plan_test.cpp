@@ -44,17 +44,29 @@ std::vector<Sizes> trials_of(const std::vector<std::string>& flags) {
   return all;
 }
 
+void expect_right(const Sizes& sizes) {
+  const auto& [planned, measured] = sizes;
+  const double error = planned - measured;
+  std::cout << "planned " << Bytes{static_cast<std::uint64_t>(planned)}.mib() << " MiB, measured "
+            << Bytes{static_cast<std::uint64_t>(measured)}.mib()
+            << " MiB: " << 100 * error / measured << " %\n";
+  EXPECT_GE(error, -kUnder * measured);
+  EXPECT_LE(error, std::max(kRelative * measured, kAbsolute));
+}
+
 void expect_planned(const std::vector<std::string>& flags) {
   const std::vector<Sizes> trials = trials_of(flags);
   ASSERT_FALSE(trials.empty());
-  for (const auto& [planned, measured] : trials) {
-    const double error = planned - measured;
-    std::cout << "planned " << Bytes{static_cast<std::uint64_t>(planned)}.mib() << " MiB, measured "
-              << Bytes{static_cast<std::uint64_t>(measured)}.mib()
-              << " MiB: " << 100 * error / measured << " %\n";
-    EXPECT_GE(error, -kUnder * measured);
-    EXPECT_LE(error, std::max(kRelative * measured, kAbsolute));
-  }
+  for (const Sizes& trial : trials) expect_right(trial);
+}
+
+// What a command that plans and measures itself says with --json.
+void expect_right_by_itself(const std::vector<std::string>& arguments) {
+  const Program program;
+  const Ended ended = program.run(arguments);
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  const Json document = parse_json(ended.out, "its --json");
+  expect_right({document.at("planned_bytes").get<double>(), document.at("peak_bytes").get<double>()});
 }
 
 const std::string kAllTargets = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj";
@@ -91,21 +103,22 @@ TEST(PlanAgainstTheProgram, QuantizedWeightsAreNeverUnder) {
                   "--layers-grid", "4", "--max-batch", "4", "--quantize", "nf4"});
 }
 
+// It also packs the rows, unpacks the demo and writes the metrics.
+TEST(PlanAgainstTheProgram, TrainingWithoutASearchIsNeverUnder) {
+  for (const std::string compute : {"f32", "bf16"}) {
+    expect_right_by_itself({"train", "--demo", "--json", "--compute-dtype", compute, "--batch-size",
+                            "4", "--lora-rank", "8", "--lora-layers", "4", "--max-steps", "3",
+                            "--adapter-path", compute});
+  }
+}
+
 TEST(GenerationPlan, IsWhatGeneratingMeasures) {
-  const Program program;
   for (const std::vector<std::string>& flags :
        {std::vector<std::string>{"--compute-dtype", "f32"}, {"--quantize", "nf4"}}) {
     std::vector<std::string> arguments{"generate", "--model", demo_model(),   "--prompt",
                                        "Who?",     "--json",  "--max-tokens", "20"};
     arguments.insert(arguments.end(), flags.begin(), flags.end());
-    const Ended ended = program.run(arguments);
-    ASSERT_EQ(ended.exit_code, 0) << ended.err;
-    const Json document = parse_json(ended.out, "generate --json");
-    const auto measured = document.at("peak_bytes").get<double>();
-    const double error = document.at("planned_bytes").get<double>() - measured;
-    std::cout << flags.back() << ": measured " << measured << ", planned " << error << " more\n";
-    EXPECT_GE(error, -kUnder * measured);
-    EXPECT_LE(error, std::max(kRelative * measured, kAbsolute));
+    expect_right_by_itself(arguments);
   }
 }
 
