@@ -28,7 +28,7 @@ struct AdapterClaims {
   bool ranks_from_tensors = false;  // rank_pattern has regular expressions
   ModulePattern<double> alpha_pattern;
   std::optional<std::vector<Projection>> targets;   // none: a pattern; the tensors tell
-  bool targets_exact = true;                        // false: some modules may be left out
+  bool targets_exact = true;                        // false: some modules or layers may be left out
   std::optional<std::vector<std::int64_t>> layers;  // sorted; none: all, or last_layers
   std::optional<std::int64_t> last_layers;          // mlx-lm: the last N
 };

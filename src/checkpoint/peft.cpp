@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cmath>
 
 #include "base/error.h"
@@ -41,9 +42,10 @@ void require_layers_pattern(const Json& document, const std::string& source) {
 
 // Settings under which plain LoRA arithmetic would compute something else.
 void refuse_unsupported(const Json& document, const std::string& source) {
-  constexpr std::array kRefused{"use_dora",   "modules_to_save",         "fan_in_fan_out",
-                                "lora_bias",  "layer_replication",       "target_parameters",
-                                "use_qalora", "alora_invocation_tokens", "trainable_token_indices"};
+  constexpr std::array kRefused{"use_dora",    "modules_to_save",         "fan_in_fan_out",
+                                "lora_bias",   "layer_replication",       "target_parameters",
+                                "use_qalora",  "alora_invocation_tokens", "trainable_token_indices",
+                                "arrow_config"};
   for (const char* key : kRefused) {
     if (is_set(document, key)) {
       throw bad_input("{}: '{}' is {:.80}, which is not supported: plain LoRA only", source, key,
@@ -59,7 +61,7 @@ void refuse_unsupported(const Json& document, const std::string& source) {
   const Json* init = json_find(document, "init_lora_weights");
   if (init == nullptr || !init->is_string()) return;
   const auto method = init->get<std::string>();
-  for (const char* refused : {"pissa", "olora", "corda", "loftq"}) {
+  for (const char* refused : {"pissa", "olora", "corda", "loftq", "lora_ga"}) {
     if (method.starts_with(refused)) {
       throw bad_input(
           "{}: init_lora_weights '{}' changes the base weights. Convert the adapter "
@@ -78,6 +80,24 @@ Projection parse_target(const std::string& name, const std::string& source) {
         source, name);
   }
   return *target;
+}
+
+// "model.layers.3.self_attn.q_proj" is one layer's alone, "self_attn.q_proj" is every layer's.
+bool names_a_layer(const std::string& target) {
+  for (std::size_t at = target.find('.'); at != std::string::npos; at = target.find('.', at + 1)) {
+    if (at > 0 && std::isdigit(static_cast<unsigned char>(target[at - 1])) != 0) return true;
+  }
+  return false;
+}
+
+// What a pattern or a layer's own name takes stands in the tensors.
+bool tensors_tell_targets(const Json& document) {
+  const Json* modules = json_find(document, "target_modules");
+  if (modules == nullptr) return false;
+  if (modules->is_string()) return !projection_named(modules->get<std::string>()).has_value();
+  return std::any_of(modules->begin(), modules->end(), [](const Json& name) {
+    return name.is_string() && names_a_layer(name.get<std::string>());
+  });
 }
 
 // A list of names; a text is a regular expression of PEFT's unless it is one name.
@@ -110,7 +130,7 @@ std::optional<std::vector<Projection>> parse_target_modules(const Json& document
 std::optional<std::vector<std::int64_t>> parse_layers(const Json& document,
                                                       const std::string& source) {
   const Json* value = json_find(document, "layers_to_transform");
-  if (value == nullptr) return std::nullopt;
+  if (value == nullptr || *value == Json::array()) return std::nullopt;  // all
   const Json list = value->is_array() ? *value : Json::array({*value});
   std::vector<std::int64_t> layers;
   for (const Json& layer : list) {
@@ -201,7 +221,7 @@ AdapterClaims parse_peft_config(const Json& document, const std::string& source)
     claims.base_model = json_string(document, "base_model_name_or_path", source);
   }
   claims.targets = parse_target_modules(document, source);
-  claims.targets_exact = !is_set(document, "exclude_modules");
+  claims.targets_exact = !is_set(document, "exclude_modules") && !tensors_tell_targets(document);
   claims.layers = parse_layers(document, source);
   return claims;
 }

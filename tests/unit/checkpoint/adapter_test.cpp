@@ -197,6 +197,12 @@ TEST_F(AdapterFolder, LayersToTransformAbsentMeansAll) {
   expect_same(read_adapter(folder(), small_model()), small_adapter(3));
 }
 
+TEST_F(AdapterFolder, AnEmptyListOfLayersMeansAll) {
+  write_adapter(folder(), small_adapter(3));
+  set("layers_to_transform", "[]");
+  expect_same(read_adapter(folder(), small_model()), small_adapter(3));
+}
+
 TEST_F(AdapterFolder, OneLayerMayStandAsANumber) {
   write_adapter(folder(), small_adapter(1));
   set("layers_to_transform", "2");
@@ -215,6 +221,19 @@ TEST_F(AdapterFolder, ConfigAndTensorsMustAgree) {
 TEST_F(AdapterFolder, APatternOfTargetsIsLeftToTheTensors) {
   set("target_modules", R"json(".*(self_attn|mlp).*(q_proj|v_proj|down_proj)")json");
   expect_same(read_adapter(folder(), small_model()), small_adapter());
+}
+
+// Which layers they mean stands in their text, not in layers_to_transform.
+TEST_F(AdapterFolder, TargetsThatNameLayersAreThoseOfTheTensors) {
+  set("layers_to_transform", "absent");
+  for (const char* targets :
+       {R"json("model\\.layers\\.[12]\\..*(q_proj|v_proj|down_proj)")json",
+        R"(["layers.1.self_attn.q_proj", "layers.2.self_attn.q_proj", "v_proj", "down_proj"])"}) {
+    set("target_modules", targets);
+    expect_same(read_adapter(folder(), small_model()), small_adapter());
+  }
+  set("target_modules", R"(["self_attn.q_proj", "self_attn.v_proj", "mlp.down_proj"])");
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("layers 1,2"), HasSubstr("all 3")));
 }
 
 TEST_F(AdapterFolder, ARankOtherThanTheTensorsIsRefusedWithBothShapes) {
@@ -277,6 +296,8 @@ TEST_F(AdapterFolder, UnsupportedSettingsAreRefusedByName) {
       {"modules_to_save", R"(["lm_head"])"},
       {"fan_in_fan_out", "true"},
       {"init_lora_weights", R"("pissa_niter_4")"},
+      {"init_lora_weights", R"("lora_ga")"},
+      {"arrow_config", R"({"top_k": 3})"},
       {"target_modules", R"(["lm_head"])"},
       {"target_modules", "3"},
       {"layers_to_transform", R"(["a"])"},
