@@ -79,6 +79,12 @@ class RowReader {
   [[nodiscard]] std::pair<std::size_t, std::size_t> turn_span(const Json& messages,
                                                               std::size_t turn, const Json& tools,
                                                               const std::string& text) const;
+  [[nodiscard]] std::size_t turn_begin(const Json& messages, std::size_t turn, const Json& tools,
+                                       const std::string& text) const;
+  // The conversation whose rendering is `text` with another end of that turn: the arguments of its
+  // calls, or else its content.
+  [[nodiscard]] std::string render_changed(const Json& messages, std::size_t turn,
+                                           const Json& tools, const std::string& text) const;
   void append_end_of_text(TokenizedRow& row) const;
   void check_ids(const std::vector<std::int32_t>& ids) const;
 

@@ -167,6 +167,78 @@ TEST_F(Rows, MaskingSurvivesATemplateThatRendersOldTurnsDifferently) {
                                             false, false, false, true, true, true}));
 }
 
+// The usual call has no content, and thinking templates render it otherwise when more follows.
+TEST_F(Rows, MaskingFindsACallWithoutContentThatIsRenderedDifferentlyLater) {
+  put("tokenizer.json", kTokenizer);
+  put("chat_template.jinja",
+      "{% for m in messages %}<|im_start|>{% if loop.last and m.role == 'assistant' %}e{% endif %}"
+      "{{ m.content or '' }}{% for c in m.tool_calls or [] %}"
+      "b{% for k, v in c.function.arguments | items %}{{ k ~ v }}{% endfor %}d{% endfor %}"
+      "<|im_end|>{% endfor %}{% if add_generation_prompt %}<|im_start|>{% endif %}");
+  const auto in_loss = [&](const std::string& said) {
+    const TokenizedRow row = reader(true).read(
+        R"({"messages":[{"role":"user","content":"a"},{"role":"assistant",)" + said +
+        R"(},{"role":"tool","content":"b"},{"role":"assistant","content":"d"}]})");
+    std::vector<std::int32_t> learned;
+    for (std::size_t i = 0; i < row.ids.size(); ++i) {
+      if (row.in_loss[i]) learned.push_back(row.ids[i]);
+    }
+    return learned;
+  };
+  EXPECT_EQ(in_loss(R"("content":"","tool_calls":[{"function":{"arguments":{"a":"c"}}}])"),
+            (std::vector<std::int32_t>{1, 0, 2, 3, 8, 4, 3, 8}));
+  EXPECT_EQ(in_loss(R"("content":null,"tool_calls":[{"function":{"arguments":{}}}])"),
+            (std::vector<std::int32_t>{1, 3, 8, 4, 3, 8}));
+  EXPECT_EQ(in_loss(R"("content":"c","tool_calls":[{"function":{"arguments":{"e":"a"}}},)"
+                    R"({"function":{"arguments":{"b":"c"}}}])"),
+            (std::vector<std::int32_t>{2, 1, 4, 0, 3, 1, 1, 2, 3, 8, 4, 3, 8}));
+}
+
+// Phi's templates write the end of text where no answer is asked for, so after each turn's prefix.
+TEST_F(Rows, MaskingKeepsWhatEndsAnAnswerWhereTheTemplateEndsTheText) {
+  put("tokenizer.json", kTokenizer);
+  put("tokenizer_config.json", R"({"eos_token":"<e>"})");
+  put("chat_template.jinja",
+      "{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}"
+      "{% if add_generation_prompt %}<|im_start|>{% else %}{{ eos_token }}{% endif %}");
+  const TokenizedRow row = reader(true).read(
+      R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":""},
+          {"role":"user","content":"b"},{"role":"assistant","content":"d"}]})");
+  EXPECT_EQ(row.ids, (std::vector<std::int32_t>{7, 0, 8, 7, 8, 7, 1, 8, 7, 3, 8, 6}));
+  EXPECT_EQ(row.in_loss, (std::vector<bool>{false, false, false, false, true, false, false, false,
+                                            false, true, true, true}));
+}
+
+// A template that passes over calls says nothing in such a turn but its end.
+TEST_F(Rows, MaskingTakesACallThatTheTemplateDoesNotShow) {
+  put("tokenizer.json", kTokenizer);
+  put("chat_template.jinja",
+      "{% for m in messages %}<|im_start|>{{ m.content }}{{ 'e' if loop.last }}<|im_end|>"
+      "{% endfor %}{% if add_generation_prompt %}<|im_start|>{% endif %}");
+  const TokenizedRow row = reader(true).read(
+      R"({"messages":[{"role":"user","content":"a"},
+          {"role":"assistant","content":"","tool_calls":[{"function":{"arguments":{"x":"c"}}}]},
+          {"role":"user","content":"b"},{"role":"assistant","content":"d"}]})");
+  EXPECT_EQ(row.ids, (std::vector<std::int32_t>{7, 0, 8, 7, 8, 7, 1, 8, 7, 3, 4, 8}));
+  EXPECT_TRUE(row.in_loss[9]);
+  EXPECT_FALSE(row.in_loss[6]);
+}
+
+// Mistral's templates put tools and system before the last question, so that the first question is
+// not in the whole text as it was when it was the last: it is still no answer.
+TEST_F(Rows, MaskingFindsAnAnswerWhoseQuestionIsRenderedDifferentlyLater) {
+  put("tokenizer.json", kTokenizer);
+  put("chat_template.jinja",
+      "{% for m in messages %}{% if m.role == 'user' %}{% if loop.last %}e{% endif %}"
+      "<|im_start|>{{ m.content }}<|im_end|>{% else %}{{ m.content }}<e>{% endif %}{% endfor %}");
+  const TokenizedRow row = reader(true).read(
+      R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"cd"},
+          {"role":"user","content":"b"},{"role":"assistant","content":"d"}]})");
+  EXPECT_EQ(row.ids, (std::vector<std::int32_t>{7, 0, 8, 2, 3, 6, 7, 1, 8, 3, 6}));
+  EXPECT_EQ(row.in_loss, (std::vector<bool>{false, false, false, true, true, true, false, false,
+                                            false, true, true}));
+}
+
 TEST_F(Rows, FilesWithBomCrlfAndBlankLinesArePacked) {
   put("d.jsonl",
       "\xEF\xBB\xBF{\"input_ids\":[1,2]}\r\n\r\n  \n{\"input_ids\":[3]}\n{\"input_ids\":[4,5,6]}");
