@@ -95,8 +95,8 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
-// The whole pages of `mapped`, which must be of a file and unchanged, leave the process and are read
-// again when they are asked for.
+// The whole pages of `mapped`, which must be of a file and unchanged, leave the process and are
+// read again when they are asked for.
 void forget_pages(std::span<const std::byte> mapped);
 
 // Reads exactly `into.size()` bytes at `offset` with pread (no mapping, nothing stays in the

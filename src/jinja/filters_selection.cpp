@@ -127,7 +127,8 @@ const std::vector<NamedFilter>& selection_filters_table() {
 const std::vector<NamedFilter>& selection_filters() { return selection_filters_table(); }
 
 Filter find_filter(std::string_view name) {
-  for (const auto* table : {&text_filters(), &sequence_filters(), &selection_filters()}) {
+  for (const auto* table :
+       {&text_filters(), &sequence_filters(), &selection_filters(), &rare_filters()}) {
     for (const NamedFilter& known : *table) {
       if (known.name == name) return known.filter;
     }

@@ -224,8 +224,8 @@ Value batch(Interpreter& interpreter, const Value& subject, Arguments& arguments
 
 Value attribute(Interpreter& interpreter, const Value& subject, Arguments& arguments) {
   const auto bound = bind(arguments, {"name"}, "attr");
-  if (!bound[0]) throw Failure("attr wants a name");
-  const std::string name = to_text(*bound[0], interpreter.meter());
+  if (!bound[0] || !bound[0]->is_text()) throw Failure("attr wants a name");
+  const std::string& name = bound[0]->bytes();
   if (subject.dict_or_null() == nullptr) return interpreter.attribute(subject, name);
   if (auto method = find_method(subject, name)) return std::move(*method);  // never an entry
   return Value::undefined(fmt::format("'dict object' has no attribute '{}'", name));

@@ -235,7 +235,8 @@ Value round_number(Interpreter&, const Value& subject, Arguments& arguments) {
   const double unit = std::pow(10.0, static_cast<double>(precision));
   const double scaled = subject.number() * unit;
   if (!std::isfinite(scaled)) throw Failure("cannot convert float infinity or NaN to integer");
-  return (method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) / unit;
+  // Python's are integers, and know no -0.
+  return ((method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) + 0.0) / unit;
 }
 
 }  // namespace

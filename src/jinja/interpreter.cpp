@@ -120,7 +120,12 @@ Interpreter::Flow Interpreter::execute_filter_block(const Statement& statement) 
   if (flow != Flow::kNext) return flow;
   const Value text(capture.take());
   capture.end();
-  write(to_text(evaluate_filter(*statement.value, &text), meter_));
+  const Value filtered = evaluate_filter(*statement.value, &text);
+  if (!filtered.is_text()) {
+    throw Failure(
+        fmt::format("a filter block should give a str, but it gives '{}'", filtered.type_name()));
+  }
+  write(filtered.bytes());
   return Flow::kNext;
 }
 

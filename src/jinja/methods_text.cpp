@@ -76,7 +76,7 @@ Value cut_up(Interpreter& interpreter, const Value& self, Arguments& arguments) 
 Value lines(Interpreter& interpreter, const Value& self, Arguments& arguments) {
   const auto bound = bind(arguments, {"keepends"}, "splitlines");
   interpreter.meter().allocate(self.bytes().size() * 2);
-  return list_of(self, split_lines(self.bytes(), bound[0] && truth(*bound[0])));
+  return list_of(self, split_lines(self.bytes(), bound[0] && as_index(*bound[0]) != 0));
 }
 
 // The part of the text from `start` to `end`, both code points; nullopt where start is behind the
@@ -272,6 +272,17 @@ Value every(Interpreter& interpreter, const Value& self, Arguments& arguments) {
   });
 }
 
+template <bool (*check)(std::uint32_t)>
+Value empty_or(Interpreter& interpreter, const Value& self, Arguments& arguments) {
+  return self.bytes().empty() ? Value(true) : every<check>(interpreter, self, arguments);
+}
+
+Value identifier(Interpreter& interpreter, const Value& self, Arguments& arguments) {
+  bind(arguments, {}, "isidentifier");
+  interpreter.meter().touch(self.bytes().size());
+  return is_identifier(self.bytes());
+}
+
 bool is_alnum(std::uint32_t code) { return is_alpha(code) || is_numeric(code); }
 bool is_ascii(std::uint32_t code) { return code < 0x80; }
 
@@ -344,6 +355,9 @@ const std::vector<NamedMethod>& text_methods() {
       {"isupper", all_cased<is_upper>},
       {"islower", all_cased<is_lower>},
       {"istitle", is_title},
+      {"isascii", empty_or<is_ascii>},
+      {"isprintable", empty_or<is_printable>},
+      {"isidentifier", identifier},
   };
   return kMethods;
 }
@@ -354,7 +368,7 @@ Method find_text_method(std::string_view name) {
   for (const NamedMethod& known : text_methods()) {
     if (known.name == name) return known.method;
   }
-  return name == "isascii" ? Method{every<is_ascii>} : nullptr;
+  return nullptr;
 }
 
 }  // namespace loadline::jinja

@@ -160,10 +160,9 @@ class TemplateParser {
 
   void if_tag(Statement& made) {
     made.kind = StatementKind::kIf;
-    const int conditions = expressions_.conditions;
+    const int conditions = expressions_.conditions++;
     do {
       ExpressionPtr test = expressions_.tuple(false);
-      expressions_.conditions = conditions + 1;  // the first test itself stands in none
       stream_.expect(TokenKind::kBlockEnd, "'%}'");
       made.branches.emplace_back(std::move(test), statements({"elif", "else", "endif"}));
     } while (stream_.skip_name("elif"));

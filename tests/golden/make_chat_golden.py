@@ -5,10 +5,12 @@
 
 Needs python3-jinja2. Each line of chat_expressions.jsonl is {"template", "text" or "fails"}, rendered
 over chat_variables.json; each of chat_conversations.jsonl {"template": a file of chat_templates/,
-"variables", "text" or "fails"}. "fails" is the message of raise_exception, or null where only the
+"case": its place in chat_cases.json, "text" or "fails"}. "fails" is the message of raise_exception, or null where only the
 failing matters.
 """
 import copy
+import datetime
+import functools
 import json
 import pathlib
 import warnings
@@ -53,15 +55,19 @@ def environment():
                                          extensions=[Generation, "jinja2.ext.loopcontrols"])
     made.filters["tojson"] = tojson
     made.globals["raise_exception"] = raise_exception
+    made.globals["strftime_now"] = lambda form: datetime.datetime.now().strftime(form)
     return made
 
 
 ENVIRONMENT = environment()
+compiled = functools.lru_cache(64)(ENVIRONMENT.from_string)
 
 
-def rendered(template, variables):
+def rendered(template, variables, pass_on=()):
     try:
-        return {"text": ENVIRONMENT.from_string(template).render(**copy.deepcopy(variables))}
+        return {"text": compiled(template).render(**copy.deepcopy(variables))}
+    except pass_on:
+        raise
     except Raised as raised:
         return {"fails": str(raised)}
     except Exception:  # whatever Python raises, the template fails
@@ -211,6 +217,18 @@ minus | abs, f | abs
 '2.5' | float, 'x' | float, '1e3' | float, 'inf' | float, '-Infinity' | float, 'nan' | float, 7 | float, none | float(1.5), ' 1_0.5 ' | float
 2.5 | round, 3.5 | round, 2.675 | round(2), 1234.5 | round(-2), 7 | round, 7 | round(1), 15 | round(-1), 25 | round(-1), 2.1 | round(method='ceil'), -2.1 | round(0, 'floor'), 2.123 | round(1, 'ceil'), 42.55 | round(1)
 f | round(method='up')
+-0.0 | round(method='floor'), -0.4 | round(0, 'ceil'), -0.0 | round
+s | wordcount, lines | wordcount, unicode | wordcount, '' | wordcount, "it's a_b-c 3.5" | wordcount
+s | truncate(9), s | truncate(5), s | truncate(5, leeway=0), s | truncate(8, true, leeway=0), s | truncate(7, end='…', leeway=0), unicode | truncate(3, true, '', 0), s | truncate
+s | truncate(2)
+range(7) | slice(3) | list, range(7) | slice(3, 'x') | list, [] | slice(2) | list, s | slice(4) | map('join') | list, l | slice(-1) | list, l | slice(5, none) | list
+l | slice(0) | list
+html | forceescape, html | e | forceescape, 5 | forceescape
+s | attr('upper') is defined, d | attr('a') is defined
+s | attr(unknown)
+s | attr(1)
+s.isprintable(), padded.isprintable(), ''.isprintable(), ''.isascii(), 'é'.isascii(), 'a_1'.isidentifier(), '1a'.isidentifier(), ''.isidentifier()
+s.splitlines(none)
 unknown | default('D'), nothing | default('D'), '' | default('D'), '' | default('D', true), zero | d(5, boolean=true), unknown | d
 s | length, unicode | length, d | length, l | count, unknown | length, () | length
 n | length
@@ -299,6 +317,8 @@ STATEMENTS = [
     "{% macro m(a=[]) %}{{ a + [1] }}{% endmacro %}{{ m() }}{{ m() }}{{ m([0]) | length }}",
     "{{ [1, 2] | map('string') | join }}{% macro x() %}{% endmacro %}{{ x }}",
     "{% filter upper %}a{{ s }}{% endfilter %}{% filter replace('a', 'b') | upper %}aha{% endfilter %}",
+    "{% filter length %}abc{% endfilter %}", "{% filter list | join('-') %}abc{% endfilter %}", "{% filter reverse | list %}abc{% endfilter %}",
+    "{% for x in [] %}{% if l is no_such_test %}x{% endif %}{% endfor %}ok",
     "{% with a = 1, b = n %}{{ a }}{{ b }}{% set n = 3 %}{{ n }}{% endwith %}{{ n }}{{ a is defined }}",
     "{% generation %}x{% set inside = 1 %}{{ s }}{% endgeneration %}{{ inside is defined }}",
     "{% print 1, 'a' %}{% print s %}",
@@ -335,7 +355,7 @@ CALLED = [{"role": "user", "content": "How warm is it in Ulm?"},
           {"role": "assistant", "content": "", "reasoning_content": "I need the tool.",
            "tool_calls": [{"id": "abcdefghi", "type": "function", "function": {
                "name": "weather", "arguments": {"place": "Ulm é", "days": 2}}}]},
-          {"role": "tool", "name": "weather", "content": "{\"celsius\": 21.5}"},
+          {"role": "tool", "name": "weather", "tool_call_id": "abcdefghi", "content": "{\"celsius\": 21.5}"},
           {"role": "assistant", "content": "It is 21.5 °C."},
           {"role": "user", "content": "Thanks"}]
 TWO_RESULTS = CALLED[:2] + [{"role": "tool", "content": "21"}, {"role": "tool", "content": "22"}]
@@ -344,17 +364,28 @@ CONVERSATIONS = [PLAIN, PLAIN[:2], SYSTEM + PLAIN, SYSTEM + PLAIN[:1], CALLED, S
                  TWO_RESULTS, WRONG, []]
 
 
+MORE = [{"add_generation_prompt": True}, {"add_generation_prompt": False},
+        {"add_generation_prompt": True, "tools": TOOLS},
+        {"add_generation_prompt": True, "enable_thinking": False, "date_string": "1 May 2025",
+         "builtin_tools": ["search", "code_interpreter", "weather"]}]
+
+# Templates whose conversations with tools are kept too; compare_chat.py has all with all.
+WITH_TOOLS = ("qwen3", "llama3", "mistral", "typed_tools")
+
+
+def cases():
+    """What chat_cases.json has, and chat_conversations.jsonl names by its place."""
+    return [{"messages": messages, "bos_token": "<s>", "eos_token": "</s>", **more}
+            for messages in CONVERSATIONS for more in MORE]
+
+
 def conversations():
     for path in sorted((HERE / "chat_templates").glob("*.jinja")):
-        for messages in CONVERSATIONS:
-            for number, more in enumerate([
-                    {"add_generation_prompt": True}, {"add_generation_prompt": False},
-                    {"add_generation_prompt": True, "tools": TOOLS},
-                    {"add_generation_prompt": True, "enable_thinking": False, "date_string": "1 May 2025",
-                     "builtin_tools": ["search", "code_interpreter", "weather"]}]):
-                if number > 1 and path.stem not in ("qwen3", "llama3", "mistral", "typed_tools"):
-                    continue
-                yield path, {"messages": messages, "bos_token": "<s>", "eos_token": "</s>", **more}
+        for number in range(len(CONVERSATIONS) * len(MORE)):
+            of_more = number % len(MORE)
+            if of_more > 1 and path.stem not in WITH_TOOLS:
+                continue
+            yield path, number
 
 
 def write(name, rows):
@@ -374,10 +405,12 @@ def main():
     write("chat_expressions.jsonl", [row for row in rows if " at 0x" not in row.get("text", "")])
     (HERE / "chat_variables.json").write_text(
         json.dumps(VARIABLES, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    (HERE / "chat_cases.json").write_text(
+        json.dumps(cases(), ensure_ascii=False) + "\n", encoding="utf-8")
     write("chat_conversations.jsonl",
-          [{"template": path.name, "variables": variables,
-            **rendered(path.read_text(encoding="utf-8"), variables)}
-           for path, variables in conversations()])
+          [{"template": path.name, "case": number,
+            **rendered(path.read_text(encoding="utf-8"), cases()[number])}
+           for path, number in conversations()])
 
 
 if __name__ == "__main__":

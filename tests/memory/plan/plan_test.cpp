@@ -66,7 +66,8 @@ void expect_right_by_itself(const std::vector<std::string>& arguments) {
   const Ended ended = program.run(arguments);
   ASSERT_EQ(ended.exit_code, 0) << ended.err;
   const Json document = parse_json(ended.out, "its --json");
-  expect_right({document.at("planned_bytes").get<double>(), document.at("peak_bytes").get<double>()});
+  expect_right(
+      {document.at("planned_bytes").get<double>(), document.at("peak_bytes").get<double>()});
 }
 
 const std::string kAllTargets = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj";
