@@ -12,8 +12,10 @@
 #include <fmt/format.h>
 #include <omp.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iostream>
@@ -72,27 +74,25 @@ ModelConfig model_of(const std::string& name) {
 
 Options parse(int argc, char** argv) {
   Options o;
-  for (int i = 1; i < argc; ++i) {
-    const std::string flag = argv[i];
-    if (flag == "--checkpoint") {
-      o.checkpoint = true;
-    } else if (flag == "--nf4") {
-      o.nf4 = true;
-    } else if (flag == "--mixed") {
-      o.mixed = true;
-    } else if (!flag.starts_with("--")) {
-      o.shape = flag;
-    } else if (i + 1 < argc) {
-      const std::string value = argv[++i];
-      if (flag == "--batch") o.batch = std::stoll(value);
-      if (flag == "--length") o.length = std::stoll(value);
-      if (flag == "--rank") o.rank = std::stoll(value);
-      if (flag == "--layers") o.layers = std::stoll(value);
-      if (flag == "--steps") o.steps = std::stoi(value);
-      if (flag == "--threads") o.threads = std::stoi(value);
-      if (flag == "--compute") o.compute = value == "f32" ? DType::kF32 : DType::kBf16;
-    }
+  std::string compute = o.compute == DType::kF32 ? "f32" : "bf16";
+  CLI::App app("A step against its products alone");
+  app.add_option("shape", o.shape, "A known model's shape")->capture_default_str();
+  app.add_option("--batch", o.batch, "Rows");
+  app.add_option("--length", o.length, "Tokens of a row");
+  app.add_option("--rank", o.rank, "LoRA rank");
+  app.add_option("--layers", o.layers, "The last N layers");
+  app.add_option("--steps", o.steps, "Timed steps");
+  app.add_option("--threads", o.threads, "All of the machine's when not given");
+  app.add_option("--compute", compute)->check(CLI::IsMember({"f32", "bf16"}));
+  app.add_flag("--checkpoint", o.checkpoint, "Activation checkpointing");
+  app.add_flag("--nf4", o.nf4, "Quantized frozen projections");
+  app.add_flag("--mixed", o.mixed, "Rows of 20 to 500 tokens against equal ones");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::exit(app.exit(error));
   }
+  o.compute = compute == "f32" ? DType::kF32 : DType::kBf16;
   return o;
 }
 
