@@ -230,6 +230,19 @@ std::optional<ChildActivity> read_activity(pid_t pid) {
       .major_faults = parse_number(words[9]).value_or(0)};
 }
 
+double read_waited_seconds(pid_t pid) {
+  std::uint64_t longest = 0;
+  std::error_code error;  // threads come and go meanwhile
+  const fs::path threads = "/proc/" + std::to_string(pid) + "/task";
+  for (fs::directory_iterator it(threads, error), end; !error && it != end; it.increment(error)) {
+    // "nanoseconds on a core, nanoseconds ready without one, times on a core"
+    const std::string text = read_kernel_file(it->path() / "schedstat").value_or("");
+    const auto words = split_words(text);
+    if (words.size() > 1) longest = std::max(longest, parse_number(words[1]).value_or(0));
+  }
+  return static_cast<double>(longest) * 1e-9;
+}
+
 Child::Child(const ChildCommand& command, Cap& cap) : cap_(cap) {
   const std::vector<std::string> wrapped = cap.wrap(command.arguments);
   const FileDescriptor null_input = open_high("/dev/null", O_RDONLY);

@@ -39,6 +39,9 @@ struct ChildActivity {
   std::uint64_t major_faults = 0;  // pages that had to come from a disk
 };
 std::optional<ChildActivity> read_activity(pid_t pid);
+// How long the thread that fared worst was ready to run and had no core; 0 where the kernel does
+// not count it.
+double read_waited_seconds(pid_t pid);
 
 // The child begins with:
 // stdin /dev/null; stdout and stderr in `output`; descriptor 3 to write to us; no other descriptor;

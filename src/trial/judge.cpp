@@ -238,7 +238,8 @@ Json evidence_of(const TrialSpec& spec, const TrialObservation& seen) {
       {"held_bytes", seen.held.count},
       {"swapped_bytes", seen.memory.swapped.count},
       {"major_faults", seen.activity.major_faults},
-      {"cpu_seconds", seen.activity.cpu_seconds}};
+      {"cpu_seconds", seen.activity.cpu_seconds},
+      {"waited_seconds", seen.waited_seconds}};
   if (seen.tree_peak) evidence["tree_peak_bytes"] = seen.tree_peak->count;
   if (!seen.ending_detail.empty()) evidence["ended_because"] = seen.ending_detail;
   if (!seen.report.violation.empty()) evidence["protocol_violation"] = seen.report.violation;

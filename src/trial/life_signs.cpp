@@ -18,6 +18,9 @@ constexpr auto kLongestPause = std::chrono::seconds(1);
 double seconds_of(Clock::Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
+Clock::Duration duration_of(double seconds) {
+  return std::chrono::duration_cast<Clock::Duration>(std::chrono::duration<double>(seconds));
+}
 
 }  // namespace
 
@@ -31,21 +34,24 @@ LifeSigns::LifeSigns(const TrialSpec& spec, std::chrono::milliseconds floor, Clo
 
 void LifeSigns::step_took(double seconds) { longest_step_ = std::max(longest_step_, seconds); }
 
-void LifeSigns::sample(Clock::Duration now, double cpu_seconds, Bytes peak) {
+void LifeSigns::sample(Clock::Duration now, double cpu_seconds, double waited_seconds, Bytes peak) {
   const Clock::Duration pause = now - std::exchange(last_sample_, now);
   if (pause > kLongestPause) {
     last_event_ = std::min(last_event_ + pause, now);
     last_life_ = std::min(last_life_ + pause, now);
   }
+  const double waited = waited_seconds - std::exchange(waited_, std::max(waited_, waited_seconds));
+  if (waited > 0) last_event_ = std::min(last_event_ + duration_of(waited), now);
   if (peak >= peak_ + kNewMemory) {
     peak_ = peak;
     last_life_ = now;
   }
   if (now - window_start_ < kWindow) return;
-  const double share = (cpu_seconds - window_cpu_) / seconds_of(now - window_start_);
+  const double wanted = cpu_seconds + waited_;
+  const double share = (wanted - window_wanted_) / seconds_of(now - window_start_);
   if (share >= kAliveCores) last_life_ = now;
   window_start_ = now;
-  window_cpu_ = cpu_seconds;
+  window_wanted_ = wanted;
 }
 
 double LifeSigns::allowed_seconds() const {

@@ -16,8 +16,9 @@ namespace loadline {
 // or the predicted one), and
 // - between steps, whose time is known: always (a loop without end uses the processor too);
 // - elsewhere (loading, the first step, evaluation, save): when it also showed no sign of life for
-//   that long: 5 % of a core in processor time, or a new peak of memory. A slow machine is no
+//   that long: 5 % of a core used or waited for, or a new peak of memory. A slow machine is no
 //   fault.
+// Time in which it was ready and others had the cores does not count between steps either.
 // Time in which nobody sampled (we were stopped, frozen or starved, and the trial perhaps with us)
 // does not count.
 class LifeSigns {
@@ -28,7 +29,8 @@ class LifeSigns {
   void step_took(double seconds);
   // Between steps from now on, or not.
   void set_stepping(bool stepping) { stepping_ = stepping; }
-  void sample(Clock::Duration now, double cpu_seconds, Bytes peak);
+  // Processor time used and waited for, both since the worker's start.
+  void sample(Clock::Duration now, double cpu_seconds, double waited_seconds, Bytes peak);
 
   // Says what is missing for how long, once the trial counts as stalled.
   [[nodiscard]] std::optional<std::string> stalled(Clock::Duration now) const;
@@ -43,7 +45,8 @@ class LifeSigns {
   Clock::Duration last_event_;
   Clock::Duration last_life_;
   Clock::Duration window_start_;
-  double window_cpu_ = 0;
+  double window_wanted_ = 0;  // processor time, used or waited for
+  double waited_ = 0;
   Bytes peak_;
 };
 

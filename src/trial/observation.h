@@ -51,6 +51,7 @@ struct TrialObservation {
   Bytes held;                      // the largest sample of what is resident or in swap
   std::optional<Bytes> tree_peak;  // of the worker and its children together, where it had any
   ChildActivity activity;
+  double waited_seconds = 0;              // it was ready, and others had the cores
   std::optional<double> neighbour_cores;  // Noise
   CapKind cap = CapKind::kRlimit;
   bool was_capped = true;  // it was seen inside its cap

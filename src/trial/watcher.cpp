@@ -93,8 +93,8 @@ void Watcher::sample() {
   child_.observe();
   if (const auto memory = read_process_memory(child_.pid())) sample_memory(*memory);
   if (const auto activity = read_activity(child_.pid())) seen_.activity = *activity;
-  life_.sample(clock_.now(), seen_.activity.cpu_seconds, seen_.memory.peak);
   if (clock_.now() >= next_tree_sample_) sample_tree();
+  life_.sample(clock_.now(), seen_.activity.cpu_seconds, seen_.waited_seconds, seen_.memory.peak);
   sample_neighbours();
   check_output();
 }
@@ -128,9 +128,11 @@ void Watcher::check_output() {
   reader_.add_violation(fmt::format("more than {} on stdout and stderr", to_string(kMostOutput)));
 }
 
-// A control group holds all of them together; RLIMIT_DATA holds each apart, so we add up.
+// What takes a look at each thread or child. A control group holds all of them together;
+// RLIMIT_DATA holds each apart, so we add up.
 void Watcher::sample_tree() {
   next_tree_sample_ = clock_.now() + kTreeSampleEvery;
+  seen_.waited_seconds = std::max(seen_.waited_seconds, read_waited_seconds(child_.pid()));
   const auto tree = read_tree_memory(child_.pid());
   if (!tree) return;
   seen_.tree_peak = std::max(seen_.tree_peak.value_or(Bytes{}), *tree);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -159,6 +160,38 @@ TEST_F(ChildTest, ActivityCountsProcessorTime) {
   ASSERT_TRUE(activity.has_value());
   EXPECT_GT(activity->cpu_seconds, 0.0);
   EXPECT_FALSE(read_activity(0).has_value());
+}
+
+// The affinity of this thread, which its children inherit, while this object lives.
+class OneCore {
+ public:
+  OneCore() {
+    ::sched_getaffinity(0, sizeof before_, &before_);
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (int core = 0; core < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++core) {
+      if (CPU_ISSET(core, &before_)) CPU_SET(core, &one);
+    }
+    ::sched_setaffinity(0, sizeof one, &one);
+  }
+  OneCore(const OneCore&) = delete;
+  OneCore& operator=(const OneCore&) = delete;
+  ~OneCore() { ::sched_setaffinity(0, sizeof before_, &before_); }
+
+ private:
+  cpu_set_t before_{};
+};
+
+TEST_F(ChildTest, WaitingForACoreThatAnotherHasIsCounted) {
+  if (!std::filesystem::exists("/proc/self/schedstat")) GTEST_SKIP() << "the kernel does not count";
+  const OneCore shared;
+  Child one(shell("while :; do :; done"), *cap_);
+  Child other(shell("while :; do :; done"), *cap_);
+  for (int i = 0; i < 1000 && read_waited_seconds(one.pid()) < 0.2; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_GE(read_waited_seconds(one.pid()), 0.2);
+  EXPECT_EQ(read_waited_seconds(0), 0);
 }
 
 TEST(ProcessMemory, OwnPeakIsAtLeastWhatIsResident) {

@@ -11,12 +11,14 @@ using std::chrono::seconds;
 
 class LifeSignsTest : public testing::Test {
  protected:
-  // `cores` busy and `memory` as the peak, for a while.
-  void live(seconds duration, double cores, Bytes memory = 10_MiB) {
+  // `cores` busy and `memory` as the peak, for a while; `ready` is the share of it in which the
+  // worker could have run and others did.
+  void live(seconds duration, double cores, Bytes memory = 10_MiB, double ready = 0) {
     for (int i = 0; i < duration.count() * 10; ++i) {
       clock_.advance(milliseconds(100));
       cpu_ += cores * 0.1;
-      life_.sample(clock_.now(), cpu_, memory);
+      waited_ += ready * 0.1;
+      life_.sample(clock_.now(), cpu_, waited_, memory);
     }
   }
   [[nodiscard]] bool stalled() const { return life_.stalled(clock_.now()).has_value(); }
@@ -24,6 +26,7 @@ class LifeSignsTest : public testing::Test {
   FakeClock clock_;
   LifeSigns life_{TrialSpec{}, seconds(60), clock_.now()};
   double cpu_ = 0;
+  double waited_ = 0;
 };
 
 TEST_F(LifeSignsTest, QuietAndIdleForAMinuteIsStalled) {
@@ -51,6 +54,25 @@ TEST_F(LifeSignsTest, TimeInWhichNobodyLookedDoesNotCount) {
   live(seconds(20), 0);
   EXPECT_FALSE(stalled());
   live(seconds(12), 0);
+  EXPECT_TRUE(stalled());
+}
+
+// Seen: a first step beside a build that had both cores was called stalled, with "is the machine
+// swapping?".
+TEST_F(LifeSignsTest, AWorkerThatGetsNoCoreIsNot) {
+  live(seconds(600), 0.02, 10_MiB, 0.9);
+  EXPECT_FALSE(stalled());
+  live(seconds(62), 0.02);
+  EXPECT_TRUE(stalled());
+}
+
+TEST_F(LifeSignsTest, BetweenStepsTimeWithoutACoreDoesNotCount) {
+  life_.event(clock_.now());
+  life_.step_took(12);
+  life_.set_stepping(true);
+  live(seconds(236), 0.5, 10_MiB, 0.5);
+  EXPECT_FALSE(stalled());
+  live(seconds(8), 0.5, 10_MiB, 0.5);
   EXPECT_TRUE(stalled());
 }
 
