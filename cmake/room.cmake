@@ -10,8 +10,8 @@ function(loadline_room name)
     if(LOADLINE_NATIVE AND name STREQUAL "kernels")
       target_compile_options(loadline_${name} PRIVATE -march=native -mprefer-vector-width=512)
     endif()
-    if(name STREQUAL "kernels")
-      # Arithmetic that is not optimized would make every test of the engine wait for it.
+    if(name MATCHES "^(kernels|search)$")
+      # Arithmetic that is not optimized would make every test of the engine and of the search wait.
       target_compile_options(loadline_${name} PRIVATE $<$<CONFIG:Debug>:-O2>)
     endif()
   else()

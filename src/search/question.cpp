@@ -14,9 +14,18 @@ constexpr double kFarOverBudget = 2.0;
 // With the smallest configuration expected below this share of the budget, it need not be tried.
 constexpr double kFarBelowBudget = 0.8;
 // With this chance of fitting a trial is held under budget / (1 + margin) at once.
-constexpr double kLikely = 0.9;
+// A plan loses little by a trial that dies there; without one its peak would have been worth more.
+constexpr double kLikelyByPlan = 0.5, kLikely = 0.75;
+// And where it would be the new choice, and so would have to run there anyway.
+constexpr double kWorthTrying = 0.2;
+// Without a plan these many trials go where the gaps are widest.
+constexpr std::size_t kFirstLooks = 3;
 // An open batch whose answer seems clear still counts a little.
 constexpr double kLeastOpen = 0.01;
+// Below this a batch counts only as a cell's first open one.
+constexpr double kHardlyOpen = 0.05;
+// A batch is asked for where it is at least this uncertain, or the boundary is expected there.
+constexpr double kWorthAsking = 0.05;
 
 CellBounds with_plan(const CellBounds& proven, const Cell& cell, const Prediction& prediction,
                      std::int64_t max_batch) {
@@ -58,7 +67,8 @@ class Inquiry {
     if (const auto first = smallest()) return first;
     if (const auto probe = calibration()) return probe;
     if (!prediction_.confirmed()) {
-      if (const auto open = widest_cell()) return open;
+      const bool knows_little = prediction_.uses_plan() || trials_.size() < kFirstLooks;
+      if (const auto open = knows_little ? widest_cell() : most_telling_guess()) return open;
     }
     if (const auto largest = unmeasured_largest()) return largest;
     if (const auto fastest = boundary_of(states_.front())) return fastest;
@@ -72,7 +82,15 @@ class Inquiry {
   // Then its trial may as well prove the margin: nothing is lost by a cap that should not be met.
   [[nodiscard]] bool is_likely_to_fit(const Configuration& c) const {
     const bool calibrated = prediction_.uses_plan() && prediction_.cells_near_budget() > 0;
-    return (calibrated || prediction_.confirmed()) && chance_of(c) >= kLikely;
+    if (!calibrated && !prediction_.confirmed()) return false;
+    if (!prediction_.uses_plan()) return chance_of(c) >= kLikely;
+    return chance_of(c) >= (would_be_chosen(c) ? kWorthTrying : kLikelyByPlan);
+  }
+
+  [[nodiscard]] bool would_be_chosen(const Configuration& c) const {
+    const auto chosen = choose(trials_, limits_.objective);
+    return limits_.objective == Objective::kLargest && chosen &&
+           size_of(c) > size_of(trials_[*chosen].configuration);
   }
 
   // The choice once more, under budget / (1 + margin), where its trial had more room.
@@ -119,6 +137,21 @@ class Inquiry {
     return guess(*state, state->known);
   }
 
+  // Of the cells' expected boundaries, the one whose peak should tell most.
+  [[nodiscard]] std::optional<Configuration> most_telling_guess() const {
+    std::optional<Configuration> best;
+    double most = -1;
+    for (const CellState& state : states_) {
+      if (state.known.settled()) continue;
+      const Configuration c = guess(state, state.known);
+      const double settles = expected_settling(c);
+      if (settles <= most || trial_of(c, trials_)) continue;
+      most = settles;
+      best = c;
+    }
+    return best;
+  }
+
   // Of all open batches, the one whose answer should settle most of what is uncertain.
   [[nodiscard]] std::optional<Configuration> most_settling() const {
     std::optional<Configuration> best;
@@ -128,6 +161,12 @@ class Inquiry {
       for (std::int64_t batch = state.known.fits + 1; batch < state.known.fails; ++batch) {
         const Configuration c = state.cell.at(batch);
         if (trial_of(c, trials_)) continue;
+        const double chance = chance_of(c);
+        const bool likely_boundary = chance >= 0.5 && chance_of(state.cell.at(batch + 1)) < 0.5;
+        if (!likely_boundary && chance * (1 - chance) < kWorthAsking &&
+            batch != state.known.fits + 1) {
+          continue;
+        }
         const double settles = expected_settling(c);
         if (settles <= most) continue;
         most = settles;
@@ -138,25 +177,32 @@ class Inquiry {
   }
 
   [[nodiscard]] double chance_of(const Configuration& c) const {
-    const auto load = prediction_.load(c);
-    return load ? load->chance_below(1) : 0.5;
+    return prediction_.chance(c).value_or(0.5);
   }
 
-  // Each open batch that a fit would prove or a failure would disprove counts by how open it is.
+  // Of the boundaries that are open, how much an answer should settle: what a fit would prove and a
+  // failure disprove, and how much its peak would tell of the others.
   [[nodiscard]] double expected_settling(const Configuration& question) const {
-    double proves = 0;
-    double disproves = 0;
+    const double fits = chance_of(question);
+    double peak_seen = 1;
+    if (const auto load = prediction_.load(question)) {
+      peak_seen = load->chance_below(1 + limits_.margin);
+    }
+    double settled = 0;
     for (const CellState& state : states_) {
       for (std::int64_t batch = state.known.fits + 1; batch < state.known.fails; ++batch) {
         const Configuration c = state.cell.at(batch);
         const double chance = chance_of(c);
         const double open = 4 * chance * (1 - chance) + kLeastOpen;
-        if (is_dominated_by(c, question)) proves += open;
-        if (is_dominated_by(question, c)) disproves += open;
+        if (open < kHardlyOpen && batch != state.known.fits + 1) continue;
+        double implied = 0;
+        if (is_dominated_by(c, question)) implied += fits;
+        if (is_dominated_by(question, c)) implied += 1 - fits;
+        const double told = peak_seen * prediction_.shared_doubt(c, question);
+        settled += open * std::fmax(implied, told);
       }
     }
-    const double chance = chance_of(question);
-    return chance * proves + (1 - chance) * disproves;
+    return settled;
   }
 
   // The largest known fit of the whole frontier must itself have been run.
@@ -256,7 +302,7 @@ RunTrial imagined(const Question& question, const SearchSpace& space, const Sear
   bool fits = true;
   if (const auto peak = prediction.peak(question.configuration)) {
     trial.outcome.peak = MeasuredBytes{Bytes{static_cast<std::uint64_t>(*peak)}};
-    fits = question.under_margin || prediction.load(question.configuration)->mean <= 1;
+    fits = prediction.load(question.configuration)->mean <= 1;
   } else {
     const CellBounds bounds = bounds_of(cell_of(question.configuration), trials, space.max_batch);
     fits = question.configuration.batch_size <= (bounds.fits + bounds.fails) / 2;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <limits>
 #include <vector>
 
 namespace loadline {
@@ -19,10 +20,15 @@ struct Point {
   std::array<double, 2> place{};  // in [0, 1]: the axes along which a rest may change
 };
 
+// A value, or only the bounds between which it lies: a peak that was rounded up, or one that was
+// never seen since memory ran out first.
 struct Observation {
   Point point;
   double value = 0;
-  double noise = 0;  // on top of the belief's
+  double noise = 0;                             // on top of the belief's
+  double low = kUnbounded, high = -kUnbounded;  // value does not count where low < high
+  static constexpr double kUnbounded = std::numeric_limits<double>::infinity();
+  [[nodiscard]] bool is_interval() const { return low < high; }
 };
 
 struct Expectation {
@@ -34,10 +40,13 @@ struct Expectation {
 
 class Regression {
  public:
-  // belief.noise must be positive; every point needs as many features as the belief has.
+  // belief.noise must be positive; every point needs as many features as the belief has. Intervals
+  // are turned into normal observations by expectation propagation (the same book, chapter 3.6).
   Regression(Belief belief, std::vector<Observation> observations);
 
   [[nodiscard]] Expectation at(const Point& point) const;
+  // How much of what is uncertain about one a measurement of the other would take away: 0 to 1.
+  [[nodiscard]] double shared_doubt(const Point& a, const Point& b) const;
   // How well the belief foresaw the observations: for comparing beliefs about the same ones.
   [[nodiscard]] double log_evidence() const { return log_evidence_; }
 
@@ -45,13 +54,22 @@ class Regression {
   [[nodiscard]] double covariance(const Point& a, const Point& b) const;
   [[nodiscard]] double prior_mean(const Point& point) const;
   void factorize();
+  void settle_intervals();
+  // Finds what the interval stands for, given the rest; how far it moved, in deviations.
+  double settle(std::size_t index, std::vector<double>& mean, std::vector<double>& covariance);
+  // Of the shared covariance, solved by the factor.
+  [[nodiscard]] std::vector<double> row_of(std::size_t index) const;
   // Solves lower x = right in place.
   void solve_lower(std::vector<double>& right) const;
 
   Belief belief_;
   std::vector<Observation> observations_;
-  std::vector<double> lower_;    // (n, n), Cholesky factor
-  std::vector<double> weights_;  // (n)
+  std::vector<double> shared_;    // (n, n), covariance with the belief's noise
+  std::vector<double> seen_;      // (n), values, or what intervals stand for
+  std::vector<double> variance_;  // (n), of seen_, on top of the belief's noise
+  std::vector<double> lower_;     // (n, n), Cholesky factor
+  std::vector<double> weights_;   // (n)
+  double log_intervals_ = 0;      // what intervals add to the evidence of their normal stand-ins
   double log_evidence_ = 0;
 };
 
