@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "search/token_time.h"
+
 namespace loadline {
 namespace {
 
@@ -292,6 +294,23 @@ class Inquiry {
   std::vector<CellState> states_;
 };
 
+// As the trials have it; with fewer than tell, a token goes forward through all layers and back, at
+// twice the cost, through those that are trained.
+double imagined_speed(const Configuration& c, const SearchSpace& space,
+                      const std::vector<RunTrial>& trials) {
+  const TokenTime time(trials);
+  if (time.is_sure()) return 1 / std::fmax(time.seconds(c).mean, 1e-12);
+  const auto work = [&](const Configuration& of) {
+    return static_cast<double>(space.layers.back() + 2 * of.lora_layers);
+  };
+  double speed = 0;
+  for (const RunTrial& trial : trials) {
+    if (!(trial.outcome.tokens_per_second > 0)) continue;
+    speed = trial.outcome.tokens_per_second * work(trial.configuration) / work(c);
+  }
+  return speed;
+}
+
 // An answer as the prediction would have it; without one, as if each boundary lay in the middle.
 RunTrial imagined(const Question& question, const SearchSpace& space, const SearchLimits& limits,
                   Estimates& estimates, const std::vector<RunTrial>& trials) {
@@ -308,10 +327,7 @@ RunTrial imagined(const Question& question, const SearchSpace& space, const Sear
     fits = question.configuration.batch_size <= (bounds.fits + bounds.fails) / 2;
   }
   trial.outcome.verdict = fits ? Verdict::kFits : Verdict::kExceedsBudget;
-  for (const RunTrial& other : trials) {
-    trial.outcome.tokens_per_second =
-        std::max(trial.outcome.tokens_per_second, other.outcome.tokens_per_second);
-  }
+  trial.outcome.tokens_per_second = imagined_speed(question.configuration, space, trials);
   return trial;
 }
 

@@ -1,0 +1,123 @@
+// The time that is said to be left after the first trial, against what the rest then took. The
+// clock is made: trials bring along the seconds that their machine would have needed.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <optional>
+#include <random>
+
+#include "report/progress.h"
+#include "unit/search/landscape.h"
+
+namespace loadline {
+namespace {
+
+using testing::Landscape;
+
+constexpr std::int64_t kSteps = 15;
+constexpr double kTokensARow = 500;
+constexpr double kWithin = 1.5;
+
+struct Machine {
+  Landscape land;
+  SearchSpace space{{8, 16, 32, 64}, {4, 8, 16, 24}, 24};
+  SearchLimits limits;
+  double start = 0;  // loading
+};
+
+Machine random_machine(std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  const auto between = [&](double low, double high) {
+    return std::uniform_real_distribution<double>(low, high)(random);
+  };
+  Machine m;
+  m.land.seed = random();
+  m.land.fixed = between(100, 2000);
+  m.land.token = between(20, 200);
+  m.land.activation = between(0.5, 12);
+  m.land.adapter = between(0.02, 0.5);
+  m.land.layer = between(1, 20);
+  m.land.noise = between(0, 5e-4);
+  m.land.speed_noise = 0.05;
+  // A token goes forward through 24 layers, and back through those that are trained.
+  const double forward = between(1e-4, 2e-3);
+  m.land.token_fixed = forward;
+  m.land.token_layer = 2 * forward / 24;
+  m.land.token_shared = forward / 10;
+  m.start = between(1, 20);
+  if (seed % 3 == 1) m.land.step = between(8, 64);
+  m.limits.objective = static_cast<Objective>(seed % 3);
+  const Configuration at{1 + static_cast<std::int64_t>(random() % 24), 32, 16};
+  m.limits.budget = adjusted(m.land.peak(at), m.limits.margin).scaled(between(1.0, 1.05));
+  return m;
+}
+
+// A trial with its steps and the seconds of all of it; one that runs out of memory dies in its
+// first step.
+RunTrial run(const Machine& m, const Question& question) {
+  RunTrial trial = m.land.run(question, m.limits);
+  const Configuration& c = question.configuration;
+  const double tokens = static_cast<double>(c.batch_size) * kTokensARow;
+  trial.outcome.step_seconds = tokens / m.land.speed(c);
+  trial.outcome.seconds = m.start;
+  if (trial.outcome.verdict == Verdict::kOutOfMemory) return trial;
+  for (std::int64_t step = 1; step <= kSteps; ++step) {
+    TrialStep one;
+    one.step = step;
+    one.seconds = trial.outcome.step_seconds;
+    trial.outcome.steps.push_back(one);
+  }
+  // An evaluation is about two steps.
+  trial.outcome.seconds += static_cast<double>(kSteps + 2) * trial.outcome.step_seconds;
+  return trial;
+}
+
+// What was said after the first trial over what it then took; nothing when there was no second.
+std::optional<double> said_over_true(const Machine& m) {
+  Progress progress;
+  std::optional<double> said;
+  double took = 0;
+  std::size_t trials = 0;
+  SearchFunctions functions;
+  functions.estimate = [&](const Configuration& c) {
+    const double mib = m.land.mib_without_noise(c) * (1 + 0.001 * m.land.chance(c, 3));
+    return PredictedBytes{Bytes{static_cast<std::uint64_t>(mib * (1 << 20))}};
+  };
+  functions.outlook = [&](const Outlook& outlook) {
+    progress.expects(outlook);
+    if (trials == 1) said = progress.seconds_left();
+  };
+  functions.run = [&](const Question& question) {
+    TrialSpec spec;
+    spec.steps = kSteps;
+    progress.trial_begins(spec, question.configuration);
+    RunTrial trial = run(m, question);
+    progress.trial_ends(trial.outcome);
+    if (trials++ > 0) took += trial.outcome.seconds;
+    return trial;
+  };
+  (void)search(m.space, m.limits, functions, {});
+  if (!said) return std::nullopt;
+  return *said / took;
+}
+
+// Where it is not, a trial ended otherwise than foreseen: a boundary lay one batch off and took one
+// more trial, or one died in its first step.
+TEST(TimeLeftAfterTheFirstTrial, IsRightWithinAFactorOfOneAndAHalf) {
+  int wrong = 0;
+  double farthest = 1;
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    const auto ratio = said_over_true(random_machine(seed));
+    if (!ratio) continue;
+    farthest = std::max({farthest, *ratio, 1 / *ratio});
+    wrong += *ratio > kWithin || *ratio < 1 / kWithin ? 1 : 0;
+  }
+  std::printf("farthest off: %.2f times; above %.1f in %d of 30\n", farthest, kWithin, wrong);
+  EXPECT_LE(wrong, 4);
+  EXPECT_LE(farthest, 3);
+}
+
+}  // namespace
+}  // namespace loadline
