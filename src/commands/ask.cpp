@@ -22,6 +22,7 @@ struct AskOptions {
   std::optional<std::int64_t> batch_size, lora_rank, lora_layers, sequence;
   std::optional<std::string> max;
   std::optional<double> speed_loss;  // percent
+  bool memory = false;               // nothing about speed
   bool json = false;
 };
 
@@ -55,6 +56,9 @@ void validate(const AskOptions& options, const AskedRun& run) {
   contradicts("seq", "--max-seq-length", options.sequence.has_value());
   if (options.speed_loss && options.max != "rank") {
     throw usage_error("--speed-loss says how much --max rank may cost; give both");
+  }
+  if (options.speed_loss && options.memory) {
+    throw usage_error("--memory leaves speed out, and --speed-loss asks for it: give one");
   }
   if (options.speed_loss && !(*options.speed_loss >= 0 && *options.speed_loss < 100)) {
     throw usage_error("--speed-loss {}: should be in percent, 0 to 100", *options.speed_loss);
@@ -119,28 +123,33 @@ Json answer_json(const Answer& answer) {
           {"support", name_of(answer.support)}};
 }
 
-Json document_of(const Configuration& c, const Answers& answers, const SearchLimits& limits) {
+// Without a member for the speed where only the memory was asked for.
+Json document_of(const Configuration& c, const Answers& answers, const SearchLimits& limits,
+                 bool only_memory) {
   const Answer peak = answers.peak(c);
-  const auto speed = answers.speed(c);
   const Bytes bytes{static_cast<std::uint64_t>(peak.value)};
-  return {{"schema_version", 1},
-          {"batch_size", c.batch_size},
-          {"lora_rank", c.lora_rank},
-          {"lora_layers", c.lora_layers},
-          {"max_seq_length", c.sequence > 0 ? Json(c.sequence) : Json(nullptr)},
-          {"fits", answers.fits(c)},
-          {"support", name_of(peak.support)},
-          {"peak_bytes", answer_json(peak)},
-          {"adjusted_bytes", adjusted(bytes, limits.margin).count},
-          {"budget_bytes", limits.budget.count},
-          {"tokens_per_second", speed ? answer_json(*speed) : Json(nullptr)}};
+  Json json = {{"schema_version", 1},
+               {"batch_size", c.batch_size},
+               {"lora_rank", c.lora_rank},
+               {"lora_layers", c.lora_layers},
+               {"max_seq_length", c.sequence > 0 ? Json(c.sequence) : Json(nullptr)},
+               {"fits", answers.fits(c)},
+               {"support", name_of(peak.support)},
+               {"peak_bytes", answer_json(peak)},
+               {"adjusted_bytes", adjusted(bytes, limits.margin).count},
+               {"budget_bytes", limits.budget.count}};
+  if (only_memory) return json;
+  const auto speed = answers.speed(c);
+  json["tokens_per_second"] = speed ? answer_json(*speed) : Json(nullptr);
+  return json;
 }
 
 std::string interval(const Answer& answer, const std::string& low, const std::string& high) {
   return answer.support == Support::kMeasured ? "" : fmt::format(" ({} to {})", low, high);
 }
 
-void print_answer(const Configuration& c, const Answers& answers, const SearchLimits& limits) {
+void print_answer(const Configuration& c, const Answers& answers, const SearchLimits& limits,
+                  bool only_memory) {
   const auto mib = [](double bytes) { return in_mib(Bytes{static_cast<std::uint64_t>(bytes)}); };
   const Answer peak = answers.peak(c);
   const Bytes needed = adjusted(Bytes{static_cast<std::uint64_t>(peak.value)}, limits.margin);
@@ -148,7 +157,8 @@ void print_answer(const Configuration& c, const Answers& answers, const SearchLi
   fmt::print("  Memory: {}{}; with margin {} of {}: {} [{}]\n", mib(peak.value),
              interval(peak, mib(peak.low), mib(peak.high)), in_mib(needed), in_mib(limits.budget),
              answers.fits(c) ? "fits" : "does not surely fit", name_of(peak.support));
-  if (const auto speed = answers.speed(c)) {
+  const auto speed = only_memory ? std::nullopt : answers.speed(c);
+  if (speed) {
     fmt::print(
         "  Speed:  {:.0f} tokens/s{} [{}]\n", speed->value,
         interval(*speed, fmt::format("{:.0f}", speed->low), fmt::format("{:.0f}", speed->high)),
@@ -173,9 +183,9 @@ int run_ask(const AskOptions& options) {
     }
   }
   if (options.json) {
-    fmt::print("{}\n", document_of(c, answers, run.limits()).dump(2));
+    fmt::print("{}\n", document_of(c, answers, run.limits(), options.memory).dump(2));
   } else {
-    print_answer(c, answers, run.limits());
+    print_answer(c, answers, run.limits(), options.memory);
   }
   return answers.fits(c) ? 0 : 1;
 }
@@ -192,6 +202,7 @@ CommandFunction add_ask(Flags flags) {
   flags.value("--max", options->max, "The largest that fits of: batch, rank, layers, seq");
   flags.value("--speed-loss", options->speed_loss,
               "With --max rank: percent of the smallest rank's speed that it may cost");
+  flags.toggle("--memory", options->memory, "Only the memory: nothing about speed");
   flags.toggle("--json", options->json, "One JSON document on stdout");
   return [options] { return run_ask(*options); };
 }

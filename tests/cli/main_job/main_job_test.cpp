@@ -66,6 +66,8 @@ void expect_answers(const Program& program, const Json& result) {
             result["optimal"]["peak_bytes"].get<double>());
   const Ended largest = program.run({"ask", run, "--max", "batch", "--json"});
   EXPECT_EQ(parse_json(largest.out, "stdout")["batch_size"], result["optimal"]["batch_size"]);
+  const Ended memory = program.run({"ask", run, "--batch-size", "16", "--memory"});
+  EXPECT_THAT(memory.out, AllOf(HasSubstr("Memory:"), Not(HasSubstr("Speed:"))));
   const Ended far = program.run({"ask", run, "--batch-size", "500"});
   EXPECT_EQ(far.exit_code, 1) << far.out;
   EXPECT_THAT(far.out, HasSubstr("[extrapolated]"));
