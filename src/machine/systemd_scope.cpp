@@ -126,6 +126,7 @@ std::string ceiling_seen_inside(SystemdScope& scope, const fs::path& mount) {
                .output = folder.path() / "output"},
               scope);
   std::string seen = read_until_closed(child, kPatience);
+  scope.observe(child.pid());
   if (seen.empty()) seen = read_file(folder.path() / "output", 1_MiB).substr(0, 300);
   return seen;
 }
@@ -154,6 +155,10 @@ std::unique_ptr<Cap> make_systemd_scope(Bytes ceiling, std::string_view label,
     throw environment_error(
         "a scope did not get its ceiling: {}",
         seen.empty() ? fmt::format("no answer in {} s", kPatience.count()) : seen);
+  }
+  // A scope in which a child of a killed search's trial lives on is not systemd's to end.
+  if (const fs::path known = trial.folder(); !known.empty()) {
+    remove_stale_groups(known.parent_path(), root, kernel_folders());
   }
   return std::make_unique<SystemdScope>(ceiling, unit, place->mount);
 }

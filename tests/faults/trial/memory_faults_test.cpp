@@ -20,6 +20,10 @@ TEST(MemoryFaults, AHealthyTrialFits) {
     EXPECT_EQ(trial.outcome.coverage, "covers 100 % of batches, longest row 50 tokens");
     EXPECT_GT(trial.outcome.noise.available_before.count, 0U);
     EXPECT_GT(trial.outcome.noise.cores, 0);
+    if (cap != CapKind::kRlimit && trial.outcome.cgroup_peak) {  // Linux 5.19 for v2
+      EXPECT_GE(*trial.outcome.cgroup_peak, 20_MiB);
+      EXPECT_LE(*trial.outcome.cgroup_peak, 96_MiB);
+    }
   }
 }
 
@@ -56,6 +60,7 @@ TEST(MemoryFaults, ALeakEndsAtTheCeilingWithEvidence) {
     if (cap != CapKind::kRlimit) {
       EXPECT_GE(trial.outcome.evidence.at("oom_kills").get<int>(), 1);
       EXPECT_EQ(trial.outcome.signal, 9);
+      EXPECT_EQ(trial.outcome.evidence.at("swapped_bytes"), 0) << "no way out of the ceiling";
     }
   }
 }
@@ -76,6 +81,16 @@ TEST(MemoryFaults, ChildrenOfTheWorkerCountTogether) {
     expect_verdict(trial.run(), Verdict::kOutOfMemory, "out of memory");
     EXPECT_LT(trial.seconds, 5);
   }
+}
+
+// The worker is small and reports a result; the kernel killed only its child.
+TEST(MemoryFaults, AChildThatEatsTheMemoryIsTheTrialsOwnDoing) {
+  const CapKind cap = caps().back();
+  if (cap == CapKind::kRlimit) GTEST_SKIP() << "a data limit refuses it to the child";
+  FaultRun trial(cap, {"bereaved", "300"});
+  trial.options.stall_floor = std::chrono::seconds(30);  // the worker waits for its child
+  expect_verdict(trial.run(), Verdict::kOutOfMemory, "at the ceiling of 96.0 MiB");
+  EXPECT_GE(trial.outcome.evidence.at("oom_kills").get<int>(), 1);
 }
 
 TEST(MemoryFaults, NoGroupIsLeftBehind) {

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "fault.h"
+#include "machine/kernel_file.h"
 #include "machine/process_memory.h"
 #include "trial/journal.h"
 
@@ -65,6 +66,40 @@ TEST(ParentDeath, KillingTheSearchEndsTheTrialAndItsChildren) {
       }
     }));
   }
+}
+
+// The process of `parent` that bears this name, or 0.
+pid_t child_named(const std::string& name, pid_t parent) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const std::string status = read_kernel_file(entry.path() / "status").value_or("");
+    if (kernel_line(status, "Name:") != name) continue;
+    if (kernel_field(status, "PPid:") != static_cast<std::uint64_t>(parent)) continue;
+    return std::stoi(entry.path().filename().string());
+  }
+  return 0;
+}
+
+TEST(ParentDeath, WhatASearchAndItsGuardLeftIsEndedByTheNextSearch) {
+  const CapKind cap = caps().back();
+  if (cap == CapKind::kRlimit) GTEST_SKIP() << "only a control group holds it";
+  FaultRun trial(cap, {"linger", "escape"});
+  const pid_t search = ::fork();
+  if (search == 0) {
+    trial.run();
+    ::_exit(0);
+  }
+  std::optional<Family> family;
+  ASSERT_TRUE(soon([&] { return (family = family_of(trial)).has_value(); }));
+  const pid_t guard = child_named("loadline-guard", search);
+  ASSERT_GT(guard, 1);
+  ::kill(guard, SIGKILL);
+  ::kill(search, SIGKILL);
+  ::waitpid(search, nullptr, 0);
+  EXPECT_TRUE(soon([&] { return is_gone(family->worker); }));
+  EXPECT_FALSE(is_gone(family->child)) << "so nothing was left for the next";
+  const auto next = make_cap(cap, 50_MiB, "next");
+  EXPECT_TRUE(soon([&] { return is_gone(family->child); }));
+  EXPECT_TRUE(soon([&] { return groups_of(search) == 0; }));
 }
 
 TEST(ParentDeath, AChildThatLeftTheProcessGroupEndsWithTheControlGroup) {

@@ -30,16 +30,39 @@ TrialOutcome outcome_elsewhere(FaultRun& trial, const std::function<void()>& pre
   return trial_outcome_from_json(read_json(trial.file("outcome.json")), "outcome.json");
 }
 
-// A control group around the trial's own: only v1 lets a group with processes have groups.
+// A control group around the trial's own.
 class GroupAround : public testing::Test {
  protected:
   void SetUp() override {
-    if (caps().back() != CapKind::kCgroupV1) GTEST_SKIP() << "needs a writable cgroup v1";
-    group_ = make_cap(CapKind::kCgroupV1, 160_MiB, "around");
+    kind_ = caps().back();
+    if (kind_ != CapKind::kCgroupV1 && kind_ != CapKind::kCgroupV2) {
+      GTEST_SKIP() << "needs a writable control group";
+    }
+    group_ = make_cap(kind_, 160_MiB, "around");
+    inside_ = group_->folder();
+    if (kind_ == CapKind::kCgroupV2) make_room_for_groups();
   }
-  void enter() const { EXPECT_EQ(::write(group_->entrance(), "0", 1), 1); }
+  void TearDown() override {
+    if (group_ && inside_ != group_->folder()) {
+      EXPECT_TRUE(soon([&] { return !kernel_folders().remove(inside_); }));
+    }
+  }
+  void enter() const { EXPECT_EQ(write_kernel_file(inside_ / "cgroup.procs", "0"), std::nullopt); }
 
+  CapKind kind_ = CapKind::kRlimit;
   std::unique_ptr<Cap> group_;
+
+ private:
+  // v2: a group with groups that have limits has no processes of its own. And what is killed here
+  // is one group below, not all of them.
+  void make_room_for_groups() {
+    ASSERT_EQ(write_kernel_file(inside_ / "memory.oom.group", "0"), std::nullopt);
+    ASSERT_EQ(write_kernel_file(inside_ / "cgroup.subtree_control", "+memory"), std::nullopt);
+    inside_ /= "search";
+    ASSERT_EQ(kernel_folders().make(inside_), std::nullopt);
+  }
+
+  std::filesystem::path inside_;  // where the search is
 };
 
 TEST_F(GroupAround, NeighboursWhoTakeItsMemoryAreNotAVerdictOnTheTrial) {
@@ -56,7 +79,7 @@ TEST_F(GroupAround, NeighboursWhoTakeItsMemoryAreNotAVerdictOnTheTrial) {
   }
   char byte = 0;
   ASSERT_EQ(::read(ready[0], &byte, 1), 1);
-  FaultRun trial(CapKind::kCgroupV1, {"leak"});
+  FaultRun trial(kind_, {"leak"});
   trial.spec.cap = 150_MiB;
   const TrialOutcome outcome = outcome_elsewhere(trial, [&] { enter(); });
   ::kill(neighbour, SIGKILL);
@@ -71,6 +94,7 @@ TEST_F(GroupAround, NeighboursWhoTakeItsMemoryAreNotAVerdictOnTheTrial) {
 
 // Such a group hands down that nothing is killed at a ceiling: what meets it would sleep for ever.
 TEST_F(GroupAround, ACeilingKillsAlsoWhereTheGroupAroundItDoesNot) {
+  if (kind_ != CapKind::kCgroupV1) GTEST_SKIP() << "only v1 can forbid the killing";
   ASSERT_EQ(write_kernel_file(group_->folder() / "memory.oom_control", "1"), std::nullopt);
   FaultRun trial(CapKind::kCgroupV1, {"leak"});
   const TrialOutcome outcome = outcome_elsewhere(trial, [&] { enter(); });

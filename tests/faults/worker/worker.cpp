@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdarg>
@@ -125,6 +126,18 @@ int brood(int count, std::size_t mib) {
     }
   }
   sleep_forever();
+}
+
+// A child takes it all, and the worker goes on as if nothing had happened to it.
+int bereaved(std::size_t mib) {
+  const pid_t child = fork();
+  if (child == 0) {
+    close(3);
+    touch(mib);
+    _exit(0);
+  }
+  waitpid(child, nullptr, 0);
+  return healthy(1);
 }
 
 int lacking(std::string_view what) {
@@ -278,6 +291,7 @@ int main(int argc, char** argv) {
   if (mode == "healthy") return healthy(number(2));
   if (mode == "leak") return leak();
   if (mode == "brood") return brood(std::atoi(argument.c_str()), number(3));
+  if (mode == "bereaved") return bereaved(number(2));
   if (mode == "die") return die(std::atoi(argument.c_str()));
   if (mode == "lacking") return lacking(argument);
   if (mode == "flood") return flood(argument, number(3));
