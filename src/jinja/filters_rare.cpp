@@ -1,12 +1,10 @@
-// Filters that templates seldom use (jinja_registry.h).
-#include <fmt/format.h>
+#include "jinja/filters_rare.h"
 
-#include <algorithm>
+#include <fmt/format.h>
 
 #include "jinja/interpreter.h"
 #include "jinja/operators.h"
 #include "jinja/print.h"
-#include "jinja/registry.h"
 #include "jinja/text.h"
 
 namespace loadline::jinja {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "jinja/filters_rare.h"
 #include "jinja/interpreter.h"
 #include "jinja/item_key.h"
 #include "jinja/operators.h"

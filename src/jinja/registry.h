@@ -31,7 +31,6 @@ Test find_test(std::string_view name);
 const std::vector<NamedFilter>& text_filters();
 const std::vector<NamedFilter>& sequence_filters();
 const std::vector<NamedFilter>& selection_filters();
-const std::vector<NamedFilter>& rare_filters();
 
 // range, dict, namespace, joiner, raise_exception, strftime_now; undefined otherwise.
 std::optional<Value> find_function(std::string_view name);
