@@ -27,7 +27,9 @@ def find(options, folder, limit, objective="balanced"):
                str(options.steps), "--compute-dtype", options.compute, "--memory-limit", limit,
                "--objective", objective, "--no-save", "--json", "--run-dir", folder]
     start = time.monotonic()
-    ended = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    ended = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if not ended.stdout:
+        sys.exit(f"find ended with {ended.returncode}:\n{ended.stderr.decode()}")
     return json.loads(ended.stdout), time.monotonic() - start
 
 

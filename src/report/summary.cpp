@@ -20,6 +20,7 @@ void add_heading(Lines& lines, const SearchResult& result) {
   } else if (result.status == SearchResult::Status::kUnfinished) {
     lines.emplace_back("BENCHMARK UNFINISHED");
     lines.push_back("  " + printable(result.stopped_by));
+    lines.emplace_back("  The same command goes on from here; --restart begins anew.");
     if (result.optimal) lines.emplace_back("  The best so far is below; a larger one may fit.");
   } else {
     lines.emplace_back("BENCHMARK COMPLETE");

@@ -272,7 +272,8 @@ TEST(TerminalView, SaysThatAnUnfinishedSearchIsUnfinished) {
   result.next_larger.reset();
   result.frontier[2].settled = false;
   const std::string text = ended(result);
-  EXPECT_THAT(text, HasSubstr("BENCHMARK UNFINISHED\n  the time limit was reached\n"));
+  EXPECT_THAT(text, HasSubstr("BENCHMARK UNFINISHED\n  the time limit was reached\n  The same "
+                              "command goes on from here"));
   EXPECT_THAT(text, HasSubstr("17?"));
   EXPECT_THAT(text, HasSubstr("batch=18 was not tried yet"));
   EXPECT_THAT(text, Not(HasSubstr("COMPLETE")));
