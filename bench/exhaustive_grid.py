@@ -25,6 +25,7 @@ def find(options, folder, limit, objective="balanced"):
     command = [options.loadline, "find", "--demo", "--ranks", options.ranks, "--layers-grid",
                options.layers, "--max-batch", str(options.max_batch), "--steps",
                str(options.steps), "--compute-dtype", options.compute, "--memory-limit", limit,
+               "--grad-checkpoint", "off",  # as in the grid, whose trials are copies of one
                "--objective", objective, "--no-save", "--json", "--run-dir", folder]
     start = time.monotonic()
     ended = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
