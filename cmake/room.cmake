@@ -10,6 +10,10 @@ function(loadline_room name)
     if(LOADLINE_NATIVE AND name STREQUAL "kernels")
       target_compile_options(loadline_${name} PRIVATE -march=native -mprefer-vector-width=512)
     endif()
+    if(name STREQUAL "kernels")
+      # Optimized code takes its time anyway, and a kernel's code must not depend on its neighbours'.
+      set_target_properties(loadline_${name} PROPERTIES UNITY_BUILD OFF)
+    endif()
     if(name MATCHES "^(kernels|search)$")
       # Arithmetic that is not optimized would make every test of the engine and of the search wait.
       target_compile_options(loadline_${name} PRIVATE $<$<CONFIG:Debug>:-O2>)

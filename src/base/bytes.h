@@ -2,6 +2,7 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -54,5 +55,8 @@ Bytes parse_bytes(std::string_view text);
 
 // "6.58 GiB", "412.0 MiB", "12.0 KiB", "17 B".
 std::string to_string(Bytes bytes);
+
+// Of memory, as Linux on x86-64 hands it out.
+inline constexpr std::size_t kPageSize = 4096;
 
 }  // namespace loadline

@@ -4,8 +4,10 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 
 namespace loadline {
@@ -46,5 +48,8 @@ template <typename... Args>
 Error environment_error(fmt::format_string<Args...> text, Args&&... args) {
   return {ErrorKind::kEnvironment, fmt::format(text, std::forward<Args>(args)...)};
 }
+
+// Why the last system call failed.
+inline std::string system_reason() { return std::generic_category().message(errno); }
 
 }  // namespace loadline

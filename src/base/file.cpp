@@ -19,18 +19,16 @@ namespace loadline {
 namespace fs = std::filesystem;
 namespace {
 
-std::string reason() { return std::generic_category().message(errno); }
-
 FileDescriptor open_for_reading(const fs::path& path) {
   // O_NONBLOCK, as opening a pipe would wait for its writer; regular files do not know it.
   FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd.is_open()) throw bad_input("{}: cannot be opened: {}", path.string(), reason());
+  if (!fd.is_open()) throw bad_input("{}: cannot be opened: {}", path.string(), system_reason());
   return fd;
 }
 
 std::uint64_t regular_size(const FileDescriptor& fd, const fs::path& path) {
   struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) throw bad_input("{}: {}", path.string(), reason());
+  if (::fstat(fd.get(), &status) != 0) throw bad_input("{}: {}", path.string(), system_reason());
   if (!S_ISREG(status.st_mode)) throw bad_input("{}: is not a regular file", path.string());
   return static_cast<std::uint64_t>(status.st_size);
 }
@@ -43,7 +41,7 @@ std::size_t read_fully(const FileDescriptor& fd, std::span<std::byte> into, std:
     const ssize_t n = ::pread(fd.get(), into.data() + done, into.size() - done,
                               static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw bad_input("{}: cannot be read: {}", path.string(), reason());
+    if (n < 0) throw bad_input("{}: cannot be read: {}", path.string(), system_reason());
     if (n == 0) break;
     done += static_cast<std::size_t>(n);
   }
@@ -54,7 +52,7 @@ void write_fully(const FileDescriptor& fd, std::span<const std::byte> piece, con
   while (!piece.empty()) {
     const ssize_t n = ::write(fd.get(), piece.data(), piece.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw environment_error("{}: cannot be written: {}", path.string(), reason());
+    if (n < 0) throw environment_error("{}: cannot be written: {}", path.string(), system_reason());
     piece = piece.subspan(static_cast<std::size_t>(n));
   }
 }
@@ -67,6 +65,11 @@ void sync_folder(const fs::path& folder) {
 }
 
 }  // namespace
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
 
 FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
   if (this != &other) {
@@ -106,7 +109,7 @@ ReplacementFile::ReplacementFile(fs::path path) : path_(std::move(path)) {
   std::string name = temporary_.string();
   fd_ = FileDescriptor(::mkostemp(name.data(), O_CLOEXEC));
   if (!fd_.is_open())
-    throw environment_error("{}: cannot be created: {}", path_.string(), reason());
+    throw environment_error("{}: cannot be created: {}", path_.string(), system_reason());
   temporary_ = name;
   ::fchmod(fd_.get(), 0644);
 }
@@ -121,7 +124,8 @@ void ReplacementFile::write_at(std::uint64_t offset, std::span<const std::byte> 
   while (!piece.empty()) {
     const ssize_t n = ::pwrite(fd_.get(), piece.data(), piece.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw environment_error("{}: cannot be written: {}", path_.string(), reason());
+    if (n < 0)
+      throw environment_error("{}: cannot be written: {}", path_.string(), system_reason());
     piece = piece.subspan(static_cast<std::size_t>(n));
     offset += static_cast<std::uint64_t>(n);
   }
@@ -129,7 +133,7 @@ void ReplacementFile::write_at(std::uint64_t offset, std::span<const std::byte> 
 
 void ReplacementFile::commit() {
   if (::fsync(fd_.get()) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
-    throw environment_error("{}: cannot be written: {}", path_.string(), reason());
+    throw environment_error("{}: cannot be written: {}", path_.string(), system_reason());
   }
   fd_.close();
   sync_folder(path_.parent_path());
@@ -138,7 +142,8 @@ void ReplacementFile::commit() {
 AppendFile::AppendFile(fs::path path, Durability durability)
     : path_(std::move(path)), durability_(durability) {
   fd_ = FileDescriptor(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
-  if (!fd_.is_open()) throw environment_error("{}: cannot be opened: {}", path_.string(), reason());
+  if (!fd_.is_open())
+    throw environment_error("{}: cannot be opened: {}", path_.string(), system_reason());
   // A power cut must not take the file's name away from lines that were flushed.
   if (durability_ == Durability::kSynced) sync_folder(path_.parent_path());
 }
@@ -155,7 +160,7 @@ void AppendFile::append_line(std::string_view line) {
     throw;
   }
   if (durability_ == Durability::kSynced && ::fdatasync(fd_.get()) != 0) {
-    throw environment_error("{}: cannot be flushed: {}", path_.string(), reason());
+    throw environment_error("{}: cannot be flushed: {}", path_.string(), system_reason());
   }
 }
 
@@ -165,7 +170,7 @@ MappedFile::MappedFile(const fs::path& path) : path_(path) {
   if (size_ == 0) return;
   void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd.get(), 0);
   if (address == MAP_FAILED)
-    throw environment_error("{}: cannot be mapped: {}", path.string(), reason());
+    throw environment_error("{}: cannot be mapped: {}", path.string(), system_reason());
   data_ = static_cast<const std::byte*>(address);
 }
 
@@ -222,7 +227,8 @@ void require_writable_folder(const fs::path& folder) {
   std::string probe = (folder / ".loadline-probe-XXXXXX").string();
   const FileDescriptor fd(::mkostemp(probe.data(), O_CLOEXEC));
   if (!fd.is_open()) {
-    throw environment_error("{}: no file can be written there: {}", folder.string(), reason());
+    throw environment_error("{}: no file can be written there: {}", folder.string(),
+                            system_reason());
   }
   ::unlink(probe.c_str());
 }
@@ -232,7 +238,7 @@ TemporaryFolder::TemporaryFolder() {
   std::string name =
       std::string(base != nullptr && *base != '\0' ? base : "/tmp") + "/loadline-XXXXXX";
   if (::mkdtemp(name.data()) == nullptr) {
-    throw environment_error("{}: the folder cannot be made: {}", name, reason());
+    throw environment_error("{}: the folder cannot be made: {}", name, system_reason());
   }
   path_ = name;
 }

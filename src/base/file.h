@@ -30,6 +30,9 @@ class FileDescriptor {
   int fd_ = -1;
 };
 
+// Whether anything is there; what cannot be looked at is not.
+bool is_there(const std::filesystem::path& path);
+
 // The file's content. Throws Error(kBadInput) naming the file and the reason when it cannot be
 // read, is not a regular file, or is larger than `limit`.
 std::string read_file(const std::filesystem::path& path, Bytes limit);

@@ -5,20 +5,19 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <system_error>
 
 #include "base/error.h"
 
 namespace loadline {
 
 std::optional<FileDescriptor> lock_file(const std::filesystem::path& path) {
-  const auto reason = [] { return std::generic_category().message(errno); };
   FileDescriptor fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-  if (!fd.is_open()) throw environment_error("{}: cannot be opened: {}", path.string(), reason());
+  if (!fd.is_open())
+    throw environment_error("{}: cannot be opened: {}", path.string(), system_reason());
   while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EINTR) continue;
     if (errno == EWOULDBLOCK) return std::nullopt;
-    throw environment_error("{}: cannot be locked: {}", path.string(), reason());
+    throw environment_error("{}: cannot be locked: {}", path.string(), system_reason());
   }
   return fd;
 }
@@ -30,7 +29,7 @@ void reserve_room(const FileDescriptor& file, Bytes more, const std::filesystem:
   if (::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, end, bytes) == 0) return;
   if (errno != ENOSPC && errno != EDQUOT && errno != EFBIG) return;
   throw environment_error("{}: {} more cannot be written there: {}", path.string(), to_string(more),
-                          std::generic_category().message(errno));
+                          system_reason());
 }
 
 }  // namespace loadline

@@ -33,8 +33,7 @@ NewFolder::NewFolder(fs::path place) : place_(fs::absolute(place).lexically_norm
   make_folder(place_.parent_path());
   std::string name = place_.string() + ".XXXXXX";
   if (::mkdtemp(name.data()) == nullptr) {
-    throw environment_error("{}: cannot be made: {}", place_.string(),
-                            std::generic_category().message(errno));
+    throw environment_error("{}: cannot be made: {}", place_.string(), system_reason());
   }
   temporary_ = name;
   ::chmod(name.c_str(), 0755);

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -17,8 +16,6 @@ namespace {
 
 constexpr std::size_t kPiece = std::size_t{1} << 20;
 
-std::string reason() { return std::generic_category().message(errno); }
-
 }  // namespace
 
 PartialFile::PartialFile(std::filesystem::path path) : path_(std::move(path)) {
@@ -26,7 +23,7 @@ PartialFile::PartialFile(std::filesystem::path path) : path_(std::move(path)) {
       ::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0644));
   struct stat status {};
   if (!fd_.is_open() || ::fstat(fd_.get(), &status) != 0) {
-    throw environment_error("{}: cannot be opened: {}", path_.string(), reason());
+    throw environment_error("{}: cannot be opened: {}", path_.string(), system_reason());
   }
   if (!S_ISREG(status.st_mode)) {
     throw environment_error("{}: is not a regular file. Remove it.", path_.string());
@@ -38,7 +35,8 @@ void PartialFile::append(std::span<const std::byte> piece) {
   while (!piece.empty()) {
     const ssize_t n = ::write(fd_.get(), piece.data(), piece.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw environment_error("{}: cannot be written: {}", path_.string(), reason());
+    if (n < 0)
+      throw environment_error("{}: cannot be written: {}", path_.string(), system_reason());
     size_ += static_cast<std::uint64_t>(n);
     piece = piece.subspan(static_cast<std::size_t>(n));
   }
@@ -52,7 +50,7 @@ void PartialFile::read(const std::function<void(std::span<const std::byte>)>& ta
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) {
       throw environment_error("{}: cannot be read: {}", path_.string(),
-                              n == 0 ? "another program made it shorter" : reason());
+                              n == 0 ? "another program made it shorter" : system_reason());
     }
     take(std::span(buffer).first(static_cast<std::size_t>(n)));
     offset += static_cast<std::uint64_t>(n);
@@ -61,14 +59,14 @@ void PartialFile::read(const std::function<void(std::span<const std::byte>)>& ta
 
 void PartialFile::clear() {
   if (::ftruncate(fd_.get(), 0) != 0) {
-    throw environment_error("{}: cannot be emptied: {}", path_.string(), reason());
+    throw environment_error("{}: cannot be emptied: {}", path_.string(), system_reason());
   }
   size_ = 0;
 }
 
 void PartialFile::move_to(const std::filesystem::path& place) {
   if (::fsync(fd_.get()) != 0 || ::rename(path_.c_str(), place.c_str()) != 0) {
-    throw environment_error("{}: cannot be written: {}", place.string(), reason());
+    throw environment_error("{}: cannot be written: {}", place.string(), system_reason());
   }
   fd_.close();
 }

@@ -29,11 +29,6 @@ struct AdapterFiles {
   bool is_mlx = false;
 };
 
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
-
 Error no_tensors(const fs::path& folder, const fs::path& tensors) {
   for (const char* old : {"adapter_model.bin", "adapters.npz"}) {
     if (is_there(folder / old)) {

@@ -40,7 +40,7 @@ std::optional<std::vector<Projection>> parse_keys(const Json& parameters,
 }
 
 // Older versions say lora_layers. 0 and below mean all.
-std::optional<std::int64_t> parse_layers(const Json& document, const std::string& source) {
+std::optional<std::int64_t> parse_layer_count(const Json& document, const std::string& source) {
   const bool is_old = json_find(document, "num_layers") == nullptr;
   const std::int64_t count = json_int(document, is_old ? "lora_layers" : "num_layers", source);
   if (count > kMaxLayer) {
@@ -88,7 +88,7 @@ AdapterClaims parse_mlx_config(const Json& document, const std::string& source) 
   }
   claims.alpha = alpha_of_scale(scale, claims.rank);
   claims.targets = parse_keys(*parameters, source);
-  claims.last_layers = parse_layers(document, source);
+  claims.last_layers = parse_layer_count(document, source);
   if (json_find(document, "model") != nullptr) {
     claims.base_model = json_string(document, "model", source);
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "checkpoint/convert.h"
@@ -19,11 +20,6 @@ constexpr std::string_view kSingle = kSingleWeightFile;
 constexpr std::string_view kIndex = kWeightIndexFile;
 constexpr std::size_t kPiece = std::size_t{4} << 20;
 constexpr std::uint64_t kSample = std::uint64_t{1} << 20;
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
 
 // What the folder holds instead of what was expected, and what to do.
 Error no_weights(const fs::path& folder) {

@@ -11,7 +11,6 @@
 namespace loadline {
 namespace {
 
-constexpr std::size_t kBarWidth = 20;
 constexpr const char* kClearLine = "\r\x1b[2K";
 constexpr const char* kNoWrap = "\x1b[?7l";  // a narrow terminal cuts the bar off at its edge
 constexpr const char* kWrap = "\x1b[?7h";
@@ -57,10 +56,8 @@ void TrainView::draw(const std::string& bar) {
 std::string TrainView::bar() const {
   const double share = static_cast<double>(last_.step) /
                        static_cast<double>(std::max<std::int64_t>(1, settings_.max_steps));
-  const auto filled = std::min(kBarWidth, static_cast<std::size_t>(share * kBarWidth));
   std::string text =
-      fmt::format("[{}{}] step {} of {}", std::string(filled, '#'),
-                  std::string(kBarWidth - filled, '.'), last_.step, settings_.max_steps);
+      fmt::format("{} step {} of {}", bar_of(share), last_.step, settings_.max_steps);
   if (step_seconds_ == 0) return text;  // a first update of this process may take minutes
   text += fmt::format(", {} {:.3f}", last_.distrust == 0 ? "loss" : "cross-entropy",
                       last_.cross_entropy);

@@ -8,6 +8,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/file_lock.h"
 #include "base/partial_file.h"
 
@@ -28,11 +29,6 @@ std::uint64_t size_if_there(const fs::path& path) {
   std::error_code error;
   const std::uint64_t size = fs::file_size(path, error);
   return error ? 0 : size;
-}
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
 }
 
 FileDescriptor wait_for_lock(const HubClient& client, const fs::path& path) {

@@ -21,7 +21,7 @@ std::string folder_name(const HubModel& model) {
 }
 
 // A link to a blob that is gone is not there.
-bool is_there(const fs::path& file) {
+bool is_file(const fs::path& file) {
   std::error_code ignored;
   return fs::is_regular_file(file, ignored);
 }
@@ -32,14 +32,14 @@ bool points_to(const fs::path& link, const fs::path& target) {
 }
 
 void find_missing_weights(const fs::path& snapshot, std::vector<std::string>& needed) {
-  if (is_there(snapshot / kSingleWeightFile)) return;
+  if (is_file(snapshot / kSingleWeightFile)) return;
   const fs::path index = snapshot / kWeightIndexFile;
-  if (!is_there(index)) {
+  if (!is_file(index)) {
     needed.emplace_back(kSingleWeightFile);
     return;
   }
   for (const std::string& shard : weight_shards(index)) {
-    if (!is_there(snapshot / shard)) needed.push_back(shard);
+    if (!is_file(snapshot / shard)) needed.push_back(shard);
   }
 }
 
@@ -65,7 +65,7 @@ fs::path HubCache::folder(const HubModel& model) const { return root_ / folder_n
 std::optional<std::string> HubCache::commit_of(const HubModel& model) const {
   if (is_commit(model.revision)) return model.revision;
   const fs::path ref = folder(model) / "refs" / model.revision;
-  if (!is_there(ref)) return std::nullopt;
+  if (!is_file(ref)) return std::nullopt;
   std::string commit = read_file(ref, kLongestRef);
   commit.erase(commit.find_last_not_of(" \r\n\t") + 1);
   if (!is_commit(commit)) {
@@ -86,9 +86,9 @@ MissingFiles HubCache::missing(const HubModel& model, const std::string& commit,
   const fs::path files = snapshot(model, commit);
   const fs::path absent = folder(model) / ".no_exist" / commit;
   MissingFiles missing;
-  if (!is_there(files / "config.json")) missing.needed.emplace_back("config.json");
+  if (!is_file(files / "config.json")) missing.needed.emplace_back("config.json");
   for (const char* file : {"tokenizer.json", "tokenizer_config.json"}) {
-    if (!is_there(files / file) && !is_there(absent / file)) missing.unknown.emplace_back(file);
+    if (!is_file(files / file) && !is_file(absent / file)) missing.unknown.emplace_back(file);
   }
   if (parts == ModelParts::kAll) find_missing_weights(files, missing.needed);
   return missing;
@@ -112,7 +112,7 @@ void HubCache::link(const HubModel& model, const std::string& commit, const std:
 void HubCache::remember_absent(const HubModel& model, const std::string& commit,
                                const std::string& file) const {
   const fs::path mark = folder(model) / ".no_exist" / commit / file;
-  if (is_there(mark)) return;
+  if (is_file(mark)) return;
   make_folder(mark.parent_path());
   replace_file(mark, "");
 }

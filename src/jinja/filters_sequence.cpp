@@ -66,7 +66,7 @@ Value reverse(Interpreter& interpreter, const Value& subject, Arguments& argumen
   return {std::move(text), subject.text_or_null()->safe};
 }
 
-Value join(Interpreter& interpreter, const Value& subject, Arguments& arguments) {
+Value join_filter(Interpreter& interpreter, const Value& subject, Arguments& arguments) {
   const auto bound = bind(arguments, {"d", "attribute"}, "join");
   Meter& meter = interpreter.meter();
   const std::string between = bound[0] ? to_text(*bound[0], meter) : "";
@@ -235,10 +235,10 @@ Value attribute(Interpreter& interpreter, const Value& subject, Arguments& argum
 
 const std::vector<NamedFilter>& sequence_filters() {
   static const std::vector<NamedFilter> kFilters = {
-      {"length", length},   {"count", length},    {"first", first}, {"last", last},
-      {"list", to_list},    {"reverse", reverse}, {"join", join},   {"default", default_value},
-      {"d", default_value}, {"items", items},     {"sort", sort},   {"dictsort", dictsort},
-      {"unique", unique},   {"min", smallest},    {"max", largest}, {"sum", sum},
+      {"length", length},   {"count", length},    {"first", first},      {"last", last},
+      {"list", to_list},    {"reverse", reverse}, {"join", join_filter}, {"default", default_value},
+      {"d", default_value}, {"items", items},     {"sort", sort},        {"dictsort", dictsort},
+      {"unique", unique},   {"min", smallest},    {"max", largest},      {"sum", sum},
       {"batch", batch},     {"attr", attribute},
   };
   return kFilters;

@@ -29,7 +29,7 @@ std::string text_of(Interpreter& interpreter, const Value& subject) {
 }
 
 template <std::string (*change)(std::string_view)>
-Value changed(Interpreter& interpreter, const Value& subject, Arguments& arguments) {
+Value change_filter(Interpreter& interpreter, const Value& subject, Arguments& arguments) {
   bind(arguments, {}, "this filter");
   return like(subject, change(text_of(interpreter, subject)), interpreter.meter());
 }
@@ -64,7 +64,7 @@ Value escape(Interpreter& interpreter, const Value& subject, Arguments& argument
   return {std::move(text), true};
 }
 
-Value replace(Interpreter& interpreter, const Value& subject, Arguments& arguments) {
+Value replace_filter(Interpreter& interpreter, const Value& subject, Arguments& arguments) {
   const auto bound = bind(arguments, {"old", "new", "count"}, "replace");
   if (!bound[0] || !bound[1]) throw Failure("replace wants the old and the new text");
   const std::int64_t limit = bound[2] && !bound[2]->is_none() ? as_index(*bound[2]) : -1;
@@ -243,16 +243,16 @@ Value round_number(Interpreter&, const Value& subject, Arguments& arguments) {
 
 const std::vector<NamedFilter>& text_filters() {
   static const std::vector<NamedFilter> kFilters = {
-      {"upper", changed<to_upper>},
-      {"lower", changed<to_lower>},
-      {"capitalize", changed<capitalize>},
-      {"title", changed<title_filter>},
+      {"upper", change_filter<to_upper>},
+      {"lower", change_filter<to_lower>},
+      {"capitalize", change_filter<capitalize>},
+      {"title", change_filter<title_filter>},
       {"trim", trim},
       {"string", to_string},
       {"safe", safe},
       {"escape", escape},
       {"e", escape},
-      {"replace", replace},
+      {"replace", replace_filter},
       {"indent", indent},
       {"center", center},
       {"format", format},

@@ -9,13 +9,6 @@
 namespace loadline::jinja {
 namespace {
 
-int digit_of(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return 99;
-}
-
 // (_?digit)* from `at` on, or 0 size.
 std::size_t digits_from(std::string_view text, std::size_t at, int base) {
   std::size_t end = at;
@@ -27,7 +20,7 @@ std::size_t digits_from(std::string_view text, std::size_t at, int base) {
   return end - at;
 }
 
-std::string without_underscores(std::string_view text) {
+std::string without_separators(std::string_view text) {
   std::string out;
   for (const char c : text) {
     if (c != '_') out += c;
@@ -64,7 +57,7 @@ std::optional<NumberLiteral> read_float(std::string_view text) {
   NumberLiteral literal;
   literal.size = size;
   literal.is_float = true;
-  literal.number = std::strtod(without_underscores(text.substr(0, size)).c_str(), nullptr);
+  literal.number = std::strtod(without_separators(text.substr(0, size)).c_str(), nullptr);
   return literal;
 }
 
@@ -101,7 +94,7 @@ std::optional<NumberLiteral> read_integer(std::string_view text) {
     if (text[0] == '0') digits = digits_from(text, 0, 1);
   }
   literal.size = begin + digits;
-  for (const char c : without_underscores(text.substr(begin, digits))) {
+  for (const char c : without_separators(text.substr(begin, digits))) {
     literal.too_large |= __builtin_mul_overflow(literal.integer, Integer{base}, &literal.integer);
     literal.too_large |=
         __builtin_add_overflow(literal.integer, Integer{digit_of(c)}, &literal.integer);

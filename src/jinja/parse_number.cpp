@@ -9,15 +9,6 @@
 namespace loadline::jinja {
 namespace {
 
-bool is_digit_char(char c) { return c >= '0' && c <= '9'; }
-
-int digit_of(char c) {
-  if (is_digit_char(c)) return c - '0';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'Z') return c - 'A' + 10;
-  return 99;
-}
-
 int prefix_base(std::string_view text) {
   if (text.size() < 2 || text[0] != '0') return 0;
   switch (text[1]) {
@@ -61,7 +52,7 @@ bool is_decimal_number(std::string_view text) {
   std::size_t at = 0;
   const auto digits = [&] {
     const std::size_t begin = at;
-    while (at < text.size() && is_digit_char(text[at])) ++at;
+    while (at < text.size() && digit_of(text[at]) < 10) ++at;
     return at - begin;
   };
   std::size_t count = digits();

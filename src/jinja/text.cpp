@@ -157,6 +157,13 @@ bool is_numeric(std::uint32_t code) {
          kind == UTF8PROC_CATEGORY_NO;
 }
 
+int digit_of(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'z') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'Z') return c - 'A' + 10;
+  return 99;
+}
+
 bool is_identifier(std::string_view text) {
   bool first = true;
   for (const std::string_view point : code_points(text)) {

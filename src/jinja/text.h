@@ -30,6 +30,8 @@ bool is_alpha(std::uint32_t code);
 bool is_decimal(std::uint32_t code);
 bool is_digit(std::uint32_t code);
 bool is_numeric(std::uint32_t code);
+// Of an ASCII digit or letter, as in numbers up to base 36; 99 for anything else.
+int digit_of(char c);
 bool is_identifier(std::string_view text);
 
 std::string to_upper(std::string_view text);

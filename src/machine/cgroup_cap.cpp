@@ -22,8 +22,6 @@ namespace {
 
 constexpr std::string_view kPrefix = "loadline-";
 
-std::string reason() { return std::generic_category().message(errno); }
-
 // "pid:[4026531836]" -> "4026531836". Two containers may both have a process 7 and see one tree.
 std::string pid_namespace(const fs::path& root) {
   std::error_code error;
@@ -55,7 +53,7 @@ void empty_and_remove(const fs::path& folder, const CgroupFolders& folders) {
 // Nothing when a process of ours can be inside: a short-lived one goes in.
 std::optional<std::string> try_entrance(int entrance) {
   const pid_t pid = ::fork();
-  if (pid < 0) return reason();
+  if (pid < 0) return system_reason();
   if (pid == 0) ::_exit(::write(entrance, "0", 1) == 1 ? 0 : errno);
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
@@ -127,7 +125,7 @@ std::optional<std::string> CgroupCap::set_ceiling(Bytes ceiling) {
   forbid_swap(bytes);
   let_it_be_killed();
   entrance_ = FileDescriptor(::open((folder_ / "cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
-  if (!entrance_.is_open()) return "cgroup.procs: " + reason();
+  if (!entrance_.is_open()) return "cgroup.procs: " + system_reason();
   return try_entrance(entrance_.get());
 }
 
@@ -176,12 +174,12 @@ std::optional<std::string> why_nowhere(const std::optional<CgroupPlace>& place,
 }  // namespace
 
 std::optional<std::string> CgroupFolders::make(const fs::path& folder) const {
-  if (::mkdir(folder.c_str(), 0755) != 0) return reason();
+  if (::mkdir(folder.c_str(), 0755) != 0) return system_reason();
   return std::nullopt;
 }
 
 std::optional<std::string> CgroupFolders::remove(const fs::path& folder) const {
-  if (::rmdir(folder.c_str()) != 0 && errno != ENOENT) return reason();
+  if (::rmdir(folder.c_str()) != 0 && errno != ENOENT) return system_reason();
   return std::nullopt;
 }
 

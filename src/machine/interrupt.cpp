@@ -8,11 +8,11 @@
 namespace loadline {
 namespace {
 
-volatile std::sig_atomic_t seen = 0;
+volatile std::sig_atomic_t signals_seen = 0;
 
 void on_signal(int number) {
-  if (seen != 0) ::_exit(128 + number);
-  seen = 1;
+  if (signals_seen != 0) ::_exit(128 + number);
+  signals_seen = 1;
 }
 
 }  // namespace
@@ -31,6 +31,6 @@ void release_interrupts() {
   (void)std::signal(SIGTERM, SIG_DFL);
 }
 
-bool interrupted() { return seen != 0; }
+bool interrupted() { return signals_seen != 0; }
 
 }  // namespace loadline

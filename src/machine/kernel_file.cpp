@@ -7,6 +7,7 @@
 #include <charconv>
 #include <system_error>
 
+#include "base/error.h"
 #include "base/file.h"
 
 namespace loadline {
@@ -59,9 +60,9 @@ std::optional<std::uint64_t> read_kernel_number(const fs::path& path) {
 
 std::optional<std::string> write_kernel_file(const fs::path& path, std::string_view text) {
   const FileDescriptor fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!fd.is_open()) return std::generic_category().message(errno);
+  if (!fd.is_open()) return system_reason();
   const ssize_t n = ::write(fd.get(), text.data(), text.size());
-  if (n < 0) return std::generic_category().message(errno);
+  if (n < 0) return system_reason();
   return std::nullopt;
 }
 

@@ -8,7 +8,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <string>
-#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -36,7 +35,7 @@ class SystemdScope final : public Cap {
       : ceiling_(ceiling), unit_(std::move(unit)), mount_(std::move(mount)) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) {
-      throw environment_error("a pipe cannot be made: {}", std::generic_category().message(errno));
+      throw environment_error("a pipe cannot be made: {}", system_reason());
     }
     held_ = FileDescriptor(::fcntl(ends[0], F_DUPFD_CLOEXEC, 10));
     ::close(ends[0]);

@@ -10,7 +10,6 @@ namespace loadline {
 namespace {
 
 constexpr std::uint64_t kAlignment = 64;
-constexpr std::uint64_t kPage = 4096;
 constexpr std::uint64_t kLargest = std::uint64_t{1} << 48;
 
 constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t unit) {
@@ -118,7 +117,7 @@ void MemoryPlan::place() {
     placed.put(*buffer);
     end = std::max(end, buffer->offset + buffer->bytes.count);
   }
-  arena_ = {round_up(end, kPage)};
+  arena_ = {round_up(end, kPageSize)};
 }
 
 }  // namespace loadline

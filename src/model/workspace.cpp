@@ -11,8 +11,6 @@
 namespace loadline {
 namespace {
 
-constexpr std::size_t kPage = 4096;
-
 std::int64_t elements_of(const Buffer& buffer) {
   return std::accumulate(buffer.shape.begin(), buffer.shape.end(), std::int64_t{1},
                          std::multiplies<>());
@@ -32,7 +30,7 @@ Arena::Arena(Bytes size) : size_(size.count) {
   }
   data_ = static_cast<std::byte*>(mapping);
   madvise(mapping, size_, MADV_HUGEPAGE);  // advice only: without huge pages all works, slower
-  for (std::size_t at = 0; at < size_; at += kPage) {
+  for (std::size_t at = 0; at < size_; at += kPageSize) {
     *static_cast<volatile std::byte*>(data_ + at) = std::byte{0};
   }
 }

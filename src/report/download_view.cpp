@@ -12,12 +12,6 @@ namespace {
 
 constexpr double kWindow = 10;        // seconds that the rate looks back
 constexpr double kBetweenLines = 10;  // seconds
-constexpr std::size_t kBarWidth = 20;
-
-std::string bar(double share, std::size_t width) {
-  const auto filled = std::min(width, static_cast<std::size_t>(share * static_cast<double>(width)));
-  return fmt::format("[{}{}]", std::string(filled, '#'), std::string(width - filled, '.'));
-}
 
 }  // namespace
 
@@ -34,11 +28,11 @@ std::optional<double> DownloadMeter::rate() const {
   return static_cast<double>(samples_.back().received - samples_.front().received) / seconds;
 }
 
-std::string DownloadMeter::line(std::size_t width) const {
+std::string DownloadMeter::line() const {
   const double share =
       state_.total == 0 ? 0 : static_cast<double>(state_.done) / static_cast<double>(state_.total);
   std::string text =
-      fmt::format("{} {} of {} files, {} of {}", bar(share, width), state_.files_done, state_.files,
+      fmt::format("{} {} of {} files, {} of {}", bar_of(share), state_.files_done, state_.files,
                   to_string(Bytes{state_.done}), to_string(Bytes{state_.total}));
   const auto speed = rate();
   if (!speed) return text;
@@ -62,12 +56,12 @@ void DownloadView::progress(double seconds, const DownloadState& state) {
   meter_.add(seconds, state);
   if (state.total == 0) return;
   if (is_terminal_) {
-    fmt::print(out_, "\r\x1b[2K{}", meter_.line(kBarWidth));
+    fmt::print(out_, "\r\x1b[2K{}", meter_.line());
     drawn_ = true;
     std::fflush(out_);
   } else if (seconds - last_line_ >= kBetweenLines) {
     last_line_ = seconds;
-    fmt::print(out_, "{}\n", meter_.line(kBarWidth));
+    fmt::print(out_, "{}\n", meter_.line());
     std::fflush(out_);
   }
 }

@@ -24,7 +24,7 @@ class DownloadMeter {
   // Bytes a second; nothing before half a second has passed.
   [[nodiscard]] std::optional<double> rate() const;
   // "[####......] 2 of 5 files, 1.20 GiB of 4.10 GiB, 12.3 MiB/s, about 4 min left"
-  [[nodiscard]] std::string line(std::size_t width) const;
+  [[nodiscard]] std::string line() const;
 
  private:
   struct Sample {

@@ -11,7 +11,7 @@
 namespace loadline {
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 1;
+constexpr std::int64_t kProfileVersion = 1;
 constexpr std::int64_t kMost = 1LL << 40;  // of anything that is counted
 
 const Json& object_at(const Json& document, std::string_view key, const std::string& source) {
@@ -103,7 +103,7 @@ double finite(double value) { return std::isfinite(value) ? value : 0; }
 
 Json to_json(const Profile& profile) {
   Json document = Json::object();
-  document["schema_version"] = kSchemaVersion;
+  document["schema_version"] = kProfileVersion;
   document["created"] = profile.created;
   document["key"] = key_to_json(profile.key);
   document["model_path"] = profile.model_path;
@@ -126,10 +126,10 @@ Json to_json(const Profile& profile) {
 
 Profile profile_from_json(const Json& document, const std::string& source) {
   const std::int64_t version = json_int(document, "schema_version", source);
-  if (version != kSchemaVersion) {
+  if (version != kProfileVersion) {
     throw bad_input(
         "{}: schema_version is {}, but this program reads {}. Run `loadline find` again.", source,
-        version, kSchemaVersion);
+        version, kProfileVersion);
   }
   Profile profile;
   profile.created = json_string(document, "created", source);

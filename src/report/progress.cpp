@@ -98,10 +98,8 @@ std::optional<double> Progress::seconds_left() const {
   return left;
 }
 
-std::string Progress::bar(std::size_t width) const {
-  const auto filled = static_cast<std::size_t>(share() * static_cast<double>(width));
-  std::string text = "[" + std::string(std::min(filled, width), '#') +
-                     std::string(width - std::min(filled, width), '.') + "]";
+std::string Progress::bar() const {
+  std::string text = bar_of(share());
   const std::size_t ahead = std::max<std::size_t>(expected_.size(), running_ ? 1 : 0);
   text += fmt::format(" trial {} of about {}", done_ + (running_ ? 1 : 0), done_ + ahead);
   if (running_) text += fmt::format(", step {} of {}", step_, steps_);

@@ -24,7 +24,7 @@ class Progress {
   // the tokens and, from a forward through all layers on, with the LoRA layers.
   [[nodiscard]] std::optional<double> seconds_left() const;
   // "[######..............] trial 3 of about 7, step 5 of 15, about 2 min left"
-  [[nodiscard]] std::string bar(std::size_t width) const;
+  [[nodiscard]] std::string bar() const;
 
  private:
   struct Cost {

@@ -7,7 +7,7 @@
 namespace loadline {
 namespace {
 
-constexpr int kSchemaVersion = 1;
+constexpr int kResultVersion = 1;
 
 std::string_view name_of(SearchResult::Status status) {
   switch (status) {
@@ -125,6 +125,7 @@ Json frontier_of(const SearchResult& result) {
     document["at_limit"] = cell.at_limit;
     document["next_fails"] =
         cell.at_limit || !cell.settled ? Json() : Json(name_of(cell.next_fails));
+    if (cell.doubt) document["doubt"] = number(*cell.doubt);
     if (cell.unusable) {
       const RunTrial& trial = result.trials[*cell.unusable];
       document["unusable"] = {{"batch_size", trial.configuration.batch_size},
@@ -214,7 +215,7 @@ void put_context(Json& document, const ResultContext& context) {
 Json result_document(const SearchResult& result, const ResultContext& context) {
   const double margin = context.limits.margin;
   Json document = Json::object();
-  document["schema_version"] = kSchemaVersion;
+  document["schema_version"] = kResultVersion;
   document["status"] = name_of(result.status);
   document["stopped_by"] = result.stopped_by.empty() ? Json() : Json(result.stopped_by);
   document["budget_bytes"] = context.limits.budget.count;

@@ -41,15 +41,24 @@ std::string without_trailing_spaces(std::string line) {
   return line;
 }
 
-void add_legend(Lines& lines, const std::string& marks) {
+// "; a chance of error of 1.2 % at most": of the planned cells' doubts the greatest.
+std::string doubt_text(const std::vector<FrontierCell>& cells) {
+  double most = 0;
+  for (const FrontierCell& cell : cells) most = std::max(most, cell.doubt.value_or(0));
+  if (most < 0.001) return "; a chance of error below 0.1 %";
+  return fmt::format("; a chance of error of {:.1f} % at most", most * 100);
+}
+
+void add_legend(Lines& lines, const std::string& marks, const std::vector<FrontierCell>& cells) {
   constexpr std::pair<char, std::string_view> kLegend[] = {
-      {'*', "settled by the plan, which trials confirmed; not itself measured"},
+      {'*', "settled by the plan, which trials confirmed, not by a trial"},
       {'+', "the largest batch that was asked for; more may fit"},
       {'!', "the next larger one could not be used, for a reason other than memory"},
       {'?', "known to fit; larger ones are still open"}};
   for (const auto& [mark, meaning] : kLegend) {
     if (marks.find(mark) != std::string::npos) {
-      lines.push_back(fmt::format("  {} {}", mark, meaning));
+      lines.push_back(
+          fmt::format("  {} {}{}", mark, meaning, mark == '*' ? doubt_text(cells) : ""));
     }
   }
 }
@@ -97,7 +106,7 @@ void add_frontier(Lines& lines, const SearchResult& result) {
     table.push_back(cell);
   }
   add_table(lines, table, marks);
-  add_legend(lines, marks);
+  add_legend(lines, marks, result.frontier);
 }
 
 std::string next_larger_text(const SearchResult& result, const SearchLimits& limits) {

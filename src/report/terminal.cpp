@@ -10,7 +10,6 @@
 namespace loadline {
 namespace {
 
-constexpr std::size_t kBarWidth = 20;
 constexpr std::string_view kClearLine = "\r\x1b[2K";
 constexpr std::string_view kBold = "\x1b[1m", kGreen = "\x1b[32m", kYellow = "\x1b[33m",
                            kRed = "\x1b[31m", kPlain = "\x1b[0m";
@@ -49,7 +48,7 @@ struct TerminalView::State {
   }
   void draw_bar() {
     if (!is_terminal) return;
-    write(std::string(kClearLine) + progress.bar(kBarWidth));
+    write(std::string(kClearLine) + progress.bar());
     std::fflush(out);
     bar_is_drawn = true;
   }

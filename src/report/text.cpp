@@ -46,6 +46,12 @@ std::string in_time_left(double seconds) {
   return fmt::format("{} h {} min", minutes / 60, minutes % 60);
 }
 
+std::string bar_of(double share) {
+  constexpr std::size_t kPlaces = 20;
+  const auto filled = std::min(kPlaces, static_cast<std::size_t>(share * double{kPlaces}));
+  return fmt::format("[{}{}]", std::string(filled, '#'), std::string(kPlaces - filled, '.'));
+}
+
 std::string describe(const Configuration& configuration) {
   return fmt::format("batch={}, {}", configuration.batch_size, describe_cell(configuration));
 }

@@ -19,6 +19,8 @@ std::string in_mib(Bytes bytes);
 std::string in_seconds(double seconds);
 // "45 s", "3 min", "1 h 20 min", rounded up to what people plan with.
 std::string in_time_left(double seconds);
+// "[######..............]", of 20 places; share in [0, 1].
+std::string bar_of(double share);
 // "batch=4, rank=64, layers=16"
 std::string describe(const Configuration& configuration);
 // "rank=64, layers=16"; where they are compared, ", seq=512, checkpointing on".

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "search/numbers.h"
+
 namespace loadline {
 namespace {
 
@@ -14,10 +16,6 @@ constexpr double kSmallest = 1.0 / 600, kLargest = 1.0 / 8;
 // A peak differs from its multiple by about this much, relatively, as far as is known before.
 constexpr double kNoise = 3e-4;
 constexpr double kNoiseWeight = 3;  // in peaks
-constexpr double kTwoPi = 6.283185307179586;
-
-double squared(double x) { return x * x; }
-
 // The size near `size` that fits all peaks best, given which multiple each is.
 double refined(double size, const std::vector<double>& peaks) {
   double products = 0;

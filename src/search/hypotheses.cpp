@@ -27,7 +27,7 @@ constexpr double kForgotten = 12;
 constexpr std::array kShapeMean = {0.3, 0.7, 0.7, 0.3, 0.2, 0.0, -0.3};
 constexpr std::array kShapeDeviation = {0.5, 3.0, 3.0, 1.0, 0.5, 1.0, 1.0};
 
-double share(std::int64_t value, std::int64_t of) {
+double ratio(std::int64_t value, std::int64_t of) {
   return static_cast<double>(value) / static_cast<double>(of);
 }
 
@@ -228,11 +228,11 @@ std::optional<Point> point_of(const Configuration& c, const Hypothesis& hypothes
                               const Grounds& grounds) {
   const SearchSpace& space = grounds.space;
   const double sequence =
-      space.sequences.back() > 0 ? share(c.sequence, space.sequences.back()) : 1;
-  const double batch = share(c.batch_size, space.max_batch);
+      space.sequences.back() > 0 ? ratio(c.sequence, space.sequences.back()) : 1;
+  const double batch = ratio(c.batch_size, space.max_batch);
   const double tokens = batch * sequence;
-  const double rank = share(c.lora_rank, space.ranks.back());
-  const double layers = share(c.lora_layers, space.layers.back());
+  const double rank = ratio(c.lora_rank, space.ranks.back());
+  const double layers = ratio(c.lora_layers, space.layers.back());
   Point point{.features = {}, .place = {batch, layers}};
   if (hypothesis.follows_plan) {
     const auto estimated = grounds.estimates.of(c);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "search/numbers.h"
 #include "search/truncated.h"
 
 namespace loadline {
@@ -14,8 +15,6 @@ namespace {
 constexpr double kReach = 0.3;
 // How much evidence another factor than 1 needs: one deviation is this factor.
 constexpr double kFactorDeviation = 4.0;
-constexpr double kTwoPi = 6.283185307179586;
-
 // An interval that says nothing: its stand-in's variance.
 constexpr double kSaysNothing = 1e6;
 constexpr double kLeastPrecision = 1e-6;
@@ -23,7 +22,6 @@ constexpr double kLeastPrecision = 1e-6;
 constexpr int kRounds = 8;
 constexpr double kSettled = 0.01;
 
-double squared(double x) { return x * x; }
 }  // namespace
 
 double Expectation::chance_below(double limit) const {

@@ -52,7 +52,21 @@ bool is_beyond_use(const std::vector<RunTrial>& trials) {
   return in_a_row >= (any_fits(trials) ? kUnusableInARow : kUnusableBeforeAFit);
 }
 
-FrontierCell frontier_cell(const CellState& state) {
+// The chance that a planned bound is on the wrong side: max_batch does not fit, or one more does.
+std::optional<double> doubt_of(const CellState& state, const Prediction& prediction) {
+  const CellBounds& known = state.known;
+  if (!known.settled()) return std::nullopt;
+  const auto chance = [&](std::int64_t batch) {
+    return prediction.chance(state.cell.at(batch)).value_or(0.5);
+  };
+  std::optional<double> doubt;
+  if (known.fits > 0 && known.fits_basis == Basis::kPlanned) doubt = 1 - chance(known.fits);
+  const bool fails_by_plan = !known.at_limit && known.fails_basis == Basis::kPlanned;
+  if (fails_by_plan) doubt = doubt.value_or(0) + chance(known.fails);
+  return doubt;
+}
+
+FrontierCell frontier_cell(const CellState& state, const Prediction& prediction) {
   const CellBounds& known = state.known;
   FrontierCell cell{.lora_rank = state.cell.lora_rank,
                     .lora_layers = state.cell.lora_layers,
@@ -63,7 +77,8 @@ FrontierCell frontier_cell(const CellState& state) {
                     .next_fails = known.fails_basis,
                     .at_limit = known.settled() && known.at_limit,
                     .settled = known.settled(),
-                    .unusable = known.settled() ? known.unusable : std::nullopt};
+                    .unusable = known.settled() ? known.unusable : std::nullopt,
+                    .doubt = doubt_of(state, prediction)};
   return cell;
 }
 
@@ -124,7 +139,7 @@ class Search {
     const std::vector<RunTrial>& trials = result_.trials;
     const Prediction prediction(estimates_, space_, limits_, trials);
     for (const CellState& state : states_of(space_, trials, prediction)) {
-      result_.frontier.push_back(frontier_cell(state));
+      result_.frontier.push_back(frontier_cell(state, prediction));
     }
     result_.optimal = choose(trials, limits_.objective);
     result_.balanced = choose(trials, Objective::kBalanced);

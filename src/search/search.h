@@ -86,6 +86,8 @@ struct FrontierCell {
   // The trial of max_batch + 1 that was killed, timed out, stalled, crashed or diverged: nothing
   // above it was tried, and it says nothing about memory.
   std::optional<std::size_t> unusable;
+  // Where a basis is kPlanned: the chance that max_batch is not the largest batch that fits.
+  std::optional<double> doubt = {};
 };
 
 struct SearchResult {

@@ -11,7 +11,7 @@ namespace loadline {
 namespace {
 
 // What is less than this much larger than the best so far is not worth a trial.
-constexpr double kWorthAsking = 1.03;
+constexpr double kWorthwhile = 1.03;
 // Below this chance of being fast enough a configuration is not asked for.
 constexpr double kUnlikely = 0.02;
 
@@ -48,7 +48,7 @@ std::vector<Candidate> open_candidates(const std::vector<Candidate>& candidates,
                  lies_within(cell_of(slow.configuration), cell_of(c.configuration)) &&
                  c.configuration.batch_size <= slow.configuration.batch_size;
         });
-    if (!c.speed && c.size > kWorthAsking * best && !ruled_out) open.push_back(c);
+    if (!c.speed && c.size > kWorthwhile * best && !ruled_out) open.push_back(c);
   }
   std::sort(open.begin(), open.end(),
             [](const Candidate& a, const Candidate& b) { return a.size > b.size; });

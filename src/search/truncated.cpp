@@ -2,12 +2,11 @@
 
 #include <cmath>
 
+#include "search/numbers.h"
+
 namespace loadline {
 namespace {
 
-constexpr double kTwoPi = 6.283185307179586;
-
-double squared(double x) { return x * x; }
 double below(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
 double density(double x) { return std::exp(-0.5 * x * x) / std::sqrt(kTwoPi); }
 

@@ -6,15 +6,11 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/file.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
 namespace {
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
 
 constexpr const char* kEndings[] = {".jsonl", ".jsonl.gz", ".jsonl.zst"};
 

@@ -10,7 +10,7 @@
 namespace loadline {
 namespace {
 
-constexpr int kSchemaVersion = 1;
+constexpr int kSettingsVersion = 1;
 
 constexpr std::array kSchedules{LearningRateSchedule::kConstant, LearningRateSchedule::kLinear,
                                 LearningRateSchedule::kCosine};
@@ -159,7 +159,7 @@ void read_method(SettingsReader& in, TrainingSettings& s) {
 
 Json to_json(const TrainingSettings& s) {
   return {
-      {"schema_version", kSchemaVersion},
+      {"schema_version", kSettingsVersion},
       {"model", s.model.string()},
       {"train_rows", s.train_rows.string()},
       {"valid_rows", path_or_null(s.valid_rows)},
@@ -207,9 +207,9 @@ Json to_json(const TrainingSettings& s) {
 TrainingSettings training_settings_from_json(const Json& document, const std::string& source) {
   SettingsReader in(document, source);
   const std::int64_t version = in.integer("schema_version");
-  if (version != kSchemaVersion) {
+  if (version != kSettingsVersion) {
     throw bad_input("{}: schema_version {}, but this program reads {}", source, version,
-                    kSchemaVersion);
+                    kSettingsVersion);
   }
   TrainingSettings settings;
   read_run(in, settings);

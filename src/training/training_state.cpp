@@ -19,7 +19,7 @@ namespace loadline {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int kSchemaVersion = 1;
+constexpr int kStateVersion = 1;
 constexpr std::size_t kMostDigits = 18;
 constexpr std::size_t kTemporarySuffix = 7;  // ".XXXXXX" of a file that was being replaced
 constexpr const char* kTensorFile = "training_state.safetensors";
@@ -69,7 +69,7 @@ void write_state(const fs::path& folder, LoraModel& model, const TrainingSetting
       TensorToWrite{"first_moments", DType::kF32, shape, std::as_bytes(model.first_moments())},
       TensorToWrite{"second_moments", DType::kF32, shape, std::as_bytes(model.second_moments())}};
   write_safetensors(folder / kTensorFile, tensors, {{"step", std::to_string(step)}});
-  const Json state{{"schema_version", kSchemaVersion},
+  const Json state{{"schema_version", kStateVersion},
                    {"step", step},
                    {"micro_batches", step * settings.grad_accumulation_steps},
                    {"finished", step >= settings.max_steps},
@@ -93,9 +93,9 @@ Json read_state(const fs::path& checkpoint) {
   const fs::path path = checkpoint / kStateFile;
   const Json state = read_json(path);
   const std::int64_t version = json_int(state, "schema_version", path.string());
-  if (version != kSchemaVersion) {
+  if (version != kStateVersion) {
     throw bad_input("{}: schema_version {}, but this program reads {}", path.string(), version,
-                    kSchemaVersion);
+                    kStateVersion);
   }
   return state;
 }

@@ -10,11 +10,11 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-const std::string kCommit(40, 'c');
-const HubModel kModel{.repository = "org/name"};
+const std::string kListedCommit(40, 'c');
+const HubModel kListedModel{.repository = "org/name"};
 
 std::string listing_of(const std::vector<std::string>& files) {
-  Json document{{"sha", kCommit}, {"siblings", Json::array()}};
+  Json document{{"sha", kListedCommit}, {"siblings", Json::array()}};
   for (const std::string& file : files) document["siblings"].push_back({{"rfilename", file}});
   return document.dump();
 }
@@ -24,12 +24,13 @@ std::string refused(const std::string& text) {
 }
 
 TEST(HubListing, HasCommitFilesSizesAndHashes) {
-  const HubListing listing = parse_hub_listing(
-      R"({"sha":")" + kCommit + R"(","siblings":[{"rfilename":"a/b.json","size":7,"blobId":")" +
-          std::string(40, '1') + R"("},{"rfilename":"w","lfs":{"sha256":")" + std::string(64, '2') +
-          R"("}},{"rfilename":"bare","size":null}]})",
-      "listing");
-  EXPECT_EQ(listing.commit, kCommit);
+  const HubListing listing =
+      parse_hub_listing(R"({"sha":")" + kListedCommit +
+                            R"(","siblings":[{"rfilename":"a/b.json","size":7,"blobId":")" +
+                            std::string(40, '1') + R"("},{"rfilename":"w","lfs":{"sha256":")" +
+                            std::string(64, '2') + R"("}},{"rfilename":"bare","size":null}]})",
+                        "listing");
+  EXPECT_EQ(listing.commit, kListedCommit);
   EXPECT_EQ(listing.files.at("a/b.json").size, 7U);
   EXPECT_EQ(listing.files.at("a/b.json").git_object, std::string(40, '1'));
   EXPECT_EQ(listing.files.at("w").sha256, std::string(64, '2'));
@@ -48,7 +49,7 @@ TEST(HubListing, WhatIsMalformedIsNamed) {
   EXPECT_THAT(refused("<html>"), HasSubstr("listing: not valid JSON"));
   EXPECT_THAT(refused(R"({"siblings":[]})"), HasSubstr("'sha' is missing"));
   EXPECT_THAT(refused(R"({"sha":"../../x","siblings":[]})"), HasSubstr("should be a commit"));
-  const std::string head = R"({"sha":")" + kCommit + "\"";
+  const std::string head = R"({"sha":")" + kListedCommit + "\"";
   EXPECT_THAT(refused(head + "}"), HasSubstr("'siblings'"));
   EXPECT_THAT(refused(head + R"(,"siblings":[7]})"), HasSubstr("rfilename"));
   EXPECT_THAT(refused(head + R"(,"siblings":[{"rfilename":"a","size":-1}]})"), HasSubstr("size"));
@@ -63,9 +64,9 @@ TEST(HubListing, OnlyWhatIsNeededIsFetched) {
       listing_of({"README.md", "config.json", "consolidated.safetensors", "model.safetensors",
                   "onnx/model.onnx", "pytorch_model.bin", "tokenizer.json", "tokenizer.model"}),
       "listing");
-  EXPECT_THAT(files_to_fetch(listing, ModelParts::kAll, kModel),
+  EXPECT_THAT(files_to_fetch(listing, ModelParts::kAll, kListedModel),
               ElementsAre("config.json", "tokenizer.json", "model.safetensors"));
-  EXPECT_THAT(files_to_fetch(listing, ModelParts::kText, kModel),
+  EXPECT_THAT(files_to_fetch(listing, ModelParts::kText, kListedModel),
               ElementsAre("config.json", "tokenizer.json"));
 }
 
@@ -73,7 +74,7 @@ TEST(HubListing, AModelWithoutSafetensorsSaysWhatItHas) {
   const auto message = [](const std::vector<std::string>& files) {
     const HubListing listing = parse_hub_listing(listing_of(files), "listing");
     return message_of(ErrorKind::kBadInput,
-                      [&] { (void)files_to_fetch(listing, ModelParts::kAll, kModel); });
+                      [&] { (void)files_to_fetch(listing, ModelParts::kAll, kListedModel); });
   };
   EXPECT_THAT(message({"config.json", "a.bin", "b.gguf"}), HasSubstr("*.bin, *.gguf"));
   EXPECT_THAT(message({"a.gguf"}), HasSubstr("no config.json"));

@@ -12,12 +12,12 @@
 namespace loadline {
 namespace {
 
-struct Case {
+struct Cached {
   std::int64_t heads, kv_heads, head_dim, positions, queries, window;
   float softcap = 0;
 };
 
-class CachedAttention : public testing::TestWithParam<Case> {};
+class CachedAttention : public testing::TestWithParam<Cached> {};
 
 Matrix last_rows(const Matrix& all, std::int64_t count) {
   Matrix last(count, all.cols());
@@ -30,7 +30,7 @@ Matrix last_rows(const Matrix& all, std::int64_t count) {
 }
 
 TEST_P(CachedAttention, IsTheRowsAttentionForItsLastPositions) {
-  const Case c = GetParam();
+  const Cached c = GetParam();
   const AttentionShape shape{.heads = c.heads,
                              .kv_heads = c.kv_heads,
                              .head_dim = c.head_dim,
@@ -57,9 +57,10 @@ TEST_P(CachedAttention, IsTheRowsAttentionForItsLastPositions) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, CachedAttention,
-                         testing::Values(Case{2, 2, 8, 1, 1, 0}, Case{6, 2, 32, 70, 1, 0},
-                                         Case{4, 1, 20, 33, 5, 0}, Case{4, 2, 16, 150, 3, 40},
-                                         Case{2, 1, 16, 9, 9, 1}, Case{4, 2, 8, 90, 2, 0, 0.8F}));
+                         testing::Values(Cached{2, 2, 8, 1, 1, 0}, Cached{6, 2, 32, 70, 1, 0},
+                                         Cached{4, 1, 20, 33, 5, 0}, Cached{4, 2, 16, 150, 3, 40},
+                                         Cached{2, 1, 16, 9, 9, 1},
+                                         Cached{4, 2, 8, 90, 2, 0, 0.8F}));
 
 }  // namespace
 }  // namespace loadline

@@ -45,7 +45,7 @@ Matrix expected(Product product, const Matrix& a, const Matrix& b, const Matrix&
   return sum;
 }
 
-struct Case {
+struct GemmCase {
   Product product;
   DType in, out;
   bool accumulate;
@@ -54,20 +54,20 @@ struct Case {
 constexpr std::int64_t kWide = 24;
 constexpr std::int64_t kNarrow = 17;
 
-Matrix left(const Case& c, std::int64_t tokens) {
+Matrix left(const GemmCase& c, std::int64_t tokens) {
   return Matrix::random(tokens, kNarrow, 1, c.in, 7);
 }
-Matrix right(const Case& c, std::int64_t tokens) {
+Matrix right(const GemmCase& c, std::int64_t tokens) {
   if (c.product == Product::kNT) return Matrix::random(kWide, kNarrow, 2, c.in, 3);
   if (c.product == Product::kNN) return Matrix::random(kNarrow, kWide, 2, c.in, 3);
   return Matrix::random(tokens, kWide, 2, c.in, 3);
 }
-Matrix result(const Case& c, std::int64_t tokens) {
+Matrix result(const GemmCase& c, std::int64_t tokens) {
   return Matrix::random(c.product == Product::kTN ? kNarrow : tokens, kWide, 3, c.out, 5);
 }
 
-std::vector<Case> cases() {
-  std::vector<Case> all;
+std::vector<GemmCase> gemm_cases() {
+  std::vector<GemmCase> all;
   for (const auto product : {Product::kNT, Product::kNN, Product::kTN}) {
     for (const bool accumulate : {false, true}) {
       all.push_back({product, DType::kF32, DType::kF32, accumulate});
@@ -80,7 +80,7 @@ std::vector<Case> cases() {
 }
 
 TEST_F(GemmTest, EveryProductOfStridedViewsIsRightForEveryTokenCount) {
-  for (const Case& c : cases()) {
+  for (const GemmCase& c : gemm_cases()) {
     for (const std::int64_t tokens : {0,   1,   2,   3,   5,   15,  16,  17,  31,  63,  64, 65,
                                       100, 127, 129, 255, 257, 300, 383, 511, 512, 513, 600}) {
       Matrix a = left(c, tokens);
@@ -99,7 +99,7 @@ TEST_F(GemmTest, EveryProductOfStridedViewsIsRightForEveryTokenCount) {
 }
 
 TEST_F(GemmTest, AfterTheFirstUseNothingIsCompiledWhateverTheTokenCount) {
-  for (const Case& c : cases()) {
+  for (const GemmCase& c : gemm_cases()) {
     Matrix a = left(c, 2);
     Matrix b = right(c, 2);
     Matrix out = result(c, 2);
@@ -117,7 +117,7 @@ TEST_F(GemmTest, AfterTheFirstUseNothingIsCompiledWhateverTheTokenCount) {
 }
 
 TEST_F(GemmTest, TheSameInputsGiveTheSameBits) {
-  for (const Case& c : cases()) {
+  for (const GemmCase& c : gemm_cases()) {
     Matrix a = left(c, 333);
     Matrix b = right(c, 333);
     Matrix first = result(c, 333);

@@ -57,19 +57,19 @@ TEST_P(RmsNormTest, ForwardDividesByTheRootMeanSquare) {
 }
 
 TEST_P(RmsNormTest, BackwardAddsTheFiniteDifferenceOfTheDefinition) {
-  constexpr std::int64_t kTokens = 7;
+  constexpr std::int64_t kRows = 7;
   constexpr std::int64_t kSize = 19;
   constexpr double kStep = 1e-5;
-  Matrix x = Matrix::random(kTokens, kSize, 1, GetParam().x, 3);
-  Matrix y(kTokens, kSize, GetParam().y);
-  Matrix dy = Matrix::random(kTokens, kSize, 2, GetParam().y, 1);
-  Matrix dx = Matrix::random(kTokens, kSize, 3, GetParam().x, 4);
+  Matrix x = Matrix::random(kRows, kSize, 1, GetParam().x, 3);
+  Matrix y(kRows, kSize, GetParam().y);
+  Matrix dy = Matrix::random(kRows, kSize, 2, GetParam().y, 1);
+  Matrix dx = Matrix::random(kRows, kSize, 3, GetParam().x, 4);
   const Matrix before = dx;
   const auto weight = weights(kSize);
-  std::vector<float> rstd(kTokens);
+  std::vector<float> rstd(kRows);
   rms_norm_forward(x.view(), weight, static_cast<float>(kEps), y.view(), rstd);
   rms_norm_backward(dy.view(), x.view(), weight, rstd, dx.view());
-  for (std::int64_t t = 0; t < kTokens; ++t) {
+  for (std::int64_t t = 0; t < kRows; ++t) {
     for (std::size_t i = 0; i < kSize; ++i) {
       double slope = 0;
       for (const double sign : {1.0, -1.0}) {

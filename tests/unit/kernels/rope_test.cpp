@@ -93,27 +93,28 @@ TEST_P(RopeTest, BackwardIsTheTransposeOfForward) {
 INSTANTIATE_TEST_SUITE_P(Types, RopeTest, testing::Values(DType::kF32, DType::kBf16));
 
 TEST(PartialRopeTest, OnlyTheFirstElementsOfAHeadAreTurned) {
-  constexpr std::int64_t kWide = kHeadDim + 3;
-  Matrix x = Matrix::random(9, 2 * kWide, 1);
+  constexpr std::int64_t kStride = kHeadDim + 3;
+  Matrix x = Matrix::random(9, 2 * kStride, 1);
   const Matrix before = x;
   Matrix heads(9, 2 * kHeadDim);  // what is turned, without the rest
   for (std::int64_t t = 0; t < 9; ++t) {
     for (std::int64_t i = 0; i < kHeadDim; ++i) {
-      for (std::int64_t h = 0; h < 2; ++h) heads.set(t, h * kHeadDim + i, x.get(t, h * kWide + i));
+      for (std::int64_t h = 0; h < 2; ++h)
+        heads.set(t, h * kHeadDim + i, x.get(t, h * kStride + i));
     }
   }
   const auto table = tables(37);
   const Matrix wanted = turned(heads, table, 1);
-  rope_forward(x.view(), {kWide, kHeadDim}, positions(9), table.cos, table.sin);
+  rope_forward(x.view(), {kStride, kHeadDim}, positions(9), table.cos, table.sin);
   for (std::int64_t t = 0; t < 9; ++t) {
-    for (std::int64_t i = 0; i < 2 * kWide; ++i) {
-      const std::int64_t at = i % kWide;
+    for (std::int64_t i = 0; i < 2 * kStride; ++i) {
+      const std::int64_t at = i % kStride;
       ASSERT_NEAR(x.get(t, i),
-                  at < kHeadDim ? wanted.get(t, i / kWide * kHeadDim + at) : before.get(t, i),
+                  at < kHeadDim ? wanted.get(t, i / kStride * kHeadDim + at) : before.get(t, i),
                   1e-6);
     }
   }
-  EXPECT_THROW(rope_forward(x.view(), {kWide, kWide}, positions(9), table.cos, table.sin),
+  EXPECT_THROW(rope_forward(x.view(), {kStride, kStride}, positions(9), table.cos, table.sin),
                std::logic_error)
       << "an odd number cannot be turned";
 }

@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-ModelConfig small_model() {
+ModelConfig two_layers() {
   ModelConfig model;
   model.model_type = "llama";
   model.vocab_size = 70;
@@ -33,7 +33,7 @@ class PreparedWeights : public testing::Test {
                   .compute = DType::kF32,
                   .quantize = Quantization::kNf4};
   LoraSettings lora{.rank = 2, .alpha = 4, .layers = 1, .targets = {Projection::kQ}};
-  StepPlan plan = plan_step(small_model(), lora, shape);
+  StepPlan plan = plan_step(two_layers(), lora, shape);
   Workspace made{plan.memory};
   Workspace read{plan.memory};
   TemporaryFolder folder;

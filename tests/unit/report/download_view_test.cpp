@@ -37,15 +37,16 @@ TEST(DownloadMeter, WhatWasThereBeforeCountsAsDoneAndNotAsRate) {
   DownloadMeter meter;
   meter.add(0, state_at(0, 50 * kMib));
   meter.add(10, state_at(10 * kMib, 50 * kMib));
-  EXPECT_EQ(meter.line(10),
-            "[######....] 2 of 5 files, 60.0 MiB of 100.0 MiB, 1.0 MiB/s, about 40 s left");
+  EXPECT_EQ(
+      meter.line(),
+      "[############........] 2 of 5 files, 60.0 MiB of 100.0 MiB, 1.0 MiB/s, about 40 s left");
 }
 
 TEST(DownloadMeter, AStallPromisesNoEnd) {
   DownloadMeter meter;
   meter.add(0, state_at(kMib));
   meter.add(20, state_at(kMib));
-  EXPECT_THAT(meter.line(10), Not(HasSubstr("left")));
+  EXPECT_THAT(meter.line(), Not(HasSubstr("left")));
 }
 
 TEST(DownloadView, DrawsOverItselfOnATerminalAndWritesFewLinesElsewhere) {

@@ -50,7 +50,8 @@ inline SearchResult example_result() {
        .max_batch = 12,
        .basis = Basis::kPlanned,
        .settled = true,
-       .unusable = {}},
+       .unusable = {},
+       .doubt = 0.012},
       {.lora_rank = 128,
        .lora_layers = 16,
        .max_batch = 17,
@@ -62,7 +63,8 @@ inline SearchResult example_result() {
        .max_batch = 11,
        .basis = Basis::kPlanned,
        .settled = true,
-       .unusable = {}},
+       .unusable = {},
+       .doubt = 0.0004},
   };
   result.optimal = 1;
   result.balanced = 1;

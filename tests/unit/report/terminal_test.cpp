@@ -224,7 +224,7 @@ Largest batch that fits, by LoRA rank (down) and layers (across):
              16      24
       64     18+     12*
      128     17      11*
-  * settled by the plan, which trials confirmed; not itself measured
+  * settled by the plan, which trials confirmed, not by a trial; a chance of error of 1.2 % at most
   + the largest batch that was asked for; more may fit
 
 OPTIMAL CONFIGURATION

@@ -159,6 +159,34 @@ TEST_P(OnRandomLandscapes, TheFrontierAndTheOptimumAreTheExhaustiveOnes) {
   EXPECT_LE(most, GetParam().most);
 }
 
+// On landscapes that no constant was chosen on: what is said of the doubt is what becomes of it.
+class OnUnseenLandscapes : public ::testing::TestWithParam<Plan> {};
+
+TEST_P(OnUnseenLandscapes, PlannedCellsAreWrongNoMoreOftenThanTheyAreSaidToBe) {
+  double expected = 0;
+  int wrong = 0;
+  int planned = 0;
+  const std::uint64_t landscapes = GetParam() == Plan::kThrows ? 25 : 100;  // slower without a plan
+  for (std::uint64_t seed = 1001; seed < 1001 + landscapes; ++seed) {
+    const Case c = random_case(seed);
+    for (const FrontierCell& cell : searched(c, GetParam()).frontier) {
+      const bool right =
+          cell.max_batch == testing::largest_batch(c.truth, cell.lora_rank, cell.lora_layers);
+      EXPECT_TRUE(right || cell.doubt) << "landscape " << seed << ": wrong, and not planned";
+      planned += cell.doubt ? 1 : 0;
+      expected += cell.doubt.value_or(0);
+      wrong += right ? 0 : 1;
+    }
+  }
+  std::printf("%d cells planned, %.2f said to be wrong, %d wrong\n", planned, expected, wrong);
+  EXPECT_GT(planned, static_cast<int>(10 * landscapes));
+  EXPECT_LE(wrong, 2 * expected + 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Plans, OnUnseenLandscapes,
+                         ::testing::Values(Plan::kGood, Plan::kTwentyOver, Plan::kTwentyUnder,
+                                           Plan::kThrows));
+
 std::string name_of_plan(const ::testing::TestParamInfo<Bar>& one) {
   constexpr const char* kNames[] = {"GoodPlan",   "TwentyPercentOver", "TwentyPercentUnder",
                                     "PlanThrows", "ConstantPlan",      "RandomPlan"};

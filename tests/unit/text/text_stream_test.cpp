@@ -9,14 +9,16 @@
 namespace loadline {
 namespace {
 
-Tokenizer demo() { return Tokenizer::load(LOADLINE_SOURCE_DIR "/demo/model/tokenizer.json"); }
+Tokenizer demo_tokenizer() {
+  return Tokenizer::load(LOADLINE_SOURCE_DIR "/demo/model/tokenizer.json");
+}
 
 bool is_whole_utf8(const std::string& text) {
   return text.find("\xEF\xBF\xBD") == std::string::npos;
 }
 
 TEST(TextStream, GivesTheTextInWholeCharacters) {
-  const Tokenizer tokenizer = demo();
+  const Tokenizer tokenizer = demo_tokenizer();
   const std::string text =
       "naïve café — 日本語の長い文章です 😀😀😀 end";  // by bytes where no piece is
   const std::vector<std::int32_t> before = tokenizer.encode("Before", true);
@@ -32,7 +34,7 @@ TEST(TextStream, GivesTheTextInWholeCharacters) {
 }
 
 TEST(TextStream, APromptOfBytesDoesNotTearWhatFollows) {
-  const Tokenizer tokenizer = demo();
+  const Tokenizer tokenizer = demo_tokenizer();
   TextStream stream(tokenizer, tokenizer.encode("日本語の長い文章です", false));
   std::string all;
   for (const std::int32_t id : tokenizer.encode("語 yes", false)) all += stream.push(id);
@@ -40,7 +42,7 @@ TEST(TextStream, APromptOfBytesDoesNotTearWhatFollows) {
 }
 
 TEST(TextStream, ShowsATornEndAtTheFinishOnly) {
-  const Tokenizer tokenizer = demo();
+  const Tokenizer tokenizer = demo_tokenizer();
   std::vector<std::int32_t> ids = tokenizer.encode("a日", false);
   ids.pop_back();
   TextStream stream(tokenizer, {});
@@ -52,7 +54,7 @@ TEST(TextStream, ShowsATornEndAtTheFinishOnly) {
 
 // Decoded together, the stray byte would tear the character before it, which was shown.
 TEST(TextStream, AStrayByteTearsNothingThatWasShown) {
-  const Tokenizer tokenizer = demo();
+  const Tokenizer tokenizer = demo_tokenizer();
   TextStream stream(tokenizer, {});
   std::string all;
   for (const char* token : {"a", "<0xC3>", "<0xA9>", "<0xBF>", "b", "<0xE6>"}) {
@@ -65,7 +67,7 @@ TEST(TextStream, AStrayByteTearsNothingThatWasShown) {
 }
 
 TEST(TextStream, SpecialTokensHaveNoText) {
-  const Tokenizer tokenizer = demo();
+  const Tokenizer tokenizer = demo_tokenizer();
   TextStream stream(tokenizer, {});
   EXPECT_EQ(stream.push(2046), "");
   EXPECT_EQ(stream.push(2), "");

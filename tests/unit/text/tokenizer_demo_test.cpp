@@ -13,15 +13,15 @@ namespace {
 
 using Ids = std::vector<std::int32_t>;
 
-const std::filesystem::path kDemo = std::filesystem::path(LOADLINE_SOURCE_DIR) / "demo";
+const std::filesystem::path kDemoFolder = std::filesystem::path(LOADLINE_SOURCE_DIR) / "demo";
 
 const Tokenizer& demo() {
-  static const Tokenizer tokenizer = Tokenizer::load(kDemo / "model/tokenizer.json");
+  static const Tokenizer tokenizer = Tokenizer::load(kDemoFolder / "model/tokenizer.json");
   return tokenizer;
 }
 
 TEST(DemoTokenizer, GivesTheReferenceIds) {
-  const Json golden = read_json(kDemo / "golden.json");
+  const Json golden = read_json(kDemoFolder / "golden.json");
   ASSERT_GE(golden["tokens"].size(), 5U);
   for (const Json& entry : golden["tokens"]) {
     const auto text = entry["text"].get<std::string>();
