@@ -168,7 +168,7 @@ void apply_step(const WordPiece& step, Tokens& tokens, MatchScratch&) {
     if (i > 0 && tokens[i].starts_with(step.prefix)) {
       tokens[i].erase(0, step.prefix.size());
     } else if (i > 0) {
-      tokens[i].insert(0, " ");
+      tokens[i].insert(tokens[i].begin(), ' ');
     }
     if (step.cleanup) clean_up(tokens[i]);
   }

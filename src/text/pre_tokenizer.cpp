@@ -1,5 +1,7 @@
 #include "text/pre_tokenizer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 #include <variant>
@@ -175,7 +177,7 @@ void put_changed(std::string changed, std::size_t head, PieceScratch& scratch) {
 
 void apply_step(const PrefixSpace&, const Piece& piece, PieceScratch& scratch, MatchScratch&) {
   if (piece.text.front() == ' ') return scratch.next.push_back(piece);
-  put_changed(" " + std::string(piece.text), piece.head > 0 ? piece.head + 1 : 0, scratch);
+  put_changed(fmt::format(" {}", piece.text), piece.head > 0 ? piece.head + 1 : 0, scratch);
 }
 
 void apply_step(const BytesToCharacters&, const Piece& piece, PieceScratch& scratch,
