@@ -221,28 +221,6 @@ std::vector<std::string> worker_environment() {
   return kept;
 }
 
-std::optional<ChildActivity> read_activity(pid_t pid) {
-  const auto words = read_process_stat(pid);
-  if (words.size() < 13) return std::nullopt;
-  const auto ticks = parse_number(words[11]).value_or(0) + parse_number(words[12]).value_or(0);
-  return ChildActivity{
-      .cpu_seconds = static_cast<double>(ticks) / static_cast<double>(::sysconf(_SC_CLK_TCK)),
-      .major_faults = parse_number(words[9]).value_or(0)};
-}
-
-double read_waited_seconds(pid_t pid) {
-  std::uint64_t longest = 0;
-  std::error_code error;  // threads come and go meanwhile
-  const fs::path threads = "/proc/" + std::to_string(pid) + "/task";
-  for (fs::directory_iterator it(threads, error), end; !error && it != end; it.increment(error)) {
-    // "nanoseconds on a core, nanoseconds ready without one, times on a core"
-    const std::string text = read_kernel_file(it->path() / "schedstat").value_or("");
-    const auto words = split_words(text);
-    if (words.size() > 1) longest = std::max(longest, parse_number(words[1]).value_or(0));
-  }
-  return static_cast<double>(longest) * 1e-9;
-}
-
 Child::Child(const ChildCommand& command, Cap& cap) : cap_(cap) {
   const std::vector<std::string> wrapped = cap.wrap(command.arguments);
   const FileDescriptor null_input = open_high("/dev/null", O_RDONLY);

@@ -33,16 +33,6 @@ struct ChildExit {
   int signal = 0;  // 0 when it exited by itself
 };
 
-// What the kernel counts for a living process.
-struct ChildActivity {
-  double cpu_seconds = 0;          // user and system, all threads
-  std::uint64_t major_faults = 0;  // pages that had to come from a disk
-};
-std::optional<ChildActivity> read_activity(pid_t pid);
-// How long the thread that fared worst was ready to run and had no core; 0 where the kernel does
-// not count it.
-double read_waited_seconds(pid_t pid);
-
 // The child begins with:
 // stdin /dev/null; stdout and stderr in `output`; descriptor 3 to write to us; no other descriptor;
 // default signal handling; a process group of its own; SIGKILL from the kernel when the thread that

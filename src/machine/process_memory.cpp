@@ -1,8 +1,6 @@
 #include "machine/process_memory.h"
 
-#include <filesystem>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "base/error.h"
@@ -25,23 +23,6 @@ std::optional<ProcessMemory> parse_status(const std::string& text) {
                        .swapped = field("VmSwap:")};
 }
 
-// Each thread lists the processes that it has started.
-void add_children(pid_t pid, std::vector<pid_t>& processes) {
-  std::error_code error;
-  const std::filesystem::path tasks = "/proc/" + std::to_string(pid) + "/task";
-  for (std::filesystem::directory_iterator it(tasks, error), end; !error && it != end;
-       it.increment(error)) {
-    const auto text = read_kernel_file(it->path() / "children");
-    if (!text) continue;
-    for (const std::string_view word : split_words(*text)) {
-      const auto child = parse_number(word);
-      if (child && *child > 1 && *child < INT32_MAX) {
-        processes.push_back(static_cast<pid_t>(*child));
-      }
-    }
-  }
-}
-
 }  // namespace
 
 ProcessMemory read_own_memory() {
@@ -59,13 +40,7 @@ std::optional<ProcessMemory> read_process_memory(pid_t pid) {
   return text ? parse_status(*text) : std::nullopt;
 }
 
-std::optional<Bytes> read_tree_memory(pid_t pid) {
-  constexpr std::size_t kMostProcesses = 1000;
-  std::vector<pid_t> processes{pid};
-  for (std::size_t i = 0; i < processes.size() && i < kMostProcesses; ++i) {
-    add_children(processes[i], processes);
-  }
-  if (processes.size() == 1) return std::nullopt;
+Bytes read_tree_memory(const std::vector<pid_t>& processes) {
   Bytes sum;
   for (const pid_t process : processes) {
     const auto text = read_kernel_file("/proc/" + std::to_string(process) + "/smaps_rollup");

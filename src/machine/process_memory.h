@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <optional>
+#include <vector>
 
 #include "base/bytes.h"
 
@@ -22,9 +23,8 @@ ProcessMemory read_own_memory();
 // Of another one; nothing when it is gone.
 std::optional<ProcessMemory> read_process_memory(pid_t pid);
 
-// What a process and all its living descendants hold together (Pss: a page that they share counts
-// once). Nothing when it has no children: that is cheap to ask; where it has, the kernel walks
-// their page tables, so ask seldom.
-std::optional<Bytes> read_tree_memory(pid_t pid);
+// What these hold together (Pss: a page that they share counts once). The kernel walks their page
+// tables for it, so ask seldom.
+Bytes read_tree_memory(const std::vector<pid_t>& processes);
 
 }  // namespace loadline

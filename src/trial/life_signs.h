@@ -29,7 +29,8 @@ class LifeSigns {
   void step_took(double seconds);
   // Between steps from now on, or not.
   void set_stepping(bool stepping) { stepping_ = stepping; }
-  // Processor time used and waited for, both since the worker's start.
+  // Processor time used and waited for, both since the worker's start, and the most memory held, by
+  // it and by all that it has started.
   void sample(Clock::Duration now, double cpu_seconds, double waited_seconds, Bytes peak);
 
   // Says what is missing for how long, once the trial counts as stalled.

@@ -9,6 +9,7 @@
 #include "machine/cap.h"
 #include "machine/child.h"
 #include "machine/facts.h"
+#include "machine/process_activity.h"
 #include "machine/process_memory.h"
 #include "trial/protocol.h"
 #include "trial/trial.h"
@@ -50,8 +51,8 @@ struct TrialObservation {
   ProcessMemory memory;            // each its largest sample
   Bytes held;                      // the largest sample of what is resident or in swap
   std::optional<Bytes> tree_peak;  // of the worker and its children together, where it had any
-  ChildActivity activity;
-  double waited_seconds = 0;              // it was ready, and others had the cores
+  ProcessActivity activity;        // of the worker and of all that it has started
+  double waited_seconds = 0;       // it was ready, and others had the cores
   std::optional<double> neighbour_cores;  // Noise
   CapKind cap = CapKind::kRlimit;
   bool was_capped = true;  // it was seen inside its cap

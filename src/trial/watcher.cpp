@@ -92,9 +92,10 @@ void Watcher::sample() {
   next_sample_ = clock_.now() + kSampleEvery;
   child_.observe();
   if (const auto memory = read_process_memory(child_.pid())) sample_memory(*memory);
-  if (const auto activity = read_activity(child_.pid())) seen_.activity = *activity;
   if (clock_.now() >= next_tree_sample_) sample_tree();
-  life_.sample(clock_.now(), seen_.activity.cpu_seconds, seen_.waited_seconds, seen_.memory.peak);
+  sample_activity();
+  life_.sample(clock_.now(), seen_.activity.cpu_seconds, seen_.waited_seconds,
+               std::max(seen_.memory.peak, seen_.tree_peak.value_or(Bytes{})));
   sample_neighbours();
   check_output();
 }
@@ -109,6 +110,20 @@ void Watcher::sample_memory(const ProcessMemory& now) {
       fmt::format("the worker holds {}, above the ceiling of {}", to_string(held),
                   to_string(spec_.cap)),
       true);
+}
+
+// The worker may leave its work to others; what those did who have ended is in its own count.
+void Watcher::sample_activity() {
+  const auto own = read_activity(child_.pid());
+  if (!own) return;
+  ProcessActivity all = *own;
+  for (const pid_t process : descendants_) {
+    const ProcessActivity one = read_activity(process).value_or(ProcessActivity{});
+    all.cpu_seconds += one.cpu_seconds;
+    all.major_faults += one.major_faults;
+  }
+  seen_.activity.cpu_seconds = std::max(seen_.activity.cpu_seconds, all.cpu_seconds);
+  seen_.activity.major_faults = std::max(seen_.activity.major_faults, all.major_faults);
 }
 
 // What the machine was busy with, less what the worker used: both as of this sample.
@@ -132,14 +147,19 @@ void Watcher::check_output() {
 // RLIMIT_DATA holds each apart, so we add up.
 void Watcher::sample_tree() {
   next_tree_sample_ = clock_.now() + kTreeSampleEvery;
-  seen_.waited_seconds = std::max(seen_.waited_seconds, read_waited_seconds(child_.pid()));
-  const auto tree = read_tree_memory(child_.pid());
-  if (!tree) return;
-  seen_.tree_peak = std::max(seen_.tree_peak.value_or(Bytes{}), *tree);
-  if (cap_.kind() != CapKind::kRlimit || *tree <= spec_.cap) return;
+  descendants_ = read_descendants(child_.pid());
+  std::vector<pid_t> all = descendants_;
+  all.push_back(child_.pid());
+  for (const pid_t process : all) {
+    seen_.waited_seconds = std::max(seen_.waited_seconds, read_waited_seconds(process));
+  }
+  if (descendants_.empty()) return;
+  const Bytes tree = read_tree_memory(all);
+  seen_.tree_peak = std::max(seen_.tree_peak.value_or(Bytes{}), tree);
+  if (cap_.kind() != CapKind::kRlimit || tree <= spec_.cap) return;
   end(Ending::kTree,
       fmt::format("the worker and the processes that it started hold {}, above the ceiling of {}",
-                  to_string(*tree), to_string(spec_.cap)),
+                  to_string(tree), to_string(spec_.cap)),
       true);
 }
 

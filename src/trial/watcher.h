@@ -27,6 +27,7 @@ class Watcher {
   void sample();
   void sample_memory(const ProcessMemory& now);
   void sample_tree();
+  void sample_activity();
   void sample_neighbours();
   void check_output();
   void look_for_trouble(bool stop);
@@ -46,6 +47,7 @@ class Watcher {
   EventReader reader_;
   LifeSigns life_;
   TrialObservation seen_;
+  std::vector<pid_t> descendants_;
   std::optional<Clock::Duration> closed_at_;
   std::optional<Clock::Duration> asked_to_end_;
   Clock::Duration next_sample_;

@@ -21,6 +21,12 @@ TEST(ConductFaults, AHangIsStalledWhereverItIs) {
   }
 }
 
+TEST(ConductFaults, AWorkerThatLeavesItsWorkToAChildIsNoHang) {
+  FaultRun trial(CapKind::kRlimit, {"delegate", "4"});
+  EXPECT_EQ(trial.run().verdict, Verdict::kFits);
+  EXPECT_GT(trial.outcome.evidence["cpu_seconds"].get<double>(), 3.5);
+}
+
 TEST(ConductFaults, ATimeLimitIsNeverSuccess) {
   for (const CapKind cap : caps()) {
     SCOPED_TRACE(name_of(cap));

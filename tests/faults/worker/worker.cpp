@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <string>
 #include <string_view>
 
@@ -134,6 +135,20 @@ int bereaved(std::size_t mib) {
   if (child == 0) {
     close(3);
     touch(mib);
+    _exit(0);
+  }
+  waitpid(child, nullptr, 0);
+  return healthy(1);
+}
+
+// A child loads, for so long, and the worker only waits for it.
+int delegate(double seconds) {
+  const pid_t child = fork();
+  if (child == 0) {
+    close(3);
+    const std::time_t ticks = static_cast<std::time_t>(seconds * CLOCKS_PER_SEC);
+    while (std::clock() < ticks) {
+    }
     _exit(0);
   }
   waitpid(child, nullptr, 0);
@@ -292,6 +307,7 @@ int main(int argc, char** argv) {
   if (mode == "leak") return leak();
   if (mode == "brood") return brood(std::atoi(argument.c_str()), number(3));
   if (mode == "bereaved") return bereaved(number(2));
+  if (mode == "delegate") return delegate(std::atof(argument.c_str()));
   if (mode == "die") return die(std::atoi(argument.c_str()));
   if (mode == "lacking") return lacking(argument);
   if (mode == "flood") return flood(argument, number(3));

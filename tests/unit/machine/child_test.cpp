@@ -14,6 +14,7 @@
 #include "base/file_lock.h"
 #include "machine/interrupt.h"
 #include "machine/kernel_file.h"
+#include "machine/process_activity.h"
 #include "machine/process_memory.h"
 
 namespace loadline {
@@ -202,7 +203,7 @@ TEST(ProcessMemory, OwnPeakIsAtLeastWhatIsResident) {
 
 TEST(ProcessMemory, AProcessThatIsGoneHasNone) {
   EXPECT_FALSE(read_process_memory(4194304).has_value());
-  EXPECT_FALSE(read_tree_memory(4194304).has_value());
+  EXPECT_TRUE(read_descendants(4194304).empty());
 }
 
 TEST(Interrupts, TheFirstIsAskedForAndTheSecondEnds) {
