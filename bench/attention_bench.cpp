@@ -6,6 +6,7 @@
 #include "buffer.h"
 #include "kernels/attention.h"
 #include "kernels/gemm.h"
+#include "kernels/threads.h"
 
 namespace loadline {
 namespace {

@@ -3,6 +3,7 @@
 
 #include "buffer.h"
 #include "kernels/gemm.h"
+#include "kernels/threads.h"
 
 namespace loadline {
 namespace {

@@ -6,6 +6,7 @@
 #include "kernels/gemm.h"
 #include "kernels/nf4.h"
 #include "kernels/nf4_product.h"
+#include "kernels/threads.h"
 
 namespace loadline {
 namespace {

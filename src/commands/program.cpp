@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "commands/command.h"
 #include "commands/config_file.h"
+#include "machine/thread_waits.h"
 
 namespace loadline {
 namespace {
@@ -17,15 +18,17 @@ struct CommandEntry {
   const char* name;
   const char* description;
   CommandFunction (*add)(Flags);
+  bool computes = false;  // in this process, with all threads
 };
 
 constexpr CommandEntry kCommands[] = {
     {"find", "Find the largest and the fastest LoRA configuration that this machine carries",
      add_find},
-    {"train", "Train a LoRA adapter, with the saved profile or with the flags given", add_train},
+    {"train", "Train a LoRA adapter, with the saved profile or with the flags given", add_train,
+     true},
     {"plan", "Show where every byte of a configuration goes, without running it", add_plan},
-    {"generate", "Continue a prompt with a model, and an adapter", add_generate},
-    {"fuse", "Merge an adapter into its base: a model folder of its own", add_fuse},
+    {"generate", "Continue a prompt with a model, and an adapter", add_generate, true},
+    {"fuse", "Merge an adapter into its base: a model folder of its own", add_fuse, true},
     {"adapter", "Show what an adapter holds; convert it between PEFT and mlx-lm", add_adapter},
     {"ask", "Answer from a search's trials, without running anything", add_ask},
     {"profile", "List, show or remove hardware profiles", add_profile},
@@ -34,7 +37,7 @@ constexpr CommandEntry kCommands[] = {
     {"chat", "Render a chat template: messages as JSON on stdin, text on stdout", add_chat},
     {"pull", "Download a model of the Hugging Face Hub into its cache", add_pull},
     {"machine", "Show what was detected: memory, limits, CPU, caps", add_machine},
-    {"worker", "", add_worker},  // a trial's child process; hidden
+    {"worker", "", add_worker, true},  // a trial's child process; hidden
 };
 
 int report(const std::string& message, int code) {
@@ -81,12 +84,17 @@ int parse_and_run(int argc, char** argv) {
   app.set_version_flag("--version", "loadline " LOADLINE_VERSION);
   app.require_subcommand(1);
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  std::vector<std::pair<const CLI::App*, CommandFunction>> commands;
+  struct Parsed {
+    const CLI::App* app;
+    CommandFunction run;
+    bool computes;
+  };
+  std::vector<Parsed> commands;
   for (const CommandEntry& entry : kCommands) {
     CLI::App* command = app.add_subcommand(entry.name, entry.description);
     if (*entry.description == '\0') command->group("");
     describe_config_flag(*command);
-    commands.emplace_back(command, entry.add(Flags(*command)));
+    commands.push_back({command, entry.add(Flags(*command)), entry.computes});
   }
   try {
     std::vector<std::string> arguments = with_config_file(app, {argv + 1, argv + argc});
@@ -94,8 +102,10 @@ int parse_and_run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return report_parse_end(app, error);
   }
-  for (const auto& [command, run] : commands) {
-    if (command->parsed()) return run();
+  for (const Parsed& command : commands) {
+    if (!command.app->parsed()) continue;
+    if (command.computes) begin_again_with_short_waits(argv);
+    return command.run();
   }
   return 2;
 }

@@ -1,7 +1,6 @@
 #include "kernels/gemm.h"
 
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <array>
@@ -18,6 +17,7 @@
 #include "base/address_space.h"
 #include "kernels/elementwise.h"
 #include "kernels/kernel_times.h"
+#include "kernels/threads.h"
 
 namespace loadline {
 namespace {
@@ -340,15 +340,6 @@ void Gemm::forget_runs() {
 }
 
 std::size_t Gemm::compiled() const { return state_->compiled; }
-
-void set_threads(int count) {
-  omp_set_num_threads(std::max(count, 1));
-  require_room(stack_of_a_thread().scaled(threads() - 1), "the threads' stacks");
-  // They start now, while there is room: libgomp ends the process where it is refused.
-#pragma omp parallel
-  {}
-}
-int threads() { return omp_get_max_threads(); }
 
 namespace {
 

@@ -69,11 +69,6 @@ class Gemm {
   std::unique_ptr<State> state_;
 };
 
-// Threads of the OpenMP team, oneDNN's and ours. They are started at once. Throws
-// Error(kDoesNotFit) where there is no room for their stacks.
-void set_threads(int count);
-[[nodiscard]] int threads();
-
 // The compute type that this CPU is fast in: bf16 with AVX512-BF16 or AMX, else f32.
 // bf16_supported: oneDNN can.
 [[nodiscard]] bool bf16_is_fast();

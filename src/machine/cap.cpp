@@ -101,8 +101,10 @@ CapChoice choose_cap(const fs::path& root, const CgroupFolders& folders) {
     try {
       const auto cap = make_cap(kind, 64_MiB, "probe", root, folders);
       choice.best = {.kind = kind,
-                     .why = people_name(kind) + ": a limited group was made and entered at " +
-                            cap->folder().parent_path().string()};
+                     .why = people_name(kind) + ": a limited group was made and entered"};
+      // systemd says where only once a process is inside.
+      const fs::path place = cap->folder().parent_path();
+      if (!place.empty()) choice.best.why += " at " + place.string();
       return choice;
     } catch (const Error& error) {
       choice.notes.push_back(people_name(kind) + ": " + error.what());

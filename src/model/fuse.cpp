@@ -12,6 +12,7 @@
 #include "checkpoint/convert.h"
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
+#include "kernels/threads.h"
 #include "model/workspace.h"
 
 namespace loadline {

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
+#include "kernels/threads.h"
 #include "model/frozen_weights.h"
 #include "model/head.h"
 #include "model/layer.h"

@@ -11,6 +11,7 @@
 #include "checkpoint/weights.h"
 #include "kernels/adamw.h"
 #include "kernels/gemm.h"
+#include "kernels/threads.h"
 #include "model/lora_model.h"
 #include "training/best_adapter.h"
 #include "training/coverage.h"

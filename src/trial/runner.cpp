@@ -12,6 +12,7 @@
 #include "machine/child.h"
 #include "machine/cpu.h"
 #include "machine/kernel_file.h"
+#include "machine/thread_waits.h"
 #include "trial/event_reader.h"
 #include "trial/fields.h"
 #include "trial/observation.h"
@@ -110,6 +111,7 @@ ChildCommand command_of(const RunnerOptions& options, const fs::path& folder) {
   std::erase_if(command.environment,
                 [](const std::string& entry) { return entry.starts_with("OMP_NUM_THREADS="); });
   command.environment.push_back("OMP_NUM_THREADS=" + std::to_string(options.threads));
+  if (const auto waits = short_waits()) command.environment.push_back(*waits);
   return command;
 }
 

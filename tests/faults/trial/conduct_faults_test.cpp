@@ -181,6 +181,7 @@ TEST(ConductFaults, ASlowWorkerIsNotStalled) {
 
 TEST(ConductFaults, TheWorkerStartsInCleanSurroundings) {
   ::setenv("LOADLINE_TEST_SECRET", "visible", 1);
+  for (const char* name : {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}) ::unsetenv(name);
   // Descriptors that some library left open to every program that is started.
   const FileDescriptor low(::open("/dev/null", O_RDONLY));
   const FileDescriptor high(::fcntl(low.get(), F_DUPFD, 700));
@@ -190,9 +191,9 @@ TEST(ConductFaults, TheWorkerStartsInCleanSurroundings) {
     FaultRun trial(cap, {"surroundings"});
     trial.options.threads = 3;
     expect_verdict(trial.run(), Verdict::kFits, "fits");
-    EXPECT_EQ(
-        trial.output(),
-        "stdin /dev/null\ngroup leader 1\noom 1000\nsecret absent\nthreads 3\npath present\n");
+    EXPECT_EQ(trial.output(),
+              "stdin /dev/null\ngroup leader 1\noom 1000\nsecret absent\nthreads 3\nspins "
+              "1000\npath present\n");
   }
   EXPECT_EQ(read_kernel_number("/proc/self/oom_score_adj"), own_score) << "only the trial's";
   ::unsetenv("LOADLINE_TEST_SECRET");

@@ -231,6 +231,8 @@ int surroundings() {
   const char* secret = std::getenv("LOADLINE_TEST_SECRET");
   std::printf("secret %s\n", secret == nullptr ? "absent" : secret);
   std::printf("threads %s\n", std::getenv("OMP_NUM_THREADS"));
+  const char* spins = std::getenv("GOMP_SPINCOUNT");
+  std::printf("spins %s\n", spins == nullptr ? "as libgomp wants" : spins);
   std::printf("path %s\n", std::getenv("PATH") == nullptr ? "absent" : "present");
   std::fflush(stdout);
   return healthy(1);

@@ -17,6 +17,7 @@
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/swiglu.h"
+#include "kernels/threads.h"
 #include "unit/kernels/matrix.h"
 
 namespace {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/gemm.h"
+#include "kernels/threads.h"
 #include "unit/kernels/matrix.h"
 
 namespace loadline {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/threads.h"
 #include "unit/kernels/matrix.h"
 
 namespace loadline {

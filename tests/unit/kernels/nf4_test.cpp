@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/nf4_product.h"
+#include "kernels/threads.h"
 #include "unit/kernels/matrix.h"
 
 namespace loadline {

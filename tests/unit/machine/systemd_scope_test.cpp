@@ -150,7 +150,9 @@ TEST_F(SystemdScopeTest, WhereItFailsTheNextBestIsTakenAndTheReasonNoted) {
 
 TEST_F(SystemdScopeTest, WhereNoGroupCanBeMadeByHandItIsChosen) {
   honest_systemd_run();
-  EXPECT_EQ(choose_cap(root_.path()).best.kind, CapKind::kSystemdScope);
+  const auto best = choose_cap(root_.path()).best;
+  EXPECT_EQ(best.kind, CapKind::kSystemdScope);
+  EXPECT_EQ(best.why, "systemd-run --user --scope: a limited group was made and entered");
 }
 
 }  // namespace
