@@ -193,7 +193,7 @@ TEST(ConductFaults, TheWorkerStartsInCleanSurroundings) {
     expect_verdict(trial.run(), Verdict::kFits, "fits");
     EXPECT_EQ(trial.output(),
               "stdin /dev/null\ngroup leader 1\noom 1000\nsecret absent\nthreads 3\nspins "
-              "1000\npath present\n");
+              "3000\npath present\n");
   }
   EXPECT_EQ(read_kernel_number("/proc/self/oom_score_adj"), own_score) << "only the trial's";
   ::unsetenv("LOADLINE_TEST_SECRET");
