@@ -3,6 +3,7 @@
 //
 //   bench_step smollm-135m|llama-1.1b|mistral-7b [--batch B] [--length T] [--rank R] [--layers N]
 //              [--steps S] [--threads N] [--compute f32|bf16] [--checkpoint] [--mixed] [--nf4]
+//              [--products native|widened]
 //
 // --mixed: rows of 20 to 500 tokens against equal rows of the same total instead.
 //
@@ -46,6 +47,7 @@ struct Options {
   DType compute = bf16_is_fast() ? DType::kBf16 : DType::kF32;
   bool checkpoint = false;
   bool nf4 = false;
+  bool widen = bf16_products_are_slow();
   bool mixed = false;  // rows of 20 to 500 tokens against equal rows of the same total
 };
 
@@ -75,6 +77,7 @@ ModelConfig model_of(const std::string& name) {
 Options parse(int argc, char** argv) {
   Options o;
   std::string compute = o.compute == DType::kF32 ? "f32" : "bf16";
+  std::string products = o.widen ? "widened" : "native";
   CLI::App app("A step against its products alone");
   app.add_option("shape", o.shape, "A known model's shape")->capture_default_str();
   app.add_option("--batch", o.batch, "Rows");
@@ -86,6 +89,9 @@ Options parse(int argc, char** argv) {
   app.add_option("--compute", compute)->check(CLI::IsMember({"f32", "bf16"}));
   app.add_flag("--checkpoint", o.checkpoint, "Activation checkpointing");
   app.add_flag("--nf4", o.nf4, "Quantized frozen projections");
+  app.add_option("--products", products, "Of bf16: as the CPU has them, or in f32")
+      ->check(CLI::IsMember({"native", "widened"}))
+      ->capture_default_str();
   app.add_flag("--mixed", o.mixed, "Rows of 20 to 500 tokens against equal ones");
   try {
     app.parse(argc, argv);
@@ -93,6 +99,7 @@ Options parse(int argc, char** argv) {
     std::exit(app.exit(error));
   }
   o.compute = compute == "f32" ? DType::kF32 : DType::kBf16;
+  o.widen = products == "widened";
   return o;
 }
 
@@ -251,7 +258,8 @@ void run(const Options& o, bool list) {
       .compute = o.compute,
       .checkpointing = o.checkpoint ? ActivationCheckpointing::kOn : ActivationCheckpointing::kOff,
       .quantize = o.nf4 ? Quantization::kNf4 : Quantization::kNone,
-      .threads = o.threads};
+      .threads = o.threads,
+      .widen = o.widen};
   LoraSettings lora{.rank = o.rank,
                     .alpha = 2.0 * static_cast<double>(o.rank),
                     .layers = std::min(o.layers, config.layers),
@@ -315,7 +323,8 @@ void run_mixed(const Options& o) {
       .compute = o.compute,
       .checkpointing = o.checkpoint ? ActivationCheckpointing::kOn : ActivationCheckpointing::kOff,
       .quantize = o.nf4 ? Quantization::kNf4 : Quantization::kNone,
-      .threads = o.threads};
+      .threads = o.threads,
+      .widen = o.widen};
   const LoraSettings lora{
       .rank = o.rank,
       .alpha = 2.0 * static_cast<double>(o.rank),

@@ -54,7 +54,8 @@ GenerationPlan plan_generation(const ModelConfig& model, const AnyAdapter& adapt
                        .longest_row = shape.chunk,
                        .compute = shape.compute,
                        .quantize = shape.quantize,
-                       .threads = shape.threads};
+                       .threads = shape.threads,
+                       .widen = false};  // for one token the native product reads less
   GenerationPlan plan{.step = plan_forward(model, slots_of(adapter, model), step, shape.context),
                       .cache = {},
                       .cache_scratch = {},

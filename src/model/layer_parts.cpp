@@ -94,10 +94,25 @@ GateUpLinears gate_up_linears(const Pass& pass, const LayerWeights& weights) {
           .up = rows_of(pass, weights.gate_up, weights.gate_up_bias, width, width)};
 }
 
+WideScratch wide_scratch(const Pass& pass) {
+  return {.x = pass.memory.floats(pass.plan.wide_x),
+          .panel = pass.memory.floats(pass.plan.wide_panel),
+          .result = pass.memory.floats(pass.plan.wide_result)};
+}
+
 namespace {
 
 void frozen_product(const Pass& pass, Product product, const FrozenLinear& linear, ConstView x,
                     View y, Into into) {
+  if (pass.plan.wide_x.exists()) {
+    const WideScratch scratch = wide_scratch(pass);
+    if (linear.quantized.data == nullptr) {
+      wide_product(pass.gemm, product, x, linear.weight, y, into == Into::kAdd, scratch);
+    } else {
+      wide_product(pass.gemm, product, x, linear.quantized, y, into == Into::kAdd, scratch);
+    }
+    return;
+  }
   if (linear.quantized.data == nullptr) {
     pass.gemm.run(product, x, linear.weight, y, into == Into::kAdd);
     return;

@@ -3,9 +3,13 @@
 
 #include <initializer_list>
 
+#include "kernels/wide_product.h"
 #include "model/layer.h"
 
 namespace loadline {
+
+// Where the plan widens products: its scratch for them.
+[[nodiscard]] WideScratch wide_scratch(const Pass& pass);
 
 // q, k and v, or gate and up, share a buffer, one dense matrix after the other: oneDNN's fast bf16
 // products take no strided operand.

@@ -12,6 +12,7 @@
 #include "base/dtype.h"
 #include "checkpoint/adapter.h"
 #include "checkpoint/config.h"
+#include "kernels/wide_product.h"
 
 namespace loadline {
 
@@ -32,6 +33,8 @@ struct StepShape {
   ActivationCheckpointing checkpointing = ActivationCheckpointing::kOff;
   Quantization quantize = Quantization::kNone;
   int threads = 1;
+  // bf16 products are made in f32 (kernels/wide_product.h).
+  bool widen = bf16_products_are_slow();
 };
 
 // The two halves of a layer's tick, which follow one another: what lives in one half only may share

@@ -5,6 +5,7 @@
 
 #include "kernels/gemm.h"
 #include "kernels/nf4_product.h"
+#include "kernels/wide_product.h"
 #include "model/planner.h"
 
 namespace loadline {
@@ -127,6 +128,32 @@ void Planner::add_nf4_scratch() {
   plan_.nf4_result = activation("panel's product", "forward", width, life);
 }
 
+void Planner::add_wide_scratch() {
+  std::int64_t widest = 0;
+  std::int64_t panel = 0;
+  std::int64_t width = 0;
+  const auto product = [&](std::int64_t outer, std::int64_t inner) {
+    const std::int64_t count = wide_panel(outer, inner);
+    widest = std::max(widest, inner);
+    panel = std::max(panel, count * inner);
+    width = std::max(width, count);
+  };
+  for (const FrozenProduct& matrix : frozen_projections(model_)) {
+    product(matrix.out, matrix.in);
+    product(matrix.in, matrix.out);
+  }
+  const std::int64_t words = head_panel(model_);
+  product(words, model_.hidden_size);
+  product(model_.vocab_size, model_.hidden_size);
+  product(model_.hidden_size, words);
+  constexpr std::int64_t kUnit = HeadBuffers::kRowUnit;
+  const std::int64_t rows = std::min(kWideRows, (tokens_ + kUnit - 1) / kUnit * kUnit);
+  const Lifetime life{1, last_backward()};
+  plan_.wide_x = add("widened input", "forward", {rows, widest}, DType::kF32, life);
+  plan_.wide_panel = add("widened panel", "forward", {panel}, DType::kF32, life);
+  plan_.wide_result = add("panel's product", "forward", {rows, width}, DType::kF32, life);
+}
+
 void Planner::add_constants() {
   const auto tables = std::ssize(ropes_of(model_, rope_positions_));
   const std::vector<std::int64_t> table{tables * rope_positions_, model_.turned() / 2};
@@ -136,7 +163,11 @@ void Planner::add_constants() {
   const Bytes products = Gemm::scratch_bound(shape_.threads);
   plan_.gemm_scratch = add("product scratch", "forward",
                            {static_cast<std::int64_t>(products.count)}, DType::kU8, always());
-  if (quantized()) add_nf4_scratch();
+  if (widens()) {
+    add_wide_scratch();
+  } else if (quantized()) {
+    add_nf4_scratch();
+  }
   const Lifetime in_attention{1, last_backward(), Half::kAttention};
   if (lora_.dropout > 0) {
     std::int64_t widest = 0;

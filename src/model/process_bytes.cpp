@@ -6,6 +6,7 @@
 
 #include "kernels/gemm.h"
 #include "kernels/nf4_product.h"
+#include "kernels/wide_product.h"
 
 namespace loadline {
 namespace {
@@ -36,65 +37,100 @@ constexpr Bytes kUntouchedProgram = 80_MiB;
 // The tokenizer's table of words (text/word_cache.h), and what prompt, template and answer need.
 constexpr Bytes kText = 5_MiB;
 
-// Product, outputs, inputs, accumulates: what a compiled product depends on in a step.
-using Shape = std::tuple<Product, std::int64_t, std::int64_t, bool>;
+// Product, outputs, inputs, accumulates, type: what a compiled product depends on in a step.
+using Shape = std::tuple<Product, std::int64_t, std::int64_t, bool, DType>;
 
-void add_frozen(const ModelConfig& m, Quantization quantize, std::set<Shape>& shapes) {
-  for (const FrozenProduct& p : frozen_projections(m)) {
-    const auto product = [&](Product kind, std::int64_t outer, std::int64_t inner, bool adds) {
-      const std::int64_t width = quantize == Quantization::kNf4 ? nf4_panel(outer, inner) : outer;
-      shapes.insert({kind, width, inner, adds});
-      if (outer % width != 0) shapes.insert({kind, outer % width, inner, adds});
-    };
-    product(Product::kNT, p.out, p.in, p.adds);
-    product(Product::kNN, p.in, p.out, p.gradient_adds);
+// The distinct products of a step, or of a forward.
+class Products {
+ public:
+  Products(const ModelConfig& model, const StepShape& shape) : model_(model), shape_(shape) {}
+
+  void add_frozen() {
+    for (const FrozenProduct& p : frozen_projections(model_)) {
+      add_panels(Product::kNT, p.out, p.in, p.adds, quantized());
+      add_panels(Product::kNN, p.in, p.out, p.gradient_adds, quantized());
+    }
   }
-}
 
-// Panels of words, and the last one, which may be narrower. The first panel's gradient overwrites.
-void add_head(const ModelConfig& m, std::set<Shape>& shapes) {
-  const std::int64_t panel = head_panel(m);
-  shapes.insert({Product::kNT, panel, m.hidden_size, false});
-  shapes.insert({Product::kNN, m.hidden_size, panel, false});
-  if (m.vocab_size >= 2 * panel) shapes.insert({Product::kNN, m.hidden_size, panel, true});
-  const std::int64_t rest = m.vocab_size % panel;
-  if (rest == 0) return;
-  shapes.insert({Product::kNT, rest, m.hidden_size, false});
-  shapes.insert({Product::kNN, m.hidden_size, rest, true});
-}
-
-void add_lora(const LoraSlot& slot, std::int64_t rank, bool drops, std::set<Shape>& shapes) {
-  shapes.insert({Product::kNT, rank, slot.in, false});
-  shapes.insert({Product::kNN, slot.in, rank, !drops});
-  shapes.insert({Product::kTN, rank, slot.in, true});
-  bool accumulates = false;
-  for (const std::int64_t out : slot.parts) {
-    shapes.insert({Product::kNT, out, rank, true});
-    shapes.insert({Product::kNN, rank, out, accumulates});
-    shapes.insert({Product::kTN, out, rank, true});
-    accumulates = true;
+  // Panels of words, and the last one, which may be narrower. The first panel's gradient
+  // overwrites.
+  void add_head() {
+    const std::int64_t panel = head_panel(model_);
+    add_panels(Product::kNT, panel, model_.hidden_size, false, false);
+    add_panels(Product::kNN, model_.hidden_size, panel, false, false);
+    if (model_.vocab_size >= 2 * panel) {
+      add_panels(Product::kNN, model_.hidden_size, panel, true, false);
+    }
+    const std::int64_t rest = model_.vocab_size % panel;
+    if (rest == 0) return;
+    add_panels(Product::kNT, rest, model_.hidden_size, false, false);
+    add_panels(Product::kNN, model_.hidden_size, rest, true, false);
   }
-}
 
-std::set<Shape> distinct_products(const ModelConfig& model, Quantization quantize,
-                                  const StepPlan& plan) {
-  std::set<Shape> shapes;
-  add_frozen(model, quantize, shapes);
-  add_head(model, shapes);
+  void add_words() { add(Product::kNT, model_.vocab_size, model_.hidden_size, false); }
+
+  void add_lora(const LoraSlot& slot, std::int64_t rank, bool drops) {
+    add(Product::kNT, rank, slot.in, false);
+    add(Product::kNN, slot.in, rank, !drops);
+    add(Product::kTN, rank, slot.in, true);
+    bool accumulates = false;
+    for (const std::int64_t out : slot.parts) {
+      add(Product::kNT, out, rank, true);
+      add(Product::kNN, rank, out, accumulates);
+      add(Product::kTN, out, rank, true);
+      accumulates = true;
+    }
+  }
+
+  void keep_forward() {
+    std::erase_if(shapes_, [](const Shape& s) { return std::get<Product>(s) != Product::kNT; });
+  }
+
+  // What oneDNN writes for them.
+  [[nodiscard]] Bytes compiled() const {
+    Bytes sum;
+    for (const auto& [product, outer, inner, adds, type] : shapes_) {
+      const ProductBytes& each = type == DType::kF32 ? kProductF32 : kProductBf16;
+      sum += std::min(outer, inner) >= each.wide_from ? each.wide : each.narrow;
+    }
+    return sum;
+  }
+
+ private:
+  [[nodiscard]] bool quantized() const { return shape_.quantize == Quantization::kNf4; }
+  [[nodiscard]] bool widens() const { return shape_.widen && shape_.compute == DType::kBf16; }
+
+  void add(Product product, std::int64_t outer, std::int64_t inner, bool adds) {
+    shapes_.insert({product, outer, inner, adds, shape_.compute});
+  }
+  // Of a frozen matrix: panels of one width, and what is left. What is widened is added elsewhere.
+  void add_panels(Product kind, std::int64_t outer, std::int64_t inner, bool adds, bool nf4) {
+    std::int64_t width = nf4 ? nf4_panel(outer, inner) : outer;
+    if (widens()) width = wide_panel(outer, inner);
+    for (const std::int64_t count : {width, outer % width}) {
+      if (count == 0) continue;
+      if (widens()) {
+        shapes_.insert({kind, count, inner, false, DType::kF32});
+      } else {
+        add(kind, count, inner, adds);
+      }
+    }
+  }
+
+  const ModelConfig& model_;
+  const StepShape& shape_;
+  std::set<Shape> shapes_;
+};
+
+Bytes step_products(const ModelConfig& model, const StepShape& shape, const StepPlan& plan) {
+  Products products(model, shape);
+  products.add_frozen();
+  products.add_head();
   for (const LoraSlot& slot : plan.slots) {
     if (slot.layer != plan.first_lora_layer) break;  // the other layers have the same ones
-    add_lora(slot, (slot.b - slot.a) / slot.in, plan.dropout.exists(), shapes);
+    products.add_lora(slot, (slot.b - slot.a) / slot.in, plan.dropout.exists());
   }
-  return shapes;
-}
-
-Bytes compiled_bytes(const std::set<Shape>& shapes, DType compute) {
-  const ProductBytes& each = compute == DType::kF32 ? kProductF32 : kProductBf16;
-  Bytes sum;
-  for (const auto& [product, outer, inner, adds] : shapes) {
-    sum += std::min(outer, inner) >= each.wide_from ? each.wide : each.narrow;
-  }
-  return sum;
+  return products.compiled();
 }
 
 // One absmax a block of the largest quantized matrix, while it is read.
@@ -105,15 +141,17 @@ Bytes quantizing(const ModelConfig& m, Quantization quantize) {
   return {static_cast<std::uint64_t>(largest / kNf4Block) * sizeof(float)};
 }
 
-// Forward alone: a frozen model's, and two for each target and rank.
-std::set<Shape> distinct_forward_products(const ModelConfig& model, Quantization quantize,
-                                          const StepPlan& plan) {
-  std::set<Shape> shapes;
-  add_frozen(model, quantize, shapes);
-  shapes.insert({Product::kNT, model.vocab_size, model.hidden_size, false});
-  for (const LoraSlot& slot : plan.slots) add_lora(slot, slot.rank, false, shapes);
-  std::erase_if(shapes, [](const Shape& s) { return std::get<Product>(s) != Product::kNT; });
-  return shapes;
+// Forward alone: a frozen model's, and two for each target and rank. Counted as bf16's, which are
+// larger.
+Bytes forward_products(const ModelConfig& model, const StepShape& shape, const StepPlan& plan) {
+  StepShape counted = shape;
+  counted.compute = DType::kBf16;
+  Products products(model, counted);
+  products.add_frozen();
+  products.add_words();
+  for (const LoraSlot& slot : plan.slots) products.add_lora(slot, slot.rank, false);
+  products.keep_forward();
+  return products.compiled();
 }
 
 }  // namespace
@@ -132,9 +170,7 @@ void add_generation_lines(const ModelConfig& model, const StepShape& shape, Step
   MemoryPlan& memory = plan.memory;
   memory.add_process("code, libraries and thread stacks",
                      kCode + Bytes{kThread.count * static_cast<std::uint64_t>(shape.threads)});
-  memory.add_process(
-      "compiled products",
-      compiled_bytes(distinct_forward_products(model, shape.quantize, plan), DType::kBf16));
+  memory.add_process("compiled products", forward_products(model, shape, plan));
   memory.add_process("reading weights", kReading + quantizing(model, shape.quantize));
   memory.add_process("words and text", kText);
   memory.add_process("adapter as it was read",
@@ -144,10 +180,9 @@ void add_generation_lines(const ModelConfig& model, const StepShape& shape, Step
 void add_process_lines(const ModelConfig& model, const StepShape& shape, StepPlan& plan) {
   MemoryPlan& memory = plan.memory;
   const auto threads = static_cast<std::uint64_t>(shape.threads);
-  const auto products = distinct_products(model, shape.quantize, plan);
   memory.add_process("code, libraries and thread stacks", kCode + Bytes{kThread.count * threads},
                      kUntouchedProgram + Bytes{kUntouchedThread.count * threads});
-  memory.add_process("compiled products", compiled_bytes(products, shape.compute));
+  memory.add_process("compiled products", step_products(model, shape, plan));
   memory.add_process("reading weights and rows", kReading + quantizing(model, shape.quantize));
   memory.add_process("batches", Bytes{kBatchToken * static_cast<std::uint64_t>(shape.tokens)});
   memory.add_process("adapter copy while saving",

@@ -66,11 +66,14 @@ TEST_P(TrainingSteps, AdapterAfterEightStepsIsThatOfPyTorch) {
 
 TEST_P(TrainingSteps, Bf16LossIsWithinTwoPercentOfF32) {
   if (!bf16_is_supported()) GTEST_SKIP() << "this CPU has no bf16 products";
-  const auto model =
-      load_model(golden, shape_for(golden, DType::kBf16, ActivationCheckpointing::kOff));
-  for (std::size_t step = 0; step < golden.steps.size(); ++step) {
-    const Stepped got = run_step(*model, golden, step);
-    EXPECT_NEAR(got.loss, golden.steps[step].loss, 0.02 * golden.steps[step].loss) << step;
+  for (const bool widen : {false, true}) {
+    StepShape shape = shape_for(golden, DType::kBf16, ActivationCheckpointing::kOff);
+    shape.widen = widen;
+    const auto model = load_model(golden, shape);
+    for (std::size_t step = 0; step < golden.steps.size(); ++step) {
+      const Stepped got = run_step(*model, golden, step);
+      EXPECT_NEAR(got.loss, golden.steps[step].loss, 0.02 * golden.steps[step].loss) << step;
+    }
   }
 }
 
@@ -80,10 +83,15 @@ void expect_same_bits(std::span<const float> a, std::span<const float> b) {
 }
 
 TEST_P(TrainingSteps, ActivationCheckpointingChangesNoBit) {
-  for (const DType compute : {DType::kF32, DType::kBf16}) {
+  constexpr std::pair<DType, bool> kWays[] = {
+      {DType::kF32, false}, {DType::kBf16, false}, {DType::kBf16, true}};
+  for (const auto& [compute, widen] : kWays) {
     if (compute == DType::kBf16 && !bf16_is_supported()) continue;
-    const auto off = load_model(golden, shape_for(golden, compute, ActivationCheckpointing::kOff));
-    const auto on = load_model(golden, shape_for(golden, compute, ActivationCheckpointing::kOn));
+    StepShape shape = shape_for(golden, compute, ActivationCheckpointing::kOff);
+    shape.widen = widen;
+    const auto off = load_model(golden, shape);
+    shape.checkpointing = ActivationCheckpointing::kOn;
+    const auto on = load_model(golden, shape);
     for (std::size_t step = 0; step < golden.steps.size(); ++step) {
       const Stepped a = run_step(*off, golden, step);
       const Stepped b = run_step(*on, golden, step);
