@@ -142,10 +142,15 @@ void Planner::add_wide_scratch() {
     product(matrix.out, matrix.in);
     product(matrix.in, matrix.out);
   }
+  // The head's panels of words, the last one, which may be narrower, and all words at once.
   const std::int64_t words = head_panel(model_);
-  product(words, model_.hidden_size);
-  product(model_.vocab_size, model_.hidden_size);
-  product(model_.hidden_size, words);
+  const std::int64_t rest = model_.vocab_size % words;
+  for (const std::int64_t count : {words, rest, model_.vocab_size}) {
+    if (count > 0) product(count, model_.hidden_size);
+  }
+  for (const std::int64_t count : {words, rest}) {
+    if (count > 0) product(model_.hidden_size, count);
+  }
   constexpr std::int64_t kUnit = HeadBuffers::kRowUnit;
   const std::int64_t rows = std::min(kWideRows, (tokens_ + kUnit - 1) / kUnit * kUnit);
   const Lifetime life{1, last_backward()};

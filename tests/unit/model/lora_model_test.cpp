@@ -83,6 +83,26 @@ TEST_F(LoraModelTest, AStepAllocatesNothingAfterWarmUp) {
   }
 }
 
+// A last panel of few words makes the widest result of all: 64 words times the whole hidden size.
+TEST_F(LoraModelTest, WidenedProductsHaveRoomForANarrowLastPanelOfWords) {
+  if (!bf16_is_supported()) GTEST_SKIP() << "no bf16 here";
+  ModelConfig model = config();
+  model.vocab_size = 1024 + 64;
+  model.hidden_size = 2048;
+  model.intermediate_size = 2048;
+  model.layers = 1;
+  model.heads = 16;
+  model.kv_heads = 8;
+  model.head_dim = 128;
+  LoraSettings few = lora();
+  few.layers = 1;
+  StepShape step = shape(DType::kBf16);
+  step.tokens = step.longest_row = 64;
+  step.widen = true;
+  LoraModel wide(model, few, step);
+  EXPECT_NO_THROW(wide.forward_backward(batch(60)));
+}
+
 TEST_F(LoraModelTest, WarmUpLeavesAdapterAndGradientsAsTheyWere) {
   LoraModel model(config(), lora(), shape(DType::kF32));
   model.initialize_adapter(3);
