@@ -3,15 +3,14 @@
 #include <algorithm>
 
 #include "kernels/elementwise.h"
+#include "kernels/panels.h"
 #include "kernels/storage.h"
 
 namespace loadline {
 namespace {
 
-constexpr std::int64_t kUnit = kNf4Block;
-// 4 MiB of a shared cache; narrower panels than 256 make slow products.
+// 4 MiB of a shared cache.
 constexpr std::int64_t kPanelElements = std::int64_t{1} << 20;
-constexpr std::int64_t kNarrowest = 256;
 
 View matrix_in(std::span<float> floats, std::int64_t rows, std::int64_t cols) {
   require(static_cast<std::uint64_t>(rows * cols) <= floats.size(),
@@ -65,13 +64,7 @@ bool bf16_products_are_slow() {
 }
 
 std::int64_t wide_panel(std::int64_t outer, std::int64_t inner) {
-  const std::int64_t most = std::max(kNarrowest, kPanelElements / inner / kUnit * kUnit);
-  if (outer <= most) return outer;
-  // Panels of one width compile one product; a smaller last one would compile another.
-  for (std::int64_t width = most; width >= kNarrowest; width -= kUnit) {
-    if (outer % width == 0) return width;
-  }
-  return most;
+  return panel_width(outer, inner, kPanelElements);
 }
 
 void wide_product(Gemm& gemm, Product product, ConstView x, ConstView weight, View y,
