@@ -1,6 +1,10 @@
 // The house rules: ARCHITECTURE.md's folder table and the promises below it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdio.h>
+
+#include <array>
+#include <set>
 
 #include "base/file.h"
 #include "house/rules/source_tree.h"
@@ -165,6 +169,44 @@ TEST(Words, NothingIsLeftToDoInAComment) {
           << file.path << ":" << i + 1 << ": " << file.lines[i];
     }
   }
+}
+
+// What git keeps at the top. Nothing where git, or its folder, is missing.
+std::set<std::string> top_level() {
+  std::set<std::string> names;
+  FILE* list = ::popen("git -C '" LOADLINE_SOURCE_DIR "' ls-files 2>/dev/null", "r");
+  if (list == nullptr) return names;
+  std::array<char, 4096> line{};
+  while (std::fgets(line.data(), line.size(), list) != nullptr) {
+    const std::string path(line.data());
+    names.insert(path.substr(0, path.find_first_of("/\n")));
+  }
+  ::pclose(list);
+  return names;
+}
+
+TEST(Tree, KeepsNoRunsOutput) {
+  const std::set<std::string> kept = top_level();
+  if (kept.empty()) GTEST_SKIP() << "not a clone, or there is no git here";
+  const std::set<std::string> house = {".ci",
+                                       ".clang-format",
+                                       ".clang-tidy",
+                                       ".gitignore",
+                                       "ARCHITECTURE.md",
+                                       "bench",
+                                       "CMakeLists.txt",
+                                       "CMakePresets.json",
+                                       "CONTRIBUTING.md",
+                                       "README.md",
+                                       "cmake",
+                                       "demo",
+                                       "docs",
+                                       "src",
+                                       "tests",
+                                       "tools",
+                                       ".gitattributes",
+                                       "LICENSE"};
+  for (const std::string& name : kept) EXPECT_TRUE(house.contains(name)) << name;
 }
 
 TEST(Words, EveryHeaderIsGuarded) {
