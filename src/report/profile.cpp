@@ -161,9 +161,16 @@ std::vector<std::string> differences_of(const ProfileKey& profile, const Profile
       differences.push_back(fmt::format("{}: profile {}, now {}", part, then, today));
     }
   };
+  const auto compare_prints = [&](std::string_view what, const std::string& then,
+                                  const std::string& today) {
+    constexpr std::size_t kTold = 18;  // "shape " and 12 digits
+    if (then == today) return;
+    differences.push_back(fmt::format("{} (profile {}, now {})", what, then.substr(0, kTold),
+                                      today.substr(0, kTold)));
+  };
   compare("machine", profile.machine, now.machine);
-  compare("model", profile.model, now.model);
-  compare("data", profile.data, now.data);
+  compare_prints("model: another shape, or other weights", profile.model, now.model);
+  compare_prints("data: rows of other lengths", profile.data, now.data);
   compare("max_seq_length", profile.max_seq_length, now.max_seq_length);
   compare("quantize", profile.quantize, now.quantize);
   compare("compute", profile.compute, now.compute);

@@ -208,6 +208,20 @@ TEST(MatchProfile, NamesTheDifferencesOfTheNearest) {
   EXPECT_THAT(match.differences, ElementsAre("max_seq_length: profile 1024, now 512"));
 }
 
+TEST(MatchProfile, OtherDataOrWeightsAreNamedInWordsNotInDigestsAlone) {
+  ProfileKey then = example().key;
+  then.model = std::string(64, 'a');
+  then.data = std::string(64, 'b');
+  ProfileKey now = example().key;
+  now.model = "shape " + std::string(64, 'c');
+  now.data = std::string(64, 'd');
+  EXPECT_THAT(differences_of(then, now),
+              ElementsAre("model: another shape, or other weights (profile aaaaaaaaaaaaaaaaaa, now "
+                          "shape cccccccccccc)",
+                          "data: rows of other lengths (profile bbbbbbbbbbbbbbbbbb, now "
+                          "dddddddddddddddddd)"));
+}
+
 TEST(MatchProfile, SeesADifferenceInEachPartOfTheKey) {
   const ProfileKey key = example().key;
   std::vector<ProfileKey> others(9, key);
