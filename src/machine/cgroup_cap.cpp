@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "machine/kernel_file.h"
 
 namespace loadline {
@@ -41,10 +42,13 @@ void kill_processes(const fs::path& folder) {
   }
 }
 
-// A killed process leaves its group a moment later, so removing is tried for a second.
+// A killed process leaves its group a moment later, so removing is tried for a second. A scope's
+// folder is systemd's to remove, once it is empty: where somebody else does, systemd goes on
+// listing the scope as running.
 void empty_and_remove(const fs::path& folder, const CgroupFolders& folders) {
+  const bool is_scope = folder.extension() == ".scope";
   for (int attempt = 0; attempt < 100; ++attempt) {
-    if (!folders.remove(folder)) return;
+    if (is_scope ? !is_there(folder) : !folders.remove(folder)) return;
     kill_processes(folder);
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }

@@ -28,6 +28,9 @@ class GuardedGroup {
     length_ += piece.size();
   }
   [[nodiscard]] bool is_known() const { return length_ > 0; }
+  [[nodiscard]] bool is_scope() const {
+    return std::string_view(folder_, length_).ends_with(".scope");
+  }
   [[nodiscard]] const char* folder() const { return folder_; }
   // The next call overwrites it.
   const char* file(std::string_view name) {
@@ -78,12 +81,19 @@ void kill_listed(const char* procs) {
   ::close(fd);
 }
 
+// A scope's folder is systemd's to remove, once it is empty: where somebody else does, systemd goes
+// on listing the scope as running.
+bool is_removed(GuardedGroup& group) {
+  const int failed = group.is_scope() ? ::access(group.folder(), F_OK) : ::rmdir(group.folder());
+  return failed != 0 ? errno == ENOENT : !group.is_scope();
+}
+
 void empty_and_remove(GuardedGroup& group) {
   const timespec pause{0, 10'000'000};
   for (int attempt = 0; attempt < 200; ++attempt) {
     kill_at_once(group.file("cgroup.kill"));
     kill_listed(group.file("cgroup.procs"));
-    if (::rmdir(group.folder()) == 0 || errno == ENOENT) return;
+    if (is_removed(group)) return;
     ::nanosleep(&pause, nullptr);
   }
 }

@@ -83,32 +83,52 @@ TEST_F(ChildTest, IgnoredSignalsAreNotInherited) {
   EXPECT_EQ(wait_for(child).signal, SIGTERM);
 }
 
-// The guard empties a group that is known only once the child is inside, as a scope's is.
-TEST_F(ChildTest, AGroupThatIsFoundLaterIsEmptiedToo) {
-  class LateGroup final : public Cap {
-   public:
-    explicit LateGroup(std::filesystem::path found) : found_(std::move(found)) {}
-    [[nodiscard]] CapKind kind() const override { return CapKind::kSystemdScope; }
-    [[nodiscard]] std::filesystem::path folder() const override { return folder_; }
-    void observe(pid_t /*child*/) override { folder_ = found_; }
+// A group that is known only once the child is inside it, as of a systemd scope.
+class LateGroup final : public Cap {
+ public:
+  explicit LateGroup(std::filesystem::path found) : found_(std::move(found)) {}
+  [[nodiscard]] CapKind kind() const override { return CapKind::kSystemdScope; }
+  [[nodiscard]] std::filesystem::path folder() const override { return folder_; }
+  void observe(pid_t /*child*/) override { folder_ = found_; }
 
-   private:
-    std::filesystem::path found_, folder_;
-  };
-  const auto group = folder_.path() / "late.scope";
-  make_folder(group);
+ private:
+  std::filesystem::path found_, folder_;
+};
+
+// A process that starts `command` in the group, looks, and is killed.
+void search_that_dies(const ChildCommand& command, const std::filesystem::path& group) {
   const pid_t search = ::fork();
   if (search == 0) {
     LateGroup cap(group);
-    Child child(shell("sleep 1000"), cap);
+    Child child(command, cap);
     child.observe();
     ::raise(SIGKILL);
   }
   ::waitpid(search, nullptr, 0);
+}
+
+// The guard empties a group that is known only once the child is inside.
+TEST_F(ChildTest, AGroupThatIsFoundLaterIsEmptiedToo) {
+  const auto group = folder_.path() / "late";
+  make_folder(group);
+  search_that_dies(shell("sleep 1000"), group);
   for (int i = 0; i < 1000 && std::filesystem::exists(group); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   EXPECT_FALSE(std::filesystem::exists(group)) << "the guard did not learn of it";
+}
+
+// Removed by somebody else, systemd would go on listing it as running.
+TEST_F(ChildTest, AScopeThatIsFoundLaterIsEmptiedAndLeftToSystemd) {
+  const auto scope = folder_.path() / "late.scope";
+  make_folder(scope);
+  replace_file(scope / "cgroup.kill", "0");
+  search_that_dies(shell("sleep 1000"), scope);
+  for (int i = 0; i < 1000 && read_file(scope / "cgroup.kill", 1_KiB) != "1"; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_EQ(read_file(scope / "cgroup.kill", 1_KiB), "1");
+  EXPECT_TRUE(std::filesystem::exists(scope));
 }
 
 TEST_F(ChildTest, DescriptorThreeArrives) {
