@@ -84,8 +84,8 @@ void kill_listed(const char* procs) {
 // A scope's folder is systemd's to remove, once it is empty: where somebody else does, systemd goes
 // on listing the scope as running.
 bool is_removed(GuardedGroup& group) {
-  const int failed = group.is_scope() ? ::access(group.folder(), F_OK) : ::rmdir(group.folder());
-  return failed != 0 ? errno == ENOENT : !group.is_scope();
+  if (group.is_scope()) return ::access(group.folder(), F_OK) != 0 && errno == ENOENT;
+  return ::rmdir(group.folder()) == 0 || errno == ENOENT;
 }
 
 void empty_and_remove(GuardedGroup& group) {

@@ -35,6 +35,7 @@ struct StepShape {
   int threads = 1;
   // bf16 products are made in f32 (kernels/wide_product.h).
   bool widen = bf16_products_are_slow();
+  [[nodiscard]] bool widens() const { return widen && compute == DType::kBf16; }
 };
 
 // The two halves of a layer's tick, which follow one another: what lives in one half only may share

@@ -93,7 +93,6 @@ class Planner {
     const DType dtype = quantized() ? DType::kNf4 : shape_.compute;
     return add(std::move(name), "weights", {rows, cols}, dtype, always());
   }
-  [[nodiscard]] bool widens() const { return shape_.widen && shape_.compute == DType::kBf16; }
   [[nodiscard]] bool quantized() const { return shape_.quantize == Quantization::kNf4; }
   BufferId vector_weight(std::string name, std::int64_t size) {
     return add(std::move(name), "weights", {size}, DType::kF32, always());

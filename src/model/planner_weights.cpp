@@ -168,7 +168,7 @@ void Planner::add_constants() {
   const Bytes products = Gemm::scratch_bound(shape_.threads);
   plan_.gemm_scratch = add("product scratch", "forward",
                            {static_cast<std::int64_t>(products.count)}, DType::kU8, always());
-  if (widens()) {
+  if (shape_.widens()) {
     add_wide_scratch();
   } else if (quantized()) {
     add_nf4_scratch();

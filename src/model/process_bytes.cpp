@@ -98,7 +98,6 @@ class Products {
 
  private:
   [[nodiscard]] bool quantized() const { return shape_.quantize == Quantization::kNf4; }
-  [[nodiscard]] bool widens() const { return shape_.widen && shape_.compute == DType::kBf16; }
 
   void add(Product product, std::int64_t outer, std::int64_t inner, bool adds) {
     shapes_.insert({product, outer, inner, adds, shape_.compute});
@@ -106,10 +105,10 @@ class Products {
   // Of a frozen matrix: panels of one width, and what is left. What is widened is added elsewhere.
   void add_panels(Product kind, std::int64_t outer, std::int64_t inner, bool adds, bool nf4) {
     std::int64_t width = nf4 ? nf4_panel(outer, inner) : outer;
-    if (widens()) width = wide_panel(outer, inner);
+    if (shape_.widens()) width = wide_panel(outer, inner);
     for (const std::int64_t count : {width, outer % width}) {
       if (count == 0) continue;
-      if (widens()) {
+      if (shape_.widens()) {
         shapes_.insert({kind, count, inner, false, DType::kF32});
       } else {
         add(kind, count, inner, adds);
