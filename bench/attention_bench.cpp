@@ -2,6 +2,7 @@
 #include <benchmark/benchmark.h>
 
 #include <cmath>
+#include <utility>
 
 #include "buffer.h"
 #include "kernels/attention.h"
@@ -11,13 +12,19 @@
 namespace loadline {
 namespace {
 
-// Arguments: row length, rows, NH, NKV, HD, dtype (0 f32, 1 bf16).
+// Arguments: row length, rows, NH, NKV, HD, dtype (0 f32, 1 bf16), whether bf16 is multiplied in
+// f32.
 struct Attention {
   explicit Attention(const benchmark::State& state)
       : length(state.range(0)),
         rows(state.range(1)),
-        shape{state.range(2), state.range(3), state.range(4),
-              1.0F / std::sqrt(static_cast<float>(state.range(4))), 0},
+        shape{state.range(2),
+              state.range(3),
+              state.range(4),
+              1.0F / std::sqrt(static_cast<float>(state.range(4))),
+              0,
+              0,
+              state.range(6) == 1},
         dtype(bench::dtype_of(state.range(5))),
         q(length * rows, shape.heads * shape.head_dim, dtype),
         k(length * rows, shape.kv_heads * shape.head_dim, dtype),
@@ -67,13 +74,13 @@ void AttentionBackward(benchmark::State& state) {
 }
 
 void shapes(benchmark::internal::Benchmark* bench) {
-  bench->ArgNames({"length", "rows", "NH", "NKV", "HD", "bf16"})->UseRealTime();
-  for (const std::int64_t dtype : {0, 1}) {
-    bench->Args({512, 1, 9, 3, 64, dtype});
-    bench->Args({512, 4, 9, 3, 64, dtype});
-    bench->Args({2048, 1, 9, 3, 64, dtype});
-    bench->Args({512, 4, 32, 8, 128, dtype});
-    bench->Args({100, 8, 9, 3, 64, dtype});
+  bench->ArgNames({"length", "rows", "NH", "NKV", "HD", "bf16", "widen"})->UseRealTime();
+  for (const auto& [dtype, widen] : {std::pair<int, int>{0, 0}, {1, 0}, {1, 1}}) {
+    bench->Args({512, 1, 9, 3, 64, dtype, widen});
+    bench->Args({512, 4, 9, 3, 64, dtype, widen});
+    bench->Args({2048, 1, 9, 3, 64, dtype, widen});
+    bench->Args({512, 4, 32, 8, 128, dtype, widen});
+    bench->Args({100, 8, 9, 3, 64, dtype, widen});
   }
 }
 BENCHMARK(AttentionForward)->Apply(shapes);

@@ -212,14 +212,35 @@ Alone alone(Gemm& gemm, const Gemm::Ran& ran) {
   return result;
 }
 
+// Products of frozen matrices that are widened do not go through oneDNN: its own of the same step
+// are asked for, and those that are not LoRA's are taken in f32.
+std::vector<Gemm::Ran> products_of_native_step(const ModelConfig& config, const LoraSettings& lora,
+                                               StepShape shape, const Batch& batch) {
+  shape.widen = false;
+  LoraModel model(config, lora, shape);
+  model.generate_weights(1);
+  model.initialize_adapter(1);
+  model.warm_up();
+  model.products().forget_runs();
+  step(model, batch, 1);
+  std::vector<Gemm::Ran> ran = model.products().ran();
+  for (Gemm::Ran& each : ran) {
+    if (std::min({each.width, each.inner, each.tokens}) > lora.rank) {
+      each.in = DType::kF32;
+      each.out = DType::kF32;
+    }
+  }
+  return ran;
+}
+
 struct Floor {
   Alone seconds;
   double flops = 0;
 };
 
-Floor floor_of(Gemm& gemm, int steps, bool list) {
+Floor floor_of(Gemm& gemm, const std::vector<Gemm::Ran>& products, int steps, bool list) {
   Floor floor;
-  for (const Gemm::Ran& ran : gemm.ran()) {
+  for (const Gemm::Ran& ran : products) {
     const Alone seconds = alone(gemm, ran);
     const double times = static_cast<double>(ran.times) / steps;
     const double flops = 2.0 * static_cast<double>(ran.tokens * ran.width * ran.inner);
@@ -281,7 +302,10 @@ void run(const Options& o, bool list) {
   const double median = median_of(seconds);
   double all = 0;
   for (const double each : seconds) all += each;
-  const Floor floor = floor_of(model.products(), o.steps, list);
+  const Floor floor =
+      shape.widens() ? floor_of(model.products(),
+                                products_of_native_step(config, lora, shape, rows.batch()), 1, list)
+                     : floor_of(model.products(), model.products().ran(), o.steps, list);
 
   fmt::print("{} {} x {} tokens, rank {}, {} layers, {}, {} threads{}{}\n", o.shape, o.batch,
              o.length, o.rank, lora.layers, name_of(o.compute), o.threads,

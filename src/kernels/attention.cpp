@@ -78,20 +78,22 @@ bool is_unit_shared(std::span<const std::int32_t> row_starts, std::int64_t kv_he
 namespace {
 
 #ifdef LOADLINE_TILES
-bool uses_tiles(DType dtype) { return dtype == DType::kBf16 && tiles_are_usable(); }
+bool uses_tiles(const AttentionShape& shape, DType dtype) {
+  return dtype == DType::kBf16 && !shape.widen && tiles_are_usable();
+}
 #endif
 
 std::int64_t forward_floats(const AttentionShape& shape, DType dtype,
                             [[maybe_unused]] std::int64_t longest) {
 #ifdef LOADLINE_TILES
-  if (uses_tiles(dtype)) return forward_tiles_scratch(shape, longest);
+  if (uses_tiles(shape, dtype)) return forward_tiles_scratch(shape, longest);
 #endif
   return forward_scratch(shape, dtype);
 }
 
 std::int64_t backward_floats(const AttentionShape& shape, DType dtype, std::int64_t longest) {
 #ifdef LOADLINE_TILES
-  if (uses_tiles(dtype)) return backward_tiles_scratch(shape, longest);
+  if (uses_tiles(shape, dtype)) return backward_tiles_scratch(shape, longest);
 #endif
   return backward_scratch(shape, dtype, longest);
 }
@@ -137,7 +139,7 @@ void attention_forward(ConstView q, ConstView k, ConstView v,
   float* parts = at::aligned_scratch(scratch, each * omp_get_max_threads());
   const at::ForwardInputs in{q, k, v, shape, out, log_sum_exp};
 #ifdef LOADLINE_TILES
-  if (at::uses_tiles(q.dtype)) return at::forward_by_tiles(in, row_starts, parts);
+  if (at::uses_tiles(shape, q.dtype)) return at::forward_by_tiles(in, row_starts, parts);
 #endif
   at::forward_by_blocks(in, row_starts, parts);
 }
@@ -167,7 +169,7 @@ void attention_backward(ConstView dout, ConstView q, ConstView k, ConstView v, C
   with_storage(q.dtype, "attention",
                [&](auto storage) { at::fill_delta<TypeOf<decltype(storage)>>(in); });
 #ifdef LOADLINE_TILES
-  if (at::uses_tiles(q.dtype)) return at::backward_by_tiles(in, row_starts, parts);
+  if (at::uses_tiles(shape, q.dtype)) return at::backward_by_tiles(in, row_starts, parts);
 #endif
   at::backward_by_blocks(in, row_starts, parts);
 }

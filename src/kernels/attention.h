@@ -15,17 +15,18 @@ struct AttentionShape {
   float scale = 0;  // 1 / sqrt(HD)
   std::int64_t window =
       0;  // sliding window: position t sees the last `window` positions, itself included; 0: all
-  float softcap = 0;  // scores become cap * tanh(score / cap) before the softmax; 0: they do not
+  float softcap = 0;   // scores become cap * tanh(score / cap) before the softmax; 0: they do not
+  bool widen = false;  // bf16 data are multiplied in f32 (kernels/wide_product.h)
 };
 
 // Causal attention within each row of the batch; row r holds tokens [row_starts[r], row_starts[r +
 // 1]). Blocks with an online softmax (Dao et al. 2022): never a (T,T) matrix, memory linear in T.
 // q, out (T, NH x HD); k, v (T, NKV x HD); log_sum_exp (NH x T), head-major, is kept for the
 // backward. All views have one type, f32 or bf16; sums are in f32. Where the CPU
-// multiplies bf16 (AVX512-BF16; with AMX in its tiles), the probabilities of bf16 data, and their
-// gradients, are rounded to bf16 before they are multiplied. Throws std::logic_error for shapes
-// that do not belong together and for scratch below attention_scratch(). A NaN among what a token
-// sees reaches its output.
+// multiplies bf16 (AVX512-BF16; with AMX in its tiles) and the shape does not widen, the
+// probabilities of bf16 data, and their gradients, are rounded to bf16 before they are multiplied.
+// Throws std::logic_error for shapes that do not belong together and for scratch below
+// attention_scratch(). A NaN among what a token sees reaches its output.
 void attention_forward(ConstView q, ConstView k, ConstView v,
                        std::span<const std::int32_t> row_starts, const AttentionShape& shape,
                        View out, std::span<float> log_sum_exp, std::span<std::byte> scratch);

@@ -343,16 +343,16 @@ void unit_alone(const BackwardInputs& in, const Unit& unit, const Scratch<E>& s)
 }
 
 // One unit by all threads: thread t takes the key blocks t, t + team, ...
-template <typename T>
+template <typename T, typename E>
 void unit_together(const BackwardInputs& in, const Unit& unit, float* parts, std::int64_t each,
                    int team) {
 #pragma omp parallel for schedule(static, 1)
   for (int t = 0; t < team; ++t) {
     Carver carver(parts + t * each);
-    key_blocks_backward<T>(in, unit, t, team, carve<Operand<T>>(carver, in.shape, in.longest));
+    key_blocks_backward<T>(in, unit, t, team, carve<E>(carver, in.shape, in.longest));
   }
   Carver carver(parts);
-  const auto first = carve<Operand<T>>(carver, in.shape, in.longest);
+  const auto first = carve<E>(carver, in.shape, in.longest);
   const std::int64_t count = blocks(unit.row.length);
 #pragma omp parallel for schedule(static)
   for (std::int64_t b = 0; b < in.group() * count; ++b) {
@@ -360,15 +360,15 @@ void unit_together(const BackwardInputs& in, const Unit& unit, float* parts, std
   }
 }
 
-template <typename T>
+template <typename T, typename E>
 void all_units(const BackwardInputs& in, std::span<const std::int32_t> row_starts, float* parts) {
   const std::int64_t each = backward_scratch(in.shape, in.q.dtype, in.longest);
   const auto alone = [&](const Unit& unit, int thread) {
     Carver carver(parts + thread * each);
-    unit_alone<T>(in, unit, carve<Operand<T>>(carver, in.shape, in.longest));
+    unit_alone<T>(in, unit, carve<E>(carver, in.shape, in.longest));
   };
   const auto together = [&](const Unit& unit) {
-    unit_together<T>(in, unit, parts, each, omp_get_max_threads());
+    unit_together<T, E>(in, unit, parts, each, omp_get_max_threads());
   };
   for_units(row_starts, in.shape.kv_heads, alone, together);
 }
@@ -377,16 +377,17 @@ void all_units(const BackwardInputs& in, std::span<const std::int32_t> row_start
 
 std::int64_t backward_scratch(const AttentionShape& shape, DType dtype, std::int64_t longest) {
   Carver counting(nullptr);
-  with_storage(dtype, "attention", [&](auto storage) {
-    carve<Operand<TypeOf<decltype(storage)>>>(counting, shape, longest);
+  with_operands(dtype, shape, [&](auto /*data*/, auto operand) {
+    carve<TypeOf<decltype(operand)>>(counting, shape, longest);
   });
   return counting.used();
 }
 
 void backward_by_blocks(const BackwardInputs& in, std::span<const std::int32_t> row_starts,
                         float* parts) {
-  with_storage(in.q.dtype, "attention",
-               [&](auto storage) { all_units<TypeOf<decltype(storage)>>(in, row_starts, parts); });
+  with_operands(in.q.dtype, in.shape, [&](auto data, auto operand) {
+    all_units<TypeOf<decltype(data)>, TypeOf<decltype(operand)>>(in, row_starts, parts);
+  });
 }
 
 }  // namespace loadline::attention

@@ -145,8 +145,8 @@ void query_block_forward(const ForwardInputs& in, const Row& row, std::int64_t h
 
 std::int64_t forward_scratch(const AttentionShape& shape, DType dtype) {
   Carver counting(nullptr);
-  with_storage(dtype, "attention", [&](auto storage) {
-    carve<Operand<TypeOf<decltype(storage)>>>(counting, padded(shape.head_dim));
+  with_operands(dtype, shape, [&](auto /*data*/, auto operand) {
+    carve<TypeOf<decltype(operand)>>(counting, padded(shape.head_dim));
   });
   return counting.used();
 }
@@ -156,8 +156,9 @@ void forward_by_blocks(const ForwardInputs& in, std::span<const std::int32_t> ro
   const std::int64_t each = forward_scratch(in.shape, in.q.dtype);
   const auto rows = static_cast<std::int64_t>(row_starts.size()) - 1;
   const std::int64_t most = blocks(longest_row(row_starts));
-  with_storage(in.q.dtype, "attention", [&](auto storage) {
-    using T = TypeOf<decltype(storage)>;
+  with_operands(in.q.dtype, in.shape, [&](auto data, auto operand) {
+    using T = TypeOf<decltype(data)>;
+    using E = TypeOf<decltype(operand)>;
     // A block is computed whole by one thread, so the result does not depend on which. The last
     // blocks of a row are the longest work: they go first.
 #pragma omp parallel for collapse(3) schedule(dynamic, 1)
@@ -168,8 +169,7 @@ void forward_by_blocks(const ForwardInputs& in, std::span<const std::int32_t> ro
           const std::int64_t block = most - 1 - back;
           if (block >= blocks(row.length)) continue;
           Carver carver(parts + omp_get_thread_num() * each);
-          query_block_forward<T>(in, row, head, block,
-                                 carve<Operand<T>>(carver, padded(in.shape.head_dim)));
+          query_block_forward<T>(in, row, head, block, carve<E>(carver, padded(in.shape.head_dim)));
         }
       }
     }

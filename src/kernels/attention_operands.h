@@ -1,7 +1,7 @@
 // Private to this room: what attention's products multiply. f32 data, and bf16 data where the CPU
-// cannot multiply bf16, are gathered as f32. Elsewhere bf16 data stay bf16, in pairs along the
-// product's inner dimension: a left block and a transposed right one pair neighbours in a row, any
-// other block pairs neighbouring rows.
+// cannot multiply bf16 or the shape widens, are gathered as f32. Elsewhere bf16 data stay bf16, in
+// pairs along the product's inner dimension: a left block and a transposed right one pair
+// neighbours in a row, any other block pairs neighbouring rows.
 #pragma once
 
 #include <algorithm>
@@ -15,8 +15,17 @@
 
 namespace loadline::attention {
 
-template <typename T>
-using Operand = std::conditional_t<std::is_same_v<T, Bf16> && kMultipliesBf16, Bf16Pair, float>;
+// Calls f with the Storage of the data and that of the operands.
+template <typename F>
+void with_operands(DType dtype, const AttentionShape& shape, F&& f) {
+  with_storage(dtype, "attention", [&](auto data) {
+    if constexpr (std::is_same_v<TypeOf<decltype(data)>, Bf16> && kMultipliesBf16) {
+      if (!shape.widen) return f(data, Storage<Bf16Pair>{});
+    }
+    f(data, Storage<float>{});
+  });
+}
+
 template <typename E>
 constexpr bool kPairs = std::is_same_v<E, Bf16Pair>;
 template <typename E>

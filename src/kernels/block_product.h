@@ -1,13 +1,11 @@
 // Private to this room: small products between blocks in cache, for attention. Sums are in f32.
 #pragma once
 
-#ifdef __AVX512BF16__
-#include <immintrin.h>
-#endif
-
 #include <bit>
 #include <cstdint>
 #include <cstring>
+
+#include "kernels/intrinsics.h"
 
 namespace loadline {
 
@@ -26,17 +24,20 @@ struct BlockStrides {
   std::int64_t inner = 0;
 };
 
+// Rows that are multiplied at once.
+constexpr std::int64_t kBlockRows = 6;
+
 namespace block_product_detail {
 
-// A tile's sums take 16 of 32 registers, or 8 of 16; two vectors of the right block one more each.
+// A tile's sums take 24 of 32 registers, or 12 of 16; a row of the right block and an element of
+// the left one the others.
 #ifdef __AVX512F__
 constexpr std::int64_t kFloats = 16;  // in a vector register
-constexpr std::int64_t kRows = 8;
+constexpr std::int64_t kColumns = 4;
 #else
 constexpr std::int64_t kFloats = 8;
-constexpr std::int64_t kRows = 4;
-#endif
 constexpr std::int64_t kColumns = 2;
+#endif
 
 // A type of GCC and clang; one name would not do for an attribute in a template.
 typedef float Vector __attribute__((vector_size(kFloats * sizeof(float))));
@@ -57,12 +58,15 @@ inline void multiply_add(Vector& sum, Bf16Pair left, const Right<Bf16Pair>::Type
 }
 #endif
 
-// A tile of R rows and N vectors stays in registers over the whole inner dimension.
+// A tile of R rows and N vectors stays in registers over the whole inner dimension. Without the
+// pragmas GCC 12 unrolls these loops too late to see it, and takes all sums through the stack.
 template <std::int64_t R, std::int64_t N, bool kAdd, typename E>
 void tile(std::int64_t k, const E* a, BlockStrides strides, const E* b, std::int64_t ldb, float* c,
           std::int64_t ldc) {
   Vector sum[R][N];
+#pragma GCC unroll 8
   for (std::int64_t r = 0; r < R; ++r) {
+#pragma GCC unroll 8
     for (std::int64_t n = 0; n < N; ++n) {
       sum[r][n] = Vector{};
       if (kAdd) std::memcpy(&sum[r][n], c + r * ldc + n * kFloats, sizeof(Vector));
@@ -70,49 +74,60 @@ void tile(std::int64_t k, const E* a, BlockStrides strides, const E* b, std::int
   }
   for (std::int64_t p = 0; p < k; ++p) {
     typename Right<E>::Type right[N];
+#pragma GCC unroll 8
     for (std::int64_t n = 0; n < N; ++n) {
       std::memcpy(&right[n], b + p * ldb + n * kFloats, sizeof(Vector));
     }
+#pragma GCC unroll 8
     for (std::int64_t r = 0; r < R; ++r) {
       const E left = a[r * strides.row + p * strides.inner];
+#pragma GCC unroll 8
       for (std::int64_t n = 0; n < N; ++n) multiply_add(sum[r][n], left, right[n]);
     }
   }
+#pragma GCC unroll 8
   for (std::int64_t r = 0; r < R; ++r) {
-    for (std::int64_t n = 0; n < N; ++n)
+#pragma GCC unroll 8
+    for (std::int64_t n = 0; n < N; ++n) {
       std::memcpy(c + r * ldc + n * kFloats, &sum[r][n], sizeof(Vector));
+    }
   }
 }
 
-template <std::int64_t N, bool kAdd, typename E>
-void column(std::int64_t m, std::int64_t k, const E* a, BlockStrides strides, const E* b,
-            std::int64_t ldb, float* c, std::int64_t ldc) {
-  const std::int64_t whole = m - m % kRows;
-  for (std::int64_t i = 0; i < whole; i += kRows) {
-    tile<kRows, N, kAdd>(k, a + i * strides.row, strides, b, ldb, c + i * ldc, ldc);
+// Rows [i, m) of N vectors, as many at a time as R says, the rest by smaller tiles.
+template <std::int64_t R, std::int64_t N, bool kAdd, typename E>
+void rows(std::int64_t i, std::int64_t m, std::int64_t k, const E* a, BlockStrides strides,
+          const E* b, std::int64_t ldb, float* c, std::int64_t ldc) {
+  for (; i + R <= m; i += R) {
+    tile<R, N, kAdd>(k, a + i * strides.row, strides, b, ldb, c + i * ldc, ldc);
   }
-  for (std::int64_t i = whole; i < m; ++i) {
-    tile<1, N, kAdd>(k, a + i * strides.row, strides, b, ldb, c + i * ldc, ldc);
+  if constexpr (R > 1) {
+    constexpr std::int64_t kSmaller = R == kBlockRows ? 4 : R / 2;
+    if (i < m) rows<kSmaller, N, kAdd>(i, m, k, a, strides, b, ldb, c, ldc);
+  }
+}
+
+// Columns [j, n), N vectors at a time, the rest by narrower tiles.
+template <std::int64_t N, bool kAdd, typename E>
+void columns(std::int64_t j, std::int64_t m, std::int64_t n, std::int64_t k, const E* a,
+             BlockStrides strides, const E* b, std::int64_t ldb, float* c, std::int64_t ldc) {
+  for (; j + N * kFloats <= n; j += N * kFloats) {
+    rows<kBlockRows, N, kAdd>(0, m, k, a, strides, b + j, ldb, c + j, ldc);
+  }
+  if constexpr (N > 1) {
+    if (j < n) columns<N / 2, kAdd>(j, m, n, k, a, strides, b, ldb, c, ldc);
   }
 }
 
 }  // namespace block_product_detail
 
 // C (m,n) = A (m,k) · B (k,n), or += where kAdd; k counts elements, so pairs of bf16. B and C are
-// row-major with ldb and ldc elements a row; n is a multiple of 16; an m that is a multiple of 8 is
-// the fastest.
+// row-major with ldb and ldc elements a row; n is a multiple of 16; an odd m is slow at its end.
 template <bool kAdd, typename E>
 void block_product(std::int64_t m, std::int64_t n, std::int64_t k, const E* a, BlockStrides strides,
                    const E* b, std::int64_t ldb, float* c, std::int64_t ldc) {
   namespace detail = block_product_detail;
-  constexpr std::int64_t kWide = detail::kColumns * detail::kFloats;
-  const std::int64_t whole = n - n % kWide;
-  for (std::int64_t j = 0; j < whole; j += kWide) {
-    detail::column<detail::kColumns, kAdd>(m, k, a, strides, b + j, ldb, c + j, ldc);
-  }
-  for (std::int64_t j = whole; j < n; j += detail::kFloats) {
-    detail::column<1, kAdd>(m, k, a, strides, b + j, ldb, c + j, ldc);
-  }
+  detail::columns<detail::kColumns, kAdd>(0, m, n, k, a, strides, b, ldb, c, ldc);
 }
 
 }  // namespace loadline

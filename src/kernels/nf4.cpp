@@ -6,40 +6,11 @@
 #include <limits>
 
 #include "kernels/kernel_times.h"
-#include "kernels/nf4_block.h"
+#include "kernels/nf4_reader.h"
 #include "kernels/storage.h"
 
 namespace loadline {
 namespace {
-
-constexpr std::int64_t kAlignment = 64;
-constexpr std::int64_t kBlockBytes = kNf4Block / 2;
-
-constexpr std::int64_t kLine = 64;        // bytes of a cache line
-constexpr std::int64_t kRowsAhead = 16;   // prefetched
-constexpr std::int64_t kMostAhead = 512;  // bytes of a row; longer runs the hardware foresees
-
-constexpr std::int64_t round_up(std::int64_t n, std::int64_t unit) {
-  return (n + unit - 1) / unit * unit;
-}
-
-std::int64_t groups_of(std::int64_t blocks) { return (blocks + kNf4Group - 1) / kNf4Group; }
-
-// Where the parts of a matrix lie.
-struct Layout {
-  std::int64_t blocks;
-  std::int64_t absmax;  // byte offset
-  std::int64_t scales;
-  std::int64_t mean;
-  std::int64_t end;
-
-  Layout(std::int64_t rows, std::int64_t cols)
-      : blocks(rows * (cols / kNf4Block)),
-        absmax(blocks * kBlockBytes),
-        scales(absmax + round_up(blocks, kAlignment)),
-        mean(scales + groups_of(blocks) * static_cast<std::int64_t>(sizeof(float))),
-        end(mean + static_cast<std::int64_t>(sizeof(float))) {}
-};
 
 // Section 2.2 and the reference's create_dynamic_map(signed, 7 exponent bits): for each exponent
 // the middles of evenly spaced bounds from 0.1 to 1, both signs, then 0 and 1.
@@ -104,41 +75,6 @@ float quantize_block(const float* values, const Bounds& bounds, std::uint8_t* co
   return absmax;
 }
 
-// The parts of a view's matrix as its types.
-struct Parts {
-  const std::uint8_t* codes;
-  const std::uint8_t* absmax;
-  const std::byte* scales;
-  float mean;
-
-  explicit Parts(const Nf4View& from)
-      : codes(reinterpret_cast<const std::uint8_t*>(from.data)),
-        absmax(nullptr),
-        scales(nullptr),
-        mean(0) {
-    const Layout layout(from.matrix_rows, from.cols);
-    absmax = codes + layout.absmax;
-    scales = from.data + layout.scales;
-    std::memcpy(&mean, from.data + layout.mean, sizeof mean);
-  }
-  // A column panel reads a few lines of each row, which the hardware does not foresee. Reading
-  // ahead past the end is no fault.
-  void prefetch(std::int64_t block, std::int64_t count) const {
-    const std::uint8_t* begin = codes + block * kBlockBytes;
-    for (std::int64_t at = 0; at < std::min(count * kBlockBytes, kMostAhead); at += kLine) {
-      __builtin_prefetch(begin + at);
-    }
-    __builtin_prefetch(absmax + block);
-  }
-  [[nodiscard]] float absmax_of(std::int64_t block, const std::array<float, 256>& map) const {
-    float scale = 0;
-    std::memcpy(&scale, scales + block / kNf4Group * static_cast<std::int64_t>(sizeof scale),
-                sizeof scale);
-    return std::fma(map[absmax[block]], scale,
-                    mean);  // the same bits with FMA hardware and without
-  }
-};
-
 }  // namespace
 
 const std::array<float, 16>& nf4_code_book() {
@@ -167,7 +103,7 @@ const std::array<float, 256>& dynamic_map() {
 }
 
 Bytes nf4_bytes(std::int64_t rows, std::int64_t cols) {
-  return {static_cast<std::uint64_t>(Layout(rows, cols).end)};
+  return {static_cast<std::uint64_t>(Nf4Layout(rows, cols).end)};
 }
 
 Nf4View Nf4View::slice(std::int64_t begin, std::int64_t count) const {
@@ -194,24 +130,24 @@ bool Nf4Quantizer::add(std::int64_t first_row, std::span<const float> values) {
   static const Bounds bounds = make_bounds();
   const std::int64_t first_block = first_row * (cols_ / kNf4Block);
   const std::int64_t blocks = count / kNf4Block;
-  auto* codes = reinterpret_cast<std::uint8_t*>(into_.data()) + first_block * kBlockBytes;
+  auto* codes = reinterpret_cast<std::uint8_t*>(into_.data()) + first_block * kNf4BlockBytes;
   float* absmax = absmax_.data() + first_block;
 #pragma omp parallel for schedule(static) if (count >= kWorthThreads)
   for (std::int64_t b = 0; b < blocks; ++b) {
-    absmax[b] = quantize_block(values.data() + b * kNf4Block, bounds, codes + b * kBlockBytes);
+    absmax[b] = quantize_block(values.data() + b * kNf4Block, bounds, codes + b * kNf4BlockBytes);
   }
   return std::none_of(absmax, absmax + blocks, [](float x) { return std::isnan(x); });
 }
 
 void Nf4Quantizer::finish() {
-  const Layout layout(rows_, cols_);
+  const Nf4Layout layout(rows_, cols_);
   double sum = 0;
   for (const float x : absmax_) sum += static_cast<double>(x);
   const auto mean =
       static_cast<float>(sum / static_cast<double>(std::max<std::int64_t>(layout.blocks, 1)));
   const auto& map = dynamic_map();
   auto* indices = reinterpret_cast<std::uint8_t*>(into_.data() + layout.absmax);
-  for (std::int64_t group = 0; group < groups_of(layout.blocks); ++group) {
+  for (std::int64_t group = 0; group < nf4_groups(layout.blocks); ++group) {
     const std::int64_t begin = group * kNf4Group;
     const std::int64_t end = std::min(begin + kNf4Group, layout.blocks);
     float scale = 0;
@@ -233,21 +169,12 @@ void nf4_dequantize(const Nf4View& from, std::int64_t row, std::int64_t col, Vie
   require(col % kNf4Block == 0 && out.cols % kNf4Block == 0 && col >= 0 &&
               col + out.cols <= from.cols && row >= 0 && row + out.rows <= from.rows,
           "nf4_dequantize: whole blocks inside the matrix");
-  const Parts parts(from);
-  const auto& map = dynamic_map();
-  const std::int64_t row_blocks = from.cols / kNf4Block;
-  const std::int64_t blocks = out.cols / kNf4Block;
+  const Nf4Reader reader(from);
   with_storage(out.dtype, "nf4_dequantize", [&](auto storage) {
     using T = TypeOf<decltype(storage)>;
 #pragma omp parallel for schedule(static) if (out.rows * out.cols >= kWorthThreads)
     for (std::int64_t r = 0; r < out.rows; ++r) {
-      const std::int64_t first = (from.first_row + row + r) * row_blocks + col / kNf4Block;
-      parts.prefetch(first + kRowsAhead * row_blocks, blocks);
-      T* to = out.row<T>(r);
-      for (std::int64_t b = 0; b < blocks; ++b) {
-        dequantize_block(parts.codes + (first + b) * kBlockBytes, parts.absmax_of(first + b, map),
-                         nf4_code_book().data(), to + b * kNf4Block);
-      }
+      reader.read(row + r, col / kNf4Block, out.cols / kNf4Block, out.row<T>(r));
     }
   });
 }

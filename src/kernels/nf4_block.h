@@ -5,14 +5,7 @@
 
 #include <cstdint>
 
-#ifdef __AVX512F__
-// GCC 12 takes the operands that its own intrinsics leave undefined for a mistake.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-#endif
-
+#include "kernels/intrinsics.h"
 #include "kernels/storage.h"
 #include "kernels/vectors.h"
 

@@ -3,14 +3,15 @@
 #include <algorithm>
 
 #include "kernels/elementwise.h"
-#include "kernels/panels.h"
 #include "kernels/storage.h"
 
 namespace loadline {
 namespace {
 
-// A panel of bf16 takes 4 MiB of a shared cache.
+constexpr std::int64_t kUnit = kNf4Block;
+// A panel of bf16 takes 4 MiB of a shared cache; narrower ones than 256 make slow products.
 constexpr std::int64_t kPanelElements = std::int64_t{2} << 20;
+constexpr std::int64_t kNarrowest = 256;
 
 View matrix_in(std::span<std::byte> bytes, DType dtype, std::int64_t rows, std::int64_t cols) {
   require(static_cast<std::uint64_t>(rows * cols) * size_of(dtype) <= bytes.size(),
@@ -21,7 +22,13 @@ View matrix_in(std::span<std::byte> bytes, DType dtype, std::int64_t rows, std::
 }  // namespace
 
 std::int64_t nf4_panel(std::int64_t outer, std::int64_t inner) {
-  return panel_width(outer, inner, kPanelElements);
+  const std::int64_t most = std::max(kNarrowest, kPanelElements / inner / kUnit * kUnit);
+  if (outer <= most) return outer;
+  // Panels of one width compile one product; a smaller last one would compile another.
+  for (std::int64_t width = most; width >= kNarrowest; width -= kUnit) {
+    if (outer % width == 0) return width;
+  }
+  return most;
 }
 
 void nf4_product(Gemm& gemm, Product product, ConstView x, const Nf4View& weight, View y,

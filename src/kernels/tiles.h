@@ -7,12 +7,11 @@
 #if defined(__AMX_BF16__) && defined(__AMX_TILE__) && defined(__AVX512BF16__)
 #define LOADLINE_TILES 1
 
-#include <immintrin.h>
-
 #include <array>
 #include <cstdint>
 
 #include "kernels/block_product.h"
+#include "kernels/intrinsics.h"
 
 namespace loadline::tiles {
 

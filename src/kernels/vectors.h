@@ -4,13 +4,12 @@
 
 #ifdef __AVX512BF16__
 
-#include <immintrin.h>
-
 #include <bit>
 #include <cstdint>
 #include <cstring>
 
 #include "kernels/block_product.h"
+#include "kernels/intrinsics.h"
 #include "kernels/storage.h"
 
 namespace loadline::vectors {
@@ -113,13 +112,17 @@ inline void transpose(__m512i (&row)[16]) {
   }
 }
 
-// (rows, cols) with `from_row` pairs a row -> (cols, rows); both are multiples of 16.
-inline void transpose(std::int64_t rows, std::int64_t cols, const Bf16Pair* from,
-                      std::int64_t from_row, Bf16Pair* to, std::int64_t to_row) {
+// (rows, cols) of 32 bits each, `from_row` of them a row -> (cols, rows); both are multiples of 16.
+template <typename E>
+void transpose(std::int64_t rows, std::int64_t cols, const E* from, std::int64_t from_row, E* to,
+               std::int64_t to_row) {
+  static_assert(sizeof(E) == sizeof(Bf16Pair));
   __m512i block[16];
   for (std::int64_t i = 0; i < rows; i += kLanes) {
     for (std::int64_t j = 0; j < cols; j += kLanes) {
-      for (std::int64_t r = 0; r < kLanes; ++r) block[r] = load(from + (i + r) * from_row + j);
+      for (std::int64_t r = 0; r < kLanes; ++r) {
+        std::memcpy(&block[r], from + (i + r) * from_row + j, sizeof block[r]);
+      }
       transpose(block);
       for (std::int64_t r = 0; r < kLanes; ++r) store(block[r], to + (j + r) * to_row + i);
     }

@@ -1,59 +1,241 @@
 #include "kernels/wide_product.h"
 
-#include <algorithm>
+#include <omp.h>
 
-#include "kernels/elementwise.h"
-#include "kernels/panels.h"
+#include <algorithm>
+#include <type_traits>
+
+#include "kernels/block_product.h"
+#include "kernels/kernel_times.h"
+#include "kernels/nf4_reader.h"
 #include "kernels/storage.h"
+#include "kernels/vectors.h"
 
 namespace loadline {
 namespace {
 
-// 4 MiB of a shared cache.
-constexpr std::int64_t kPanelElements = std::int64_t{1} << 20;
+constexpr std::int64_t kColumns = kNf4Block;  // of y that a thread makes at once
+constexpr std::int64_t kInner = 1024;         // weights for each of them that are widened at once
+constexpr std::int64_t kStrip = 16;           // rows of W that are transposed at once
+constexpr std::int64_t kLanes = 16;           // block_product's columns are a multiple of this
 
-View matrix_in(std::span<float> floats, std::int64_t rows, std::int64_t cols) {
-  require(static_cast<std::uint64_t>(rows * cols) <= floats.size(),
-          "wide_product: too little scratch");
-  return {floats.data(), DType::kF32, rows, cols, cols};
+// f(count) with 64 as a constant, which most counts are: loops of a known length are twice as fast.
+template <typename F>
+void with_columns(std::int64_t count, F&& f) {
+  if (count == kColumns) return f(std::integral_constant<std::int64_t, kColumns>{});
+  f(count);
 }
 
-void widen(ConstView weight, std::int64_t row, std::int64_t col, View panel) {
-  copy(weight.slice(row, panel.rows).columns(col, panel.cols), panel);
-}
-void widen(const Nf4View& weight, std::int64_t row, std::int64_t col, View panel) {
-  nf4_dequantize(weight, row, col, panel);
+constexpr std::int64_t round_up(std::int64_t n, std::int64_t unit) {
+  return (n + unit - 1) / unit * unit;
 }
 
-template <typename Weight>
-void multiply(Gemm& gemm, Product product, ConstView x, const Weight& weight, View y,
-              bool accumulate, const WideScratch& scratch) {
-  const bool forward = product == Product::kNT;
-  require(forward || product == Product::kNN, "wide_product: NT and NN only");
-  const std::int64_t outer = forward ? weight.rows : weight.cols;
-  const std::int64_t inner = forward ? weight.cols : weight.rows;
-  require(y.cols == outer && x.cols == inner && x.rows == y.rows,
-          "wide_product: x, weight and y do not belong together");
-  const std::int64_t width = wide_panel(outer, inner);
-  for (std::int64_t row = 0; row < x.rows; row += kWideRows) {
-    const std::int64_t rows = std::min(kWideRows, x.rows - row);
-    const View block = matrix_in(scratch.x, rows, inner);
-    copy(x.slice(row, rows), block);
-    for (std::int64_t begin = 0; begin < outer; begin += width) {
-      const std::int64_t count = std::min(width, outer - begin);
-      const View panel =
-          forward ? matrix_in(scratch.panel, count, inner) : matrix_in(scratch.panel, inner, count);
-      widen(weight, forward ? begin : 0, forward ? 0 : begin, panel);
-      const View part = y.slice(row, rows).columns(begin, count);
-      if (y.dtype == DType::kF32 && y.stride == count && !accumulate) {
-        gemm.run(product, block, panel, part, false);
-        continue;
+// A row's weights in f32. `col` and, but for the last of a row, `count` are multiples of 64.
+class Bf16Weights {
+ public:
+  explicit Bf16Weights(ConstView weight) : weight_(weight) {}
+  void read(std::int64_t row, std::int64_t col, std::int64_t count, float* to) const {
+    const Bf16* from = weight_.row<Bf16>(row) + col;
+    with_columns(count, [&](auto n) {
+#pragma omp simd
+      for (std::int64_t i = 0; i < n; ++i) to[i] = load(from[i]);
+    });
+  }
+
+ private:
+  ConstView weight_;
+};
+
+class Nf4Weights {
+ public:
+  explicit Nf4Weights(const Nf4View& weight) : reader_(weight) {}
+  void read(std::int64_t row, std::int64_t col, std::int64_t count, float* to) const {
+    reader_.read(row, col / kNf4Block, count / kNf4Block, to);
+  }
+
+ private:
+  Nf4Reader reader_;
+};
+
+// Some of the columns of y, and some of the inner weights of each.
+struct Part {
+  std::int64_t column = 0;
+  std::int64_t columns = 0;
+  std::int64_t inner = 0;
+  std::int64_t depth = 0;
+};
+
+void transpose(const float (&from)[kStrip][kColumns], float* to) {
+#ifdef __AVX512BF16__
+  vectors::transpose(kStrip, kColumns, &from[0][0], kColumns, to, kColumns);
+#else
+  for (std::int64_t k = 0; k < kColumns; ++k) {
+    for (std::int64_t j = 0; j < kStrip; ++j) to[k * kColumns + j] = from[j][k];
+  }
+#endif
+}
+
+// panel (depth, kColumns) = the part of W, or of its transposed; columns beyond the part's are 0.
+template <typename Weights>
+void widen_transposed(const Weights& weights, const Part& part, float* panel) {
+  alignas(64) float rows[kStrip][kColumns] = {};
+  for (std::int64_t k = 0; k < part.depth; k += kColumns) {
+    const std::int64_t count = std::min(kColumns, part.depth - k);
+    for (std::int64_t j = 0; j < part.columns; j += kStrip) {
+      for (std::int64_t i = 0; i < kStrip; ++i) {
+        if (j + i < part.columns) {
+          weights.read(part.column + j + i, part.inner + k, count, rows[i]);
+        } else {
+          std::fill(rows[i], rows[i] + kColumns, 0.0F);
+        }
       }
-      const View result = matrix_in(scratch.result, rows, count);
-      gemm.run(product, block, panel, result, false);
-      accumulate ? add(result, part) : copy(result, part);
+      transpose(rows, panel + k * kColumns + j);
     }
   }
+}
+
+template <typename Weights>
+void widen_as_it_lies(const Weights& weights, const Part& part, float* panel) {
+  for (std::int64_t k = 0; k < part.depth; ++k, panel += kColumns) {
+    weights.read(part.inner + k, part.column, part.columns, panel);
+    std::fill(panel + part.columns, panel + kColumns, 0.0F);
+  }
+}
+
+template <typename T>
+void store_sums(const float* sums, T* to, std::int64_t count, bool accumulate) {
+  with_columns(count, [&](auto n) {
+    if (accumulate) {
+#pragma omp simd
+      for (std::int64_t j = 0; j < n; ++j) to[j] = stored<T>(load(to[j]) + sums[j]);
+    } else {
+#pragma omp simd
+      for (std::int64_t j = 0; j < n; ++j) to[j] = stored<T>(sums[j]);
+    }
+  });
+}
+
+template <typename T, typename Weights>
+class WideProduct {
+ public:
+  WideProduct(Product product, ConstView x, const Weights& weights, View y, bool accumulate,
+              const WideScratch& scratch)
+      : product_(product),
+        x_(x),
+        weights_(weights),
+        y_(y),
+        accumulate_(accumulate),
+        scratch_(scratch) {}
+
+  void run() {
+    for (std::int64_t row = 0; row < x_.rows; row += kWideRows) {
+      rows_of_block(row, std::min(kWideRows, x_.rows - row));
+    }
+  }
+
+ private:
+  void rows_of_block(std::int64_t first, std::int64_t rows) {
+    const std::int64_t panels = round_up(y_.cols, kColumns) / kColumns;
+    const std::int64_t at_once = rows_at_once(rows, panels);
+    const std::int64_t parts = round_up(rows, at_once) / at_once;
+#pragma omp parallel if (rows * y_.cols >= kWorthThreads)
+    {
+#pragma omp for schedule(static)
+      for (std::int64_t r = 0; r < round_up(rows, kWideRowUnit); ++r) {
+        float* wide = scratch_.x.data() + r * x_.cols;
+        if (r < rows) {
+          Bf16Weights(x_).read(first + r, 0, x_.cols, wide);
+        } else {
+          std::fill(wide, wide + x_.cols, 0.0F);
+        }
+      }
+      float* scratch = scratch_.panels.data() + omp_get_thread_num() * wide_panel_floats();
+#pragma omp for schedule(dynamic, 1)
+      for (std::int64_t unit = 0; unit < panels * parts; ++unit) {
+        const std::int64_t begin = unit % parts * at_once;
+        columns_of_rows(unit / parts * kColumns, first, begin, std::min(rows, begin + at_once),
+                        scratch);
+      }
+    }
+  }
+
+  // Rows that a thread multiplies with the columns that it has widened: all, or fewer where so few
+  // columns would leave some of the team without work for long.
+  static std::int64_t rows_at_once(std::int64_t rows, std::int64_t panels) {
+    constexpr std::int64_t kFewest = 64;
+    const std::int64_t team = omp_get_max_threads();
+    std::int64_t at_once = round_up(rows, kBlockRows);
+    const auto is_even = [&] {
+      const std::int64_t units = panels * (round_up(rows, at_once) / at_once);
+      return 20 * round_up(units, team) <= 21 * units;
+    };
+    while (at_once >= 2 * kFewest && !is_even()) at_once = round_up(at_once / 2, kBlockRows);
+    return at_once;
+  }
+
+  // Columns of y for the widened rows [begin, end).
+  void columns_of_rows(std::int64_t column, std::int64_t first, std::int64_t begin,
+                       std::int64_t end, float* scratch) {
+    float* panel = scratch;
+    float* sums = scratch + kInner * kColumns;
+    Part part{.column = column, .columns = std::min(kColumns, y_.cols - column)};
+    for (; part.inner < x_.cols; part.inner += kInner) {
+      part.depth = std::min(kInner, x_.cols - part.inner);
+      if (product_ == Product::kNT) {
+        widen_transposed(weights_, part, panel);
+      } else {
+        widen_as_it_lies(weights_, part, panel);
+      }
+      const bool last = part.inner + part.depth == x_.cols;
+      for (std::int64_t r = begin; r < end; r += kBlockRows) {
+        const std::int64_t rows = std::min(kBlockRows, end - r);
+        float* sum = sums + (r - begin) * kColumns;
+        multiply(part, round_up(rows, kWideRowUnit), scratch_.x.data() + r * x_.cols + part.inner,
+                 panel, sum);
+        if (!last) continue;
+        for (std::int64_t i = 0; i < rows; ++i) {
+          store_sums(sum + i * kColumns, y_.row<T>(first + r + i) + column, part.columns,
+                     accumulate_);
+        }
+      }
+    }
+  }
+
+  void multiply(const Part& part, std::int64_t rows, const float* x, const float* panel,
+                float* sum) const {
+    const std::int64_t columns = round_up(part.columns, kLanes);
+    const BlockStrides strides{x_.cols, 1};
+    if (part.inner == 0) {
+      block_product<false>(rows, columns, part.depth, x, strides, panel, kColumns, sum, kColumns);
+    } else {
+      block_product<true>(rows, columns, part.depth, x, strides, panel, kColumns, sum, kColumns);
+    }
+  }
+
+  Product product_;
+  ConstView x_;
+  const Weights& weights_;
+  View y_;
+  bool accumulate_;
+  const WideScratch& scratch_;
+};
+
+template <typename Weights>
+void multiply(Product product, ConstView x, const Weights& weights, std::int64_t outer,
+              std::int64_t inner, View y, bool accumulate, const WideScratch& scratch) {
+  const KernelTimer timer(Kernel::kGemm);
+  require(product != Product::kTN, "wide_product: NT and NN only");
+  require(y.cols == outer && x.cols == inner && x.rows == y.rows && x.dtype == DType::kBf16,
+          "wide_product: x, weight and y do not belong together");
+  const std::int64_t rows = round_up(std::min(x.rows, kWideRows), kWideRowUnit);
+  require(static_cast<std::int64_t>(scratch.x.size()) >= rows * inner &&
+              static_cast<std::int64_t>(scratch.panels.size()) >=
+                  omp_get_max_threads() * wide_panel_floats(),
+          "wide_product: too little scratch");
+  with_storage(y.dtype, "wide_product", [&](auto storage) {
+    using T = TypeOf<decltype(storage)>;
+    WideProduct<T, Weights>(product, x, weights, y, accumulate, scratch).run();
+  });
 }
 
 }  // namespace
@@ -63,17 +245,20 @@ bool bf16_products_are_slow() {
   return kSlow;
 }
 
-std::int64_t wide_panel(std::int64_t outer, std::int64_t inner) {
-  return panel_width(outer, inner, kPanelElements);
-}
+std::int64_t wide_panel_floats() { return (kInner + kWideRows) * kColumns; }
 
-void wide_product(Gemm& gemm, Product product, ConstView x, ConstView weight, View y,
-                  bool accumulate, const WideScratch& scratch) {
-  multiply(gemm, product, x, weight, y, accumulate, scratch);
+void wide_product(Product product, ConstView x, ConstView weight, View y, bool accumulate,
+                  const WideScratch& scratch) {
+  require(weight.dtype == DType::kBf16, "wide_product: W must be bf16 or NF4");
+  const bool forward = product == Product::kNT;
+  multiply(product, x, Bf16Weights(weight), forward ? weight.rows : weight.cols,
+           forward ? weight.cols : weight.rows, y, accumulate, scratch);
 }
-void wide_product(Gemm& gemm, Product product, ConstView x, const Nf4View& weight, View y,
-                  bool accumulate, const WideScratch& scratch) {
-  multiply(gemm, product, x, weight, y, accumulate, scratch);
+void wide_product(Product product, ConstView x, const Nf4View& weight, View y, bool accumulate,
+                  const WideScratch& scratch) {
+  const bool forward = product == Product::kNT;
+  multiply(product, x, Nf4Weights(weight), forward ? weight.rows : weight.cols,
+           forward ? weight.cols : weight.rows, y, accumulate, scratch);
 }
 
 }  // namespace loadline

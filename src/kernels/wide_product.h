@@ -1,6 +1,6 @@
-// Products of bf16 matrices in f32, for CPUs whose f32 instructions multiply faster than their bf16
-// ones: a block of x and a panel of W are widened, multiplied while they are in the cache, and the
-// result is rounded once. Memory keeps bf16.
+// Products with frozen matrices in f32, for CPUs whose f32 instructions multiply faster than their
+// bf16 ones: x and a few columns of W at a time are widened, multiplied while they are in a core's
+// own cache, and the result is rounded once. Memory keeps bf16, or NF4.
 #pragma once
 
 #include <cstdint>
@@ -11,28 +11,26 @@
 
 namespace loadline {
 
-// Intel's CPUs with AVX512-BF16 but without usable AMX: on the one that was measured oneDNN's bf16
-// products ran at 0.16 TFLOP/s and its f32 ones at 0.26 (docs/performance.md). What oneDNN may use
-// decides, as its own bf16 products are what is avoided.
+// Intel's CPUs with AVX512-BF16 but without usable AMX: the one that was measured begins a bf16
+// multiplication every second cycle and two f32 ones in each, so half as many products a second
+// (docs/performance.md). What oneDNN may use decides, as its own bf16 products are what is avoided.
 [[nodiscard]] bool bf16_products_are_slow();
 
-// Rows of x that are widened at once.
+// Rows of x that are widened at once; a multiple of kWideRowUnit.
 constexpr std::int64_t kWideRows = 512;
-// How many of `outer` rows (or columns) of W, each of `inner` weights, are widened at once: `outer`
-// itself, or a multiple of 64.
-[[nodiscard]] std::int64_t wide_panel(std::int64_t outer, std::int64_t inner);
+constexpr std::int64_t kWideRowUnit = 2;  // a single row is slow
 
 struct WideScratch {
-  std::span<float> x;       // min(T, kWideRows) x inner
-  std::span<float> panel;   // panel x inner
-  std::span<float> result;  // min(T, kWideRows) x panel
+  std::span<float> x;       // min(T, kWideRows), rounded up to kWideRowUnit, x K
+  std::span<float> panels;  // wide_panel_floats() for each thread
 };
+[[nodiscard]] std::int64_t wide_panel_floats();
 
-// kNT: y (T,N) (+)= x (T,K) · W (N,K)^T. kNN: y (T,K) (+)= x (T,N) · W (N,K). x and W are bf16, or
-// W is NF4; y is bf16 or f32 and overlaps neither.
-void wide_product(Gemm& gemm, Product product, ConstView x, ConstView weight, View y,
-                  bool accumulate, const WideScratch& scratch);
-void wide_product(Gemm& gemm, Product product, ConstView x, const Nf4View& weight, View y,
-                  bool accumulate, const WideScratch& scratch);
+// kNT: y (T,N) (+)= x (T,K) · W (N,K)^T. kNN: y (T,N) (+)= x (T,K) · W (K,N). x and W are bf16, or
+// W is NF4; y is bf16 or f32 and overlaps neither. The same bits with any number of threads.
+void wide_product(Product product, ConstView x, ConstView weight, View y, bool accumulate,
+                  const WideScratch& scratch);
+void wide_product(Product product, ConstView x, const Nf4View& weight, View y, bool accumulate,
+                  const WideScratch& scratch);
 
 }  // namespace loadline

@@ -20,7 +20,7 @@ float cap(const Pass& pass) { return static_cast<float>(pass.model.logit_softcap
 void multiply(const Pass& pass, Product product, ConstView x, ConstView words, View y,
               bool accumulate) {
   if (pass.plan.wide_x.exists()) {
-    wide_product(pass.gemm, product, x, words, y, accumulate, wide_scratch(pass));
+    wide_product(product, x, words, y, accumulate, wide_scratch(pass));
   } else {
     pass.gemm.run(product, x, words, y, accumulate);
   }

@@ -96,8 +96,7 @@ GateUpLinears gate_up_linears(const Pass& pass, const LayerWeights& weights) {
 
 WideScratch wide_scratch(const Pass& pass) {
   return {.x = pass.memory.floats(pass.plan.wide_x),
-          .panel = pass.memory.floats(pass.plan.wide_panel),
-          .result = pass.memory.floats(pass.plan.wide_result)};
+          .panels = pass.memory.floats(pass.plan.wide_panels)};
 }
 
 namespace {
@@ -107,9 +106,9 @@ void frozen_product(const Pass& pass, Product product, const FrozenLinear& linea
   if (pass.plan.wide_x.exists()) {
     const WideScratch scratch = wide_scratch(pass);
     if (linear.quantized.data == nullptr) {
-      wide_product(pass.gemm, product, x, linear.weight, y, into == Into::kAdd, scratch);
+      wide_product(product, x, linear.weight, y, into == Into::kAdd, scratch);
     } else {
-      wide_product(pass.gemm, product, x, linear.quantized, y, into == Into::kAdd, scratch);
+      wide_product(product, x, linear.quantized, y, into == Into::kAdd, scratch);
     }
     return;
   }

@@ -119,7 +119,8 @@ class Planner {
             .head_dim = model_.head_dim,
             .scale = static_cast<float>(1.0 / std::sqrt(scalar)),
             .window = model_.window_of(layer),
-            .softcap = static_cast<float>(model_.attention_softcap)};
+            .softcap = static_cast<float>(model_.attention_softcap),
+            .widen = shape_.widens()};
   }
   [[nodiscard]] std::int64_t qkv_width() const { return model_.q_width() + 2 * model_.kv_width(); }
   [[nodiscard]] std::int64_t inner_width() const {

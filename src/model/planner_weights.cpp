@@ -129,34 +129,17 @@ void Planner::add_nf4_scratch() {
 }
 
 void Planner::add_wide_scratch() {
-  std::int64_t widest = 0;
-  std::int64_t panel = 0;
-  std::int64_t width = 0;
-  const auto product = [&](std::int64_t outer, std::int64_t inner) {
-    const std::int64_t count = wide_panel(outer, inner);
-    widest = std::max(widest, inner);
-    panel = std::max(panel, count * inner);
-    width = std::max(width, count);
-  };
+  std::int64_t widest = std::max(model_.hidden_size, head_panel(model_));
   for (const FrozenProduct& matrix : frozen_projections(model_)) {
-    product(matrix.out, matrix.in);
-    product(matrix.in, matrix.out);
+    widest = std::max({widest, matrix.in, matrix.out});
   }
-  // The head's panels of words, the last one, which may be narrower, and all words at once.
-  const std::int64_t words = head_panel(model_);
-  const std::int64_t rest = model_.vocab_size % words;
-  for (const std::int64_t count : {words, rest, model_.vocab_size}) {
-    if (count > 0) product(count, model_.hidden_size);
-  }
-  for (const std::int64_t count : {words, rest}) {
-    if (count > 0) product(model_.hidden_size, count);
-  }
-  constexpr std::int64_t kUnit = HeadBuffers::kRowUnit;
+  // The head fills a block of tokens up to its own unit.
+  constexpr std::int64_t kUnit = std::max(HeadBuffers::kRowUnit, kWideRowUnit);
   const std::int64_t rows = std::min(kWideRows, (tokens_ + kUnit - 1) / kUnit * kUnit);
   const Lifetime life{1, last_backward()};
   plan_.wide_x = add("widened input", "forward", {rows, widest}, DType::kF32, life);
-  plan_.wide_panel = add("widened panel", "forward", {panel}, DType::kF32, life);
-  plan_.wide_result = add("panel's product", "forward", {rows, width}, DType::kF32, life);
+  plan_.wide_panels =
+      add("widened panels", "forward", {shape_.threads, wide_panel_floats()}, DType::kF32, life);
 }
 
 void Planner::add_constants() {

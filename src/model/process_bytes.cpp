@@ -6,7 +6,6 @@
 
 #include "kernels/gemm.h"
 #include "kernels/nf4_product.h"
-#include "kernels/wide_product.h"
 
 namespace loadline {
 namespace {
@@ -37,8 +36,8 @@ constexpr Bytes kUntouchedProgram = 80_MiB;
 // The tokenizer's table of words (text/word_cache.h), and what prompt, template and answer need.
 constexpr Bytes kText = 5_MiB;
 
-// Product, outputs, inputs, accumulates, type: what a compiled product depends on in a step.
-using Shape = std::tuple<Product, std::int64_t, std::int64_t, bool, DType>;
+// Product, outputs, inputs, accumulates: what a compiled product depends on in a step.
+using Shape = std::tuple<Product, std::int64_t, std::int64_t, bool>;
 
 // The distinct products of a step, or of a forward.
 class Products {
@@ -88,9 +87,9 @@ class Products {
 
   // What oneDNN writes for them.
   [[nodiscard]] Bytes compiled() const {
+    const ProductBytes& each = shape_.compute == DType::kF32 ? kProductF32 : kProductBf16;
     Bytes sum;
-    for (const auto& [product, outer, inner, adds, type] : shapes_) {
-      const ProductBytes& each = type == DType::kF32 ? kProductF32 : kProductBf16;
+    for (const auto& [product, outer, inner, adds] : shapes_) {
       sum += std::min(outer, inner) >= each.wide_from ? each.wide : each.narrow;
     }
     return sum;
@@ -100,19 +99,14 @@ class Products {
   [[nodiscard]] bool quantized() const { return shape_.quantize == Quantization::kNf4; }
 
   void add(Product product, std::int64_t outer, std::int64_t inner, bool adds) {
-    shapes_.insert({product, outer, inner, adds, shape_.compute});
+    shapes_.insert({product, outer, inner, adds});
   }
-  // Of a frozen matrix: panels of one width, and what is left. What is widened is added elsewhere.
+  // Of a frozen matrix: panels of one width, and what is left. What is widened compiles nothing.
   void add_panels(Product kind, std::int64_t outer, std::int64_t inner, bool adds, bool nf4) {
-    std::int64_t width = nf4 ? nf4_panel(outer, inner) : outer;
-    if (shape_.widens()) width = wide_panel(outer, inner);
+    if (shape_.widens()) return;
+    const std::int64_t width = nf4 ? nf4_panel(outer, inner) : outer;
     for (const std::int64_t count : {width, outer % width}) {
-      if (count == 0) continue;
-      if (shape_.widens()) {
-        shapes_.insert({kind, count, inner, false, DType::kF32});
-      } else {
-        add(kind, count, inner, adds);
-      }
+      if (count > 0) add(kind, count, inner, adds);
     }
   }
 

@@ -143,7 +143,7 @@ struct StepPlan {
   BufferId normed_qk_rstd;      // (T x (NH + NKV))
   BufferId gemm_scratch, attention_scratch;
   BufferId nf4_panel, nf4_result;  // scratch of products with quantized weights, else none
-  BufferId wide_x, wide_panel, wide_result;  // scratch of bf16 products in f32, else none
+  BufferId wide_x, wide_panels;    // scratch of bf16 products in f32, else none
   BufferId dropout;  // (T, widest LoRA input) a pair's input after dropout, and its gradient
   AdapterBuffers adapter;
   BackwardScratch backward;

@@ -20,6 +20,7 @@ struct Case {
   std::int64_t heads, kv_heads, head_dim, window;
   DType dtype = DType::kF32;
   float softcap = 0;
+  bool widen = false;
 };
 
 std::vector<std::int32_t> starts_of(const Case& c) {
@@ -30,7 +31,7 @@ std::vector<std::int32_t> starts_of(const Case& c) {
 
 AttentionShape shape_of(const Case& c) {
   return {c.heads,  c.kv_heads, c.head_dim, 1.0F / std::sqrt(static_cast<float>(c.head_dim)),
-          c.window, c.softcap};
+          c.window, c.softcap,  c.widen};
 }
 
 struct Tensors {
@@ -139,8 +140,20 @@ struct Reference {
 
 const std::vector<std::int32_t> kLengths = {1, 2, 63, 64, 65, 200};
 
+// Those of bf16 data also in f32.
+std::vector<Case> with_widened(std::vector<Case> cases) {
+  const std::vector<Case> given = cases;
+  for (Case c : given) {
+    if (c.dtype != DType::kBf16) continue;
+    c.name += "Widened";
+    c.widen = true;
+    cases.push_back(c);
+  }
+  return cases;
+}
+
 std::vector<Case> cases() {
-  return {
+  return with_widened({
       {"PlainHeads", kLengths, 2, 2, 16, 0},
       {"GroupedQueries", kLengths, 6, 2, 8, 0},
       {"OneKeyValueHeadAndAnOddSize", {70, 3}, 3, 1, 20, 0},
@@ -160,7 +173,7 @@ std::vector<Case> cases() {
       {"SoftCapAndWindow", {150, 66}, 2, 1, 24, 70, DType::kF32, 1.5F},
       {"Bf16SoftCap", {130}, 2, 1, 256, 0, DType::kBf16, 50.0F},
       {"Bf16SoftCapAndWindow", {150, 66}, 2, 1, 24, 70, DType::kBf16, 1.5F},
-  };
+  });
 }
 
 class AttentionTest : public testing::TestWithParam<Case> {};

@@ -3,17 +3,21 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "kernels/elementwise.h"
 #include "kernels/threads.h"
 #include "unit/kernels/matrix.h"
+#include "unit/kernels/quantized.h"
 
 namespace loadline {
 namespace {
 
-constexpr std::int64_t kOuter = 640;
-constexpr std::int64_t kInner = 4096;
+// Narrower than a panel and wider; inner widths of one piece and of several; none a multiple of any
+// block; the demo's.
+constexpr std::pair<std::int64_t, std::int64_t> kWidths[] = {
+    {640, 1088}, {129, 2055}, {20, 33}, {64, 64}, {1, 7}};
 
 class WideProducts : public testing::TestWithParam<DType> {
  protected:
@@ -48,45 +52,68 @@ void expect_near(const Matrix& got, const Matrix& wanted, DType type) {
   EXPECT_LE(most, 1);
 }
 
+struct Scratch {
+  std::vector<float> x, panels;
+  Scratch(std::int64_t tokens, std::int64_t inner)
+      : x(static_cast<std::size_t>(std::min(tokens + kWideRowUnit, kWideRows) * inner)),
+        panels(static_cast<std::size_t>(threads() * wide_panel_floats())) {}
+  [[nodiscard]] WideScratch view() { return {x, panels}; }
+};
+
 TEST_P(WideProducts, AreThoseOfF32OverPanelsAndBlocksOfRows) {
-  ASSERT_EQ(kOuter % wide_panel(kOuter, kInner), 128) << "a narrower last panel is part of this";
-  for (const std::int64_t tokens : {std::int64_t{1}, std::int64_t{70}, kWideRows + 88}) {
-    std::vector<float> x(static_cast<std::size_t>(std::min(tokens, kWideRows) * kInner));
-    std::vector<float> panel(static_cast<std::size_t>(kInner * kOuter));
-    std::vector<float> result(static_cast<std::size_t>(std::min(tokens, kWideRows) * kInner));
-    const WideScratch scratch{x, panel, result};
-    for (const Product product : {Product::kNT, Product::kNN}) {
-      const bool forward = product == Product::kNT;
-      Matrix weight = Matrix::random(forward ? kOuter : kInner, forward ? kInner : kOuter, 1,
-                                     DType::kBf16, 0, 0.02);
-      Matrix in = Matrix::random(tokens, kInner, 2, DType::kBf16, 3);
-      for (const bool accumulate : {false, true}) {
-        Matrix out = Matrix::random(tokens, kOuter, 3, GetParam(), 5);
-        Matrix wanted = widened(out);
-        gemm_.run(product, widened(in).view(), widened(weight).view(), wanted.view(), accumulate);
-        wide_product(gemm_, product, in.view(), weight.view(), out.view(), accumulate, scratch);
-        expect_near(out, wanted, GetParam());
-        EXPECT_TRUE(out.gaps_untouched());
+  for (const auto& [outer, inner] : kWidths) {
+    for (const std::int64_t tokens : {std::int64_t{1}, std::int64_t{70}, kWideRows + 88}) {
+      Scratch scratch(tokens, inner);
+      for (const Product product : {Product::kNT, Product::kNN}) {
+        const bool forward = product == Product::kNT;
+        Matrix weight = Matrix::random(forward ? outer : inner, forward ? inner : outer, 1,
+                                       DType::kBf16, 0, 0.02);
+        Matrix in = Matrix::random(tokens, inner, 2, DType::kBf16, 3);
+        for (const bool accumulate : {false, true}) {
+          Matrix out = Matrix::random(tokens, outer, 3, GetParam(), 5);
+          Matrix wanted = widened(out);
+          gemm_.run(product, widened(in).view(), widened(weight).view(), wanted.view(), accumulate);
+          wide_product(product, in.view(), weight.view(), out.view(), accumulate, scratch.view());
+          expect_near(out, wanted, GetParam());
+          EXPECT_TRUE(out.gaps_untouched());
+        }
       }
     }
   }
 }
 
-TEST_P(WideProducts, CompileNothingForAnotherNumberOfTokens) {
-  std::vector<float> x(static_cast<std::size_t>(kWideRows * 96));
-  std::vector<float> panel(96 * 80);
-  std::vector<float> result(static_cast<std::size_t>(kWideRows * 96));
-  const WideScratch scratch{x, panel, result};
-  Matrix weight = Matrix::random(80, 96, 1, DType::kBf16);
-  const auto run = [&](std::int64_t tokens) {
-    Matrix in = Matrix::random(tokens, 96, 2, DType::kBf16);
-    Matrix out(tokens, 80, GetParam());
-    wide_product(gemm_, Product::kNT, in.view(), weight.view(), out.view(), false, scratch);
-  };
-  run(2);
-  const std::size_t compiled = gemm_.compiled();
-  for (const std::int64_t tokens : {1, 3, 500, 512, 700}) run(tokens);
-  EXPECT_EQ(gemm_.compiled(), compiled);
+TEST_P(WideProducts, OfNf4AreThoseOfTheDequantizedMatrix) {
+  constexpr std::int64_t kTokens = 90;
+  for (const auto& [outer, inner] : {std::pair<int, int>{192, 1088}, {64, 64}}) {
+    Scratch scratch(kTokens, inner);
+    for (const Product product : {Product::kNT, Product::kNN}) {
+      const bool forward = product == Product::kNT;
+      const Quantized weight = random_weights(forward ? outer : inner, forward ? inner : outer);
+      Matrix dequantized = weight.dequantized(DType::kF32);
+      Matrix in = Matrix::random(kTokens, inner, 2, DType::kBf16);
+      Matrix out(kTokens, outer, GetParam());
+      Matrix wanted(kTokens, outer);
+      gemm_.run(product, widened(in).view(), dequantized.view(), wanted.view(), false);
+      wide_product(product, in.view(), weight.view(), out.view(), false, scratch.view());
+      expect_near(out, wanted, GetParam());
+    }
+  }
+}
+
+TEST_P(WideProducts, AreTheSameBitsWithAnyNumberOfThreads) {
+  Matrix weight = Matrix::random(192, 1100, 1, DType::kBf16);
+  Matrix in = Matrix::random(300, 1100, 2, DType::kBf16);
+  std::vector<Matrix> results;
+  for (const int team : {1, 2, 3}) {
+    set_threads(team);
+    Scratch scratch(300, 1100);
+    results.emplace_back(300, 192, GetParam());
+    wide_product(Product::kNT, in.view(), weight.view(), results.back().view(), false,
+                 scratch.view());
+  }
+  set_threads(2);
+  EXPECT_EQ(results[0], results[1]);
+  EXPECT_EQ(results[0], results[2]);
 }
 
 INSTANTIATE_TEST_SUITE_P(, WideProducts, testing::Values(DType::kF32, DType::kBf16),
