@@ -20,6 +20,7 @@
 #include <cstring>
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <map>
 #include <memory>
 #include <random>
@@ -28,6 +29,7 @@
 
 #include "kernels/gemm.h"
 #include "kernels/kernel_times.h"
+#include "kernels/threads.h"
 #include "model/lora_model.h"
 
 namespace {
@@ -175,45 +177,65 @@ double median_of(std::vector<double> seconds) {
   return seconds[seconds.size() / 2];
 }
 
-struct Alone {
-  double hot = 0;
-  double cold = 0;
+// One product of the step on matrices of its own.
+class Alone {
+ public:
+  // times: of which one step.
+  Alone(const Gemm::Ran& ran, double times)
+      : ran_(ran),
+        times_(times),
+        a_(ran.tokens, tn() ? ran.width : ran.inner, ran.in),
+        right_(right_operand(ran)),
+        c_(tn() ? ran.width : ran.tokens, tn() ? ran.inner : ran.width, ran.out) {}
+
+  // Seconds of a step, with the same operands each time.
+  [[nodiscard]] double hot(Gemm& gemm) const {
+    constexpr int kRuns = 5;
+    double least = std::numeric_limits<double>::infinity();
+    for (int i = 0; i < kRuns; ++i) least = std::min(least, seconds(gemm, right_));
+    return least * times_;
+  }
+  // The same with other weights each time.
+  [[nodiscard]] double cold(Gemm& gemm) const {
+    constexpr std::int64_t kMostBytes = std::int64_t{1} << 30;
+    constexpr std::int64_t kMost = 64;
+    std::vector<Matrix> rights;
+    std::int64_t bytes = 0;
+    for (std::int64_t i = 0; i < std::clamp<std::int64_t>(ran_.times, 2, kMost); ++i) {
+      rights.push_back(right_operand(ran_));
+      bytes += rights.back().view.rows * rights.back().view.cols * 4;
+      if (bytes > kMostBytes) break;
+    }
+    std::vector<double> all;
+    for (const Matrix& right : rights) all.push_back(seconds(gemm, right));
+    return median_of(all) * times_;
+  }
+  [[nodiscard]] double flops() const {
+    return 2.0 * static_cast<double>(ran_.tokens * ran_.width * ran_.inner) * times_;
+  }
+  void print(double hot) const {
+    constexpr const char* kNames[] = {"NT", "NN", "TN"};
+    fmt::print(
+        "  {} tokens {:4} width {:6} inner {:6} {} {:8.0f} x; hot {:7.1f} ms ({:5.0f} GFLOP/s)\n",
+        kNames[static_cast<int>(ran_.product)], ran_.tokens, ran_.width, ran_.inner,
+        ran_.accumulate ? "+=" : " =", times_, hot * 1e3, flops() / hot * 1e-9);
+  }
+
+ private:
+  [[nodiscard]] bool tn() const { return ran_.product == Product::kTN; }
+  [[nodiscard]] double seconds(Gemm& gemm, const Matrix& right) const {
+    const auto begin = Clock::now();
+    gemm.run(ran_.product, a_.view, right.view, c_.view, ran_.accumulate);
+    return Seconds(Clock::now() - begin).count();
+  }
+
+  Gemm::Ran ran_;
+  double times_;
+  Matrix a_, right_, c_;
 };
 
-// Seconds of one product.
-Alone alone(Gemm& gemm, const Gemm::Ran& ran) {
-  constexpr std::int64_t kMostBytes = std::int64_t{1} << 30;
-  constexpr std::int64_t kMost = 64;
-  const bool tn = ran.product == Product::kTN;
-  const Matrix a(ran.tokens, tn ? ran.width : ran.inner, ran.in);
-  const Matrix c(tn ? ran.width : ran.tokens, tn ? ran.inner : ran.width, ran.out);
-  std::vector<Matrix> rights;
-  std::int64_t bytes = 0;
-  for (std::int64_t i = 0; i < std::clamp<std::int64_t>(ran.times, 2, kMost); ++i) {
-    rights.push_back(right_operand(ran));
-    bytes += rights.back().view.rows * rights.back().view.cols * 4;
-    if (bytes > kMostBytes) break;
-  }
-  const auto timed = [&](const Matrix& right) {
-    const auto begin = Clock::now();
-    gemm.run(ran.product, a.view, right.view, c.view, ran.accumulate);
-    return Seconds(Clock::now() - begin).count();
-  };
-  Alone result{.hot = 1e9};
-  double spent = 0;
-  for (int i = 0; i < 40 && (i < 4 || spent < 0.3); ++i) {
-    const double seconds = timed(rights.front());
-    if (i > 0) result.hot = std::min(result.hot, seconds);
-    spent += seconds;
-  }
-  std::vector<double> cold;
-  for (const Matrix& right : rights) cold.push_back(timed(right));
-  result.cold = median_of(cold);
-  return result;
-}
-
-// Products of frozen matrices that are widened do not go through oneDNN: its own of the same step
-// are asked for, and those that are not LoRA's are taken in f32.
+// One native step's. Those of frozen matrices that are widened do not go through oneDNN: its own of
+// the same step are asked for, and taken in f32.
 std::vector<Gemm::Ran> products_of_native_step(const ModelConfig& config, const LoraSettings& lora,
                                                StepShape shape, const Batch& batch) {
   shape.widen = false;
@@ -233,33 +255,41 @@ std::vector<Gemm::Ran> products_of_native_step(const ModelConfig& config, const 
   return ran;
 }
 
-struct Floor {
-  Alone seconds;
-  double flops = 0;
-};
-
-Floor floor_of(Gemm& gemm, const std::vector<Gemm::Ran>& products, int steps, bool list) {
-  Floor floor;
-  for (const Gemm::Ran& ran : products) {
-    const Alone seconds = alone(gemm, ran);
-    const double times = static_cast<double>(ran.times) / steps;
-    const double flops = 2.0 * static_cast<double>(ran.tokens * ran.width * ran.inner);
-    floor.seconds.hot += seconds.hot * times;
-    floor.seconds.cold += seconds.cold * times;
-    floor.flops += flops * times;
-    if (list) {
-      constexpr const char* kNames[] = {"NT", "NN", "TN"};
-      fmt::print(
-          "  {} tokens {:4} width {:6} inner {:6} {}{:8.0f} x; ms in all: hot {:7.1f} ({:5.0f} "
-          "GFLOP/s), cold {:7.1f}, in the step {:7.1f}\n",
-          kNames[static_cast<int>(ran.product)], ran.tokens, ran.width, ran.inner,
-          ran.accumulate ? "+=" : " =", times, seconds.hot * times * 1e3,
-          flops / seconds.hot * 1e-9, seconds.cold * times * 1e3,
-          Seconds(ran.time).count() * 1e3 / steps);
-    }
+// What a step's products take alone. Each is asked for in turn with the steps, as the machine's
+// speed changes from minute to minute.
+class Floor {
+ public:
+  explicit Floor(const std::vector<Gemm::Ran>& step)
+      : scratch_(static_cast<std::int64_t>(Gemm::scratch_bound(threads()).count), 1, DType::kU8) {
+    gemm_.use_scratch({static_cast<std::byte*>(scratch_.view.data),
+                       static_cast<std::size_t>(scratch_.view.rows)});
+    for (const Gemm::Ran& ran : step) products_.emplace_back(ran, static_cast<double>(ran.times));
   }
-  return floor;
-}
+  [[nodiscard]] double hot(bool list) {
+    double sum = 0;
+    for (const Alone& product : products_) {
+      const double seconds = product.hot(gemm_);
+      sum += seconds;
+      if (list) product.print(seconds);
+    }
+    return sum;
+  }
+  [[nodiscard]] double cold() {
+    double sum = 0;
+    for (const Alone& product : products_) sum += product.cold(gemm_);
+    return sum;
+  }
+  [[nodiscard]] double flops() const {
+    double sum = 0;
+    for (const Alone& product : products_) sum += product.flops();
+    return sum;
+  }
+
+ private:
+  Matrix scratch_;
+  Gemm gemm_;
+  std::vector<Alone> products_;
+};
 
 double peak_mib() {
   std::ifstream status("/proc/self/status");
@@ -290,37 +320,43 @@ void run(const Options& o, bool list) {
   model.initialize_adapter(1);
   model.warm_up();
   const Rows rows(equal_lengths(o), config.vocab_size);
+  model.products().forget_runs();
   step(model, rows.batch(), 1);
   const double peak = peak_mib();
-  model.products().forget_runs();
-  time_kernels(true);
-  std::vector<double> seconds;
-  for (int i = 0; i < o.steps; ++i) seconds.push_back(step(model, rows.batch(), i + 2));
-  const auto times = kernel_times();
-  time_kernels(false);
+  Floor floor(shape.widens() ? products_of_native_step(config, lora, shape, rows.batch())
+                             : model.products().ran());
+  std::vector<double> seconds, hot, share;
+  std::array<KernelTime, kKernels> times;
+  for (int i = 0; i < o.steps; ++i) {
+    time_kernels(true);
+    seconds.push_back(step(model, rows.batch(), i + 2));
+    time_kernels(false);
+    for (std::size_t k = 0; k < kKernels; ++k) {
+      times[k].time += kernel_times()[k].time;
+      times[k].calls += kernel_times()[k].calls;
+    }
+    hot.push_back(floor.hot(list && i == 0));
+    share.push_back(hot.back() / seconds.back());
+  }
+  const double cold = floor.cold();
   std::ranges::sort(seconds);
   const double median = median_of(seconds);
   double all = 0;
   for (const double each : seconds) all += each;
-  const Floor floor =
-      shape.widens() ? floor_of(model.products(),
-                                products_of_native_step(config, lora, shape, rows.batch()), 1, list)
-                     : floor_of(model.products(), model.products().ran(), o.steps, list);
-
   fmt::print("{} {} x {} tokens, rank {}, {} layers, {}, {} threads{}{}\n", o.shape, o.batch,
              o.length, o.rank, lora.layers, name_of(o.compute), o.threads,
              o.checkpoint ? ", checkpointing" : "", o.nf4 ? ", nf4" : "");
   fmt::print("  step      {:9.3f} s  (fastest {:.3f}, slowest {:.3f})  {:8.1f} tokens/s\n", median,
              seconds.front(), seconds.back(), static_cast<double>(tokens) / median);
-  const auto print_floor = [&](const char* name, double alone) {
+  const auto print_floor = [&](const char* name, double alone, double of_step) {
     fmt::print(
         "  {:<10}{:9.3f} s  = {:.1f} % of the step; {:.0f} GFLOP at {:.0f} GFLOP/s, {:.1f} "
         "tokens/s\n",
-        name, alone, 100 * alone / median, floor.flops * 1e-9, floor.flops / alone * 1e-9,
+        name, alone, 100 * of_step, floor.flops() * 1e-9, floor.flops() / alone * 1e-9,
         static_cast<double>(tokens) / alone);
   };
-  print_floor("hot floor", floor.seconds.hot);
-  print_floor("cold floor", floor.seconds.cold);
+  print_floor("hot floor", median_of(hot), median_of(share));
+  print_floor("cold floor", cold, cold / median);
   double known = 0;
   for (std::size_t k = 0; k < kKernels; ++k) {
     if (times[k].calls == 0) continue;

@@ -114,6 +114,16 @@ std::vector<std::int64_t> stop_ids(const fs::path& folder, const ModelConfig& mo
   return ids;
 }
 
+// Generation multiplies bf16 as the CPU does: for one token, widening would only read more.
+DType compute_of(const GenerateOptions& options) {
+  const DType compute = resolve_compute(options.shared.compute_dtype);
+  if (compute == DType::kBf16 && !bf16_is_supported()) {
+    throw usage_error(
+        "--compute-dtype bf16: this CPU has no AVX-512, which bf16 needs here. Use f32.");
+  }
+  return compute;
+}
+
 GenerationShape shape_of(const GenerateOptions& options, const fs::path& folder,
                          const ModelConfig& model, std::size_t prompt, int threads) {
   const auto tokens = static_cast<std::int64_t>(prompt);
@@ -128,7 +138,7 @@ GenerationShape shape_of(const GenerateOptions& options, const fs::path& folder,
   const std::uint64_t quarter = fs::file_size(folder / "tokenizer.json") / 4;
   return {.context = tokens + std::min(options.max_tokens, room),
           .chunk = std::min(tokens, kChunk),
-          .compute = resolve_compute(options.shared.compute_dtype),
+          .compute = compute_of(options),
           .quantize = options.shared.quantize == "nf4" ? Quantization::kNf4 : Quantization::kNone,
           .threads = threads,
           .tokenizer = Bytes{kTokenizerQuarters * quarter},

@@ -61,7 +61,7 @@ struct Workload {
 Workload prepare_workload(const WorkloadOptions& options, const MachineFacts& machine,
                           std::FILE* out, ModelParts parts = ModelParts::kAll);
 
-// --compute-dtype's word. Throws Error(kUsage) for bf16 where the CPU cannot.
+// --compute-dtype's word.
 DType resolve_compute(const std::string& word);
 
 // auto: off where the plan fits the budget with its margin, else on.

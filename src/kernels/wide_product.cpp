@@ -57,7 +57,7 @@ class Nf4Weights {
   Nf4Reader reader_;
 };
 
-// Some of the columns of y, and some of the inner weights of each.
+// Some of the columns of the right side, and some of its inner rows.
 struct Part {
   std::int64_t column = 0;
   std::int64_t columns = 0;
@@ -115,6 +115,9 @@ void store_sums(const float* sums, T* to, std::int64_t count, bool accumulate) {
   });
 }
 
+// y (rows, columns) (+)= left (rows, inner) · right (inner, columns). A block of x's tokens is
+// widened whole; it is the left side, in kTN transposed. Of the right side each thread widens some
+// columns at a time.
 template <typename T, typename Weights>
 class WideProduct {
  public:
@@ -128,87 +131,103 @@ class WideProduct {
         scratch_(scratch) {}
 
   void run() {
-    for (std::int64_t row = 0; row < x_.rows; row += kWideRows) {
-      rows_of_block(row, std::min(kWideRows, x_.rows - row));
+    for (first_ = 0; first_ < x_.rows; first_ += kWideRows) {
+      tokens_ = std::min(kWideRows, x_.rows - first_);
+      run_block();
     }
   }
 
  private:
-  void rows_of_block(std::int64_t first, std::int64_t rows) {
+  [[nodiscard]] bool over_tokens() const { return product_ == Product::kTN; }
+  // Of y, in this block.
+  [[nodiscard]] std::int64_t rows() const { return over_tokens() ? x_.cols : tokens_; }
+  [[nodiscard]] std::int64_t inner() const { return over_tokens() ? tokens_ : x_.cols; }
+
+  void run_block() {
     const std::int64_t panels = round_up(y_.cols, kColumns) / kColumns;
-    const std::int64_t at_once = rows_at_once(rows, panels);
-    const std::int64_t parts = round_up(rows, at_once) / at_once;
-#pragma omp parallel if (rows * y_.cols >= kWorthThreads)
+    const std::int64_t at_once = rows_at_once(panels);
+    const std::int64_t parts = round_up(rows(), at_once) / at_once;
+#pragma omp parallel if (tokens_ * (x_.cols + y_.cols) >= kWorthThreads)
     {
 #pragma omp for schedule(static)
-      for (std::int64_t r = 0; r < round_up(rows, kWideRowUnit); ++r) {
-        float* wide = scratch_.x.data() + r * x_.cols;
-        if (r < rows) {
-          Bf16Weights(x_).read(first + r, 0, x_.cols, wide);
-        } else {
-          std::fill(wide, wide + x_.cols, 0.0F);
-        }
-      }
+      for (std::int64_t t = 0; t < round_up(tokens_, kWideRowUnit); ++t) widen_token(t);
       float* scratch = scratch_.panels.data() + omp_get_thread_num() * wide_panel_floats();
 #pragma omp for schedule(dynamic, 1)
       for (std::int64_t unit = 0; unit < panels * parts; ++unit) {
         const std::int64_t begin = unit % parts * at_once;
-        columns_of_rows(unit / parts * kColumns, first, begin, std::min(rows, begin + at_once),
-                        scratch);
+        columns_of_rows(unit / parts * kColumns, begin, std::min(rows(), begin + at_once), scratch);
       }
     }
   }
 
-  // Rows that a thread multiplies with the columns that it has widened: all, or fewer where so few
-  // columns would leave some of the team without work for long.
-  static std::int64_t rows_at_once(std::int64_t rows, std::int64_t panels) {
+  void widen_token(std::int64_t t) {
+    float* wide = scratch_.x.data() + t * x_.cols;
+    if (t < tokens_) {
+      Bf16Weights(x_).read(first_ + t, 0, x_.cols, wide);
+    } else {
+      std::fill(wide, wide + x_.cols, 0.0F);
+    }
+  }
+
+  // Rows that a thread multiplies with the columns that it has widened: all that its scratch has
+  // room for, or fewer where so few columns would leave some of the team without work for long.
+  [[nodiscard]] std::int64_t rows_at_once(std::int64_t panels) const {
     constexpr std::int64_t kFewest = 64;
+    constexpr std::int64_t kMost = kWideRows / kBlockRows * kBlockRows;
     const std::int64_t team = omp_get_max_threads();
-    std::int64_t at_once = round_up(rows, kBlockRows);
+    std::int64_t at_once = round_up(rows(), kBlockRows);
+    if (rows() > kWideRows) at_once = kMost;
     const auto is_even = [&] {
-      const std::int64_t units = panels * (round_up(rows, at_once) / at_once);
+      const std::int64_t units = panels * (round_up(rows(), at_once) / at_once);
       return 20 * round_up(units, team) <= 21 * units;
     };
     while (at_once >= 2 * kFewest && !is_even()) at_once = round_up(at_once / 2, kBlockRows);
     return at_once;
   }
 
-  // Columns of y for the widened rows [begin, end).
-  void columns_of_rows(std::int64_t column, std::int64_t first, std::int64_t begin,
-                       std::int64_t end, float* scratch) {
+  // Columns of y for its rows [begin, end).
+  void columns_of_rows(std::int64_t column, std::int64_t begin, std::int64_t end, float* scratch) {
     float* panel = scratch;
     float* sums = scratch + kInner * kColumns;
     Part part{.column = column, .columns = std::min(kColumns, y_.cols - column)};
-    for (; part.inner < x_.cols; part.inner += kInner) {
-      part.depth = std::min(kInner, x_.cols - part.inner);
-      if (product_ == Product::kNT) {
-        widen_transposed(weights_, part, panel);
-      } else {
-        widen_as_it_lies(weights_, part, panel);
-      }
-      const bool last = part.inner + part.depth == x_.cols;
+    for (; part.inner < inner(); part.inner += kInner) {
+      part.depth = std::min(kInner, inner() - part.inner);
+      widen(part, panel);
       for (std::int64_t r = begin; r < end; r += kBlockRows) {
-        const std::int64_t rows = std::min(kBlockRows, end - r);
+        const std::int64_t count = std::min(kBlockRows, end - r);
         float* sum = sums + (r - begin) * kColumns;
-        multiply(part, round_up(rows, kWideRowUnit), scratch_.x.data() + r * x_.cols + part.inner,
-                 panel, sum);
-        if (!last) continue;
-        for (std::int64_t i = 0; i < rows; ++i) {
-          store_sums(sum + i * kColumns, y_.row<T>(first + r + i) + column, part.columns,
-                     accumulate_);
-        }
+        multiply(part, r, count, panel, sum);
+        if (part.inner + part.depth == inner()) store(part, r, count, sum);
       }
     }
   }
 
-  void multiply(const Part& part, std::int64_t rows, const float* x, const float* panel,
+  void widen(Part part, float* panel) const {
+    if (product_ == Product::kNT) return widen_transposed(weights_, part, panel);
+    if (over_tokens()) part.inner += first_;
+    widen_as_it_lies(weights_, part, panel);
+  }
+
+  void multiply(const Part& part, std::int64_t row, std::int64_t rows, const float* panel,
                 float* sum) const {
     const std::int64_t columns = round_up(part.columns, kLanes);
-    const BlockStrides strides{x_.cols, 1};
+    const BlockStrides strides =
+        over_tokens() ? BlockStrides{1, x_.cols} : BlockStrides{x_.cols, 1};
+    const float* left = scratch_.x.data() + row * strides.row + part.inner * strides.inner;
+    if (!over_tokens()) rows = round_up(rows, kWideRowUnit);
     if (part.inner == 0) {
-      block_product<false>(rows, columns, part.depth, x, strides, panel, kColumns, sum, kColumns);
+      block_product<false>(rows, columns, part.depth, left, strides, panel, kColumns, sum,
+                           kColumns);
     } else {
-      block_product<true>(rows, columns, part.depth, x, strides, panel, kColumns, sum, kColumns);
+      block_product<true>(rows, columns, part.depth, left, strides, panel, kColumns, sum, kColumns);
+    }
+  }
+
+  void store(const Part& part, std::int64_t row, std::int64_t rows, const float* sum) const {
+    const bool adds = accumulate_ || (over_tokens() && first_ > 0);
+    const std::int64_t first = over_tokens() ? row : first_ + row;
+    for (std::int64_t i = 0; i < rows; ++i) {
+      store_sums(sum + i * kColumns, y_.row<T>(first + i) + part.column, part.columns, adds);
     }
   }
 
@@ -218,17 +237,16 @@ class WideProduct {
   View y_;
   bool accumulate_;
   const WideScratch& scratch_;
+  std::int64_t first_ = 0;  // token of the block
+  std::int64_t tokens_ = 0;
 };
 
 template <typename Weights>
-void multiply(Product product, ConstView x, const Weights& weights, std::int64_t outer,
-              std::int64_t inner, View y, bool accumulate, const WideScratch& scratch) {
+void multiply(Product product, ConstView x, const Weights& weights, View y, bool accumulate,
+              const WideScratch& scratch) {
   const KernelTimer timer(Kernel::kGemm);
-  require(product != Product::kTN, "wide_product: NT and NN only");
-  require(y.cols == outer && x.cols == inner && x.rows == y.rows && x.dtype == DType::kBf16,
-          "wide_product: x, weight and y do not belong together");
-  const std::int64_t rows = round_up(std::min(x.rows, kWideRows), kWideRowUnit);
-  require(static_cast<std::int64_t>(scratch.x.size()) >= rows * inner &&
+  const std::int64_t tokens = round_up(std::min(x.rows, kWideRows), kWideRowUnit);
+  require(static_cast<std::int64_t>(scratch.x.size()) >= tokens * x.cols &&
               static_cast<std::int64_t>(scratch.panels.size()) >=
                   omp_get_max_threads() * wide_panel_floats(),
           "wide_product: too little scratch");
@@ -238,10 +256,18 @@ void multiply(Product product, ConstView x, const Weights& weights, std::int64_t
   });
 }
 
+void require_frozen(Product product, ConstView x, std::int64_t rows, std::int64_t cols, View y) {
+  const bool forward = product == Product::kNT;
+  require(x.rows == y.rows && x.cols == (forward ? cols : rows) &&
+              y.cols == (forward ? rows : cols) && x.dtype == DType::kBf16,
+          "wide_product: x, W and y do not belong together");
+}
+
 }  // namespace
 
 bool bf16_products_are_slow() {
-  static const bool kSlow = bf16_is_fast() && !tiles_are_usable() && __builtin_cpu_is("intel") != 0;
+  static const bool kSlow =
+      !bf16_is_fast() || (!tiles_are_usable() && __builtin_cpu_is("intel") != 0);
   return kSlow;
 }
 
@@ -250,15 +276,20 @@ std::int64_t wide_panel_floats() { return (kInner + kWideRows) * kColumns; }
 void wide_product(Product product, ConstView x, ConstView weight, View y, bool accumulate,
                   const WideScratch& scratch) {
   require(weight.dtype == DType::kBf16, "wide_product: W must be bf16 or NF4");
-  const bool forward = product == Product::kNT;
-  multiply(product, x, Bf16Weights(weight), forward ? weight.rows : weight.cols,
-           forward ? weight.cols : weight.rows, y, accumulate, scratch);
+  if (product == Product::kTN) {
+    require(x.rows == weight.rows && y.rows == x.cols && y.cols == weight.cols &&
+                x.dtype == DType::kBf16 && y.dtype == DType::kF32,
+            "wide_product: kTN: x, x2 and y do not belong together");
+  } else {
+    require_frozen(product, x, weight.rows, weight.cols, y);
+  }
+  multiply(product, x, Bf16Weights(weight), y, accumulate, scratch);
 }
 void wide_product(Product product, ConstView x, const Nf4View& weight, View y, bool accumulate,
                   const WideScratch& scratch) {
-  const bool forward = product == Product::kNT;
-  multiply(product, x, Nf4Weights(weight), forward ? weight.rows : weight.cols,
-           forward ? weight.cols : weight.rows, y, accumulate, scratch);
+  require(product != Product::kTN, "wide_product: no NF4 matrix in kTN");
+  require_frozen(product, x, weight.rows, weight.cols, y);
+  multiply(product, x, Nf4Weights(weight), y, accumulate, scratch);
 }
 
 }  // namespace loadline

@@ -11,9 +11,10 @@
 
 namespace loadline {
 
-// Intel's CPUs with AVX512-BF16 but without usable AMX: the one that was measured begins a bf16
-// multiplication every second cycle and two f32 ones in each, so half as many products a second
-// (docs/performance.md). What oneDNN may use decides, as its own bf16 products are what is avoided.
+// CPUs without bf16 instructions, and Intel's with AVX512-BF16 but without usable AMX: the one that
+// was measured begins a bf16 multiplication every second cycle and two f32 ones in each, so half as
+// many products a second (docs/performance.md). What oneDNN may use decides, as its own bf16
+// products are what is avoided.
 [[nodiscard]] bool bf16_products_are_slow();
 
 // Rows of x that are widened at once; a multiple of kWideRowUnit.
@@ -26,8 +27,9 @@ struct WideScratch {
 };
 [[nodiscard]] std::int64_t wide_panel_floats();
 
-// kNT: y (T,N) (+)= x (T,K) · W (N,K)^T. kNN: y (T,N) (+)= x (T,K) · W (K,N). x and W are bf16, or
-// W is NF4; y is bf16 or f32 and overlaps neither. The same bits with any number of threads.
+// kNT: y (T,N) (+)= x (T,K) · W (N,K)^T. kNN: y (T,N) (+)= x (T,K) · W (K,N). kTN: y (K,N) (+)= x
+// (T,K)^T · W (T,N), y in f32. x and W are bf16, or W is NF4 (not in kTN); else y is bf16 or f32;
+// it overlaps neither. T may be 0. The same bits with any number of threads.
 void wide_product(Product product, ConstView x, ConstView weight, View y, bool accumulate,
                   const WideScratch& scratch);
 void wide_product(Product product, ConstView x, const Nf4View& weight, View y, bool accumulate,

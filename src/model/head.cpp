@@ -17,18 +17,9 @@ void norm_rows(const Pass& pass, ConstView x, View normed, std::span<float> rstd
 
 float cap(const Pass& pass) { return static_cast<float>(pass.model.logit_softcap); }
 
-void multiply(const Pass& pass, Product product, ConstView x, ConstView words, View y,
-              bool accumulate) {
-  if (pass.plan.wide_x.exists()) {
-    wide_product(product, x, words, y, accumulate, wide_scratch(pass));
-  } else {
-    pass.gemm.run(product, x, words, y, accumulate);
-  }
-}
-
 // Normed inputs times some words, and the family's cap.
 void multiply_words(const Pass& pass, ConstView normed, ConstView words, View logits) {
-  multiply(pass, Product::kNT, normed, words, logits, false);
+  multiply(pass, Product::kNT, normed, words, logits, Into::kOverwrite);
   if (pass.model.logit_softcap > 0) softcap(cap(pass), logits);
 }
 
@@ -125,7 +116,7 @@ class Head {
     const View gradient = pass_.memory.matrix(buffers_.gradient).slice(row, whole);
     const bool adds = first_word > 0;
     if (adds) scale_rows(corrections, gradient.slice(0, count));
-    multiply(pass_, Product::kNN, filled, panel, gradient, adds);
+    multiply(pass_, Product::kNN, filled, panel, gradient, adds ? Into::kAdd : Into::kOverwrite);
   }
 
   void add_losses() {

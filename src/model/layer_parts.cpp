@@ -7,6 +7,7 @@
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/swiglu.h"
+#include "kernels/wide_product.h"
 
 namespace loadline {
 namespace {
@@ -94,34 +95,37 @@ GateUpLinears gate_up_linears(const Pass& pass, const LayerWeights& weights) {
           .up = rows_of(pass, weights.gate_up, weights.gate_up_bias, width, width)};
 }
 
+namespace {
+
 WideScratch wide_scratch(const Pass& pass) {
   return {.x = pass.memory.floats(pass.plan.wide_x),
           .panels = pass.memory.floats(pass.plan.wide_panels)};
 }
 
-namespace {
-
 void frozen_product(const Pass& pass, Product product, const FrozenLinear& linear, ConstView x,
                     View y, Into into) {
-  if (pass.plan.wide_x.exists()) {
-    const WideScratch scratch = wide_scratch(pass);
-    if (linear.quantized.data == nullptr) {
-      wide_product(product, x, linear.weight, y, into == Into::kAdd, scratch);
-    } else {
-      wide_product(product, x, linear.quantized, y, into == Into::kAdd, scratch);
-    }
-    return;
-  }
   if (linear.quantized.data == nullptr) {
-    pass.gemm.run(product, x, linear.weight, y, into == Into::kAdd);
-    return;
+    return multiply(pass, product, x, linear.weight, y, into);
+  }
+  const bool adds = into == Into::kAdd;
+  if (pass.plan.wide_x.exists()) {
+    return wide_product(product, x, linear.quantized, y, adds, wide_scratch(pass));
   }
   const Nf4Scratch scratch{.panel = pass.memory.bytes(pass.plan.nf4_panel),
                            .result = pass.memory.bytes(pass.plan.nf4_result)};
-  nf4_product(pass.gemm, product, x, linear.quantized, y, into == Into::kAdd, scratch);
+  nf4_product(pass.gemm, product, x, linear.quantized, y, adds, scratch);
 }
 
 }  // namespace
+
+void multiply(const Pass& pass, Product product, ConstView a, ConstView b, View c, Into into) {
+  const bool adds = into == Into::kAdd;
+  if (pass.plan.wide_x.exists()) {
+    wide_product(product, a, b, c, adds, wide_scratch(pass));
+  } else {
+    pass.gemm.run(product, a, b, c, adds);
+  }
+}
 
 void frozen_forward(const Pass& pass, const FrozenLinear& linear, ConstView x, View y, Into into) {
   frozen_product(pass, Product::kNT, linear, x, y, into);
@@ -138,11 +142,11 @@ void lora_forward(const Pass& pass, const LayerPlan& layer, const LayerActivatio
   const LoraSlot* slot = slot_of(pass, layer, projection);
   if (slot == nullptr) return;
   const LoraViews lora = lora_views(pass, *slot, a.inner);
-  pass.gemm.run(Product::kNT, after_dropout(pass, *slot, x), lora.a, lora.inner, false);
+  multiply(pass, Product::kNT, after_dropout(pass, *slot, x), lora.a, lora.inner, Into::kOverwrite);
   scale(slot->scale, lora.inner);
   std::int64_t row = 0;
   for (const View& part : y) {
-    pass.gemm.run(Product::kNT, lora.inner, lora.b.slice(row, part.cols), part, true);
+    multiply(pass, Product::kNT, lora.inner, lora.b.slice(row, part.cols), part, Into::kAdd);
     row += part.cols;
   }
 }
@@ -158,19 +162,20 @@ void lora_backward(const Pass& pass, const LayerPlan& layer, Projection projecti
   const View d_inner = pass.rows(pass.plan.backward.d_inner);
   std::int64_t row = 0;
   for (const View& part : dy) {
-    pass.gemm.run(Product::kTN, part, lora.inner, db.slice(row, part.cols), true);
-    pass.gemm.run(Product::kNN, part, lora.b.slice(row, part.cols), d_inner, row > 0);
+    multiply(pass, Product::kTN, part, lora.inner, db.slice(row, part.cols), Into::kAdd);
+    multiply(pass, Product::kNN, part, lora.b.slice(row, part.cols), d_inner,
+             row > 0 ? Into::kAdd : Into::kOverwrite);
     row += part.cols;
   }
   scale(slot->scale, d_inner);
-  pass.gemm.run(Product::kTN, d_inner, after_dropout(pass, *slot, x), da, true);
+  multiply(pass, Product::kTN, d_inner, after_dropout(pass, *slot, x), da, Into::kAdd);
   if (dx.data == nullptr) return;
   if (!(pass.dropout > 0)) {
-    pass.gemm.run(Product::kNN, d_inner, lora.a, dx, true);
+    multiply(pass, Product::kNN, d_inner, lora.a, dx, Into::kAdd);
     return;
   }
   const View d_dropped = pass.memory.part(pass.plan.dropout, 0, pass.tokens, slot->in);
-  pass.gemm.run(Product::kNN, d_inner, lora.a, d_dropped, false);
+  multiply(pass, Product::kNN, d_inner, lora.a, d_dropped, Into::kOverwrite);
   dropout_backward(mask_of(pass, *slot), d_dropped, dx);
 }
 

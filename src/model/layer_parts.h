@@ -3,13 +3,14 @@
 
 #include <initializer_list>
 
-#include "kernels/wide_product.h"
+#include "kernels/gemm.h"
 #include "model/layer.h"
 
 namespace loadline {
 
-// Where the plan widens products: its scratch for them.
-[[nodiscard]] WideScratch wide_scratch(const Pass& pass);
+enum class Into { kOverwrite, kAdd };
+// c (+)= a · b as Gemm::run has it; in f32 where the plan widens products.
+void multiply(const Pass& pass, Product product, ConstView a, ConstView b, View c, Into into);
 
 // q, k and v, or gate and up, share a buffer, one dense matrix after the other: oneDNN's fast bf16
 // products take no strided operand.
@@ -43,7 +44,6 @@ struct GateUpLinears {
 };
 GateUpLinears gate_up_linears(const Pass& pass, const LayerWeights& weights);
 
-enum class Into { kOverwrite, kAdd };
 // y (+)= x W^T + bias. x (T,in), y (T,out).
 void frozen_forward(const Pass& pass, const FrozenLinear& linear, ConstView x, View y, Into into);
 // dx (+)= dy W.

@@ -129,7 +129,7 @@ void Planner::add_nf4_scratch() {
 }
 
 void Planner::add_wide_scratch() {
-  std::int64_t widest = std::max(model_.hidden_size, head_panel(model_));
+  std::int64_t widest = std::max({model_.hidden_size, head_panel(model_), lora_.rank});
   for (const FrozenProduct& matrix : frozen_projections(model_)) {
     widest = std::max({widest, matrix.in, matrix.out});
   }
@@ -148,13 +148,13 @@ void Planner::add_constants() {
   plan_.rope_cos = add("rope cos", "forward", table, DType::kF32, always());
   plan_.rope_sin = add("rope sin", "forward", table, DType::kF32, always());
   plan_.positions = add("positions", "forward", {tokens_}, DType::kI32, always());
-  const Bytes products = Gemm::scratch_bound(shape_.threads);
-  plan_.gemm_scratch = add("product scratch", "forward",
-                           {static_cast<std::int64_t>(products.count)}, DType::kU8, always());
   if (shape_.widens()) {
     add_wide_scratch();
-  } else if (quantized()) {
-    add_nf4_scratch();
+  } else {
+    const Bytes products = Gemm::scratch_bound(shape_.threads);
+    plan_.gemm_scratch = add("product scratch", "forward",
+                             {static_cast<std::int64_t>(products.count)}, DType::kU8, always());
+    if (quantized()) add_nf4_scratch();
   }
   const Lifetime in_attention{1, last_backward(), Half::kAttention};
   if (lora_.dropout > 0) {

@@ -101,9 +101,8 @@ class Products {
   void add(Product product, std::int64_t outer, std::int64_t inner, bool adds) {
     shapes_.insert({product, outer, inner, adds});
   }
-  // Of a frozen matrix: panels of one width, and what is left. What is widened compiles nothing.
+  // Of a frozen matrix: panels of one width, and what is left.
   void add_panels(Product kind, std::int64_t outer, std::int64_t inner, bool adds, bool nf4) {
-    if (shape_.widens()) return;
     const std::int64_t width = nf4 ? nf4_panel(outer, inner) : outer;
     for (const std::int64_t count : {width, outer % width}) {
       if (count > 0) add(kind, count, inner, adds);
@@ -116,6 +115,7 @@ class Products {
 };
 
 Bytes step_products(const ModelConfig& model, const StepShape& shape, const StepPlan& plan) {
+  if (shape.widens()) return {};  // by code of our own
   Products products(model, shape);
   products.add_frozen();
   products.add_head();

@@ -141,7 +141,8 @@ struct StepPlan {
   BufferId positions;           // (T) i32: a token's row of its table
   BufferId normed_qk;           // (T,QW+KW) q and k after norm and rope; none without that norm
   BufferId normed_qk_rstd;      // (T x (NH + NKV))
-  BufferId gemm_scratch, attention_scratch;
+  BufferId gemm_scratch;        // none where products are widened
+  BufferId attention_scratch;
   BufferId nf4_panel, nf4_result;  // scratch of products with quantized weights, else none
   BufferId wide_x, wide_panels;    // scratch of bf16 products in f32, else none
   BufferId dropout;  // (T, widest LoRA input) a pair's input after dropout, and its gradient

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "report/text.h"
 
@@ -10,8 +11,12 @@ namespace loadline {
 
 void Progress::expects(const Outlook& outlook) {
   done_ = outlook.trials_done;
-  expected_ = outlook.expected;
-  for (const Configuration& c : expected_) most_layers_ = std::max(most_layers_, c.lora_layers);
+  ways_ = outlook.ways;
+  for (const auto& way : ways_) {
+    for (const ExpectedTrial& trial : way) {
+      most_layers_ = std::max(most_layers_, trial.configuration.lora_layers);
+    }
+  }
 }
 
 void Progress::trial_begins(const TrialSpec& spec, const Configuration& tested) {
@@ -41,7 +46,9 @@ void Progress::trial_ends(const TrialOutcome& outcome) {
   }
   running_ = false;
   ++done_;
-  if (!expected_.empty()) expected_.erase(expected_.begin());
+  for (auto& way : ways_) {
+    if (!way.empty()) way.erase(way.begin());
+  }
 }
 
 // Steps are nearly all of a trial; the load before them and the evaluation after are one step each.
@@ -52,8 +59,7 @@ double Progress::running_share() const {
 
 double Progress::share() const {
   const double done = static_cast<double>(done_) + running_share();
-  const std::size_t ahead = std::max<std::size_t>(expected_.size(), running_ ? 1 : 0);
-  const double all = static_cast<double>(done_ + ahead);
+  const double all = static_cast<double>(done_ + trials_left());
   return all > 0 ? done / all : 0;
 }
 
@@ -65,7 +71,7 @@ double Progress::work_of(const Configuration& c) const {
   return tokens * static_cast<double>(most_layers_ + 2 * c.lora_layers);
 }
 
-std::optional<double> Progress::cost_of(const Configuration& configuration) const {
+std::optional<double> Progress::cost_of(const ExpectedTrial& trial) const {
   double start = 0;
   double work = 0;
   double seconds = 0;
@@ -79,29 +85,44 @@ std::optional<double> Progress::cost_of(const Configuration& configuration) cons
     seconds += step_seconds_ / static_cast<double>(step_);
   }
   if (!(work > 0)) return std::nullopt;
-  return start + static_cast<double>(steps_) * work_of(configuration) * seconds / work;
+  if (trial.dies) return start;
+  return start + static_cast<double>(steps_) * work_of(trial.configuration) * seconds / work;
+}
+
+std::size_t Progress::trials_left() const {
+  const std::size_t expected = ways_.empty() ? 0 : ways_.front().size();
+  return std::max<std::size_t>(expected, running_ ? 1 : 0);
 }
 
 // By its own steps as soon as there is one.
 std::optional<double> Progress::running_left() const {
   if (!running_) return 0;
-  if (step_ == 0) return cost_of(tested_);
+  if (step_ == 0) return cost_of({tested_});
   return static_cast<double>(steps_ - step_) * step_seconds_ / static_cast<double>(step_);
 }
 
 std::optional<double> Progress::seconds_left() const {
-  auto left = running_left();
-  for (std::size_t i = running_ ? 1 : 0; left && i < expected_.size(); ++i) {
-    const auto cost = cost_of(expected_[i]);
-    left = cost ? std::optional(*left + *cost) : std::nullopt;
+  const auto running = running_left();
+  if (!running) return std::nullopt;
+  constexpr double kLeast = 1e-3;  // seconds: a mean of logarithms
+  double logarithms = 0;
+  double ways = 0;
+  for (const auto& way : ways_) {
+    double seconds = *running;
+    for (std::size_t i = running_ ? 1 : 0; i < way.size(); ++i) {
+      const auto cost = cost_of(way[i]);
+      if (!cost) return std::nullopt;
+      seconds += *cost;
+    }
+    logarithms += std::log(std::max(seconds, kLeast));
+    ++ways;
   }
-  return left;
+  return ways > 0 ? std::exp(logarithms / ways) : *running;
 }
 
 std::string Progress::bar() const {
   std::string text = bar_of(share());
-  const std::size_t ahead = std::max<std::size_t>(expected_.size(), running_ ? 1 : 0);
-  text += fmt::format(" trial {} of about {}", done_ + (running_ ? 1 : 0), done_ + ahead);
+  text += fmt::format(" trial {} of about {}", done_ + (running_ ? 1 : 0), done_ + trials_left());
   if (running_) text += fmt::format(", step {} of {}", step_, steps_);
   if (const auto left = seconds_left()) text += ", about " + in_time_left(*left) + " left";
   return text;

@@ -21,7 +21,8 @@ class Progress {
   // In [0, 1]. It may fall when answers make more trials necessary.
   [[nodiscard]] double share() const;
   // Nothing before a first step. A trial's seconds are taken as a start, and steps that rise with
-  // the tokens and, from a forward through all layers on, with the LoRA layers.
+  // the tokens and, from a forward through all layers on, with the LoRA layers. The geometric mean
+  // of what the ways ahead take.
   [[nodiscard]] std::optional<double> seconds_left() const;
   // "[######..............] trial 3 of about 7, step 5 of 15, about 2 min left"
   [[nodiscard]] std::string bar() const;
@@ -33,12 +34,14 @@ class Progress {
     double seconds_a_step = 0;
   };
   [[nodiscard]] double work_of(const Configuration& configuration) const;
-  [[nodiscard]] std::optional<double> cost_of(const Configuration& configuration) const;
+  [[nodiscard]] std::optional<double> cost_of(const ExpectedTrial& trial) const;
   [[nodiscard]] std::optional<double> running_left() const;
+  // With the running one, on the likeliest way.
+  [[nodiscard]] std::size_t trials_left() const;
   [[nodiscard]] double running_share() const;
 
   std::vector<Cost> costs_;
-  std::vector<Configuration> expected_;
+  std::vector<std::vector<ExpectedTrial>> ways_;
   std::size_t done_ = 0;
   bool running_ = false;
   Configuration tested_;

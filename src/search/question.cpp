@@ -311,22 +311,44 @@ double imagined_speed(const Configuration& c, const SearchSpace& space,
   return speed;
 }
 
-// An answer as the prediction would have it; without one, as if each boundary lay in the middle.
+// By how many deviations a cell's peaks lie above what is expected of them, on one of the ways: for
+// the ways after the first each cell's are the middles of as many equally likely ranges, in an
+// order of its own.
+double deviations(const Cell& cell, std::int64_t way) {
+  constexpr std::array<double, kWays> kQuantiles = {-1.465, -0.792, -0.366, 0, 0.366, 0.792, 1.465};
+  if (way == 0) return 0;
+  std::uint64_t mixed = static_cast<std::uint64_t>(cell.lora_rank) * 0x9e3779b97f4a7c15U +
+                        static_cast<std::uint64_t>(cell.lora_layers) * 0xbf58476d1ce4e5b9U +
+                        static_cast<std::uint64_t>(cell.sequence) * 0x94d049bb133111ebU;
+  mixed ^= mixed >> 31;
+  return kQuantiles.at((mixed + static_cast<std::uint64_t>(way)) % kWays);
+}
+
+// An answer as the prediction would have it on one of the ways; without one, as if each boundary
+// lay in the middle.
 RunTrial imagined(const Question& question, const SearchSpace& space, const SearchLimits& limits,
-                  Estimates& estimates, const std::vector<RunTrial>& trials) {
+                  Estimates& estimates, const std::vector<RunTrial>& trials, std::int64_t way) {
   const Prediction prediction(estimates, space, limits, trials);
   RunTrial trial;
   trial.configuration = question.configuration;
   trial.under_margin = question.under_margin;
-  bool fits = true;
+  const Cell cell = cell_of(question.configuration);
+  Verdict verdict = Verdict::kFits;
   if (const auto peak = prediction.peak(question.configuration)) {
-    trial.outcome.peak = MeasuredBytes{Bytes{static_cast<std::uint64_t>(*peak)}};
-    fits = prediction.load(question.configuration)->mean <= 1;
+    const Expectation load = *prediction.load(question.configuration);
+    const double given = std::fmax(load.mean + deviations(cell, way) * load.deviation, 1e-6);
+    trial.outcome.peak =
+        MeasuredBytes{Bytes{static_cast<std::uint64_t>(*peak * given / load.mean)}};
+    // A load of 1 is budget / (1 + margin): the cap of a trial under the margin.
+    const double cap = question.under_margin ? 1 : 1 + limits.margin;
+    if (given > 1) verdict = given > cap ? Verdict::kOutOfMemory : Verdict::kExceedsBudget;
   } else {
-    const CellBounds bounds = bounds_of(cell_of(question.configuration), trials, space.max_batch);
-    fits = question.configuration.batch_size <= (bounds.fits + bounds.fails) / 2;
+    const CellBounds bounds = bounds_of(cell, trials, space.max_batch);
+    if (question.configuration.batch_size > (bounds.fits + bounds.fails) / 2) {
+      verdict = Verdict::kExceedsBudget;
+    }
   }
-  trial.outcome.verdict = fits ? Verdict::kFits : Verdict::kExceedsBudget;
+  trial.outcome.verdict = verdict;
   trial.outcome.tokens_per_second = imagined_speed(question.configuration, space, trials);
   return trial;
 }
@@ -348,15 +370,16 @@ std::optional<Question> next_question(const SearchSpace& space, const SearchLimi
   return Inquiry(space, limits, estimates, trials).next();
 }
 
-std::vector<Configuration> questions_ahead(const SearchSpace& space, const SearchLimits& limits,
-                                           Estimates& estimates, std::vector<RunTrial> trials,
-                                           std::size_t limit) {
-  std::vector<Configuration> ahead;
+std::vector<ExpectedTrial> trials_ahead(const SearchSpace& space, const SearchLimits& limits,
+                                        Estimates& estimates, std::vector<RunTrial> trials,
+                                        std::int64_t way, std::size_t limit) {
+  std::vector<ExpectedTrial> ahead;
   while (ahead.size() < limit) {
     const auto question = next_question(space, limits, estimates, trials);
     if (!question) break;
-    ahead.push_back(question->configuration);
-    trials.push_back(imagined(*question, space, limits, estimates, trials));
+    trials.push_back(imagined(*question, space, limits, estimates, trials, way));
+    ahead.push_back(
+        {question->configuration, trials.back().outcome.verdict == Verdict::kOutOfMemory});
   }
   return ahead;
 }

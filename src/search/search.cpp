@@ -109,10 +109,7 @@ class Search {
       result_.stopped_by = "the time limit was reached";
       return false;
     }
-    if (functions_.outlook) {
-      functions_.outlook({result_.trials.size(),
-                          questions_ahead(space_, limits_, estimates_, result_.trials, kOutlook)});
-    }
+    if (functions_.outlook) functions_.outlook(outlook());
     RunTrial trial = functions_.run(question);
     trial.configuration = question.configuration;
     trial.under_margin = question.under_margin;
@@ -127,6 +124,15 @@ class Search {
       return false;
     }
     return true;
+  }
+
+  Outlook outlook() {
+    Outlook outlook{.trials_done = result_.trials.size(), .ways = {}};
+    for (std::int64_t way = 0; way < kWays; ++way) {
+      outlook.ways.push_back(
+          trials_ahead(space_, limits_, estimates_, result_.trials, way, kOutlook));
+    }
+    return outlook;
   }
 
   void stop(const std::string& why, const TrialOutcome& outcome) {

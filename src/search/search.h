@@ -110,10 +110,17 @@ struct SearchResult {
   std::optional<Verdict> stop_verdict;
 };
 
-// What lies ahead, as far as the estimate can tell.
+struct ExpectedTrial {
+  Configuration configuration;
+  bool dies = false;  // out of memory, in its first step
+  friend bool operator==(const ExpectedTrial&, const ExpectedTrial&) = default;
+};
+// What lies ahead, as far as the estimate can tell: some ways that the search may take, each as
+// likely as the others, but for the first, in which all comes as expected. Each begins with the
+// next trial.
 struct Outlook {
   std::size_t trials_done = 0;
-  std::vector<Configuration> expected;  // the next one first; never empty
+  std::vector<std::vector<ExpectedTrial>> ways;  // never empty, nor is one of them
 };
 
 struct SearchFunctions {

@@ -1,7 +1,6 @@
 #include "training/readiness.h"
 
 #include "base/error.h"
-#include "kernels/gemm.h"
 #include "training/batches.h"
 
 namespace loadline {
@@ -12,12 +11,6 @@ void require_positions(const ModelConfig& model, const StepShape& shape) {
         "--max-seq-length: the longest row has {} tokens, but the model has {} positions. Give "
         "--max-seq-length {}",
         shape.longest_row, model.max_positions, model.max_positions);
-  }
-}
-
-void require_compute(DType compute) {
-  if (compute == DType::kBf16 && !bf16_is_supported()) {
-    throw usage_error("--compute-dtype bf16: this CPU cannot; give f32 or auto");
   }
 }
 

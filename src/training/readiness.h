@@ -13,7 +13,6 @@
 namespace loadline {
 
 // Each throws Error(kUsage) or Error(kBadInput) naming the thing, both values and the way out.
-void require_compute(DType compute);
 void require_positions(const ModelConfig& model, const StepShape& shape);
 // A run that would learn nothing. Ends at the first row with a target.
 void require_targets(const PackedRows& rows, const TrainingSettings& settings);

@@ -10,7 +10,6 @@
 #include "checkpoint/config.h"
 #include "checkpoint/weights.h"
 #include "kernels/adamw.h"
-#include "kernels/gemm.h"
 #include "kernels/threads.h"
 #include "model/lora_model.h"
 #include "training/best_adapter.h"
@@ -377,7 +376,6 @@ TrainingEnd run_training(const TrainingSettings& settings, const TrainingHost& h
                          TrainingObserver& observer) {
   const ModelConfig config = read_config(settings.model);
   validate(settings, config);
-  require_compute(settings.compute);
   if (settings.adapter_path.empty()) throw usage_error("--adapter-path: the folder is missing");
   set_threads(settings.threads);
   Run run(settings, config, host, observer);

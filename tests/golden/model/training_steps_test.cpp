@@ -65,8 +65,8 @@ TEST_P(TrainingSteps, AdapterAfterEightStepsIsThatOfPyTorch) {
 }
 
 TEST_P(TrainingSteps, Bf16LossIsWithinTwoPercentOfF32) {
-  if (!bf16_is_supported()) GTEST_SKIP() << "this CPU has no bf16 products";
   for (const bool widen : {false, true}) {
+    if (!widen && !bf16_is_supported()) continue;
     StepShape shape = shape_for(golden, DType::kBf16, ActivationCheckpointing::kOff);
     shape.widen = widen;
     const auto model = load_model(golden, shape);
@@ -86,7 +86,7 @@ TEST_P(TrainingSteps, ActivationCheckpointingChangesNoBit) {
   constexpr std::pair<DType, bool> kWays[] = {
       {DType::kF32, false}, {DType::kBf16, false}, {DType::kBf16, true}};
   for (const auto& [compute, widen] : kWays) {
-    if (compute == DType::kBf16 && !bf16_is_supported()) continue;
+    if (compute == DType::kBf16 && !widen && !bf16_is_supported()) continue;
     StepShape shape = shape_for(golden, compute, ActivationCheckpointing::kOff);
     shape.widen = widen;
     const auto off = load_model(golden, shape);

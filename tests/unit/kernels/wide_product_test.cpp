@@ -22,7 +22,6 @@ constexpr std::pair<std::int64_t, std::int64_t> kWidths[] = {
 class WideProducts : public testing::TestWithParam<DType> {
  protected:
   void SetUp() override {
-    if (!bf16_is_supported()) GTEST_SKIP() << "no bf16 here";
     set_threads(2);
     lines_.resize(Gemm::scratch_bound(2).count / sizeof(Line) + 1);
     gemm_.use_scratch(std::as_writable_bytes(std::span(lines_)));
@@ -77,6 +76,25 @@ TEST_P(WideProducts, AreThoseOfF32OverPanelsAndBlocksOfRows) {
           expect_near(out, wanted, GetParam());
           EXPECT_TRUE(out.gaps_untouched());
         }
+      }
+    }
+  }
+}
+
+TEST_P(WideProducts, OverTokensAreThoseOfF32) {
+  if (GetParam() != DType::kF32) return;
+  for (const auto& [m, n] : {std::pair<int, int>{8, 200}, {700, 8}, {1, 1}, {65, 129}}) {
+    for (const std::int64_t tokens : {std::int64_t{1}, std::int64_t{70}, kWideRows + 89}) {
+      Scratch scratch(tokens, m);
+      Matrix a = Matrix::random(tokens, m, 1, DType::kBf16, 2);
+      Matrix b = Matrix::random(tokens, n, 2, DType::kBf16, 5);
+      for (const bool accumulate : {false, true}) {
+        Matrix out = Matrix::random(m, n, 3, DType::kF32, 1);
+        Matrix wanted = widened(out);
+        gemm_.run(Product::kTN, widened(a).view(), widened(b).view(), wanted.view(), accumulate);
+        wide_product(Product::kTN, a.view(), b.view(), out.view(), accumulate, scratch.view());
+        expect_near(out, wanted, DType::kF32);
+        EXPECT_TRUE(out.gaps_untouched());
       }
     }
   }

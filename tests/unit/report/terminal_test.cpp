@@ -176,7 +176,9 @@ std::string as_seen(const std::string& text) {
 
 void whole_search(TerminalView& view) {
   view.search_begins({{64}, {16}, 64}, testing::example_limits(), "--memory-limit");
-  view.outlook({0, {{1, 64, 16}, {2, 64, 16}}});
+  const ExpectedTrial first{{1, 64, 16}};
+  const ExpectedTrial second{{2, 64, 16}};
+  view.outlook({.trials_done = 0, .ways = {{first, second}}});
   run_steps(view, spec_of(1, 64, 16));
   TrialOutcome outcome;
   outcome.verdict = Verdict::kFits;
@@ -184,7 +186,7 @@ void whole_search(TerminalView& view) {
   outcome.steps.assign(
       15, {.step = 1, .loss = 2, .seconds = 2, .tokens = 812, .peak = 1_GiB, .anonymous = {}});
   view.trial_ends(spec_of(1, 64, 16), outcome);
-  view.outlook({1, {{2, 64, 16}}});
+  view.outlook({.trials_done = 1, .ways = {{second}}});
   run_steps(view, spec_of(2, 64, 16));
 }
 

@@ -285,11 +285,16 @@ TEST(Search, TheOutlookBeginsWithTheNextTrialAndAGoodPlanSeesTheEnd) {
   ASSERT_EQ(outlooks.size(), bench.asked.size());
   for (std::size_t i = 0; i < outlooks.size(); ++i) {
     EXPECT_EQ(outlooks[i].trials_done, i);
-    EXPECT_EQ(outlooks[i].expected.front(), bench.asked[i]);
+    for (const auto& way : outlooks[i].ways) {
+      EXPECT_EQ(way.front().configuration, bench.asked[i]);
+    }
   }
   // The plan is exact here: from the first trial on the rest is foreseen.
-  EXPECT_EQ(outlooks[1].expected,
-            std::vector<Configuration>(bench.asked.begin() + 1, bench.asked.end()));
+  std::vector<Configuration> foreseen;
+  for (const ExpectedTrial& trial : outlooks[1].ways.front()) {
+    foreseen.push_back(trial.configuration);
+  }
+  EXPECT_EQ(foreseen, std::vector<Configuration>(bench.asked.begin() + 1, bench.asked.end()));
 }
 
 // Sequences and checkpointing beside ranks and layers: what a row of each needs differs.
