@@ -30,6 +30,7 @@
 #include "kernels/gemm.h"
 #include "kernels/kernel_times.h"
 #include "kernels/threads.h"
+#include "kernels/wide_product.h"
 #include "model/lora_model.h"
 
 namespace {
@@ -46,7 +47,7 @@ struct Options {
   std::int64_t layers = 16;
   int steps = 5;
   int threads = omp_get_max_threads();
-  DType compute = bf16_is_fast() ? DType::kBf16 : DType::kF32;
+  DType compute = bf16_pays() ? DType::kBf16 : DType::kF32;
   bool checkpoint = false;
   bool nf4 = false;
   bool widen = bf16_products_are_slow();
@@ -239,6 +240,7 @@ class Alone {
 std::vector<Gemm::Ran> products_of_native_step(const ModelConfig& config, const LoraSettings& lora,
                                                StepShape shape, const Batch& batch) {
   shape.widen = false;
+  if (!bf16_is_supported()) shape.compute = DType::kF32;
   LoraModel model(config, lora, shape);
   model.generate_weights(1);
   model.initialize_adapter(1);

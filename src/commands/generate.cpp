@@ -18,6 +18,7 @@
 #include "commands/paths.h"
 #include "commands/plan_view.h"
 #include "commands/workload.h"
+#include "kernels/gemm.h"
 #include "machine/facts.h"
 #include "machine/interrupt.h"
 #include "machine/process_memory.h"
@@ -115,13 +116,13 @@ std::vector<std::int64_t> stop_ids(const fs::path& folder, const ModelConfig& mo
 }
 
 // Generation multiplies bf16 as the CPU does: for one token, widening would only read more.
-DType compute_of(const GenerateOptions& options) {
-  const DType compute = resolve_compute(options.shared.compute_dtype);
-  if (compute == DType::kBf16 && !bf16_is_supported()) {
+DType compute_of(const std::string& word) {
+  if (word == "auto") return bf16_is_fast() ? DType::kBf16 : DType::kF32;
+  if (word == "bf16" && !bf16_is_supported()) {
     throw usage_error(
         "--compute-dtype bf16: this CPU has no AVX-512, which bf16 needs here. Use f32.");
   }
-  return compute;
+  return word == "bf16" ? DType::kBf16 : DType::kF32;
 }
 
 GenerationShape shape_of(const GenerateOptions& options, const fs::path& folder,
@@ -138,7 +139,7 @@ GenerationShape shape_of(const GenerateOptions& options, const fs::path& folder,
   const std::uint64_t quarter = fs::file_size(folder / "tokenizer.json") / 4;
   return {.context = tokens + std::min(options.max_tokens, room),
           .chunk = std::min(tokens, kChunk),
-          .compute = compute_of(options),
+          .compute = compute_of(options.shared.compute_dtype),
           .quantize = options.shared.quantize == "nf4" ? Quantization::kNf4 : Quantization::kNone,
           .threads = threads,
           .tokenizer = Bytes{kTokenizerQuarters * quarter},

@@ -5,7 +5,6 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "commands/command.h"
-#include "kernels/gemm.h"
 #include "kernels/wide_product.h"
 #include "machine/facts.h"
 
@@ -23,8 +22,9 @@ void print_machine(const MachineFacts& machine) {
   fmt::print("cpu             {}, {} of {} cores usable\n", cpu.model, cpu.usable, cpu.logical);
   fmt::print("instructions    {}{}{}{}\n", cpu.avx2 ? "AVX2 " : "", cpu.avx512 ? "AVX-512 " : "",
              cpu.avx512_bf16 ? "AVX512-BF16 " : "", cpu.amx_bf16 ? "AMX-BF16" : "");
-  fmt::print("compute dtype   {}{}\n", bf16_is_fast() ? "bf16" : "f32",
-             bf16_products_are_slow() ? ", multiplied in f32, which this CPU does faster" : "");
+  fmt::print("compute dtype   {}\n", !bf16_pays()               ? "f32"
+                                     : bf16_products_are_slow() ? "bf16, multiplied in f32"
+                                                                : "bf16");
   fmt::print("memory          {} in all, {} available\n", to_string(machine.memory.total),
              to_string(machine.memory.available));
   fmt::print("cgroup limit    {}\n", optional_bytes(machine.memory.cgroup_limit));

@@ -89,8 +89,9 @@ void add_lora_flags(Flags flags, WorkloadOptions& options) {
   lora().value("--seed", options.seed, "Of the adapter, the order of rows, and dropout");
   memory().value("--quantize", options.quantize,
                  "Frozen projections: none, or nf4 (QLoRA: 4 bits, double quantization)");
-  memory().value("--compute-dtype", options.compute_dtype,
-                 "auto, f32 or bf16; auto is bf16 where the CPU has it");
+  memory().value(
+      "--compute-dtype", options.compute_dtype,
+      "auto, f32 or bf16; auto is bf16, with half the memory, wherever that costs no time");
   memory().value(
       "--grad-checkpoint", options.grad_checkpoint,
       "Activation checkpointing: on, off or auto; auto turns it on where off cannot fit");

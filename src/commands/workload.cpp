@@ -13,7 +13,7 @@
 #include "commands/model_source.h"
 #include "commands/packing.h"
 #include "commands/paths.h"
-#include "kernels/gemm.h"
+#include "kernels/wide_product.h"
 #include "model/prepared_weights.h"
 #include "training/trainer.h"
 
@@ -26,9 +26,7 @@ constexpr std::int64_t kDefaultSequence = 2048;
 }  // namespace
 
 DType resolve_compute(const std::string& word) {
-  if (word == "f32") return DType::kF32;
-  if (word == "auto") return bf16_is_fast() ? DType::kBf16 : DType::kF32;
-  return DType::kBf16;
+  return word == "bf16" || (word == "auto" && bf16_pays()) ? DType::kBf16 : DType::kF32;
 }
 
 namespace {

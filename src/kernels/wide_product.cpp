@@ -14,6 +14,19 @@
 namespace loadline {
 namespace {
 
+// A build for any CPU (LOADLINE_NATIVE=OFF) multiplies slower than oneDNN, which makes its code at
+// run time.
+#if defined(__AVX2__) && defined(__FMA__)
+constexpr bool kBuiltForAvx2 = true;
+#else
+constexpr bool kBuiltForAvx2 = false;
+#endif
+#ifdef __AVX512F__
+constexpr bool kBuiltForAvx512 = true;
+#else
+constexpr bool kBuiltForAvx512 = false;
+#endif
+
 constexpr std::int64_t kColumns = kNf4Block;  // of y that a thread makes at once
 constexpr std::int64_t kInner = 1024;         // weights for each of them that are widened at once
 constexpr std::int64_t kStrip = 16;           // rows of W that are transposed at once
@@ -266,10 +279,12 @@ void require_frozen(Product product, ConstView x, std::int64_t rows, std::int64_
 }  // namespace
 
 bool bf16_products_are_slow() {
-  static const bool kSlow =
-      !bf16_is_fast() || (!tiles_are_usable() && __builtin_cpu_is("intel") != 0);
-  return kSlow;
+  if (!bf16_is_supported()) return true;
+  if (!bf16_is_fast()) return kBuiltForAvx2;
+  return kBuiltForAvx512 && !tiles_are_usable() && __builtin_cpu_is("intel") != 0;
 }
+
+bool bf16_pays() { return bf16_is_fast() || kBuiltForAvx2; }
 
 std::int64_t wide_panel_floats() { return (kInner + kWideRows) * kColumns; }
 

@@ -1,6 +1,6 @@
-// Products with frozen matrices in f32, for CPUs whose f32 instructions multiply faster than their
-// bf16 ones: x and a few columns of W at a time are widened, multiplied while they are in a core's
-// own cache, and the result is rounded once. Memory keeps bf16, or NF4.
+// Products of bf16 and NF4 matrices in f32, for CPUs without bf16 instructions or with slow ones: x
+// and a few columns of W at a time are widened, multiplied while they are in a core's own cache,
+// and the result is rounded once. Memory keeps bf16, or NF4.
 #pragma once
 
 #include <cstdint>
@@ -11,11 +11,13 @@
 
 namespace loadline {
 
-// CPUs without bf16 instructions, and Intel's with AVX512-BF16 but without usable AMX: the one that
-// was measured begins a bf16 multiplication every second cycle and two f32 ones in each, so half as
-// many products a second (docs/performance.md). What oneDNN may use decides, as its own bf16
-// products are what is avoided.
+// Where products of bf16 are better made in f32: on CPUs without bf16 instructions, and on Intel's
+// with AVX512-BF16 but without usable AMX, of which the one that was measured begins a bf16
+// multiplication every second cycle and two f32 ones in each, so half as many products a second
+// (docs/performance.md). What oneDNN may use decides, as its own bf16 products are what is avoided.
 [[nodiscard]] bool bf16_products_are_slow();
+// Whether a step in bf16, with half the memory, is about as fast as one in f32.
+[[nodiscard]] bool bf16_pays();
 
 // Rows of x that are widened at once; a multiple of kWideRowUnit.
 constexpr std::int64_t kWideRows = 512;

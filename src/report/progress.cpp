@@ -41,7 +41,7 @@ void Progress::trial_ends(const TrialOutcome& outcome) {
   for (const TrialStep& step : outcome.steps) in_steps += step.seconds;
   if (!outcome.steps.empty()) {
     costs_.push_back({.start = std::max(outcome.seconds - in_steps, 0.0),
-                      .work = work_of(tested_),
+                      .configuration = tested_,
                       .seconds_a_step = in_steps / static_cast<double>(outcome.steps.size())});
   }
   running_ = false;
@@ -77,7 +77,7 @@ std::optional<double> Progress::cost_of(const ExpectedTrial& trial) const {
   double seconds = 0;
   for (const Cost& cost : costs_) {
     start += cost.start / static_cast<double>(costs_.size());
-    work += cost.work;
+    work += work_of(cost.configuration);
     seconds += cost.seconds_a_step;
   }
   if (running_ && step_ > 0) {

@@ -30,9 +30,10 @@ class Progress {
  private:
   struct Cost {
     double start = 0;  // loading, evaluation, save
-    double work = 0;   // what its steps have to do, in units that only ratios of count
+    Configuration configuration;
     double seconds_a_step = 0;
   };
+  // What a step has to do, in units that only ratios of count.
   [[nodiscard]] double work_of(const Configuration& configuration) const;
   [[nodiscard]] std::optional<double> cost_of(const ExpectedTrial& trial) const;
   [[nodiscard]] std::optional<double> running_left() const;
