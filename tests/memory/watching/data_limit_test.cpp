@@ -136,7 +136,7 @@ TEST_F(RealWorker, IsStoppedAtADataLimitBelowItsPlanAndSaysSo) {
 TEST_F(RealWorker, EndsAsOutOfMemoryWhereverADataLimitMeetsIt) {
   for (const int threads : {1, 2}) {
     int refused = 0;
-    for (Bytes limit = 6_MiB;; limit += 5_MiB) {
+    for (Bytes limit = 6_MiB;; limit += 1_MiB) {
       SCOPED_TRACE(std::to_string(threads) + " threads with a limit of " + to_string(limit));
       ASSERT_LT(limit, spec_.planned.bytes + spec_.untouched);
       const TrialOutcome outcome = run_with(limit, threads);
