@@ -40,8 +40,11 @@ int list(const ProfileOptions& options) {
 
 int show(const ProfileOptions& options) {
   const Profile profile = load_profile(profile_folder(), options.name);
-  fmt::print("{}\n", to_json(profile).dump(2));
-  if (!options.json) fmt::print(stderr, "\nTo train with it:\n  {}\n", train_command(profile));
+  if (options.json) {
+    fmt::print("{}\n", to_json(profile).dump(2));
+  } else {
+    fmt::print("{}\nTo train with it:\n  {}\n", as_text(profile), train_command(profile));
+  }
   return 0;
 }
 
@@ -57,10 +60,10 @@ CommandFunction add_profile(Flags flags) {
   const auto options = std::make_shared<ProfileOptions>();
   Flags list_flags = flags.command("list", "All profiles, newest first");
   Flags show_flags =
-      flags.command("show", "One profile as JSON, and the command that trains with it");
+      flags.command("show", "What one profile proves, and the command that trains with it");
   Flags remove_flags = flags.command("remove", "Delete one");
   list_flags.toggle("--json", options->json, "One JSON document on stdout");
-  show_flags.toggle("--json", options->json, "Only the JSON document");
+  show_flags.toggle("--json", options->json, "The profile's JSON document on stdout");
   show_flags.word("name", options->name, "As `profile list` shows it");
   remove_flags.word("name", options->name, "As `profile list` shows it");
   return [=] {

@@ -32,7 +32,8 @@ constexpr std::int64_t kInner = 1024;         // weights for each of them that a
 constexpr std::int64_t kStrip = 16;           // rows of W that are transposed at once
 constexpr std::int64_t kLanes = 16;           // block_product's columns are a multiple of this
 
-// f(count) with 64 as a constant, which most counts are: loops of a known length are twice as fast.
+// f(count), with 64, which most counts are, as a constant: the compiler then knows the loop's
+// length.
 template <typename F>
 void with_columns(std::int64_t count, F&& f) {
   if (count == kColumns) return f(std::integral_constant<std::int64_t, kColumns>{});

@@ -204,6 +204,32 @@ ProfileMatch match_profile(const std::vector<Profile>& profiles, const ProfileKe
   return match;
 }
 
+std::string as_text(const Profile& profile) {
+  const ProfileKey& key = profile.key;
+  std::string text;
+  const auto line = [&](std::string_view name, const std::string& value) {
+    text += fmt::format("{:<13}{}\n", name, value);
+  };
+  line("profile",
+       fmt::format("{}, of {}, by loadline {}", profile.name, profile.created, key.version));
+  line("machine", profile.machine_text);
+  line("model", profile.model_path +
+                    (profile.generated_weights ? " (measured with generated weights)" : ""));
+  line("data", profile.data_path.empty() ? "none" : profile.data_path);
+  line("proven", fmt::format("batch {}, rank {}, {} layers of LoRA on {}", profile.batch_size,
+                             profile.lora_rank, profile.lora_layers, joined(key.target_modules)));
+  line("", fmt::format("sequences up to {}, {}{}{}", key.max_seq_length, key.compute,
+                       key.quantize == "none" ? "" : ", " + key.quantize,
+                       key.grad_checkpoint ? ", activation checkpointing" : ""));
+  line("memory",
+       fmt::format("peak {}, with a margin of {:.3g} % {}, within {}", to_string(profile.peak),
+                   100 * profile.margin, to_string(profile.adjusted), to_string(profile.budget)));
+  line("speed", fmt::format("{:.3g} s a step, {:.0f} useful tokens/s", profile.step_seconds,
+                            profile.tokens_per_second));
+  line("evidence", fmt::format("trial {} in {}", profile.trial, profile.run_folder));
+  return text;
+}
+
 std::string train_command(const Profile& profile) {
   std::string command = "loadline train --model " + shell_quoted(profile.model_path);
   if (!profile.data_path.empty()) command += " --data " + shell_quoted(profile.data_path);

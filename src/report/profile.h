@@ -70,6 +70,8 @@ ProfileMatch match_profile(const std::vector<Profile>& profiles, const ProfileKe
 // The differences of two keys, the first one the profile's; empty when they agree.
 std::vector<std::string> differences_of(const ProfileKey& profile, const ProfileKey& now);
 
+// All that a person wants to know of it, a line each.
+std::string as_text(const Profile& profile);
 // The command to paste: quoted for a POSIX shell.
 std::string train_command(const Profile& profile);
 // docs/profile.md. Reading throws Error(kBadInput) naming `source` and the field.

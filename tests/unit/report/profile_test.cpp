@@ -1,5 +1,6 @@
 #include "report/profile.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -236,6 +237,21 @@ TEST(MatchProfile, SeesADifferenceInEachPartOfTheKey) {
   ProfileKey reordered = key;
   reordered.target_modules = {"v_proj", "q_proj"};
   EXPECT_THAT(differences_of(key, reordered), IsEmpty());
+}
+
+TEST(ProfileText, SaysWhatWasProvenAndFromWhat) {
+  Profile profile = example();
+  profile.name = "mine";
+  profile.generated_weights = true;
+  const std::string text = as_text(profile);
+  for (const std::string& part :
+       {profile.name, profile.model_path, profile.data_path, profile.run_folder,
+        to_string(profile.peak), to_string(profile.budget),
+        fmt::format("batch {}, rank {}, {} layers", profile.batch_size, profile.lora_rank,
+                    profile.lora_layers),
+        std::string("generated weights")}) {
+    EXPECT_THAT(text, HasSubstr(part));
+  }
 }
 
 TEST(TrainCommand, CanBePastedIntoAShell) {
