@@ -69,7 +69,8 @@ void gather_rows(ConstView from, std::int64_t first, std::int64_t count, std::in
 // (kBlock, width) operands that gather_rows paired along a row, paired along a column instead. In
 // f32 both are the same, and must be the same memory.
 template <typename E>
-void pair_rows(const E* from, std::int64_t width, E* to) {
+void pair_rows([[maybe_unused]] const E* from, [[maybe_unused]] std::int64_t width,
+               [[maybe_unused]] E* to) {
 #ifdef __AVX512BF16__
   if constexpr (kPairs<E>) vectors::pair_rows(kBlock, width / 2, from, to);
 #endif

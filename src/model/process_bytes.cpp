@@ -30,6 +30,11 @@ constexpr ProductBytes kProductBf16 = {.narrow = 704_KiB, .wide = 864_KiB, .wide
 // Where all products are widened, nothing is compiled. What the other lines are short by then
 // (seen: 2 MiB, in `train`) is otherwise in the products' line, which is that much too high.
 constexpr Bytes kWithoutProducts = 3_MiB;
+// Without AVX-512 oneDNN has its general product alone, which allocates as it runs, beside its
+// scratch: up to 21 MiB seen where batches have more tokens than these, of which 3 are in the slack
+// of the other lines; little where they do not.
+constexpr std::int64_t kGeneralFrom = 1024;
+constexpr Bytes kGeneral = 18_MiB;
 // What is mapped for writing and never touched. Of a thread: its stack, and glibc's heap as far as
 // it may be written. Of the program: the buffers in which oneDNN writes a product's code, until it
 // is finished (8 to 13 MiB, 47 seen with odd widths), the room that is asked for before each, its
@@ -126,7 +131,8 @@ Bytes step_products(const ModelConfig& model, const StepShape& shape, const Step
     if (slot.layer != plan.first_lora_layer) break;  // the other layers have the same ones
     products.add_lora(slot, (slot.b - slot.a) / slot.in, plan.dropout.exists());
   }
-  return products.compiled();
+  const bool general = !bf16_is_supported() && shape.tokens > kGeneralFrom;
+  return products.compiled() + (general ? kGeneral : Bytes{});
 }
 
 // One absmax a block of the largest quantized matrix, while it is read.
