@@ -1,11 +1,14 @@
-// Two thousand updates: what the process holds does not grow, and no descriptor is left open.
+// Two thousand updates: what the process holds does not grow, and no descriptor is left open. After
+// the first updates no page is touched for the first time.
 #include <dirent.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <span>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -113,6 +116,69 @@ TEST(LongRun, TwoThousandUpdatesHoldNoMoreMemoryAndNoMoreDescriptors) {
   // (docs/memory.md).
   EXPECT_LE(growth, 320);
   EXPECT_LE(late, early);
+}
+
+// Of all its threads, minor and major ones; nothing when the process is gone. proc(5): the name,
+// in brackets, may hold anything; 10th and 12th of all fields are these counts.
+std::vector<long> page_faults_of(pid_t pid) {
+  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+  std::string line;
+  std::getline(stat, line);
+  const auto name_end = line.rfind(')');
+  if (name_end == std::string::npos) return {};
+  std::istringstream rest(line.substr(name_end + 1));
+  std::string skipped;
+  for (int i = 0; i < 7; ++i) rest >> skipped;
+  long minor = 0;
+  long major = 0;
+  if (rest >> minor >> skipped >> major) return {minor + major};
+  return {};
+}
+
+// What is touched anew after each update are rows of the data alone, whose pages are let go so that
+// they do not count as memory: a page or two for each row. A buffer of the plan that an update
+// touched for the first time would be hundreds of pages.
+TEST(LongRun, UpdatesFaultInNoPagesButThoseOfTheirRows) {
+  ::setenv("OMP_WAIT_POLICY", "passive", 1);
+  constexpr long kUpdatesALine = 10;
+  constexpr long kRows = 2;
+  for (const std::string dtype : {"f32", "bf16"}) {
+    const Program program;
+    std::vector<long> faults;  // at each line that the run prints
+    const Ended ended = program.run_and_look({"train",
+                                              "--model",
+                                              demo_model(),
+                                              "--data",
+                                              demo_train(),
+                                              "--max-seq-length",
+                                              "32",
+                                              "--compute-dtype",
+                                              dtype,
+                                              "--batch-size",
+                                              std::to_string(kRows),
+                                              "--lora-rank",
+                                              "2",
+                                              "--lora-layers",
+                                              "2",
+                                              "--max-steps",
+                                              "220",
+                                              "--steps-per-report",
+                                              std::to_string(kUpdatesALine),
+                                              "--adapter-path",
+                                              (program.home() / "adapter").string()},
+                                             [&](pid_t pid) {
+                                               for (const long n : page_faults_of(pid))
+                                                 faults.push_back(n);
+                                             });
+    ASSERT_EQ(ended.exit_code, 0) << ended.err << ended.out;
+    ASSERT_GE(faults.size(), 25U);
+    const std::size_t first = 8;  // lines before the first updates, and these
+    const std::size_t last = 24;
+    const double updates = static_cast<double>(last - first) * kUpdatesALine;
+    const double each = static_cast<double>(faults[last] - faults[first]) / updates;
+    std::cout << dtype << ": " << each << " page faults an update\n";
+    EXPECT_LE(each, 2.0 * kRows);
+  }
 }
 
 }  // namespace
