@@ -27,10 +27,12 @@ constexpr bool kBuiltForAvx512 = true;
 constexpr bool kBuiltForAvx512 = false;
 #endif
 
-constexpr std::int64_t kColumns = kNf4Block;  // of y that a thread makes at once
-constexpr std::int64_t kInner = 1024;         // weights for each of them that are widened at once
-constexpr std::int64_t kStrip = 16;           // rows of W that are transposed at once
-constexpr std::int64_t kLanes = 16;           // block_product's columns are a multiple of this
+constexpr std::int64_t kColumns = kNf4Block;    // of y that a thread makes at once
+constexpr std::int64_t kInner = 1024;           // weights for each of them that are widened at once
+constexpr std::int64_t kRows = 8 * kBlockRows;  // of y, rounded while they are still near
+constexpr std::int64_t kAhead = 16;             // rows of W that are fetched before they are read
+constexpr std::int64_t kStrip = 16;             // rows of W that are transposed at once
+constexpr std::int64_t kLanes = 16;             // block_product's columns are a multiple of this
 
 // f(count), with 64, which most counts are, as a constant: the compiler then knows the loop's
 // length.
@@ -48,6 +50,13 @@ constexpr std::int64_t round_up(std::int64_t n, std::int64_t unit) {
 class Bf16Weights {
  public:
   explicit Bf16Weights(ConstView weight) : weight_(weight) {}
+  // The 64 weights of a row from `col` on: rows are too far from each other for the CPU to foresee.
+  void fetch(std::int64_t row, std::int64_t col) const {
+    constexpr std::int64_t kCacheLine = 32;
+    if (row >= weight_.rows) return;
+    const Bf16* from = weight_.row<Bf16>(row) + col;
+    for (std::int64_t i = 0; i < kColumns; i += kCacheLine) __builtin_prefetch(from + i);
+  }
   void read(std::int64_t row, std::int64_t col, std::int64_t count, float* to) const {
     const Bf16* from = weight_.row<Bf16>(row) + col;
     with_columns(count, [&](auto n) {
@@ -63,6 +72,7 @@ class Bf16Weights {
 class Nf4Weights {
  public:
   explicit Nf4Weights(const Nf4View& weight) : reader_(weight) {}
+  void fetch(std::int64_t /*row*/, std::int64_t /*col*/) const {}
   void read(std::int64_t row, std::int64_t col, std::int64_t count, float* to) const {
     reader_.read(row, col / kNf4Block, count / kNf4Block, to);
   }
@@ -111,6 +121,7 @@ void widen_transposed(const Weights& weights, const Part& part, float* panel) {
 template <typename Weights>
 void widen_as_it_lies(const Weights& weights, const Part& part, float* panel) {
   for (std::int64_t k = 0; k < part.depth; ++k, panel += kColumns) {
+    weights.fetch(part.inner + k + kAhead, part.column);
     weights.read(part.inner + k, part.column, part.columns, panel);
     std::fill(panel + part.columns, panel + kColumns, 0.0F);
   }
@@ -207,8 +218,8 @@ class WideProduct {
     for (; part.inner < inner(); part.inner += kInner) {
       part.depth = std::min(kInner, inner() - part.inner);
       widen(part, panel);
-      for (std::int64_t r = begin; r < end; r += kBlockRows) {
-        const std::int64_t count = std::min(kBlockRows, end - r);
+      for (std::int64_t r = begin; r < end; r += kRows) {
+        const std::int64_t count = std::min(kRows, end - r);
         float* sum = sums + (r - begin) * kColumns;
         multiply(part, r, count, panel, sum);
         if (part.inner + part.depth == inner()) store(part, r, count, sum);
