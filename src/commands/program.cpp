@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <new>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "base/error.h"
 #include "commands/command.h"
 #include "commands/config_file.h"
+#include "commands/mistyped.h"
 #include "machine/thread_waits.h"
 
 namespace loadline {
@@ -47,9 +49,10 @@ int report(const std::string& message, int code) {
 }
 
 // 0 for --help and --version, 2 for everything that was typed wrong.
-int report_parse_end(const CLI::App& app, const CLI::ParseError& error) {
+int report_parse_end(const CLI::App& app, std::span<const std::string> arguments,
+                     const CLI::ParseError& error) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
-  return report(fmt::format("{}\nRun with --help for the flags.", error.what()), 2);
+  return report(mistyped(app, arguments, error), 2);
 }
 
 // Whether the command that is typed has the flag, or one below it does.
@@ -96,11 +99,11 @@ int parse_and_run(int argc, char** argv) {
     describe_config_flag(*command);
     commands.push_back({command, entry.add(Flags(*command)), entry.computes});
   }
+  const std::vector<std::string> arguments = with_config_file(app, {argv + 1, argv + argc});
   try {
-    std::vector<std::string> arguments = with_config_file(app, {argv + 1, argv + argc});
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::ParseError& error) {
-    return report_parse_end(app, error);
+    return report_parse_end(app, arguments, error);
   }
   for (const Parsed& command : commands) {
     if (!command.app->parsed()) continue;

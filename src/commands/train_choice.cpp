@@ -27,7 +27,7 @@ std::string missing_flags(const GivenFlags& flags) {
   if (!flags.batch_size) missing.emplace_back("--batch-size");
   if (!flags.lora_rank) missing.emplace_back("--lora-rank");
   if (!flags.lora_layers) missing.emplace_back("--lora-layers");
-  return fmt::format("{}", fmt::join(missing, ", "));
+  return fmt::format("{} {}", fmt::join(missing, ", "), missing.size() == 1 ? "is" : "are");
 }
 
 }  // namespace
@@ -69,7 +69,8 @@ TrainChoice choose_configuration(const GivenFlags& flags, const ProfileMatch& ma
   if (!profile) choice.notes = match.differences;
   if (batch.text.empty() || rank.text.empty() || layers.text.empty()) {
     throw usage_error(
-        "no saved profile matches, and {} is not given{}{}\n{}Run `loadline find` first, give the "
+        "no saved profile matches, and not all is given: {} missing{}{}\n{}Run `loadline find` "
+        "first, give the "
         "flags, or take the untested table with --conservative.",
         missing_flags(flags), choice.notes.empty() ? "." : ". The nearest profile differs: ",
         fmt::join(choice.notes, "; "),

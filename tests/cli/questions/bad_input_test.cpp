@@ -44,13 +44,50 @@ std::vector<std::string> train_with(const std::string& model, const std::string&
 TEST(BadInput, NoArgumentsAreWrongUsage) {
   const Ended ended = Program().run({});
   EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_EQ(ended.out, "");
   EXPECT_THAT(ended.err, HasSubstr("subcommand"));
+  EXPECT_THAT(ended.err, HasSubstr("Find the largest and the fastest LoRA configuration"));
 }
 
-TEST(BadInput, AnUnknownFlagIsNamed) {
+TEST(BadInput, AnUnknownFlagIsNamedWithTheOneThatIsMeant) {
   const Ended ended = Program().run({"plan", "--model", demo_model(), "--bach-size", "3"});
   EXPECT_EQ(ended.exit_code, 2);
-  EXPECT_THAT(ended.err, HasSubstr("--bach-size"));
+  EXPECT_THAT(ended.err, HasSubstr("loadline plan has no flag --bach-size. Did you mean "
+                                   "--batch-size?"));
+}
+
+TEST(BadInput, AFlagThatResemblesNoneIsNamedAlone) {
+  const Ended ended = Program().run({"train", "--demo", "--quux=7"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("loadline train has no flag --quux.\n"));
+}
+
+TEST(BadInput, AnUnknownCommandIsNamedWithTheOneThatIsMeant) {
+  const Ended ended = Program().run({"trian", "--demo"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("loadline has no command trian. Did you mean train?"));
+  EXPECT_THAT(Program().run({"profile", "shwo"}).err,
+              HasSubstr("loadline profile has no command shwo. Did you mean show?"));
+}
+
+TEST(BadInput, AWordTooManyIsNamed) {
+  const Ended ended = Program().run({"plan", "--demo", "--batch-size", "3", "4"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("4 was not expected"));
+}
+
+TEST(BadInput, AValueThatIsNoNumberIsNamedWithItsFlag) {
+  const auto err = [](const char* flag, const char* value) {
+    return Program().run({"train", "--demo", flag, value}).err;
+  };
+  EXPECT_THAT(err("--batch-size", "4x"), HasSubstr("--batch-size: 4x is no whole number"));
+  EXPECT_THAT(err("--batch-size", "99999999999999999999"),
+              HasSubstr("99999999999999999999 is no whole number"));
+  EXPECT_THAT(err("--lora-alpha", "much"), HasSubstr("--lora-alpha: much is no number"));
+  EXPECT_THAT(err("--seed", "-1"), HasSubstr("--seed: -1 is no whole number from 0 to"));
+  EXPECT_THAT(err("--lora-alpha", "1e400"), HasSubstr("--lora-alpha: 1e400 is no number"));
+  EXPECT_THAT(err("--lora-alpha", "nan"), HasSubstr("--lora-alpha: nan is no number"));
+  EXPECT_THAT(err("--batch-size", ""), HasSubstr("is no whole number"));
 }
 
 TEST(BadInput, AMissingModelIsNamedWithTheWayOut) {

@@ -1,0 +1,24 @@
+// What was typed wrong, in words that name it and the way out. CLI11's own know neither which of
+// several words is the wrong one nor what was meant.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+class ParseError;
+}  // namespace CLI
+
+namespace loadline {
+
+// Why the arguments did not parse, in one line or several.
+[[nodiscard]] std::string mistyped(const CLI::App& app, std::span<const std::string> arguments,
+                                   const CLI::ParseError& error);
+
+// The one of `known` that takes the fewest letters typed too many, too few, wrong or in each
+// other's place; empty where that is more than a third of the word's.
+[[nodiscard]] std::string nearest(const std::string& word, std::span<const std::string> known);
+
+}  // namespace loadline
