@@ -65,10 +65,16 @@ void verify_choice(const TrainOptions& options, Workload& workload, const Machin
                            {settings.batch_size, settings.lora.rank, settings.lora.layers}, out));
 }
 
-ProfileMatch find_profile(const Workload& workload, const MachineFacts& machine, std::FILE* out) {
-  std::vector<std::string> warnings;
-  const std::vector<Profile> profiles = list_profiles(profile_folder(), warnings);
-  for (const std::string& warning : warnings) fmt::print(out, "{}\n", warning);
+// The three values of the flags, where all are given.
+std::optional<Configuration> given_configuration(const GivenFlags& given,
+                                                 const ModelConfig& model) {
+  if (!given.batch_size || !given.lora_rank || !given.lora_layers) return std::nullopt;
+  return Configuration{*given.batch_size, *given.lora_rank,
+                       *given.lora_layers == -1 ? model.layers : *given.lora_layers};
+}
+
+ProfileMatch match_of(const std::vector<Profile>& profiles, const Workload& workload,
+                      const MachineFacts& machine) {
   ProfileKey key = workload.profile_key(machine, workload.base);
   const ProfileMatch match = match_profile(profiles, key);
   // Memory does not depend on the weights' values: what was proven before the download counts, and
@@ -83,6 +89,33 @@ ProfileMatch find_profile(const Workload& workload, const MachineFacts& machine,
     key.grad_checkpoint = workload.profile_key(machine, workload.base).grad_checkpoint;
   }
   return match;
+}
+
+ProfileMatch find_profile(const GivenFlags& flags, const Workload& workload,
+                          const MachineFacts& machine, std::FILE* out) {
+  std::vector<std::string> warnings;
+  std::vector<Profile> profiles = list_profiles(profile_folder(), warnings);
+  for (const std::string& warning : warnings) fmt::print(out, "{}\n", warning);
+  const auto given = given_configuration(flags, workload.model);
+  if (!given) return match_of(profiles, workload, machine);
+  // Nothing is left to take from a profile but the proof of these very values.
+  std::erase_if(profiles,
+                [&](const Profile& profile) { return configuration_of(profile) != *given; });
+  const ProfileMatch match = match_of(profiles, workload, machine);
+  return match.profile ? match : ProfileMatch{};
+}
+
+// What was measured outweighs the plan, and so does the trial that --verify is about to run.
+void require_room(const TrainOptions& options, const Workload& workload,
+                  const TrainingSettings& settings, const ProfileMatch& match,
+                  const Configuration& chosen, const Budget& budget, std::FILE* out) {
+  const double margin = options.workload.margin;
+  const bool proven = match.profile && configuration_of(*match.profile) == chosen;
+  if (proven && !options.verify) require_proof_within(*match.profile, budget, margin, out);
+  TrainingSettings tried = settings;
+  if (!options.verify) tried.lora.dropout = 0;  // a profile does not say that its trial had it
+  if ((proven || options.verify) && is_covered_by_trial(workload, settings, tried)) return;
+  require_fit(workload, settings, budget, margin);
 }
 
 int exit_code_of(const TrainingEnd& end) {
@@ -108,9 +141,7 @@ int run_train(TrainOptions options) {
   Workload workload = prepare_workload(options.workload, machine, out);
   validate(options, workload);
   if (options.resume_adapter) take_adapter(workload, options);
-  const bool all_given =
-      options.given.batch_size && options.given.lora_rank && options.given.lora_layers;
-  ProfileMatch match = all_given ? ProfileMatch{} : find_profile(workload, machine, out);
+  ProfileMatch match = find_profile(options.given, workload, machine, out);
   if (options.verify && !match.profile && match.nearest) {
     fmt::print(out, "Profile {} was proven for something else: {}. One trial verifies it here.\n",
                match.nearest->name, fmt::join(match.differences, "; "));
@@ -128,16 +159,13 @@ int run_train(TrainOptions options) {
   } else {
     choose_checkpointing(workload, settings, budget.bytes, options.workload.margin);
   }
-  require_fit(workload, settings, budget, options.workload.margin);
+  require_room(options, workload, settings, match, choice.configuration, budget, out);
   if (options.verify) {
     catch_interrupts();
     verify_choice(options, workload, machine, budget, settings, out);
-  } else if (match.profile) {
-    require_proof_within(*match.profile, choice.configuration, budget);
-    if (match.profile->generated_weights) {
-      fmt::print(out, "Profile {} was proven with generated weights of the same shapes.\n",
-                 match.profile->name);
-    }
+  } else if (match.profile && match.profile->generated_weights) {
+    fmt::print(out, "Profile {} was proven with generated weights of the same shapes.\n",
+               match.profile->name);
   }
   require_writable_folder(settings.adapter_path);
   say_start(out, settings, options, workload, choice, budget);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "training/trainer.h"
 
 namespace loadline {
 namespace {
@@ -214,16 +215,33 @@ void require_fit(const Workload& workload, const TrainingSettings& settings, con
                   ways_out(workload, settings, budget.bytes, margin)));
 }
 
-void require_proof_within(const Profile& profile, const Configuration& chosen,
-                          const Budget& budget) {
-  const Configuration proven{profile.batch_size, profile.lora_rank, profile.lora_layers};
-  if (chosen != proven || profile.adjusted <= budget.bytes) return;
-  throw Error(ErrorKind::kDoesNotFit,
-              fmt::format("profile {} was measured to need {} with its margin, within a budget of "
-                          "{} then; today's is {} ({}). Free memory, give a smaller --batch-size, "
-                          "or run `loadline find` again.",
-                          profile.name, to_string(profile.adjusted), to_string(profile.budget),
-                          to_string(budget.bytes), budget.binds));
+Configuration configuration_of(const Profile& profile) {
+  return {profile.batch_size, profile.lora_rank, profile.lora_layers};
+}
+
+void require_proof_within(const Profile& profile, const Budget& budget, double margin,
+                          std::FILE* out) {
+  const Bytes needed = adjusted(profile.peak, margin);
+  const std::string measured = fmt::format("{} was measured to need {} with {:.0f} % margin",
+                                           profile.name, to_string(needed), margin * 100);
+  if (needed <= budget.bytes) {
+    fmt::print(out, "Profile {}\n", measured);
+    return;
+  }
+  throw Error(
+      ErrorKind::kDoesNotFit,
+      fmt::format("profile {}, within a budget of {} then; today's is {} ({}). Free memory, give a "
+                  "smaller --batch-size, or run `loadline find` again.",
+                  measured, to_string(profile.budget), to_string(budget.bytes), budget.binds));
+}
+
+bool is_covered_by_trial(const Workload& workload, const TrainingSettings& settings,
+                         TrainingSettings tried) {
+  tried.order = RowOrder::kWorstFirst;
+  const StepShape shape = step_shape(tried, workload.train->rows,
+                                     workload.valid ? &workload.valid->rows : nullptr, nullptr);
+  const MemoryPlan trial = plan_memory(workload.model, tried.lora, shape);
+  return workload.plan(settings).total().bytes <= trial.total().bytes;
 }
 
 }  // namespace loadline

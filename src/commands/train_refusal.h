@@ -1,6 +1,7 @@
 // Before the first step: a run that cannot fit is refused, with what it needs and what would fit.
 #pragma once
 
+#include <cstdio>
 #include <string>
 
 #include "commands/workload.h"
@@ -19,9 +20,17 @@ std::string plan_table(const MemoryPlan& plan);
 void require_fit(const Workload& workload, const TrainingSettings& settings, const Budget& budget,
                  double margin);
 
-// A profile was proven within a budget; today's may be smaller: throws Error(kDoesNotFit) where it
-// is that configuration and does not fit any more.
-void require_proof_within(const Profile& profile, const Configuration& chosen,
-                          const Budget& budget);
+// The configuration that a profile was measured for.
+Configuration configuration_of(const Profile& profile);
+
+// Says what the profile was measured to need, with today's margin; throws Error(kDoesNotFit) naming
+// both where that is more than today's budget.
+void require_proof_within(const Profile& profile, const Budget& budget, double margin,
+                          std::FILE* out);
+
+// Whether a run of `settings` is planned to need no more than a trial of `tried`, which has the
+// longest batches of the training rows but no test rows.
+bool is_covered_by_trial(const Workload& workload, const TrainingSettings& settings,
+                         TrainingSettings tried);
 
 }  // namespace loadline

@@ -1,0 +1,89 @@
+// A configuration that a profile has proven, and what `train --verify` proves.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "cli/harness/program.h"
+
+namespace loadline::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+// Far below what the demo is planned to need.
+constexpr const char* kLimit = "24MiB";
+
+class Proof : public ::testing::Test {
+ protected:
+  // A search that saves a profile; as its evidence tells what it is told here.
+  void save_profile(Bytes peak) {
+    const Ended find = program_.run({"find", "--model", demo_model(), "--data", demo_train(),
+                                     "--ranks", "8", "--layers-grid", "2", "--max-batch", "1",
+                                     "--max-seq-length", "64", "--steps", "3", "--yes", "--json"});
+    ASSERT_EQ(find.exit_code, 0) << find.err;
+    const fs::path file = parse_json(find.out, "stdout")["profile"].get<std::string>();
+    Json profile = read_json(file);
+    profile["peak_bytes"] = peak.count;
+    profile["adjusted_bytes"] = peak.scaled(1.15).count;
+    replace_file(file, profile.dump());
+  }
+
+  Ended train(const std::vector<std::string>& flags) {
+    std::vector<std::string> words{"train",
+                                   "--model",
+                                   demo_model(),
+                                   "--data",
+                                   demo_train(),
+                                   "--max-seq-length",
+                                   "64",
+                                   "--max-steps",
+                                   "1",
+                                   "--steps-per-eval",
+                                   "0",
+                                   "--val-batches",
+                                   "1",
+                                   "--adapter-path",
+                                   (program_.home() / "adapter").string()};
+    words.insert(words.end(), flags.begin(), flags.end());
+    return program_.run(words);
+  }
+
+  Program program_;
+};
+
+TEST_F(Proof, WhatAProfileHasProvenIsNotRefusedByThePlan) {
+  save_profile(10_MiB);
+  const Ended taken = train({"--memory-limit", kLimit});
+  EXPECT_EQ(taken.exit_code, 0) << taken.err << taken.out;
+  EXPECT_THAT(taken.out, HasSubstr("was measured to need 11.5 MiB with 15 % margin"));
+  const Ended typed = train(
+      {"--memory-limit", kLimit, "--batch-size", "1", "--lora-rank", "8", "--lora-layers", "2"});
+  EXPECT_EQ(typed.exit_code, 0) << typed.err << typed.out;
+}
+
+TEST_F(Proof, AnotherConfigurationOrALargerMarginIsNotProven) {
+  save_profile(20_MiB);
+  const Ended other = train({"--memory-limit", kLimit, "--lora-rank", "4"});
+  EXPECT_EQ(other.exit_code, 1) << other.out;
+  EXPECT_THAT(other.err, HasSubstr("at rank 4 on 2 layers does not fit"));
+  const Ended margin = train({"--memory-limit", kLimit, "--margin", "0.3"});
+  EXPECT_EQ(margin.exit_code, 1) << margin.out;
+  EXPECT_THAT(margin.err, AllOf(HasSubstr("measured to need 26.0 MiB with 30 % margin"),
+                                HasSubstr("today's is 24.0 MiB (--memory-limit)")));
+}
+
+TEST_F(Proof, AProfileThatNeedsMoreThanTodaysBudgetIsRefusedWithBoth) {
+  save_profile(1000_MiB);
+  const Ended ended = train({"--memory-limit", "500MiB"});
+  EXPECT_EQ(ended.exit_code, 1) << ended.out;
+  EXPECT_THAT(ended.err, AllOf(HasSubstr("measured to need 1.12 GiB"), HasSubstr("500.0 MiB")));
+}
+
+}  // namespace
+}  // namespace loadline::testing
