@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "checkpoint/adapter.h"
+#include "commands/adapter_folder.h"
 #include "commands/command.h"
 #include "commands/packing.h"
 #include "commands/paths.h"
@@ -134,6 +135,29 @@ TrainingEnd train(const TrainingSettings& settings, TrainView& view) {
   return run_training(settings, host, view);
 }
 
+// What nobody said of checkpointing is as the profile had it, else as the plan needs it.
+TrainingSettings settled(const TrainOptions& options, const Workload& workload,
+                         const ProfileMatch& match, const Configuration& chosen,
+                         const Budget& budget) {
+  TrainingSettings settings = settings_of(options, workload, chosen);
+  validate(settings, workload.model);
+  if (match.profile && workload.checkpointing_auto) {
+    settings.checkpointing = match.profile->key.grad_checkpoint ? ActivationCheckpointing::kOn
+                                                                : ActivationCheckpointing::kOff;
+  } else {
+    choose_checkpointing(workload, settings, budget.bytes, options.workload.margin);
+  }
+  return settings;
+}
+
+int train_and_tell(const TrainingSettings& settings, std::FILE* out, bool json) {
+  TrainView view(settings, out, isatty(fileno(out)) != 0);
+  const TrainingEnd end = train(settings, view);
+  view.ended(end);
+  if (json) fmt::print("{}\n", view.document(end).dump(2));
+  return exit_code_of(end);
+}
+
 int run_train(TrainOptions options) {
   validate(options);
   std::FILE* out = options.workload.json ? stderr : stdout;
@@ -144,37 +168,26 @@ int run_train(TrainOptions options) {
   ProfileMatch match = find_profile(options.given, workload, machine, out);
   if (options.verify && !match.profile && match.nearest) {
     fmt::print(out, "Profile {} was proven for something else: {}. One trial verifies it here.\n",
-               match.nearest->name, fmt::join(match.differences, "; "));
+         match.nearest->name, fmt::join(match.differences, "; "));
     match.profile = match.nearest;
   }
   const TrainChoice choice =
       choose_configuration(options.given, match, options.conservative, workload.model);
   for (const std::string& note : choice.notes) fmt::print(out, "{}\n", note);
-  TrainingSettings settings = settings_of(options, workload, choice.configuration);
-  validate(settings, workload.model);
   const Budget budget = compute_budget(machine.memory, options.workload.limit());
-  if (match.profile && workload.checkpointing_auto) {
-    settings.checkpointing = match.profile->key.grad_checkpoint ? ActivationCheckpointing::kOn
-                                                                : ActivationCheckpointing::kOff;
-  } else {
-    choose_checkpointing(workload, settings, budget.bytes, options.workload.margin);
-  }
+  const TrainingSettings settings = settled(options, workload, match, choice.configuration, budget);
   require_room(options, workload, settings, match, choice.configuration, budget, out);
+  const FileDescriptor held = hold_adapter_folder(settings, workload.train->rows);
+  say_trunk_cache(options, workload, settings, out);
   if (options.verify) {
     catch_interrupts();
     verify_choice(options, workload, machine, budget, settings, out);
   } else if (match.profile && match.profile->generated_weights) {
     fmt::print(out, "Profile {} was proven with generated weights of the same shapes.\n",
-               match.profile->name);
+         match.profile->name);
   }
-  require_writable_folder(settings.adapter_path);
   say_start(out, settings, options, workload, choice, budget);
-  say_trunk_cache(options, workload, settings, out);
-  TrainView view(settings, out, isatty(fileno(out)) != 0);
-  const TrainingEnd end = train(settings, view);
-  view.ended(end);
-  if (options.workload.json) fmt::print("{}\n", view.document(end).dump(2));
-  return exit_code_of(end);
+  return train_and_tell(settings, out, options.workload.json);
 }
 
 }  // namespace

@@ -100,8 +100,8 @@ Json read_state(const fs::path& checkpoint) {
   return state;
 }
 
-void require_same_run(const Json& state, const TrainingSettings& settings,
-                      const RunIdentity& identity, const fs::path& checkpoint) {
+void require_made_with(const Json& state, const TrainingSettings& settings,
+                       const RunIdentity& identity, const fs::path& checkpoint) {
   require_same("the data (its hash)", state.value("data", Json()), identity.data, checkpoint);
   require_same("the model (its hash)", state.value("model", Json()), identity.model, checkpoint);
   const Json then = state.value("settings", Json::object());
@@ -226,11 +226,16 @@ void Checkpoints::remove_torn_files() const {
   for (const fs::path& file : torn) fs::remove(file, ignored);
 }
 
+void require_same_run(const fs::path& checkpoint, const TrainingSettings& settings,
+                      const RunIdentity& identity) {
+  require_made_with(read_state(checkpoint), settings, identity, checkpoint);
+}
+
 std::int64_t restore(const fs::path& checkpoint, const ModelConfig& config,
                      const TrainingSettings& settings, const RunIdentity& identity,
                      LoraModel& model) {
   const Json state = read_state(checkpoint);
-  require_same_run(state, settings, identity, checkpoint);
+  require_made_with(state, settings, identity, checkpoint);
   const std::int64_t step = step_of(state, checkpoint);
   model.load_adapter(read_adapter(checkpoint, config));
   if (hash_of(model.parameters()) !=

@@ -46,9 +46,14 @@ class Checkpoints {
   std::filesystem::path folder_;
 };
 
+// Throws Error(kUsage) naming the setting and both values when the run of the checkpoint was made
+// with other settings, model or data.
+void require_same_run(const std::filesystem::path& checkpoint, const TrainingSettings& settings,
+                      const RunIdentity& identity);
+
 // Takes parameters and moments from the checkpoint into `model` and returns its step. Throws
-// Error(kUsage) naming the setting and both values when the run was made with other settings, model
-// or data, and Error(kBadInput) when a file is damaged or adapter and state do not belong together.
+// as require_same_run() does, and Error(kBadInput) when a file is damaged or adapter and state do
+// not belong together.
 std::int64_t restore(const std::filesystem::path& checkpoint, const ModelConfig& config,
                      const TrainingSettings& settings, const RunIdentity& identity,
                      LoraModel& model);

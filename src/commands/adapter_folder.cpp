@@ -1,0 +1,42 @@
+#include "commands/adapter_folder.h"
+
+#include <optional>
+#include <utility>
+
+#include "base/error.h"
+#include "base/file_lock.h"
+#include "checkpoint/weights.h"
+#include "training/readiness.h"
+#include "training/training_state.h"
+
+namespace loadline {
+namespace {
+
+constexpr const char* kLockFile = ".train.lock";  // stays: it says nothing while nobody holds it
+
+FileDescriptor lock_folder(const std::filesystem::path& folder) {
+  require_writable_folder(folder);
+  std::optional<FileDescriptor> lock = lock_file(folder / kLockFile);
+  if (lock) return std::move(*lock);
+  throw environment_error(
+      "{}: another training is writing there. Wait for it, end it, or give another --adapter-path",
+      folder.string());
+}
+
+}  // namespace
+
+FileDescriptor hold_adapter_folder(const TrainingSettings& settings, const PackedRows& train) {
+  const Checkpoints checkpoints(settings.adapter_path);
+  // Before a folder is made that was only mistyped.
+  if (settings.resume) require_run_to_resume(settings, checkpoints);
+  FileDescriptor lock = lock_folder(settings.adapter_path);
+  require_run_to_resume(settings, checkpoints);
+  if (settings.resume) {
+    require_same_run(
+        *checkpoints.latest(), settings,
+        {.model = WeightFiles(settings.model).fingerprint(), .data = train.fingerprint()});
+  }
+  return lock;
+}
+
+}  // namespace loadline

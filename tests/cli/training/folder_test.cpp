@@ -1,0 +1,81 @@
+// The folder of a training run belongs to one run at a time.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cli/harness/program.h"
+
+namespace loadline::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+std::vector<std::string> training_into(const fs::path& adapter) {
+  return {"train",
+          "--model",
+          demo_model(),
+          "--data",
+          demo_train(),
+          "--max-seq-length",
+          "16",
+          "--batch-size",
+          "1",
+          "--lora-rank",
+          "2",
+          "--lora-layers",
+          "2",
+          "--max-steps",
+          "100000",
+          "--save-every",
+          "1",
+          "--steps-per-eval",
+          "0",
+          "--steps-per-report",
+          "1",
+          "--val-batches",
+          "1",
+          "--adapter-path",
+          adapter.string()};
+}
+
+TEST(AdapterFolder, ASecondRunIntoItIsRefusedAndTheFirstGoesOn) {
+  const Program program;
+  const fs::path adapter = program.home() / "adapter";
+  std::vector<std::string> resumed = training_into(adapter);
+  resumed.emplace_back("--resume");
+  std::vector<Ended> others;
+  const Ended first = program.run_and_look(training_into(adapter), [&](pid_t pid) {
+    if (!others.empty() || !fs::exists(adapter / "checkpoints/latest")) return;
+    others = {program.run(training_into(adapter)), program.run(resumed)};
+    ::kill(pid, SIGINT);
+  });
+  ASSERT_EQ(others.size(), 2U) << first.err;
+  for (const Ended& other : others) {
+    EXPECT_EQ(other.exit_code, 4) << other.err;
+    EXPECT_THAT(other.err, AllOf(HasSubstr(adapter.string()), HasSubstr("another training")));
+  }
+  EXPECT_EQ(first.exit_code, 3) << first.err;
+  EXPECT_THAT(first.err, HasSubstr("which is saved; continue with --resume"));
+  const Ended read =
+      program.run({"adapter", "--model", demo_model(), "--adapter-path", adapter.string()});
+  EXPECT_EQ(read.exit_code, 0) << read.err;
+}
+
+TEST(AdapterFolder, AMistypedOneIsNotMadeByResume) {
+  const Program program;
+  const fs::path adapter = program.home() / "adatper";
+  std::vector<std::string> words = training_into(adapter);
+  words.emplace_back("--resume");
+  const Ended ended = program.run(words);
+  EXPECT_EQ(ended.exit_code, 2) << ended.err;
+  EXPECT_FALSE(fs::exists(adapter));
+}
+
+}  // namespace
+}  // namespace loadline::testing
