@@ -17,6 +17,7 @@
 #include "commands/paths.h"
 #include "commands/proven_profile.h"
 #include "machine/interrupt.h"
+#include "report/print.h"
 #include "report/result.h"
 
 namespace loadline {
@@ -201,7 +202,7 @@ void say_what_binds(const Json& binds, TerminalView& view) {
 bool wants_profile(const FindOptions& options) {
   if (options.no_save) return false;
   if (options.yes || isatty(STDIN_FILENO) == 0) return true;
-  fmt::print(stderr, "Save as hardware profile for future use? [Y/n] ");
+  tell(stderr, "Save as hardware profile for future use? [Y/n] ");
   std::string answer;
   if (!std::getline(std::cin, answer)) return false;
   return answer.empty() || answer[0] == 'y' || answer[0] == 'Y';
@@ -222,6 +223,7 @@ int exit_code_of(const SearchResult& result) {
 }
 
 int run_find(FindOptions options) {
+  ignore_closed_pipes();
   validate(options);
   if (options.workload.demo && !options.workload.memory_limit)
     options.workload.memory_limit = kDemoLimit;
@@ -300,7 +302,7 @@ int run_find(FindOptions options) {
   replace_file(run_folder / "result.json", document);
   if (options.output) replace_file(*options.output, document);
   view.line(fmt::format("Run folder: {}", run_folder.string()));
-  if (options.workload.json) fmt::print("{}", document);
+  if (options.workload.json) tell(stdout, "{}", document);
   return exit_code_of(result);
 }
 

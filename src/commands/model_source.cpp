@@ -11,6 +11,7 @@
 #include "commands/hub_environment.h"
 #include "machine/interrupt.h"
 #include "report/download_view.h"
+#include "report/print.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
@@ -113,8 +114,8 @@ fs::path hub_model(const HubModel& model, ModelParts parts) {
     return download(model, parts, hub).snapshot;
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kEnvironment || !cached.usable()) throw;
-    fmt::print(stderr, "{}\nGoing on with what the cache has; it lacks {}\n", error.what(),
-               fmt::join(cached.missing.unknown, ", "));
+    tell(stderr, "{}\nGoing on with what the cache has; it lacks {}\n", error.what(),
+         fmt::join(cached.missing.unknown, ", "));
     return cached.snapshot;
   }
 }

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "commands/paths.h"
+#include "report/print.h"
 #include "report/text.h"
 #include "text/data_files.h"
 
@@ -21,9 +22,9 @@ DataFiles find_splits(const std::string& data, const std::optional<std::string>&
 
 void tell_bad_lines(const PackReport& report, const fs::path& source, std::FILE* out) {
   if (report.bad == 0) return;
-  fmt::print(out, "{}: {} bad lines are left out{}\n", source.string(), report.bad,
-             report.first_bad.empty() ? "" : ":");
-  for (const std::string& line : report.first_bad) fmt::print(out, "  {}\n", printable(line));
+  tell(out, "{}: {} bad lines are left out{}\n", source.string(), report.bad,
+       report.first_bad.empty() ? "" : ":");
+  for (const std::string& line : report.first_bad) tell(out, "  {}\n", printable(line));
 }
 
 // The name in the cache says everything that the ids depend on. A file from which bad lines were
@@ -41,7 +42,7 @@ PackedSplit pack_split(const fs::path& source, const RowReader& reader, BadRows 
     }
   }
   make_folder(packed.parent_path());
-  fmt::print(out, "Tokenizing {}\n", source.string());
+  tell(out, "Tokenizing {}\n", source.string());
   PackReport report = pack_rows(source, reader, packed, {}, bad_rows);
   tell_bad_lines(report, source, out);
   return {source, packed, std::move(report), PackedRows(packed)};

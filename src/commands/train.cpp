@@ -23,6 +23,7 @@
 #include "machine/interrupt.h"
 #include "machine/memory_watch.h"
 #include "machine/process_memory.h"
+#include "report/print.h"
 #include "training/trainer.h"
 
 namespace loadline {
@@ -96,7 +97,7 @@ ProfileMatch find_profile(const GivenFlags& flags, const Workload& workload,
                           const MachineFacts& machine, std::FILE* out) {
   std::vector<std::string> warnings;
   std::vector<Profile> profiles = list_profiles(profile_folder(), warnings);
-  for (const std::string& warning : warnings) fmt::print(out, "{}\n", warning);
+  for (const std::string& warning : warnings) tell(out, "{}\n", warning);
   const auto given = given_configuration(flags, workload.model);
   if (!given) return match_of(profiles, workload, machine);
   // Nothing is left to take from a profile but the proof of these very values.
@@ -121,7 +122,7 @@ void require_room(const TrainOptions& options, const Workload& workload,
 
 int exit_code_of(const TrainingEnd& end) {
   if (end.reason == TrainingEnd::Reason::kDone) return 0;
-  fmt::print(stderr, "loadline: {}.\n", end.detail);
+  tell(stderr, "loadline: {}.\n", end.detail);
   return end.reason == TrainingEnd::Reason::kInterrupted ? 3 : 1;
 }
 
@@ -154,11 +155,12 @@ int train_and_tell(const TrainingSettings& settings, std::FILE* out, bool json) 
   TrainView view(settings, out, isatty(fileno(out)) != 0);
   const TrainingEnd end = train(settings, view);
   view.ended(end);
-  if (json) fmt::print("{}\n", view.document(end).dump(2));
+  if (json) tell(stdout, "{}\n", view.document(end).dump(2));
   return exit_code_of(end);
 }
 
 int run_train(TrainOptions options) {
+  ignore_closed_pipes();
   validate(options);
   std::FILE* out = options.workload.json ? stderr : stdout;
   const MachineFacts machine = read_machine();
@@ -167,13 +169,13 @@ int run_train(TrainOptions options) {
   if (options.resume_adapter) take_adapter(workload, options);
   ProfileMatch match = find_profile(options.given, workload, machine, out);
   if (options.verify && !match.profile && match.nearest) {
-    fmt::print(out, "Profile {} was proven for something else: {}. One trial verifies it here.\n",
+    tell(out, "Profile {} was proven for something else: {}. One trial verifies it here.\n",
          match.nearest->name, fmt::join(match.differences, "; "));
     match.profile = match.nearest;
   }
   const TrainChoice choice =
       choose_configuration(options.given, match, options.conservative, workload.model);
-  for (const std::string& note : choice.notes) fmt::print(out, "{}\n", note);
+  for (const std::string& note : choice.notes) tell(out, "{}\n", note);
   const Budget budget = compute_budget(machine.memory, options.workload.limit());
   const TrainingSettings settings = settled(options, workload, match, choice.configuration, budget);
   require_room(options, workload, settings, match, choice.configuration, budget, out);
@@ -183,7 +185,7 @@ int run_train(TrainOptions options) {
     catch_interrupts();
     verify_choice(options, workload, machine, budget, settings, out);
   } else if (match.profile && match.profile->generated_weights) {
-    fmt::print(out, "Profile {} was proven with generated weights of the same shapes.\n",
+    tell(out, "Profile {} was proven with generated weights of the same shapes.\n",
          match.profile->name);
   }
   say_start(out, settings, options, workload, choice, budget);

@@ -4,6 +4,7 @@
 
 #include "base/data_file.h"
 #include "base/error.h"
+#include "report/print.h"
 #include "training/trunk_cache.h"
 
 namespace loadline {
@@ -172,8 +173,8 @@ void say_trunk_cache(const TrainOptions& options, const Workload& workload,
   const Bytes free = free_disk(settings.adapter_path);
   require_room(needed, options.trunk_cache_limit ? parse_bytes(*options.trunk_cache_limit) : free,
                free);
-  fmt::print(out, "Trunk cache: up to {} in {} while the run lasts ({} is free)\n",
-             to_string(needed), settings.adapter_path.string(), to_string(free));
+  tell(out, "Trunk cache: up to {} in {} while the run lasts ({} is free)\n", to_string(needed),
+       settings.adapter_path.string(), to_string(free));
 }
 
 TrainingSettings settings_of(const TrainOptions& options, const Workload& workload,

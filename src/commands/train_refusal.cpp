@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "report/print.h"
 #include "training/trainer.h"
 
 namespace loadline {
@@ -225,7 +226,7 @@ void require_proof_within(const Profile& profile, const Budget& budget, double m
   const std::string measured = fmt::format("{} was measured to need {} with {:.0f} % margin",
                                            profile.name, to_string(needed), margin * 100);
   if (needed <= budget.bytes) {
-    fmt::print(out, "Profile {}\n", measured);
+    tell(out, "Profile {}\n", measured);
     return;
   }
   throw Error(

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "report/print.h"
 #include "report/text.h"
 
 namespace loadline {
@@ -66,7 +67,7 @@ std::string distrust_line(const DistrustSettings& distrust) {
 
 void say_start(std::FILE* out, const TrainingSettings& settings, const TrainOptions& options,
                const Workload& workload, const TrainChoice& choice, const Budget& budget) {
-  const auto say = [&](const std::string& line) { fmt::print(out, "{}\n", line); };
+  const auto say = [&](const std::string& line) { tell(out, "{}\n", line); };
   say(model_line(settings, workload.model));
   say(adapter_line(settings));
   say("Configuration: " + choice.source);

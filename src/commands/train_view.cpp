@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/json.h"
+#include "report/print.h"
 #include "report/text.h"
 
 namespace loadline {
@@ -21,13 +22,13 @@ constexpr double kSmoothing = 0.1;  // weight of the newest update
 
 void TrainView::say(const std::string& line) {
   clear_bar();
-  fmt::print(out_, "{}\n", line);
+  tell(out_, "{}\n", line);
   std::fflush(out_);
 }
 
 void TrainView::clear_bar() {
   if (!bar_is_drawn_) return;
-  fmt::print(out_, "{}", kClearLine);
+  tell(out_, "{}", kClearLine);
   std::fflush(out_);  // what comes next may go to stderr
   bar_is_drawn_ = false;
 }
@@ -47,7 +48,7 @@ bool TrainView::is_time_to_draw() const {
 
 void TrainView::draw(const std::string& bar) {
   if (!is_terminal_) return;
-  fmt::print(out_, "{}{}{}{}", kClearLine, kNoWrap, bar, kWrap);
+  tell(out_, "{}{}{}{}", kClearLine, kNoWrap, bar, kWrap);
   std::fflush(out_);
   bar_is_drawn_ = true;
   drawn_ = Clock::now();

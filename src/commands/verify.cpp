@@ -6,6 +6,7 @@
 #include "commands/find_session.h"
 #include "commands/paths.h"
 #include "commands/proven_profile.h"
+#include "report/print.h"
 #include "report/text.h"
 
 namespace loadline {
@@ -46,7 +47,7 @@ Profile verify(const Workload& workload, const MachineFacts& machine, const Sear
   Profile profile = profile_of(trial, workload, machine, limits, folder);
   const std::filesystem::path path = save_profile(profile_folder(), profile);
   profile.name = path.stem().string();
-  fmt::print(out, "Verified by one trial; profile saved: {}\n", path.string());
+  tell(out, "Verified by one trial; profile saved: {}\n", path.string());
   return profile;
 }
 

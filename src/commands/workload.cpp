@@ -15,6 +15,7 @@
 #include "commands/paths.h"
 #include "kernels/wide_product.h"
 #include "model/prepared_weights.h"
+#include "report/print.h"
 #include "training/trainer.h"
 
 namespace loadline {
@@ -130,8 +131,8 @@ void keep_prepared_weights(Workload& workload, std::FILE* out) {
   workload.base.prepared_weights = prepared_file(cache_folder() / "prepared", key);
   std::error_code ignored;
   if (fs::exists(*workload.base.prepared_weights, ignored)) return;
-  fmt::print(out, "The quantized weights will be kept in {} for later runs; it may be removed.\n",
-             workload.base.prepared_weights->string());
+  tell(out, "The quantized weights will be kept in {} for later runs; it may be removed.\n",
+       workload.base.prepared_weights->string());
 }
 
 }  // namespace

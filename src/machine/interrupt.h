@@ -1,13 +1,17 @@
-// Ctrl-C and SIGTERM as a question that loops ask.
+// Ctrl-C, SIGTERM and a terminal that closes as a question that loops ask.
 #pragma once
 
 namespace loadline {
 
 // From here on the first SIGINT or SIGTERM only sets a flag; a second one ends the process at once
-// (128 + n).
+// (128 + n). SIGHUP sets it too, however often it comes; where it is ignored (nohup) it stays so.
 void catch_interrupts();
 [[nodiscard]] bool interrupted();
 // Ends that: a signal ends the process again, as it did before.
 void release_interrupts();
+
+// From here on a reader of our output that goes away (`| head`) does not end the process: what is
+// written to it fails. Children begin with the default.
+void ignore_closed_pipes();
 
 }  // namespace loadline

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "report/print.h"
 #include "report/text.h"
 
 namespace loadline {
@@ -47,7 +48,7 @@ std::string DownloadMeter::line() const {
 DownloadView::~DownloadView() { clear(); }
 
 void DownloadView::clear() {
-  if (drawn_) fmt::print(out_, "\r\x1b[2K");
+  if (drawn_) tell(out_, "\r\x1b[2K");
   drawn_ = false;
   std::fflush(out_);
 }
@@ -56,19 +57,19 @@ void DownloadView::progress(double seconds, const DownloadState& state) {
   meter_.add(seconds, state);
   if (state.total == 0) return;
   if (is_terminal_) {
-    fmt::print(out_, "\r\x1b[2K{}", meter_.line());
+    tell(out_, "\r\x1b[2K{}", meter_.line());
     drawn_ = true;
     std::fflush(out_);
   } else if (seconds - last_line_ >= kBetweenLines) {
     last_line_ = seconds;
-    fmt::print(out_, "{}\n", meter_.line());
+    tell(out_, "{}\n", meter_.line());
     std::fflush(out_);
   }
 }
 
 void DownloadView::line(const std::string& text) {
   clear();
-  fmt::print(out_, "{}\n", printable(text));
+  tell(out_, "{}\n", printable(text));
   std::fflush(out_);
 }
 

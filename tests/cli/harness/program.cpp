@@ -69,7 +69,7 @@ template <typename Seen>
 void drain(Running& running, Ended& ended, Seen seen) {
   std::array<pollfd, 2> polled{{{running.out.get(), POLLIN, 0}, {running.err.get(), POLLIN, 0}}};
   std::array<std::string*, 2> texts{&ended.out, &ended.err};
-  int open = 2;
+  int open = running.out.is_open() ? 2 : 1;
   while (open > 0 && ::poll(polled.data(), polled.size(), -1) >= 0) {
     for (std::size_t i = 0; i < polled.size(); ++i) {
       if ((polled[i].revents & (POLLIN | POLLHUP)) == 0) continue;
@@ -123,6 +123,22 @@ Ended Program::run_and_look(const std::vector<std::string>& arguments,
   Running running = start(arguments, home(), environment_, "/dev/null");
   Ended ended;
   drain(running, ended, [&] { look(running.pid); });
+  ended.exit_code = wait_for(running.pid);
+  return ended;
+}
+
+Ended Program::run_and_close_output(const std::vector<std::string>& arguments,
+                                    const std::string& when) const {
+  Running running = start(arguments, home(), environment_, "/dev/null");
+  Ended ended;
+  std::array<char, 4096> piece{};
+  while (ended.out.find(when) == std::string::npos) {
+    const ssize_t n = ::read(running.out.get(), piece.data(), piece.size());
+    if (n <= 0) break;
+    ended.out.append(piece.data(), static_cast<std::size_t>(n));
+  }
+  running.out.close();
+  drain(running, ended, [] {});
   ended.exit_code = wait_for(running.pid);
   return ended;
 }

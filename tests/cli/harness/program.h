@@ -39,6 +39,9 @@ class Program {
   // Calls `look` with its process id after each piece of its output.
   [[nodiscard]] Ended run_and_look(const std::vector<std::string>& arguments,
                                    const std::function<void(pid_t)>& look) const;
+  // Reads its stdout until the text `when` came there, and then closes it, as `| head` does.
+  [[nodiscard]] Ended run_and_close_output(const std::vector<std::string>& arguments,
+                                           const std::string& when) const;
   // Starts it and kills it (SIGKILL) when it has run for so long.
   [[nodiscard]] Ended run_and_kill(const std::vector<std::string>& arguments,
                                    std::chrono::duration<double> after) const;

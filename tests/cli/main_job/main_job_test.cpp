@@ -214,6 +214,19 @@ TEST(MainJob, ASearchThatWasKilledGoesOnWhereItWasAndRestartBeginsAnew) {
   EXPECT_GE(kept, 1) << "the old answers stand beside it";
 }
 
+TEST(MainJob, AReaderThatGoesAwayCostsNeitherTheSearchNorItsProfile) {
+  const Program program;
+  const fs::path run = program.home() / "run";
+  const Ended ended = program.run_and_close_output(
+      {"find", "--model", demo_model(), "--data", demo_train(), "--ranks", "8", "--layers-grid",
+       "2", "--max-batch", "2", "--max-seq-length", "64", "--steps", "3", "--run-dir", run.string(),
+       "--yes"},
+      "Testing:");
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(read_json(run / "result.json")["status"], "complete");
+  EXPECT_TRUE(fs::exists(read_json(run / "result.json")["profile"].get<std::string>()));
+}
+
 TEST(MainJob, CtrlCEndsTrainingWithThreeAndTheAdapterIsThere) {
   const Program program;
   const fs::path adapter = program.home() / "adapter";

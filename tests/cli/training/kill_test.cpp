@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <iostream>
 #include <random>
@@ -120,6 +121,48 @@ TEST(Killed, SigtermAndCtrlCSaveEndWithThreeAndTheRunGoesOn) {
     EXPECT_EQ(hash_of(adapter / "adapter_model.safetensors"),
               hash_of(whole / "adapter_model.safetensors"));
   }
+}
+
+// A run that is far from its end whenever it is stopped.
+std::vector<std::string> endless(const fs::path& adapter) {
+  std::vector<std::string> words = command(adapter, false);
+  words.insert(words.end(), {"--steps-per-report", "1", "--save-every", "0", "--max-steps",
+                             "100000", "--steps-per-eval", "0"});
+  return words;
+}
+
+TEST(Killed, ATerminalThatClosesSavesAndEndsWithThreeHoweverOftenItSaysSo) {
+  const Program program;
+  const fs::path adapter = program.home() / "adapter";
+  const Ended ended = program.run_and_look(endless(adapter), [&, said = 0](pid_t pid) mutable {
+    std::error_code none;
+    const auto written = fs::file_size(adapter / "metrics.jsonl", none);
+    if (none || written == 0 || ++said > 3) return;
+    ::kill(pid, SIGHUP);
+  });
+  EXPECT_EQ(ended.exit_code, 3) << ended.err;
+  EXPECT_NE(ended.err.find("which is saved; continue with --resume"), std::string::npos);
+  EXPECT_TRUE(has_checkpoint(adapter));
+}
+
+TEST(Killed, UnderNohupATerminalThatClosesIsNothing) {
+  const Program program;
+  std::vector<std::string> words = command(program.home() / "adapter", false);
+  words.insert(words.end(), {"--steps-per-report", "1"});
+  (void)std::signal(SIGHUP, SIG_IGN);  // as nohup does; the program inherits it
+  const Ended ended = program.run_and_signal(words, "Iter 2:", SIGHUP);
+  (void)std::signal(SIGHUP, SIG_DFL);
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+}
+
+TEST(Killed, AReaderThatGoesAwayCostsNeitherTheTrainingNorItsExitCode) {
+  const Program program;
+  const fs::path adapter = program.home() / "adapter";
+  std::vector<std::string> words = command(adapter, false);
+  words.insert(words.end(), {"--steps-per-report", "1"});
+  const Ended ended = program.run_and_close_output(words, "Iter 1:");
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_TRUE(fs::exists(adapter / "checkpoints/0000014"));
 }
 
 }  // namespace

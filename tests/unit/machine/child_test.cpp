@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <functional>
 #include <thread>
 
 #include "base/error.h"
@@ -81,6 +82,13 @@ TEST_F(ChildTest, IgnoredSignalsAreNotInherited) {
   Child child(shell("kill -TERM $$; echo alive"), *cap_);
   ::signal(SIGTERM, SIG_DFL);
   EXPECT_EQ(wait_for(child).signal, SIGTERM);
+}
+
+TEST_F(ChildTest, ClosedPipesThatWeIgnoreEndAChildAllTheSame) {
+  ignore_closed_pipes();
+  Child child(shell("kill -PIPE $$"), *cap_);
+  ::signal(SIGPIPE, SIG_DFL);
+  EXPECT_EQ(wait_for(child).signal, SIGPIPE);
 }
 
 // A group that is known only once the child is inside it, as of a systemd scope.
@@ -241,6 +249,37 @@ TEST(Interrupts, TheFirstIsAskedForAndTheSecondEnds) {
   };
   EXPECT_EQ(run(1), 50);
   EXPECT_EQ(run(2), 128 + SIGINT);
+}
+
+// What a process of its own answers: 0 is yes, 128 + n the signal that ended it.
+int answer_of_fork(const std::function<bool()>& ask) {
+  const pid_t pid = ::fork();
+  if (pid == 0) ::_exit(ask() ? 0 : 1);
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+TEST(Interrupts, ATerminalThatClosesAsksHoweverOftenItSaysSo) {
+  EXPECT_EQ(answer_of_fork([] {
+              catch_interrupts();
+              for (const int number : {SIGHUP, SIGHUP, SIGTERM}) ::raise(number);
+              return interrupted();
+            }),
+            0);
+}
+
+TEST(Interrupts, ATerminalThatClosesStaysIgnoredUnderNohup) {
+  EXPECT_EQ(answer_of_fork([] {
+              ::signal(SIGHUP, SIG_IGN);
+              catch_interrupts();
+              ::raise(SIGHUP);
+              const bool asked = interrupted();
+              release_interrupts();
+              ::raise(SIGHUP);
+              return !asked;
+            }),
+            0);
 }
 
 TEST(FileLock, OneProcessAtATimeHoldsIt) {
