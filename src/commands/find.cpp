@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "commands/binds.h"
 #include "commands/command.h"
+#include "commands/find_output.h"
 #include "commands/find_session.h"
 #include "commands/options.h"
 #include "commands/paths.h"
@@ -125,7 +126,9 @@ Json question_document(const FindQuestion& question, const Workload& workload,
 
 bool is_answered(const fs::path& folder) {
   const fs::path result = folder / "result.json";
-  return fs::exists(result) && read_json(result)["status"] != "unfinished";
+  if (!fs::exists(result)) return false;
+  Json answer = read_json(result);
+  return answer["status"] != "unfinished" && !answer.contains("profile_pending");
 }
 
 // Not from under a search that is writing there.
@@ -208,6 +211,16 @@ bool wants_profile(const FindOptions& options) {
   return answer.empty() || answer[0] == 'y' || answer[0] == 'Y';
 }
 
+// What is written at the end can be written.
+void require_places(const FindOptions& options, const Workload& workload,
+                    const fs::path& run_folder) {
+  if (!options.no_save) require_writable_folder(profile_folder());
+  if (!options.output) return;
+  std::vector<fs::path> inputs{workload.train->source};
+  if (workload.valid) inputs.push_back(workload.valid->source);
+  require_output(*options.output, inputs, run_folder);
+}
+
 int exit_code_of(const SearchResult& result) {
   switch (result.status) {
     case SearchResult::Status::kComplete:
@@ -245,7 +258,7 @@ int run_find(FindOptions options) {
           ? fs::absolute(*options.run_dir)
           : runs_folder() / fmt::format("{}-{}", workload.model_folder.filename().string(),
                                         sha256_hex(asked.dump()).substr(0, 12));
-  if (options.output) require_writable_folder(fs::absolute(*options.output).parent_path());
+  require_places(options, workload, run_folder);
   open_run_folder(run_folder,
                   {{"schema_version", 1},
                    {"question", asked},
@@ -288,7 +301,17 @@ int run_find(FindOptions options) {
                         .run_folder = run_folder.string(),
                         .profile = "",
                         .versions = {{"compiler", __VERSION__}, {"linux", machine.kernel}}};
+  const auto write_result = [&](bool profile_pending) {
+    Json answer = result_document(result, context);
+    answer["grad_checkpoint"] = workload.base.checkpointing == ActivationCheckpointing::kOn;
+    if (profile_pending) answer["profile_pending"] = true;
+    std::string document = answer.dump(2) + "\n";
+    replace_file(run_folder / "result.json", document);
+    return document;
+  };
   const bool proven = result.status == SearchResult::Status::kComplete && result.optimal;
+  // Saving the profile may fail, or wait for an answer.
+  if (proven && !options.no_save) write_result(true);
   if (proven && wants_profile(options)) {
     context.profile =
         save_profile(profile_folder(), profile_of(result.trials[*result.optimal], workload, machine,
@@ -296,10 +319,7 @@ int run_find(FindOptions options) {
             .string();
     view.line("Profile saved: " + context.profile);
   }
-  Json answer = result_document(result, context);
-  answer["grad_checkpoint"] = workload.base.checkpointing == ActivationCheckpointing::kOn;
-  const std::string document = answer.dump(2) + "\n";
-  replace_file(run_folder / "result.json", document);
+  const std::string document = write_result(false);
   if (options.output) replace_file(*options.output, document);
   view.line(fmt::format("Run folder: {}", run_folder.string()));
   if (options.workload.json) tell(stdout, "{}", document);

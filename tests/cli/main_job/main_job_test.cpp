@@ -214,6 +214,27 @@ TEST(MainJob, ASearchThatWasKilledGoesOnWhereItWasAndRestartBeginsAnew) {
   EXPECT_GE(kept, 1) << "the old answers stand beside it";
 }
 
+TEST(MainJob, AnAnswerWhoseProfileIsNotSavedYetIsNotSearchedForAgain) {
+  const Program program;
+  const fs::path run = program.home() / "run";
+  const std::vector<std::string> find{
+      "find",       "--model",          demo_model(), "--data",
+      demo_train(), "--ranks",          "8",          "--layers-grid",
+      "2",          "--max-seq-length", "64",         "--max-batch",
+      "2",          "--steps",          "3",          "--yes",
+      "--run-dir",  run.string()};
+  ASSERT_EQ(program.run(find).exit_code, 0);
+  Json answer = read_json(run / "result.json");
+  fs::remove(answer["profile"].get<std::string>());
+  answer["profile"] = nullptr;
+  answer["profile_pending"] = true;  // as a find leaves it that is killed at its question
+  replace_file(run / "result.json", answer.dump());
+  const Ended again = program.run(find);
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.out, AllOf(Not(HasSubstr("Testing:")), HasSubstr("Profile saved: ")));
+  EXPECT_FALSE(read_json(run / "result.json").contains("profile_pending"));
+}
+
 TEST(MainJob, AReaderThatGoesAwayCostsNeitherTheSearchNorItsProfile) {
   const Program program;
   const fs::path run = program.home() / "run";

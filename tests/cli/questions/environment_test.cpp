@@ -10,6 +10,7 @@ namespace loadline::testing {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::vector<std::string> find_in(const std::filesystem::path& run_folder) {
   return {"find",  "--model",   demo_model(),        "--data",        demo_train(), "--ranks",  "8",
@@ -45,6 +46,62 @@ TEST(Environment, RestartDoesNotTakeTheFolderFromARunningSearch) {
   EXPECT_EQ(ended.exit_code, 4) << ended.err;
   EXPECT_THAT(ended.err, HasSubstr("another search is writing there"));
   EXPECT_TRUE(std::filesystem::exists(run / "run.json"));
+}
+
+TEST(Environment, AProfileFolderThatCannotBeMadeIsRefusedBeforeATrial) {
+  Program program;
+  program.set_environment("XDG_DATA_HOME", program.write("a_file", ""));
+  const Ended ended = program.run(find_in(program.home() / "run"));
+  EXPECT_EQ(ended.exit_code, 4) << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("a_file/loadline/profiles"));
+  EXPECT_FALSE(std::filesystem::exists(program.home() / "run"));
+}
+
+class OutputOfFind : public ::testing::Test {
+ protected:
+  // A search over rows of its own, with this --output.
+  Ended find(const std::filesystem::path& output) {
+    return program_.run({"find", "--model", demo_model(), "--data", data_, "--valid-data", valid_,
+                         "--ranks", "8", "--layers-grid", "2", "--yes", "--run-dir",
+                         (home() / "run").string(), "--output", output.string()});
+  }
+  void expect_refused(const std::filesystem::path& output, int exit_code, const char* why) {
+    const Ended ended = find(output);
+    EXPECT_EQ(ended.exit_code, exit_code) << output << ": " << ended.err;
+    EXPECT_THAT(ended.err, HasSubstr(why));
+    EXPECT_THAT(ended.out, Not(HasSubstr("Testing:")));
+  }
+  [[nodiscard]] std::filesystem::path home() const { return program_.home(); }
+
+  Program program_;
+  std::string rows_ = "{\"text\":\"one two three\"}\n";
+  std::string data_ = program_.write("data/rows.jsonl", rows_);
+  std::string valid_ = program_.write("data/valid.jsonl", rows_);
+};
+
+TEST_F(OutputOfFind, IsNeverTheDataByWhateverName) {
+  std::filesystem::create_directory_symlink(home() / "data", home() / "link");
+  expect_refused(data_, 2, "which the search reads");
+  expect_refused(valid_, 2, "which the search reads");
+  expect_refused(home() / "link/rows.jsonl", 2, "which the search reads");
+  std::filesystem::create_symlink(data_, home() / "rows");
+  expect_refused(home() / "rows", 2, "which the search reads");
+  EXPECT_EQ(read_file(data_, 1_KiB), rows_);
+}
+
+TEST_F(OutputOfFind, LiesNotAmongTheSearchsOwnFiles) {
+  std::filesystem::create_directories(home() / "run");
+  std::filesystem::create_directory_symlink(home() / "run", home() / "link");
+  expect_refused(home() / "run/journal.jsonl", 2, "lies in the run folder");
+  expect_refused(home() / "run/trials/001/new.json", 2, "lies in the run folder");
+  expect_refused(home() / "link/run.json", 2, "lies in the run folder");
+}
+
+TEST_F(OutputOfFind, ThatCannotBeWrittenIsRefusedBeforeATrial) {
+  expect_refused(home() / "data", 2, "is not a file");
+  expect_refused(home() / "new/", 2, "is not a file");
+  expect_refused("/dev/null", 2, "is not a file");
+  expect_refused(home() / "data/rows.jsonl/answer.json", 4, "data/rows.jsonl");
 }
 
 }  // namespace

@@ -1,0 +1,47 @@
+#include "commands/find_output.h"
+
+#include <system_error>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace loadline {
+namespace fs = std::filesystem;
+namespace {
+
+bool is_no_place_for_a_file(const fs::path& output) {
+  std::error_code ignored;
+  const fs::file_status there = fs::status(output, ignored);
+  return !output.has_filename() || (fs::exists(there) && !fs::is_regular_file(there));
+}
+
+// Also by symbolic links on the way there.
+bool is_taken_by_run(const fs::path& output, const fs::path& run_folder) {
+  std::error_code ignored;  // a place that cannot be followed is refused when it is tried
+  const fs::path below = fs::weakly_canonical(output, ignored)
+                             .lexically_relative(fs::weakly_canonical(run_folder, ignored));
+  return !below.empty() && *below.begin() != ".." && below != "result.json";
+}
+
+}  // namespace
+
+void require_output(const fs::path& output, const std::vector<fs::path>& inputs,
+                    const fs::path& run_folder) {
+  if (is_no_place_for_a_file(output)) {
+    throw usage_error("--output {}: is not a file. Give the name of one", output.string());
+  }
+  for (const fs::path& input : inputs) {
+    std::error_code ignored;
+    if (!fs::equivalent(output, input, ignored)) continue;
+    throw usage_error("--output {}: is {}, which the search reads. Give another name",
+                      output.string(), input.string());
+  }
+  const fs::path place = fs::absolute(output);
+  if (is_taken_by_run(place, run_folder)) {
+    throw usage_error("--output {}: lies in the run folder {}, whose files are the search's own",
+                      output.string(), run_folder.string());
+  }
+  require_writable_folder(place.parent_path());
+}
+
+}  // namespace loadline
