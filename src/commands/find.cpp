@@ -17,6 +17,7 @@
 #include "commands/options.h"
 #include "commands/paths.h"
 #include "commands/proven_profile.h"
+#include "commands/save_question.h"
 #include "machine/interrupt.h"
 #include "report/print.h"
 #include "report/result.h"
@@ -202,13 +203,12 @@ void say_what_binds(const Json& binds, TerminalView& view) {
   if (!parts.empty()) view.line(fmt::format("\nWhat binds: {}", fmt::join(parts, ", ")));
 }
 
-bool wants_profile(const FindOptions& options) {
+bool wants_profile(const FindOptions& options, TerminalView& view) {
   if (options.no_save) return false;
   if (options.yes || isatty(STDIN_FILENO) == 0) return true;
-  tell(stderr, "Save as hardware profile for future use? [Y/n] ");
-  std::string answer;
-  if (!std::getline(std::cin, answer)) return false;
-  return answer.empty() || answer[0] == 'y' || answer[0] == 'Y';
+  const bool wanted = wants_saving(std::cin, stderr);
+  if (!wanted) view.line("Not saved as a profile.");
+  return wanted;
 }
 
 // What is written at the end can be written.
@@ -312,7 +312,7 @@ int run_find(FindOptions options) {
   const bool proven = result.status == SearchResult::Status::kComplete && result.optimal;
   // Saving the profile may fail, or wait for an answer.
   if (proven && !options.no_save) write_result(true);
-  if (proven && wants_profile(options)) {
+  if (proven && wants_profile(options, view)) {
     context.profile =
         save_profile(profile_folder(), profile_of(result.trials[*result.optimal], workload, machine,
                                                   question.limits, run_folder))
