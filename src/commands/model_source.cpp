@@ -60,15 +60,6 @@ Error not_in_cache(const HubModel& model, const HubCache& cache, const Cached& c
       model.text(), cached.snapshot.string(), fmt::join(cached.missing.needed, ", "), model.text());
 }
 
-// Ctrl-C is a question that the download asks, as long as this lives.
-class Interruptible {
- public:
-  Interruptible() { catch_interrupts(); }
-  Interruptible(const Interruptible&) = delete;
-  Interruptible& operator=(const Interruptible&) = delete;
-  ~Interruptible() { release_interrupts(); }
-};
-
 HubSettings settings_of(const HubEnvironment& hub) {
   HubSettings settings;
   settings.endpoint = hub.endpoint;

@@ -1,11 +1,15 @@
 #include "commands/packing.h"
 
+#include <chrono>
 #include <span>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/hash.h"
 #include "commands/paths.h"
+#include "machine/interrupt.h"
 #include "report/print.h"
 #include "report/text.h"
 #include "text/data_files.h"
@@ -27,6 +31,36 @@ void tell_bad_lines(const PackReport& report, const fs::path& source, std::FILE*
   for (const std::string& line : report.first_bad) tell(out, "  {}\n", printable(line));
 }
 
+// What a tokenizing that was killed left of its file. One that lives has written there today.
+void remove_torn_files(const fs::path& folder) {
+  constexpr std::size_t kTemporarySuffix = 7;  // ".XXXXXX"
+  const auto yesterday = fs::file_time_type::clock::now() - std::chrono::hours(24);
+  std::vector<fs::path> torn;
+  std::error_code ignored;
+  for (fs::directory_iterator it(folder, ignored), end; it != end; it.increment(ignored)) {
+    const bool partial = it->path().stem().extension() == ".packed" &&
+                         it->path().extension().string().size() == kTemporarySuffix;
+    std::error_code unknown;
+    const auto written = it->last_write_time(unknown);
+    if (partial && !unknown && written < yesterday) torn.push_back(it->path());
+  }
+  for (const fs::path& file : torn) fs::remove(file, ignored);
+}
+
+PackReport tokenize(const fs::path& source, const RowReader& reader, const fs::path& packed,
+                    BadRows bad_rows, std::FILE* out) {
+  const Interruptible scope;
+  tell(out, "Tokenizing {}\n", source.string());
+  std::fflush(out);  // it may take minutes
+  const auto go_on = [&](std::int64_t rows) {
+    if (!interrupted()) return;
+    throw Error(ErrorKind::kInterrupted,
+                fmt::format("{}: interrupted after {} rows. The same command tokenizes it anew",
+                            source.string(), rows));
+  };
+  return pack_rows(source, reader, packed, go_on, bad_rows);
+}
+
 // The name in the cache says everything that the ids depend on. A file from which bad lines were
 // left out counts only for those who want that; the others are told of the lines.
 PackedSplit pack_split(const fs::path& source, const RowReader& reader, BadRows bad_rows,
@@ -42,8 +76,8 @@ PackedSplit pack_split(const fs::path& source, const RowReader& reader, BadRows 
     }
   }
   make_folder(packed.parent_path());
-  tell(out, "Tokenizing {}\n", source.string());
-  PackReport report = pack_rows(source, reader, packed, {}, bad_rows);
+  remove_torn_files(packed.parent_path());
+  PackReport report = tokenize(source, reader, packed, bad_rows, out);
   tell_bad_lines(report, source, out);
   return {source, packed, std::move(report), PackedRows(packed)};
 }

@@ -10,6 +10,16 @@ void catch_interrupts();
 // Ends that: a signal ends the process again, as it did before.
 void release_interrupts();
 
+// The question is asked as long as this lives. What does not ask it ends with the signal
+// afterwards.
+class Interruptible {
+ public:
+  Interruptible() { catch_interrupts(); }
+  Interruptible(const Interruptible&) = delete;
+  Interruptible& operator=(const Interruptible&) = delete;
+  ~Interruptible() { release_interrupts(); }
+};
+
 // From here on a reader of our output that goes away (`| head`) does not end the process: what is
 // written to it fails. Children begin with the default.
 void ignore_closed_pipes();

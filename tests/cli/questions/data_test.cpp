@@ -1,7 +1,10 @@
 // loadline data: what is wrong with rows, and what is remembered of it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
+#include <chrono>
+#include <filesystem>
 #include <string>
 
 #include "base/json.h"
@@ -10,6 +13,7 @@
 namespace loadline::testing {
 namespace {
 
+namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
 TEST(Data, BadRowsAreNamedAndLeftOutOnlyWhenAskedFor) {
@@ -55,6 +59,32 @@ TEST(Data, AFolderHasThreeSplits) {
   for (const char* split : {"train.jsonl", "valid.jsonl", "test.jsonl"}) {
     EXPECT_THAT(ended.out, HasSubstr(split));
   }
+}
+
+TEST(Data, CtrlCWhileItTokenizesEndsWithThreeAndLeavesNothingInTheCache) {
+  const Program program;
+  std::string rows;
+  for (int i = 0; i < 100'000; ++i) rows += R"({"text":"row )" + std::to_string(i) + "\"}\n";
+  const std::string file = program.write("d.jsonl", rows);
+  const Ended ended = program.run_and_signal({"data", "--model", demo_model(), "--data", file},
+                                             "Tokenizing", SIGINT);
+  EXPECT_EQ(ended.exit_code, 3) << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("d.jsonl: interrupted after "));
+  EXPECT_TRUE(fs::is_empty(program.home() / ".cache/loadline/packed"));
+}
+
+TEST(Data, WhatAKilledTokenizingLeftIsRemovedADayLater) {
+  const Program program;
+  const std::string file = program.write("d.jsonl", "{\"text\":\"one two three\"}\n");
+  const fs::path old = program.write(".cache/loadline/packed/a.packed.Ab12Cd", "half");
+  const fs::path fresh = program.write(".cache/loadline/packed/b.packed.Ab12Cd", "half");
+  const fs::path whole = program.write(".cache/loadline/packed/c.packed", "whole");
+  const auto two_days_ago = fs::file_time_type::clock::now() - std::chrono::hours(48);
+  for (const fs::path& path : {old, whole}) fs::last_write_time(path, two_days_ago);
+  ASSERT_EQ(program.run({"data", "--model", demo_model(), "--data", file}).exit_code, 0);
+  EXPECT_FALSE(fs::exists(old));
+  EXPECT_TRUE(fs::exists(fresh)) << "somebody may be writing it";
+  EXPECT_TRUE(fs::exists(whole));
 }
 
 }  // namespace
