@@ -168,7 +168,7 @@ int run_train(TrainOptions options) {
   validate(options, workload);
   if (options.resume_adapter) take_adapter(workload, options);
   ProfileMatch match = find_profile(options.given, workload, machine, out);
-  if (options.verify && !match.profile && match.nearest) {
+  if (options.verify && !options.conservative && !match.profile && match.nearest) {
     tell(out, "Profile {} was proven for something else: {}. One trial verifies it here.\n",
          match.nearest->name, fmt::join(match.differences, "; "));
     match.profile = match.nearest;

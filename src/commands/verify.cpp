@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "commands/find_session.h"
 #include "commands/paths.h"
 #include "commands/proven_profile.h"
@@ -16,7 +17,6 @@ constexpr std::int64_t kSteps = 15;  // the guide's
 
 ErrorKind kind_of(Verdict verdict) {
   if (is_memory_failure(verdict)) return ErrorKind::kDoesNotFit;
-  if (verdict == Verdict::kInterrupted) return ErrorKind::kInterrupted;
   if (verdict == Verdict::kBadInput) return ErrorKind::kBadInput;
   return ErrorKind::kEnvironment;
 }
@@ -34,9 +34,15 @@ Profile verify(const Workload& workload, const MachineFacts& machine, const Sear
   const std::filesystem::path folder =
       runs_folder() / fmt::format("verify-{}-{}-{}", workload.model_folder.filename().string(),
                                   timestamp(), ::getpid());
+  require_writable_folder(profile_folder());  // before a trial whose profile would be lost
   TerminalView view(out, false);
   FindSession session(workload, machine, question, folder, view);
   const RunTrial trial = session.prove(configuration);
+  if (trial.outcome.verdict == Verdict::kInterrupted) {
+    throw Error(ErrorKind::kInterrupted,
+                "--verify: interrupted, nothing is proven yet and nothing was trained. The same "
+                "command begins with the trial again");
+  }
   if (!trial.outcome.fits()) {
     throw Error(
         kind_of(trial.outcome.verdict),

@@ -1,6 +1,7 @@
 // A configuration that a profile has proven, and what `train --verify` proves.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <filesystem>
 #include <string>
@@ -15,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // Far below what the demo is planned to need.
 constexpr const char* kLimit = "24MiB";
@@ -83,6 +85,42 @@ TEST_F(Proof, AProfileThatNeedsMoreThanTodaysBudgetIsRefusedWithBoth) {
   const Ended ended = train({"--memory-limit", "500MiB"});
   EXPECT_EQ(ended.exit_code, 1) << ended.out;
   EXPECT_THAT(ended.err, AllOf(HasSubstr("measured to need 1.12 GiB"), HasSubstr("500.0 MiB")));
+}
+
+TEST_F(Proof, BeforeTheTrialOfVerifyTheFolderIsLookedAt) {
+  const std::vector<std::string> verify{"--verify", "--batch-size",  "1", "--lora-rank",
+                                        "4",        "--lora-layers", "2"};
+  const auto expect_refused = [&](std::vector<std::string> more, int exit_code, const char* why) {
+    more.insert(more.begin(), verify.begin(), verify.end());
+    const Ended ended = train(more);
+    EXPECT_EQ(ended.exit_code, exit_code) << ended.err;
+    EXPECT_THAT(ended.err, HasSubstr(why));
+    EXPECT_THAT(ended.out, Not(HasSubstr("Testing:")));
+  };
+  expect_refused({"--resume"}, 2, "holds no checkpoint");
+  const std::string file = program_.write("a_file", "");
+  expect_refused({"--adapter-path", file + "/adapter"}, 4, "a_file/adapter");
+  ASSERT_EQ(train({"--batch-size", "1", "--lora-rank", "8", "--lora-layers", "2"}).exit_code, 0);
+  expect_refused({"--resume"}, 2, "lora_rank is 4");
+}
+
+TEST_F(Proof, AnInterruptedVerifySaysThatItBeginsAnew) {
+  const Ended ended = program_.run_and_signal(
+      {"train", "--model", demo_model(), "--data", demo_train(), "--batch-size", "1", "--lora-rank",
+       "4", "--lora-layers", "2", "--verify", "--adapter-path",
+       (program_.home() / "adapter").string()},
+      "Loading model", SIGINT);
+  EXPECT_EQ(ended.exit_code, 3) << ended.err;
+  EXPECT_THAT(ended.err, AllOf(HasSubstr("The same command begins with the trial again"),
+                               Not(HasSubstr("to go on from here"))));
+}
+
+TEST_F(Proof, VerifyProvesTheConservativeTableWhereItIsAskedFor) {
+  save_profile(10_MiB);
+  const Ended ended = train({"--max-seq-length", "32", "--verify", "--conservative"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err << ended.out;
+  EXPECT_THAT(ended.out,
+              AllOf(HasSubstr("rank 64 (conservative table)"), HasSubstr("Verified by one trial")));
 }
 
 }  // namespace
