@@ -45,7 +45,12 @@ std::string flag_of(std::string_view key, const toml::node& value, const std::st
                     value.source().begin.line, key);
   }
   const toml::array* list = value.as_array();
-  return flag + "=" + (list != nullptr ? joined(*list, file, key) : scalar_text(value, file, key));
+  const std::string text =
+      list != nullptr ? joined(*list, file, key) : scalar_text(value, file, key);
+  if (text.empty()) {
+    throw bad_input("{}:{}: '{}' is empty", file, value.source().begin.line, key);
+  }
+  return flag + "=" + text;
 }
 
 toml::table parse_toml(const std::string& file) {

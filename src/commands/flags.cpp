@@ -11,31 +11,48 @@
 namespace loadline {
 namespace {
 
-// Why the text is no T: CLI11 takes the nearest that a T can hold, and -1 for a very large number.
+// Nothing where the text is no T. CLI11 itself takes the nearest that a T can hold, 0 for an empty
+// word, a very large number for -1, and 8 for 010.
 template <typename T>
-std::string refusal(const std::string& text) {
+std::optional<T> parsed(const std::string& text) {
   const char* begin = text.data() + (text.starts_with('+') ? 1 : 0);
   const char* end = text.data() + text.size();
   T value{};
   const auto [stop, error] = std::from_chars(begin, end, value);
-  const bool all = error == std::errc() && stop == end && begin != end;
+  if (error != std::errc() || stop != end) return std::nullopt;
   if constexpr (std::is_floating_point_v<T>) {
-    return all && std::isfinite(value) ? "" : fmt::format("{} is no number", text);
+    if (!std::isfinite(value)) return std::nullopt;
+  }
+  return value;
+}
+
+template <typename T>
+std::string refuse_no_number(const std::string& text) {
+  if (parsed<T>(text)) return "";
+  const std::string word = text.empty() ? "an empty word" : text;
+  if constexpr (std::is_floating_point_v<T>) {
+    return fmt::format("{} is no number", word);
   } else {
-    if (all) return "";
-    return fmt::format("{} is no whole number from {} to {}", text, std::numeric_limits<T>::min(),
+    return fmt::format("{} is no whole number from {} to {}", word, std::numeric_limits<T>::min(),
                        std::numeric_limits<T>::max());
   }
 }
 
-template <typename T>
-CLI::Option* number(CLI::App& app, const char* names, T& into, const std::string& help) {
-  return app.add_option(names, into, help)->check(refusal<T>)->capture_default_str();
+std::string refuse_empty(const std::string& text) { return text.empty() ? "is empty" : ""; }
+
+// T is a number; Into is one or an optional one.
+template <typename T, typename Into>
+CLI::Option* number(CLI::App& app, const char* names, Into& into, const std::string& help) {
+  const auto put = [&into](const std::string& text) { into = *parsed<T>(text); };
+  const char* type = std::is_floating_point_v<T> ? "FLOAT" : std::is_signed_v<T> ? "INT" : "UINT";
+  CLI::Option* option = app.add_option_function<std::string>(names, put, help);
+  return option->type_name(type)->check(refuse_no_number<T>);
 }
+// With what stands in `into` as the default in --help.
 template <typename T>
-CLI::Option* number(CLI::App& app, const char* names, std::optional<T>& into,
-                    const std::string& help) {
-  return app.add_option(names, into, help)->check(refusal<T>);
+CLI::Option* number_with_default(CLI::App& app, const char* names, T& into,
+                                 const std::string& help) {
+  return number<T>(app, names, into, help)->default_str(fmt::format("{}", into));
 }
 
 }  // namespace
@@ -51,36 +68,36 @@ void Flags::place(CLI::Option* option) const {
 }
 
 void Flags::value(const char* names, std::string& into, const std::string& help) {
-  CLI::Option* option = app_->add_option(names, into, help);
+  CLI::Option* option = app_->add_option(names, into, help)->check(refuse_empty);
   if (!into.empty()) option->capture_default_str();
   place(option);
 }
 void Flags::value(const char* names, std::int64_t& into, const std::string& help) {
-  place(number(*app_, names, into, help));
+  place(number_with_default(*app_, names, into, help));
 }
 void Flags::value(const char* names, std::uint64_t& into, const std::string& help) {
-  place(number(*app_, names, into, help));
+  place(number_with_default(*app_, names, into, help));
 }
 void Flags::value(const char* names, double& into, const std::string& help) {
-  place(number(*app_, names, into, help));
+  place(number_with_default(*app_, names, into, help));
 }
 void Flags::value(const char* names, std::optional<std::string>& into, const std::string& help) {
-  place(app_->add_option(names, into, help));
+  place(app_->add_option(names, into, help)->check(refuse_empty));
 }
 void Flags::value(const char* names, std::optional<std::int64_t>& into, const std::string& help) {
-  place(number(*app_, names, into, help));
+  place(number<std::int64_t>(*app_, names, into, help));
 }
 void Flags::value(const char* names, std::optional<double>& into, const std::string& help) {
-  place(number(*app_, names, into, help));
+  place(number<double>(*app_, names, into, help));
 }
 void Flags::toggle(const char* names, bool& into, const std::string& help) {
   place(app_->add_flag(names, into, help));
 }
 void Flags::required(const char* names, std::string& into, const std::string& help) {
-  place(app_->add_option(names, into, help)->required());
+  place(app_->add_option(names, into, help)->required()->check(refuse_empty));
 }
 void Flags::word(const char* name, std::string& into, const std::string& help) {
-  place(app_->add_option(name, into, help)->required());
+  place(app_->add_option(name, into, help)->required()->check(refuse_empty));
 }
 Flags Flags::command(const char* name, const std::string& help) {
   app_->require_subcommand(1);

@@ -4,6 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <map>
+
+#include "base/error.h"
+#include "text/unicode.h"
 
 namespace loadline {
 namespace {
@@ -96,7 +100,36 @@ std::string unexpected(const Reached& at, std::span<const std::string> arguments
   return no_flag(at, flag);
 }
 
+// Two values for one flag contradict each other.
+void refuse_repeats(const CLI::App& app, std::span<const std::string> arguments) {
+  std::map<const CLI::Option*, std::string> seen;
+  for (const std::string& word : arguments) {
+    if (!word.starts_with("--")) continue;
+    const std::string flag = word.substr(0, word.find('='));
+    const CLI::Option* option = app.get_option_no_throw(flag);
+    if (option == nullptr || option->get_items_expected_max() == 0) continue;
+    const auto [at, first] = seen.emplace(option, flag);
+    if (first) continue;
+    throw usage_error("{} is given twice{}: leave one out", flag,
+                      at->second == flag ? "" : fmt::format(", once as {}", at->second));
+  }
+}
+
 }  // namespace
+
+void refuse_mistyped(const CLI::App& app, std::span<const std::string> arguments) {
+  for (const std::string& word : arguments) {
+    std::string shown;
+    if (!is_valid_utf8(word)) {
+      throw usage_error("{}: names and texts must be UTF-8, and this is not. Rename the file",
+                        valid_utf8(word, shown));
+    }
+    if (word.starts_with("--") && word.find('=') == word.size() - 1) {
+      throw usage_error("{} has no value behind its =", word);
+    }
+  }
+  refuse_repeats(*reached(app, arguments).app, arguments);
+}
 
 std::string nearest(const std::string& word, std::span<const std::string> known) {
   std::string best;

@@ -13,6 +13,11 @@ class ParseError;
 
 namespace loadline {
 
+// Before parsing. Throws Error(kUsage) for words that are not UTF-8, as names and texts go into
+// JSON, for `--flag=` without a value, which would be the next word, and for a flag that is given
+// twice.
+void refuse_mistyped(const CLI::App& app, std::span<const std::string> arguments);
+
 // Why the arguments did not parse, in one line or several.
 [[nodiscard]] std::string mistyped(const CLI::App& app, std::span<const std::string> arguments,
                                    const CLI::ParseError& error);

@@ -1,16 +1,21 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <new>
 #include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "commands/command.h"
 #include "commands/config_file.h"
 #include "commands/mistyped.h"
+#include "machine/standard_streams.h"
 #include "machine/thread_waits.h"
 
 namespace loadline {
@@ -42,16 +47,31 @@ constexpr CommandEntry kCommands[] = {
     {"worker", "", add_worker, true},  // a trial's child process; hidden
 };
 
+// Not by fmt, which throws where it cannot write.
 int report(const std::string& message, int code) {
-  std::fflush(stdout);
-  fmt::print(stderr, "loadline: {}\n", message);
+  (void)std::fflush(stdout);
+  const std::string line = fmt::format("loadline: {}\n", message);
+  (void)std::fputs(line.c_str(), stderr);
   return code;
+}
+
+int report_fault(const std::exception& error) {
+  return report(fmt::format("a fault in loadline itself: {}. Please report it.", error.what()), 70);
+}
+
+// An answer that was not written whole is none. Whoever closed a pipe wants no more of it.
+int with_written_output(int code) {
+  const bool failed = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
+  if (!failed || errno == EPIPE) return code;
+  return report(fmt::format("stdout could not be written: {}", std::strerror(errno)), 4);
 }
 
 // 0 for --help and --version, 2 for everything that was typed wrong.
 int report_parse_end(const CLI::App& app, std::span<const std::string> arguments,
                      const CLI::ParseError& error) {
-  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+    return with_written_output(app.exit(error));
+  }
   return report(mistyped(app, arguments, error), 2);
 }
 
@@ -99,7 +119,9 @@ int parse_and_run(int argc, char** argv) {
     describe_config_flag(*command);
     commands.push_back({command, entry.add(Flags(*command)), entry.computes});
   }
-  const std::vector<std::string> arguments = with_config_file(app, {argv + 1, argv + argc});
+  const std::vector<std::string> typed(argv + 1, argv + argc);
+  refuse_mistyped(app, typed);
+  const std::vector<std::string> arguments = with_config_file(app, typed);
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::ParseError& error) {
@@ -108,7 +130,7 @@ int parse_and_run(int argc, char** argv) {
   for (const Parsed& command : commands) {
     if (!command.app->parsed()) continue;
     if (command.computes) begin_again_with_short_waits(argv);
-    return command.run();
+    return with_written_output(command.run());
   }
   return 2;
 }
@@ -116,6 +138,7 @@ int parse_and_run(int argc, char** argv) {
 }  // namespace
 
 int run_program(int argc, char** argv) {
+  hold_standard_streams();
   try {
     return parse_and_run(argc, argv);
   } catch (const Error& error) {
@@ -123,9 +146,15 @@ int run_program(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     return report("out of memory in this process. Close other programs, or see `loadline machine`.",
                   4);
+  } catch (const Json::type_error& error) {
+    constexpr int kNoUtf8 = 316;  // https://json.nlohmann.me/home/exceptions
+    if (error.id != kNoUtf8) return report_fault(error);
+    return report("a folder's name is not UTF-8, as JSON must be: start in another, or set HOME",
+                  2);
+  } catch (const std::system_error& error) {  // a full disk behind stdout, a folder that is gone
+    return report(fmt::format("{}.", error.what()), 4);
   } catch (const std::exception& error) {
-    return report(fmt::format("a fault in loadline itself: {}. Please report it.", error.what()),
-                  70);
+    return report_fault(error);
   }
 }
 

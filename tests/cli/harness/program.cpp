@@ -41,13 +41,13 @@ void set_up_environment(const std::filesystem::path& home,
   for (const auto& [name, value] : added) ::setenv(name.c_str(), value.c_str(), 1);
 }
 
-Running start(const std::vector<std::string>& arguments, const std::filesystem::path& home,
-              const std::map<std::string, std::string>& environment,
-              const std::string& stdin_file) {
+std::string program_file() { return std::string(LOADLINE_BINARY_DIR) + "/loadline"; }
+
+Running start_words(std::vector<std::string> words, const std::filesystem::path& home,
+                    const std::map<std::string, std::string>& environment,
+                    const std::string& stdin_file) {
   auto [out_read, out_write] = make_pipe();
   auto [err_read, err_write] = make_pipe();
-  std::vector<std::string> words{std::string(LOADLINE_BINARY_DIR) + "/loadline"};
-  words.insert(words.end(), arguments.begin(), arguments.end());
   const pid_t pid = ::fork();
   if (pid == 0) {
     set_up_environment(home, environment);
@@ -62,6 +62,14 @@ Running start(const std::vector<std::string>& arguments, const std::filesystem::
     ::_exit(127);
   }
   return {pid, std::move(out_read), std::move(err_read)};
+}
+
+Running start(const std::vector<std::string>& arguments, const std::filesystem::path& home,
+              const std::map<std::string, std::string>& environment,
+              const std::string& stdin_file) {
+  std::vector<std::string> words{program_file()};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  return start_words(std::move(words), home, environment, stdin_file);
 }
 
 // Reads both streams until they end; calls seen() after each piece.
@@ -98,6 +106,16 @@ Ended Program::run(const std::vector<std::string>& arguments, const std::string&
   std::string stdin_file = "/dev/null";
   if (!input.empty()) stdin_file = write("stdin.txt", input);
   Running running = start(arguments, home(), environment_, stdin_file);
+  Ended ended;
+  drain(running, ended, [] {});
+  ended.exit_code = wait_for(running.pid);
+  return ended;
+}
+
+Ended Program::run_in_shell(const std::string& script) const {
+  std::map<std::string, std::string> environment = environment_;
+  environment["LOADLINE"] = program_file();
+  Running running = start_words({"/bin/sh", "-c", script}, home(), environment, "/dev/null");
   Ended ended;
   drain(running, ended, [] {});
   ended.exit_code = wait_for(running.pid);

@@ -27,6 +27,8 @@ class Program {
   // Runs `loadline` with the arguments, `input` on its stdin.
   [[nodiscard]] Ended run(const std::vector<std::string>& arguments,
                           const std::string& input = "") const;
+  // Runs a script of /bin/sh, for which $LOADLINE is the program and $HOME its home.
+  [[nodiscard]] Ended run_in_shell(const std::string& script) const;
   // Starts it, sends `signal` after the text `when` came on stdout or stderr, and waits.
   [[nodiscard]] Ended run_and_signal(const std::vector<std::string>& arguments,
                                      const std::string& when, int signal) const;

@@ -87,7 +87,43 @@ TEST(BadInput, AValueThatIsNoNumberIsNamedWithItsFlag) {
   EXPECT_THAT(err("--seed", "-1"), HasSubstr("--seed: -1 is no whole number from 0 to"));
   EXPECT_THAT(err("--lora-alpha", "1e400"), HasSubstr("--lora-alpha: 1e400 is no number"));
   EXPECT_THAT(err("--lora-alpha", "nan"), HasSubstr("--lora-alpha: nan is no number"));
-  EXPECT_THAT(err("--batch-size", ""), HasSubstr("is no whole number"));
+  EXPECT_THAT(err("--batch-size", ""), HasSubstr("--batch-size: an empty word is no whole number"));
+}
+
+TEST(BadInput, ALeadingZeroIsNoOctalNumber) {
+  const auto bytes_of = [](const char* batch) {
+    const Ended ended = Program().run({"plan", "--demo", "--batch-size", batch, "--json"});
+    return Json::parse(ended.out).at("total_bytes").get<std::int64_t>();
+  };
+  EXPECT_EQ(bytes_of("010"), bytes_of("10"));
+}
+
+TEST(BadInput, AnEmptyValueIsRefusedAndSwallowsNoOtherFlag) {
+  const Program program;
+  const Ended behind = program.run({"find", "--demo", "--output=", "--no-save"});
+  EXPECT_EQ(behind.exit_code, 2);
+  EXPECT_THAT(behind.err, HasSubstr("--output= has no value"));
+  EXPECT_THAT(program.run({"find", "--demo", "--run-dir", ""}).err,
+              HasSubstr("--run-dir: is empty"));
+  const std::string config = program.write("flags.toml", "max-batch = 2\noutput = \"\"\n");
+  EXPECT_THAT(program.run({"find", "--demo", "-c", config}).err,
+              HasSubstr("flags.toml:2: 'output' is empty"));
+}
+
+TEST(BadInput, AFlagThatIsGivenTwiceIsNamed) {
+  const auto err = [](const std::vector<std::string>& arguments) {
+    return Program().run(arguments).err;
+  };
+  EXPECT_THAT(err({"train", "--demo", "--max-steps", "2", "--max-steps=3"}),
+              HasSubstr("--max-steps is given twice: leave one out"));
+  EXPECT_THAT(err({"train", "--demo", "--max-steps", "2", "--iters", "3"}),
+              HasSubstr("--iters is given twice, once as --max-steps: leave one out"));
+}
+
+TEST(BadInput, ANameThatIsNotUtf8IsRefusedAtOnce) {
+  const Ended ended = Program().run({"plan", "--model", "/models/b\xff"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("must be UTF-8"));
 }
 
 TEST(BadInput, AMissingModelIsNamedWithTheWayOut) {
