@@ -19,7 +19,7 @@ namespace {
 constexpr std::string_view kSingle = kSingleWeightFile;
 constexpr std::string_view kIndex = kWeightIndexFile;
 constexpr std::size_t kPiece = std::size_t{4} << 20;
-constexpr std::uint64_t kSample = std::uint64_t{1} << 20;
+constexpr std::uint64_t kSample = 4096;
 
 // What the folder holds instead of what was expected, and what to do.
 Error no_weights(const fs::path& folder) {
@@ -48,6 +48,14 @@ std::string bytes_at(const fs::path& path, std::uint64_t offset, std::uint64_t s
   std::string bytes(size, '\0');
   read_at(path, offset, std::as_writable_bytes(std::span(bytes)));
   return bytes;
+}
+
+// Of a tensor's data: its begin, its middle and its end, or all of a small one.
+std::string sampled(const fs::path& path, const TensorInfo& tensor) {
+  if (tensor.bytes <= 3 * kSample) return bytes_at(path, tensor.begin, tensor.bytes);
+  const std::uint64_t last = tensor.bytes - kSample;
+  return bytes_at(path, tensor.begin, kSample) + bytes_at(path, tensor.begin + last / 2, kSample) +
+         bytes_at(path, tensor.begin + last, kSample);
 }
 
 }  // namespace
@@ -136,13 +144,23 @@ void WeightFiles::read_rows(const std::string& name, std::span<const std::int64_
 std::string WeightFiles::fingerprint() const {
   std::string sums;
   for (const auto& [name, header] : files_) {
-    const std::uint64_t data = header.file_size - header.data_begin;
-    const std::uint64_t sample = std::min(data, kSample);
-    const std::string content = bytes_at(header.path, 0, header.data_begin + sample) +
-                                bytes_at(header.path, header.file_size - sample, sample);
-    sums += fmt::format("{} {} {}\n", name, header.file_size, sha256_hex(content));
+    sums += fmt::format("{} {} {}\n", name, header.file_size,
+                        sha256_hex(bytes_at(header.path, 0, header.data_begin)));
+    for (const auto& [tensor, info] : header.tensors) {
+      sums += fmt::format("{} {}\n", tensor, sha256_hex(sampled(header.path, info)));
+    }
   }
   return sha256_hex(sums);
+}
+
+std::string WeightFiles::cache_key() const {
+  std::string key = fingerprint();
+  for (const auto& [name, header] : files_) {
+    std::error_code error;
+    const auto written = fs::last_write_time(header.path, error);
+    key += fmt::format(" {}", error ? 0 : written.time_since_epoch().count());
+  }
+  return key;
 }
 
 }  // namespace loadline

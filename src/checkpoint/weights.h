@@ -31,9 +31,12 @@ class WeightFiles {
   void read_rows(const std::string& name, std::span<const std::int64_t> shape, std::int64_t first,
                  std::int64_t count, DType dtype, std::span<std::byte> into) const;
 
-  // SHA-256 over names, sizes and headers of the files and the first and last MiB of their data:
-  // what a profile and a cache are keyed by. Not proof against an adversary.
+  // SHA-256 over names, sizes and headers of the files and over 4 KiB at the begin, in the middle
+  // and at the end of each tensor: what profiles and runs know a model by. A fused model differs in
+  // some tensors only. Not proof against an adversary, nor against the change of a single row.
   [[nodiscard]] std::string fingerprint() const;
+  // The fingerprint and when the files were written: what this machine's caches know a model by.
+  [[nodiscard]] std::string cache_key() const;
 
  private:
   std::map<std::string, SafetensorsHeader> files_;  // by file name

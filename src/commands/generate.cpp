@@ -163,7 +163,7 @@ void require_fit(const MemoryPlan& plan, const Budget& budget, double margin) {
 void load_weights(Generator& generator, const WeightFiles& files, const GenerationShape& shape) {
   if (shape.quantize == Quantization::kNone) return generator.load_weights(files);
   const std::string key =
-      prepared_key(files.fingerprint(), {.compute = shape.compute, .quantize = shape.quantize});
+      prepared_key(files.cache_key(), {.compute = shape.compute, .quantize = shape.quantize});
   generator.load_weights(files, prepared_file(cache_folder() / "prepared", key));
 }
 

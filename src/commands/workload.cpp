@@ -126,7 +126,7 @@ Json split_document(const PackedSplit& split, std::int64_t max_seq_length) {
 // Quantizing takes a while, and each trial needs the weights: the first one keeps them.
 void keep_prepared_weights(Workload& workload, std::FILE* out) {
   const std::string key =
-      prepared_key(WeightFiles(workload.model_folder).fingerprint(),
+      prepared_key(WeightFiles(workload.model_folder).cache_key(),
                    {.compute = workload.base.compute, .quantize = workload.base.quantize});
   workload.base.prepared_weights = prepared_file(cache_folder() / "prepared", key);
   std::error_code ignored;

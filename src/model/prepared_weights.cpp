@@ -51,8 +51,8 @@ void for_pieces(std::span<std::byte> bytes, Visit visit) {
 
 }  // namespace
 
-std::string prepared_key(const std::string& fingerprint, const StepShape& shape) {
-  return fmt::format("{} {} {}", fingerprint, name_of(shape.quantize), name_of(shape.compute));
+std::string prepared_key(const std::string& weights, const StepShape& shape) {
+  return fmt::format("{} {} {}", weights, name_of(shape.quantize), name_of(shape.compute));
 }
 
 std::filesystem::path prepared_file(const std::filesystem::path& folder, const std::string& key) {
@@ -83,7 +83,7 @@ bool read_prepared(const std::filesystem::path& path, const std::string& key, co
 void load_prepared_weights(const WeightFiles& files, const std::filesystem::path& prepared,
                            const ModelConfig& model, const StepShape& shape, const StepPlan& plan,
                            const Workspace& memory) {
-  const std::string key = prepared_key(files.fingerprint(), shape);
+  const std::string key = prepared_key(files.cache_key(), shape);
   if (read_prepared(prepared, key, plan, memory)) return;
   load_frozen_weights(files, model, plan, memory);
   try {

@@ -11,9 +11,9 @@
 
 namespace loadline {
 
-// Everything that the bytes depend on, for the file's name and its first lines. `fingerprint` is
-// WeightFiles::fingerprint().
-[[nodiscard]] std::string prepared_key(const std::string& fingerprint, const StepShape& shape);
+// Everything that the bytes depend on, for the file's name and its first lines. `weights` is
+// WeightFiles::cache_key().
+[[nodiscard]] std::string prepared_key(const std::string& weights, const StepShape& shape);
 [[nodiscard]] std::filesystem::path prepared_file(const std::filesystem::path& folder,
                                                   const std::string& key);
 

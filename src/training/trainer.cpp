@@ -103,7 +103,8 @@ class Run {
 
   void load() {
     const Stopwatch watch;
-    identity_ = {.model = load_weights(), .data = train_.fingerprint()};
+    identity_.data = train_.fingerprint();
+    load_weights();
     load_adapter();
     if (settings_.trunk_cache) use_trunk_cache();
     model_.warm_up();
@@ -120,18 +121,18 @@ class Run {
 
   void use_trunk_cache() {
     trunk_.emplace(
-        open_trunk_cache(settings_, config_, identity_.model, train_, valid_ ? &*valid_ : nullptr));
+        open_trunk_cache(settings_, config_, weights_key_, train_, valid_ ? &*valid_ : nullptr));
     model_.use_trunk(&*trunk_);
     if (evaluation_ && valid_) evaluation_->give_keys(train_.size());
   }
 
   [[nodiscard]] bool is_trial() const { return settings_.order == RowOrder::kWorstFirst; }
 
-  // Returns what the weights are known by.
-  std::string load_weights() {
+  void load_weights() {
     if (settings_.generated_weights) {
       model_.generate_weights(settings_.seed);
-      return "generated";
+      identity_.model = weights_key_ = "generated";
+      return;
     }
     const WeightFiles files(settings_.model);
     if (settings_.prepared_weights) {
@@ -139,7 +140,8 @@ class Run {
     } else {
       model_.load_weights(files);
     }
-    return files.fingerprint();
+    identity_.model = files.fingerprint();
+    weights_key_ = files.cache_key();
   }
 
   void load_adapter() {
@@ -362,6 +364,7 @@ class Run {
   std::optional<Evaluation> evaluation_;
   std::optional<TrunkCache> trunk_;
   RunIdentity identity_;
+  std::string weights_key_;  // what a cache of this machine knows the weights by
   std::optional<Metrics> metrics_;
   std::optional<TensorBoard> tensorboard_;
   std::int64_t first_step_ = 0;  // updates done before this run

@@ -148,10 +148,10 @@ void TrunkCache::remove() {
 }
 
 TrunkCache open_trunk_cache(const TrainingSettings& settings, const ModelConfig& model,
-                            const std::string& model_fingerprint, const PackedRows& train,
+                            const std::string& weights, const PackedRows& train,
                             const PackedRows* valid) {
   const std::string all =
-      fmt::format("1|{}|{}|{}|{}|{}|{}|{}|{}", model_fingerprint, train.fingerprint(),
+      fmt::format("1|{}|{}|{}|{}|{}|{}|{}|{}", weights, train.fingerprint(),
                   valid == nullptr ? "" : valid->fingerprint(), settings.max_seq_length,
                   model.layers - settings.lora.layers, name_of(settings.compute),
                   name_of(settings.quantize), settings.threads);

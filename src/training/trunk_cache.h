@@ -55,9 +55,10 @@ class TrunkCache final : public TrunkStore {
   std::int64_t read_ = 0, computed_ = 0;
 };
 
-// The cache of one run: keys are the training rows, then the validation rows.
+// The cache of one run: keys are the training rows, then the validation rows. `weights` is
+// WeightFiles::cache_key().
 TrunkCache open_trunk_cache(const TrainingSettings& settings, const ModelConfig& model,
-                            const std::string& model_fingerprint, const PackedRows& train,
+                            const std::string& weights, const PackedRows& train,
                             const PackedRows* valid);
 
 }  // namespace loadline

@@ -1,5 +1,6 @@
 #include "checkpoint/weights.h"
 
+#include <chrono>
 #include <limits>
 
 #include "checkpoint/convert.h"
@@ -165,6 +166,35 @@ TEST_F(ShardedFolder, FingerprintChangesWithContentNameAndSizeOnly) {
   fs::rename(path("b.safetensors"), path("c.safetensors"));
   write_index(R"({"wa": "a.safetensors", "wb": "c.safetensors"})");
   EXPECT_NE(WeightFiles(folder_.path()).fingerprint(), changed);
+}
+
+// As in a fused model, whose adapter reached some layers only.
+TEST(Weights, AreToldApartByATensorInTheMiddleOfTheirFile) {
+  const TemporaryFolder folder;
+  const auto fingerprint_with = [&](char middle) {
+    const std::size_t size = std::size_t{3} << 20;
+    std::string data(size, 'a');
+    std::fill_n(data.begin() + (1 << 20), 1 << 20, middle);
+    const auto entry = [](const char* name, int begin) {
+      return fmt::format(R"("{}":{{"dtype":"F32","shape":[262144],"data_offsets":[{},{}]}})", name,
+                         begin, begin + (1 << 20));
+    };
+    replace_file(folder.path() / "model.safetensors",
+                 safetensors_bytes("{" + entry("x", 0) + "," + entry("y", 1 << 20) + "," +
+                                       entry("z", 2 << 20) + "}",
+                                   data));
+    return WeightFiles(folder.path()).fingerprint();
+  };
+  EXPECT_EQ(fingerprint_with('b'), fingerprint_with('b'));
+  EXPECT_NE(fingerprint_with('b'), fingerprint_with('c'));
+}
+
+TEST_F(ShardedFolder, ACacheKnowsThatAFileWasWrittenAgain) {
+  const std::string before = WeightFiles(folder_.path()).cache_key();
+  EXPECT_EQ(WeightFiles(folder_.path()).cache_key(), before);
+  const auto later = fs::last_write_time(path("b.safetensors")) + std::chrono::seconds(1);
+  fs::last_write_time(path("b.safetensors"), later);
+  EXPECT_NE(WeightFiles(folder_.path()).cache_key(), before);
 }
 
 TEST(Conversion, HalfPrecisionValuesAreExact) {
