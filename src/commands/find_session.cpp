@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "machine/cap.h"
 #include "machine/interrupt.h"
+#include "trial/observation.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
@@ -128,12 +129,12 @@ RunTrial FindSession::run_one(const Question& question) {
   }
   journal_.started(spec);
   TrialOutcome outcome = run_trial(
-      spec, runner_, clock_, [this] { return out_of_time(); },
+      spec, runner_, clock_, [this] { return !must_end().empty(); },
       [this](const TrialSpec& running, const WorkerEvent& event) {
         view_.trial_event(running, event);
       });
   if (outcome.verdict == Verdict::kInterrupted && !interrupted()) {
-    outcome.cause = "the time limit was reached";
+    outcome.cause = must_end();
   }
   journal_.finished(spec, outcome);
   view_.trial_ends(spec, outcome);
@@ -150,17 +151,23 @@ std::vector<RunTrial> FindSession::known_trials() const {
   std::vector<RunTrial> known;
   for (const JournalEntry& entry : journal_.entries()) {
     if (!entry.outcome || entry.outcome->verdict == Verdict::kInterrupted) continue;
+    // The machine may have more memory left than when the search began, or less.
+    const auto outcome =
+        under_budget(entry.spec, *entry.outcome, question_.limits.budget, cap_of(false));
+    if (!outcome) continue;
     known.push_back({.configuration = configuration_of(entry.spec, question_.space),
                      .trial = entry.spec.id,
                      .planned = entry.spec.planned,
-                     .outcome = *entry.outcome,
-                     .under_margin = entry.spec.cap < entry.spec.budget});
+                     .outcome = *outcome,
+                     .under_margin = entry.spec.cap <= cap_of(true)});
   }
   return known;
 }
 
-bool FindSession::out_of_time() const {
-  return interrupted() || (question_.time_limit && clock_.now() - begin_ >= *question_.time_limit);
+std::string FindSession::must_end() const {
+  if (interrupted()) return "interrupted";
+  const bool late = question_.time_limit && clock_.now() - begin_ >= *question_.time_limit;
+  return late ? "the time limit was reached" : "";
 }
 
 RunTrial FindSession::prove(const Configuration& configuration) {
@@ -171,7 +178,7 @@ SearchResult FindSession::run() {
   const SearchFunctions functions{
       .estimate = [this](const Configuration& c) { return workload_.plan(settings_of(c)).total(); },
       .run = [this](const Question& question) { return run_one(question); },
-      .out_of_time = [this] { return out_of_time(); },
+      .must_end = [this] { return must_end(); },
       .outlook = [this](const Outlook& outlook) { view_.outlook(outlook); }};
   return search(question_.space, question_.limits, functions, known_trials());
 }

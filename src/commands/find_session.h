@@ -43,7 +43,8 @@ class FindSession {
   [[nodiscard]] std::chrono::milliseconds predicted_step(const Configuration& configuration) const;
   RunTrial run_one(const Question& question);
   [[nodiscard]] std::vector<RunTrial> known_trials() const;
-  [[nodiscard]] bool out_of_time() const;
+  // Why no further trial may begin, nor the running one go on; empty where they may.
+  [[nodiscard]] std::string must_end() const;
 
   const Workload& workload_;
   const FindQuestion& question_;

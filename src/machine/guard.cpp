@@ -47,10 +47,16 @@ class GuardedGroup {
   std::size_t length_ = 0;
 };
 
+// What the guard would hold open, the search would wait for. Kernels before 5.9 and some containers
+// have no close_range().
 void close_all_but(int line) {
+  constexpr int kMost = 65536;
   const auto kept = static_cast<unsigned>(line);
-  if (kept > 0) ::close_range(0, kept - 1, 0);
-  ::close_range(kept + 1, ~0U, 0);
+  const bool below = kept == 0 || ::close_range(0, kept - 1, 0) == 0;
+  if (below && ::close_range(kept + 1, ~0U, 0) == 0) return;
+  for (int fd = 0; fd < kMost; ++fd) {
+    if (fd != line) ::close(fd);
+  }
 }
 
 // v2: the whole group at once, and what it forks meanwhile.

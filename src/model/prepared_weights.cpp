@@ -49,6 +49,24 @@ void for_pieces(std::span<std::byte> bytes, Visit visit) {
   }
 }
 
+// Reads the weights and says whether the file was made for the key and is whole.
+bool content_matches(const std::filesystem::path& path, const std::string& key,
+                     const MemoryPlan& plan, const Workspace& memory) {
+  const std::vector<BufferId> ids = weights_of(plan);
+  std::string header(kHeader, '\0');
+  read_at(path, 0, std::as_writable_bytes(std::span(header)));
+  std::uint64_t sum = 0;
+  std::uint64_t at = kHeader;
+  for (const BufferId id : ids) {
+    for_pieces(memory.bytes(id), [&](std::size_t done, std::span<std::byte> piece) {
+      read_at(path, at + done, piece);
+      sum = joined(sum, checksum64(piece));
+    });
+    at += plan.buffer(id).bytes.count;
+  }
+  return header == header_of(key, payload_of(plan, ids), sum);
+}
+
 }  // namespace
 
 std::string prepared_key(const std::string& weights, const StepShape& shape) {
@@ -61,23 +79,15 @@ std::filesystem::path prepared_file(const std::filesystem::path& folder, const s
 
 bool read_prepared(const std::filesystem::path& path, const std::string& key, const StepPlan& plan,
                    const Workspace& memory) {
-  const std::vector<BufferId> ids = weights_of(plan.memory);
-  const Bytes payload = payload_of(plan.memory, ids);
+  const Bytes payload = payload_of(plan.memory, weights_of(plan.memory));
   std::error_code error;
   const std::uintmax_t size = std::filesystem::file_size(path, error);
   if (error || size != kHeader + payload.count) return false;
-  std::string header(kHeader, '\0');
-  read_at(path, 0, std::as_writable_bytes(std::span(header)));
-  std::uint64_t sum = 0;
-  std::uint64_t at = kHeader;
-  for (const BufferId id : ids) {
-    for_pieces(memory.bytes(id), [&](std::size_t done, std::span<std::byte> piece) {
-      read_at(path, at + done, piece);
-      sum = joined(sum, checksum64(piece));
-    });
-    at += plan.memory.buffer(id).bytes.count;
+  try {
+    return content_matches(path, key, plan.memory, memory);
+  } catch (const Error&) {  // no permission, or a disk that fails: the weights are made anew
+    return false;
   }
-  return header == header_of(key, payload, sum);
 }
 
 void load_prepared_weights(const WeightFiles& files, const std::filesystem::path& prepared,

@@ -105,9 +105,9 @@ class Search {
  private:
   // Returns false when the search must end here.
   bool ask(const Question& question) {
-    if (functions_.out_of_time && functions_.out_of_time()) {
-      result_.stopped_by = "the time limit was reached";
-      return false;
+    if (functions_.must_end) {
+      result_.stopped_by = functions_.must_end();
+      if (!result_.stopped_by.empty()) return false;
     }
     if (functions_.outlook) functions_.outlook(outlook());
     RunTrial trial = functions_.run(question);

@@ -130,7 +130,7 @@ struct SearchFunctions {
   // Runs one trial for real, under a cap of the budget or of budget / (1 + margin). kInterrupted,
   // kBadInput and kRefused end the search.
   std::function<RunTrial(const Question&)> run;
-  std::function<bool()> out_of_time;  // asked between trials; may be empty
+  std::function<std::string()> must_end;  // asked between trials: why, or ""; may be empty
   // Told before each trial; may be empty.
   std::function<void(const Outlook&)> outlook;
 };

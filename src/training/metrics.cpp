@@ -1,5 +1,6 @@
 #include "training/metrics.h"
 
+#include <array>
 #include <cmath>
 #include <string>
 #include <string_view>
@@ -11,6 +12,11 @@ namespace loadline {
 namespace {
 
 constexpr Bytes kMostMetrics = 1_GiB;
+constexpr std::array kAllRows{EvaluationReport::Rows::kValidation, EvaluationReport::Rows::kTest};
+
+const char* loss_name(EvaluationReport::Rows rows) {
+  return rows == EvaluationReport::Rows::kTest ? "test_loss" : "valid_loss";
+}
 
 }  // namespace
 
@@ -26,7 +32,9 @@ std::string Metrics::lines_up_to(const std::filesystem::path& path, std::int64_t
     const bool is_metric = step != nullptr && step->is_number_unsigned();
     if (is_metric && step->get<std::int64_t>() <= last_step) {
       kept += rest.substr(0, end + 1);
-      if (line.contains("valid_loss")) evaluated_.insert(step->get<std::int64_t>());
+      for (const EvaluationReport::Rows rows : kAllRows) {
+        if (line.contains(loss_name(rows))) evaluated_.insert({rows, step->get<std::int64_t>()});
+      }
     }
     rest.remove_prefix(end + 1);
   }
@@ -57,8 +65,7 @@ void Metrics::add(const StepReport& report) {
 void Metrics::add(const EvaluationReport& report) {
   if (report.targets == 0) return;
   const Json line{{"step", report.step},
-                  {report.rows == EvaluationReport::Rows::kTest ? "test_loss" : "valid_loss",
-                   report.valid_loss},
+                  {loss_name(report.rows), report.valid_loss},
                   {"perplexity", std::exp(report.valid_loss)},
                   {"targets", report.targets},
                   {"seconds", report.seconds},

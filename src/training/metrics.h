@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "base/file.h"
 #include "training/trainer.h"
@@ -20,14 +21,16 @@ class Metrics {
   void add(const StepReport& report);
   // Nothing is written when nothing was to predict.
   void add(const EvaluationReport& report);
-  // Whether a line that was kept has the validation loss of update `step`.
-  [[nodiscard]] bool has_evaluation(std::int64_t step) const { return evaluated_.contains(step); }
+  // Whether a line that was kept has the loss of these rows after update `step`.
+  [[nodiscard]] bool has(EvaluationReport::Rows rows, std::int64_t step) const {
+    return evaluated_.contains({rows, step});
+  }
 
  private:
   std::string lines_up_to(const std::filesystem::path& path, std::int64_t last_step);
 
   AppendFile file_;
-  std::set<std::int64_t> evaluated_;
+  std::set<std::pair<EvaluationReport::Rows, std::int64_t>> evaluated_;
 };
 
 }  // namespace loadline

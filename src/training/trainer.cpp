@@ -201,8 +201,9 @@ class Run {
   [[nodiscard]] bool evaluates_first() const {
     if (is_trial()) return false;
     if (first_step_ == 0) return settings_.steps_per_eval > 0;
-    return first_step_ >= settings_.max_steps || (is_due(first_step_, settings_.steps_per_eval) &&
-                                                  !metrics_->has_evaluation(first_step_));
+    return first_step_ >= settings_.max_steps ||
+           (is_due(first_step_, settings_.steps_per_eval) &&
+            !metrics_->has(EvaluationReport::Rows::kValidation, first_step_));
   }
 
   [[nodiscard]] bool is_due(std::int64_t step, std::int64_t every) const {
@@ -275,8 +276,11 @@ class Run {
                             .peak = {}};
     if (std::optional<TrainingEnd> end = keep_if_best(report)) return end;
     report.peak = host_.peak_memory();
-    metrics_->add(report);
-    if (tensorboard_) tensorboard_->add(report);
+    if (!metrics_->has(report.rows,
+                       report.step)) {  // a finished run that is resumed is evaluated once more
+      metrics_->add(report);
+      if (tensorboard_) tensorboard_->add(report);
+    }
     observer_.evaluated(report);
     (valid_ ? *valid_ : train_).forget_pages();
     return std::nullopt;

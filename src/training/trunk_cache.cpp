@@ -122,6 +122,10 @@ bool TrunkCache::for_rows(const Batch& batch, Bytes_ tokens, Each each) const {
 }
 
 bool TrunkCache::load(const Batch& batch, std::span<std::byte> tokens) {
+  if (is_given_up_) {
+    ++computed_;
+    return false;
+  }
   const auto known = [&](std::size_t key, std::span<std::byte> /*row*/) { return sums_[key] != 0; };
   const auto read = [&](std::size_t key, std::span<std::byte> row) {
     return file_.read_at(offsets_[key], row) && sum_of(row) == sums_[key];
@@ -131,8 +135,20 @@ bool TrunkCache::load(const Batch& batch, std::span<std::byte> tokens) {
   return all;
 }
 
-// Known rows are written again: load() may have found them torn.
+// A run does not end for want of a convenience. The disk may be needed for its checkpoint.
 void TrunkCache::store(const Batch& batch, std::span<const std::byte> tokens) {
+  if (is_given_up_) return;
+  try {
+    write_rows(batch, tokens);
+  } catch (const Error&) {
+    is_given_up_ = true;
+    std::error_code ignored;
+    fs::resize_file(file_.path(), 0, ignored);
+  }
+}
+
+// Known rows are written again: load() may have found them torn.
+void TrunkCache::write_rows(const Batch& batch, std::span<const std::byte> tokens) {
   for_rows(batch, tokens, [&](std::size_t key, std::span<const std::byte> row) {
     file_.write_at(offsets_[key], row);
     sums_[key] = sum_of(row);

@@ -36,7 +36,9 @@ class TrunkCache final : public TrunkStore {
              const std::vector<std::int64_t>& lengths, std::uint64_t bytes_per_token);
 
   bool load(const Batch& batch, std::span<std::byte> tokens) override;
+  // Where the disk refuses, what was written is given back to it and all is computed from then on.
   void store(const Batch& batch, std::span<const std::byte> tokens) override;
+  [[nodiscard]] bool is_given_up() const { return is_given_up_; }
 
   [[nodiscard]] std::int64_t batches_read() const { return read_; }
   [[nodiscard]] std::int64_t batches_computed() const { return computed_; }
@@ -44,6 +46,7 @@ class TrunkCache final : public TrunkStore {
 
  private:
   void begin_anew(const std::string& identity);
+  void write_rows(const Batch& batch, std::span<const std::byte> tokens);
   // Calls each(key, the row's bytes within `tokens`) until one says false.
   template <typename Bytes_, typename Each>
   bool for_rows(const Batch& batch, Bytes_ tokens, Each each) const;
@@ -53,6 +56,7 @@ class TrunkCache final : public TrunkStore {
   std::vector<std::uint64_t> offsets_;  // of each row's bytes, and the end
   std::vector<std::uint64_t> sums_;     // of each row; 0: not there
   std::int64_t read_ = 0, computed_ = 0;
+  bool is_given_up_ = false;
 };
 
 // The cache of one run: keys are the training rows, then the validation rows. `weights` is

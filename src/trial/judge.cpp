@@ -314,4 +314,20 @@ TrialOutcome refuse(const std::string& why) {
   return outcome;
 }
 
+std::optional<TrialOutcome> under_budget(TrialSpec spec, TrialOutcome outcome, Bytes budget,
+                                         Bytes cap) {
+  if (budget == spec.budget) return outcome;
+  if (outcome.verdict == Verdict::kOutOfMemory) {
+    if (spec.cap < cap) return std::nullopt;
+    return outcome;
+  }
+  const bool ran = outcome.fits() || outcome.verdict == Verdict::kExceedsBudget;
+  if (!ran || !outcome.peak) return outcome;
+  spec.budget = budget;
+  const Conclusion conclusion = against_budget(spec, outcome.peak->bytes);
+  outcome.verdict = conclusion.verdict;
+  outcome.cause = conclusion.cause;
+  return outcome;
+}
+
 }  // namespace loadline

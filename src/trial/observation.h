@@ -66,6 +66,11 @@ struct TrialObservation {
 // (time, stall, protocol); the worker's own word, or a loss that is not finite; a signal; an exit
 // code; no result; steps missing; then the budget.
 TrialOutcome judge(const TrialSpec& spec, const TrialObservation& seen);
+// What the outcome says where the budget is another than the trial's, and trials are held under
+// `cap`: a peak is compared anew. Nothing where that is open: it ran out of less memory than there
+// is now.
+std::optional<TrialOutcome> under_budget(TrialSpec spec, TrialOutcome outcome, Bytes budget,
+                                         Bytes cap);
 
 // The outcome of a trial that was not started: neighbours hold what it needs.
 TrialOutcome refuse(Bytes needed, Bytes available);

@@ -2,12 +2,17 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <functional>
 #include <thread>
 
@@ -163,6 +168,31 @@ TEST_F(ChildTest, AnOutputThatCannotBeMadeIsNamed) {
   ChildCommand command = shell("true");
   command.output = folder_.path() / "missing/output";
   EXPECT_THROW(Child(command, *cap_), Error);
+}
+
+// As on kernels before 5.9 and in some containers.
+void forbid_close_range() {
+  sock_filter code[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_close_range, 0, 1),
+                        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+                        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  const sock_fprog program{.len = 4, .filter = code};
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+TEST_F(ChildTest, ItStartsAndItsGuardEndsWhereTheKernelHasNoCloseRange) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::alarm(20);  // it would wait for ever
+    forbid_close_range();
+    Child child(shell("exit 9"), *cap_);
+    ::_exit(wait_for(child).code);
+  }
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status)) << "it was ended by signal " << WTERMSIG(status);
+  EXPECT_EQ(WEXITSTATUS(status), 9);
 }
 
 TEST_F(ChildTest, ItsEndEndsItsChildren) {

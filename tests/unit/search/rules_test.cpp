@@ -28,7 +28,7 @@ struct Bench {
   bool has_plan = true;
   // Another answer than the landscape's, for some.
   std::function<std::optional<Verdict>(const Configuration&)> verdict;
-  std::function<bool()> out_of_time;
+  std::function<std::string()> must_end;
   std::function<void(const Outlook&)> outlook;
 
   RunTrial run(const Question& question) {
@@ -52,7 +52,7 @@ struct Bench {
   SearchResult search() {
     SearchFunctions functions;
     functions.run = [this](const Question& question) { return run(question); };
-    functions.out_of_time = out_of_time;
+    functions.must_end = must_end;
     functions.outlook = outlook;
     functions.estimate = [this](const Configuration& c) {
       const double amount = has_plan ? land.mib_without_noise(c) : 0;
@@ -163,7 +163,7 @@ INSTANTIATE_TEST_SUITE_P(Verdicts, SearchEndedBy,
 
 TEST(Search, TheTimeLimitIsAskedBetweenTrials) {
   Bench bench;
-  bench.out_of_time = [&] { return bench.asked.size() >= 2; };
+  bench.must_end = [&] { return bench.asked.size() >= 2 ? "the time limit was reached" : ""; };
   const SearchResult result = bench.search();
   EXPECT_EQ(result.status, SearchResult::Status::kUnfinished);
   EXPECT_FALSE(result.stop_verdict);

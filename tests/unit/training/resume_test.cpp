@@ -159,11 +159,13 @@ TEST_F(Resume, AFinishedRunIsOnlyEvaluatedAgain) {
   const TrainingSettings s = long_settings("finished");
   run(s);
   const std::string before = adapter_hash(s);
+  const std::vector<Json> metrics = timeless(s.adapter_path);
   const Recorder again = run(resumed(s));
   EXPECT_EQ(again.end.reason, TrainingEnd::Reason::kDone);
   EXPECT_TRUE(again.steps.empty());
   EXPECT_EQ(again.evaluations.size(), 1U);
   EXPECT_EQ(adapter_hash(s), before);
+  EXPECT_EQ(timeless(s.adapter_path), metrics) << "each line once";
 }
 
 TEST_F(Resume, OtherSettingsModelOrDataAreRefusedByName) {

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include "base/error.h"
 #include "training_fixture.h"
@@ -92,6 +94,27 @@ TEST_F(Trunk, AnotherRunsFileIsNotTaken) {
   EXPECT_FALSE(TrunkCache(path, std::string(64, 'b'), lengths, 4).load(batch, row));
   TrunkCache other(path, std::string(64, 'b'), {3, 3}, 4);
   EXPECT_THROW(static_cast<void>(other.load(batch, row)), std::logic_error);
+}
+
+TEST_F(Trunk, ADiskThatRefusesARowEndsTheCacheAndNotTheRun) {
+  const std::filesystem::path path = folder_.path() / "full";
+  TrunkCache cache(path, std::string(64, 'a'), {3, 2}, 4);
+  const auto written = std::filesystem::file_size(path);
+  const std::vector<std::int64_t> keys{0};
+  const std::vector<std::int32_t> starts{0, 3};
+  const Batch batch{
+      .ids = {}, .row_starts = starts, .targets = {}, .coefficients = {}, .row_keys = keys};
+  std::vector<std::byte> row(12, std::byte{7});
+  (void)::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit full{written, before.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &full);
+  EXPECT_NO_THROW(cache.store(batch, row));
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  EXPECT_TRUE(cache.is_given_up());
+  EXPECT_FALSE(cache.load(batch, row));
+  EXPECT_EQ(std::filesystem::file_size(path), 0U) << "the disk has its room back";
 }
 
 TEST_F(Trunk, NoRoomIsRefusedWithBothAmounts) {

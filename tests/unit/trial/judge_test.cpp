@@ -41,6 +41,26 @@ TEST(Judge, FitsUpToTheVeryByte) {
   EXPECT_EQ(verdict_of(finished_with(100_MiB + 1_B)), Verdict::kExceedsBudget);
 }
 
+TEST(Judge, APeakIsComparedAnewWhereTheBudgetIsAnother) {
+  const TrialSpec spec = spec_of_15();
+  const TrialOutcome fits = judge(spec, finished_with(100_MiB));
+  const auto verdict_under = [&](Bytes budget) {
+    return under_budget(spec, fits, budget, budget)->verdict;
+  };
+  EXPECT_EQ(verdict_under(115_MiB), Verdict::kFits);
+  EXPECT_EQ(verdict_under(200_MiB), Verdict::kFits);
+  EXPECT_EQ(verdict_under(114_MiB), Verdict::kExceedsBudget);
+  EXPECT_THAT(under_budget(spec, fits, 114_MiB, 114_MiB)->cause,
+              testing::HasSubstr("above the budget of 114.0 MiB"));
+}
+
+TEST(Judge, WhatRanOutOfLessMemoryThanThereIsNowIsOpenAgain) {
+  TrialOutcome died;
+  died.verdict = Verdict::kOutOfMemory;
+  EXPECT_FALSE(under_budget(spec_of_15(), died, 120_MiB, 120_MiB));
+  EXPECT_EQ(under_budget(spec_of_15(), died, 100_MiB, 100_MiB)->verdict, Verdict::kOutOfMemory);
+}
+
 TEST(Judge, FewerStepsAreEnoughOnlyWhereTheSpecSaysSo) {
   TrialObservation seen = finished_with(80_MiB);
   seen.report.steps.resize(3);
