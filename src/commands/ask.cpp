@@ -15,7 +15,7 @@ namespace loadline {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::int64_t kMostBatch = 1 << 20, kMostRank = 16384, kMostSequence = 1 << 24;
+constexpr std::int64_t kMostBatch = 1 << 20, kMostRank = 16384;
 
 struct AskOptions {
   std::string run;
@@ -44,7 +44,7 @@ void validate(const AskOptions& options, const AskedRun& run) {
   require_range("--batch-size", options.batch_size, kMostBatch);
   require_range("--lora-rank", options.lora_rank, kMostRank);
   require_range("--lora-layers", options.lora_layers, run.model_layers());
-  require_range("--max-seq-length", options.sequence, kMostSequence);
+  require_range("--max-seq-length", options.sequence, run.model_positions());
   const auto contradicts = [&](const char* word, const char* flag, bool given) {
     if (options.max == word && given) {
       throw usage_error("--max {} asks for what {} gives: leave one out", word, flag);
@@ -93,7 +93,7 @@ std::int64_t limit_of(Part part, const AskedRun& run) {
     case Part::kSequence:
       break;
   }
-  return kMostSequence;
+  return run.model_positions();
 }
 
 // The largest value of the part that fits and, where asked, costs no more speed than that.

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "checkpoint/config.h"
 #include "training/trainer.h"
 #include "trial/journal.h"
@@ -32,6 +33,13 @@ RunTrial trial_of(const JournalEntry& entry, const TrainingSettings& settings) {
   trial.outcome = *entry.outcome;
   trial.under_margin = spec.cap < spec.budget;
   return trial;
+}
+
+std::int64_t positions_in(const fs::path& run_file) {
+  const Json run = read_json(run_file);
+  const Json* model = json_find(run, "model");
+  if (model == nullptr) throw bad_input("{}: 'model' is missing", run_file.string());
+  return json_int(*model, "max_positions", run_file.string());
 }
 
 // What all trials share is not compared.
@@ -68,6 +76,7 @@ AskedRun::AskedRun(const fs::path& folder) {
     throw bad_input("{}: no trial of this search has ended yet", folder.string());
   }
   model_ = if_there([&] { return read_config(base_.model); });
+  recorded_positions_ = if_there([&] { return positions_in(folder / "run.json"); });
   train_ = if_there([&] { return PackedRows(base_.train_rows); });
   if (base_.valid_rows) valid_ = if_there([&] { return PackedRows(*base_.valid_rows); });
 }
@@ -77,6 +86,13 @@ std::int64_t AskedRun::model_layers() const {
   std::int64_t most = 1;
   for (const RunTrial& trial : trials_) most = std::max(most, trial.configuration.lora_layers);
   return most;
+}
+
+// A run of an earlier version did not record it.
+std::int64_t AskedRun::model_positions() const {
+  constexpr std::int64_t kMostSequence = 1 << 24;
+  if (model_) return model_->max_positions;
+  return recorded_positions_.value_or(kMostSequence);
 }
 
 bool AskedRun::is_of_run(std::int64_t sequence) const {

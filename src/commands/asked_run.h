@@ -22,6 +22,8 @@ class AskedRun {
   // run had them.
   [[nodiscard]] const Configuration& optimal() const { return optimal_; }
   [[nodiscard]] std::int64_t model_layers() const;
+  // The longest row that the model has positions for.
+  [[nodiscard]] std::int64_t model_positions() const;
 
   // The plan's bytes. A sequence that the run did not have means rows of exactly so many tokens.
   // Throws Error when model or rows are no longer where they were.
@@ -37,6 +39,7 @@ class AskedRun {
   SearchLimits limits_;
   TrainingSettings base_;
   std::optional<ModelConfig> model_;
+  std::optional<std::int64_t> recorded_positions_;  // run.json's
   std::optional<PackedRows> train_, valid_;
   Configuration optimal_;
 };

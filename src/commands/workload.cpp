@@ -168,11 +168,9 @@ MemoryPlan Workload::plan(const TrainingSettings& settings) const {
 }
 
 Json Workload::model_document() const {
-  return {{"path", model_folder.string()},
-          {"model_type", model.model_type},
-          {"layers", model.layers},
-          {"hidden_size", model.hidden_size},
-          {"vocab_size", model.vocab_size}};
+  return {{"path", model_folder.string()},  {"model_type", model.model_type},
+          {"layers", model.layers},         {"hidden_size", model.hidden_size},
+          {"vocab_size", model.vocab_size}, {"max_positions", model.max_positions}};
 }
 
 Json Workload::data_document() const {

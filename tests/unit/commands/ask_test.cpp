@@ -1,0 +1,94 @@
+// What a search's journal answers.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "commands/command.h"
+#include "training/trainer.h"
+#include "trial/journal.h"
+#include "unit/training/packed_fixture.h"
+
+namespace loadline {
+namespace {
+
+using testing::HasSubstr;
+
+// A run of the demo model, whose 1024 positions are more than its rows of 128 tokens need.
+class AskTest : public testing::Test {
+ protected:
+  AskTest() {
+    settings_.model = LOADLINE_SOURCE_DIR "/demo/model";
+    settings_.train_rows =
+        write_packed(folder_.path() / "rows", rows_of_lengths(std::vector<std::int64_t>(16, 200)));
+    settings_.max_seq_length = 128;
+    settings_.lora = {.rank = 8, .alpha = 16, .layers = 4, .targets = {Projection::kQ}};
+    settings_.adapter_path = folder_.path() / "adapter";
+  }
+
+  // Each peak is the plan's.
+  void run_trials(const std::vector<std::int64_t>& batches, Bytes budget) {
+    const PackedRows rows(settings_.train_rows);
+    const ModelConfig model = read_config(settings_.model);
+    Journal journal(folder_.path());
+    TrialSpec spec;
+    spec.lora_rank = settings_.lora.rank;
+    spec.lora_layers = settings_.lora.layers;
+    spec.budget = spec.cap = budget;
+    for (const std::int64_t batch : batches) {
+      ++spec.id;
+      spec.batch_size = settings_.batch_size = batch;
+      spec.planned =
+          plan_memory(model, settings_.lora, step_shape(settings_, rows, nullptr)).total();
+      TrainingSettings settings = settings_;
+      if (model_is_gone_) settings.model = folder_.path() / "gone";
+      spec.worker = to_json(settings);
+      TrialOutcome outcome;
+      outcome.peak = MeasuredBytes{spec.planned.bytes};
+      outcome.verdict =
+          outcome.adjusted_peak(spec.margin) <= budget ? Verdict::kFits : Verdict::kExceedsBudget;
+      journal.started(spec);
+      journal.finished(spec, outcome);
+    }
+  }
+
+  [[nodiscard]] std::string ask(std::vector<std::string> flags) const {
+    CLI::App app;
+    const CommandFunction run = add_ask(Flags(app));
+    flags.insert(flags.begin(), folder_.path().string());
+    app.parse(std::vector<std::string>(flags.rbegin(), flags.rend()));
+    testing::internal::CaptureStdout();
+    try {
+      static_cast<void>(run());
+    } catch (const Error& error) {
+      return testing::internal::GetCapturedStdout() + error.what();
+    }
+    return testing::internal::GetCapturedStdout();
+  }
+
+  TemporaryFolder folder_;
+  TrainingSettings settings_;
+  bool model_is_gone_ = false;
+};
+
+TEST_F(AskTest, NoSequenceIsLongerThanTheModelHasPositions) {
+  run_trials({1, 6}, 4_GiB);
+  EXPECT_THAT(ask({"--batch-size", "1", "--max", "seq"}), HasSubstr("Largest seq: 1024\n"));
+  EXPECT_THAT(ask({"--max-seq-length", "1025"}), HasSubstr("should be between 1 and 1024"));
+}
+
+TEST_F(AskTest, WhereTheModelIsGoneItsPositionsAreThoseThatTheRunRecorded) {
+  model_is_gone_ = true;
+  run_trials({1, 2, 4, 6}, 4_GiB);
+  EXPECT_THAT(ask({"--max-seq-length", "1025"}), HasSubstr("seq=1025\n")) << "an older run";
+  replace_file(folder_.path() / "run.json", R"({"model":{"max_positions":1024}})");
+  EXPECT_THAT(ask({"--max-seq-length", "1025"}), HasSubstr("should be between 1 and 1024"));
+}
+
+}  // namespace
+}  // namespace loadline
