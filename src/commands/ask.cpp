@@ -110,7 +110,8 @@ std::int64_t largest_part(const AskOptions& options, const AskedRun& run, const 
     throw bad_input("--speed-loss: no trial of the run has a speed");
   }
   const double slowest = quickest.value_or(0) / (1 - options.speed_loss.value_or(0) / 100);
-  return Answers::largest(base, part, limit_of(part, run), [&](const Configuration& c) {
+  return Answers::largest(base, part, limit_of(part, run), [&](const Configuration& asked) {
+    const Configuration c = run.as_run(asked);
     if (!answers.fits(c)) return false;
     return !options.speed_loss || c.lora_rank <= least || *answers.smooth_seconds(c) <= slowest;
   });
@@ -124,15 +125,17 @@ Json answer_json(const Answer& answer) {
 }
 
 // Without a member for the speed where only the memory was asked for.
-Json document_of(const Configuration& c, const Answers& answers, const SearchLimits& limits,
+Json document_of(const Configuration& asked, const Answers& answers, const AskedRun& run,
                  bool only_memory) {
+  const Configuration c = run.as_run(asked);
+  const SearchLimits& limits = run.limits();
   const Answer peak = answers.peak(c);
   const Bytes bytes{static_cast<std::uint64_t>(peak.value)};
   Json json = {{"schema_version", 1},
                {"batch_size", c.batch_size},
                {"lora_rank", c.lora_rank},
                {"lora_layers", c.lora_layers},
-               {"max_seq_length", c.sequence > 0 ? Json(c.sequence) : Json(nullptr)},
+               {"max_seq_length", asked.sequence > 0 ? Json(asked.sequence) : Json(nullptr)},
                {"fits", answers.fits(c)},
                {"support", name_of(peak.support)},
                {"peak_bytes", answer_json(peak)},
@@ -148,15 +151,22 @@ std::string interval(const Answer& answer, const std::string& low, const std::st
   return answer.support == Support::kMeasured ? "" : fmt::format(" ({} to {})", low, high);
 }
 
-void print_answer(const Configuration& c, const Answers& answers, const SearchLimits& limits,
+std::string_view fit_of(const Configuration& c, const Answers& answers) {
+  if (answers.fits(c)) return "fits";
+  return answers.fails(c) ? "does not fit" : "does not surely fit";
+}
+
+void print_answer(const Configuration& asked, const Answers& answers, const AskedRun& run,
                   bool only_memory) {
+  const Configuration c = run.as_run(asked);
+  const SearchLimits& limits = run.limits();
   const auto mib = [](double bytes) { return in_mib(Bytes{static_cast<std::uint64_t>(bytes)}); };
   const Answer peak = answers.peak(c);
   const Bytes needed = adjusted(Bytes{static_cast<std::uint64_t>(peak.value)}, limits.margin);
-  fmt::print("{}\n", describe(c));
+  fmt::print("{}\n", describe(asked));
   fmt::print("  Memory: {}{}; with margin {} of {}: {} [{}]\n", mib(peak.value),
              interval(peak, mib(peak.low), mib(peak.high)), in_mib(needed), in_mib(limits.budget),
-             answers.fits(c) ? "fits" : "does not surely fit", name_of(peak.support));
+             fit_of(c, answers), name_of(peak.support));
   const auto speed = only_memory ? std::nullopt : answers.speed(c);
   if (speed) {
     fmt::print(
@@ -183,11 +193,11 @@ int run_ask(const AskOptions& options) {
     }
   }
   if (options.json) {
-    fmt::print("{}\n", document_of(c, answers, run.limits(), options.memory).dump(2));
+    fmt::print("{}\n", document_of(c, answers, run, options.memory).dump(2));
   } else {
-    print_answer(c, answers, run.limits(), options.memory);
+    print_answer(c, answers, run, options.memory);
   }
-  return answers.fits(c) ? 0 : 1;
+  return answers.fits(run.as_run(c)) ? 0 : 1;
 }
 
 }  // namespace

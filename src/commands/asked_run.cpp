@@ -101,6 +101,14 @@ bool AskedRun::is_of_run(std::int64_t sequence) const {
   });
 }
 
+Configuration AskedRun::as_run(const Configuration& c) const {
+  Configuration shared = c;
+  shared.sequence = 0;
+  const bool is_same =
+      c.sequence == base_.max_seq_length && is_of_run(0) && tokens(shared) == tokens(c);
+  return is_same ? shared : c;
+}
+
 TrainingSettings AskedRun::settings_of(const Configuration& c) const {
   TrainingSettings settings = base_;
   settings.batch_size = c.batch_size;

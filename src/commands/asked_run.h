@@ -25,6 +25,10 @@ class AskedRun {
   // The longest row that the model has positions for.
   [[nodiscard]] std::int64_t model_positions() const;
 
+  // What the trials know a configuration by: where they share a sequence, their largest batch has
+  // rows of exactly so many tokens, and so has what is asked, it is the one that they ran.
+  [[nodiscard]] Configuration as_run(const Configuration& configuration) const;
+
   // The plan's bytes. A sequence that the run did not have means rows of exactly so many tokens.
   // Throws Error when model or rows are no longer where they were.
   [[nodiscard]] PredictedBytes estimate(const Configuration& configuration) const;

@@ -144,6 +144,11 @@ bool Answers::fits(const Configuration& c) const {
   return peak(c).high <= room();
 }
 
+bool Answers::fails(const Configuration& c) const {
+  const auto trial = trial_of(c, trials_);
+  return trial && is_memory_failure(trials_[*trial].outcome.verdict);
+}
+
 std::int64_t Answers::largest(const Configuration& base, Part part, std::int64_t limit,
                               const std::function<bool(const Configuration&)>& holds) {
   const auto at = [&](std::int64_t value) { return holds(with_part(base, part, value)); };

@@ -47,6 +47,8 @@ class Answers {
   [[nodiscard]] std::optional<double> smooth_seconds(const Configuration& configuration) const;
   // Measured to fit, or expected to with all the doubt that there is.
   [[nodiscard]] bool fits(const Configuration& configuration) const;
+  // A trial of it needed more memory than there is.
+  [[nodiscard]] bool fails(const Configuration& configuration) const;
   // The largest value of `part`, up to `limit`, at which `holds`; 0 for none. Doubles, then
   // bisects.
   [[nodiscard]] static std::int64_t largest(const Configuration& base, Part part,

@@ -90,5 +90,18 @@ TEST_F(AskTest, WhereTheModelIsGoneItsPositionsAreThoseThatTheRunRecorded) {
   EXPECT_THAT(ask({"--max-seq-length", "1025"}), HasSubstr("should be between 1 and 1024"));
 }
 
+TEST_F(AskTest, TheSequenceThatAllTrialsShareIsMeasured) {
+  run_trials({1, 6}, 4_GiB);
+  EXPECT_THAT(ask({"--batch-size", "6", "--max-seq-length", "128"}),
+              testing::AllOf(HasSubstr("seq=128\n"), HasSubstr(": fits [measured]")));
+  EXPECT_THAT(ask({"--batch-size", "6", "--max-seq-length", "127"}), HasSubstr("polated]"));
+}
+
+TEST_F(AskTest, WhatWasMeasuredNotToFitDoesNotFit) {
+  run_trials({1, 6}, 64_MiB);
+  EXPECT_THAT(ask({"--batch-size", "6"}), HasSubstr(": does not fit [measured]"));
+  EXPECT_THAT(ask({"--batch-size", "7"}), HasSubstr(": does not surely fit [extrapolated]"));
+}
+
 }  // namespace
 }  // namespace loadline
