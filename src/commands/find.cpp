@@ -21,6 +21,7 @@
 #include "machine/interrupt.h"
 #include "report/print.h"
 #include "report/result.h"
+#include "search/evidence.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
@@ -230,6 +231,7 @@ int exit_code_of(const SearchResult& result) {
     case SearchResult::Status::kUnfinished:
       break;
   }
+  if (result.stop_verdict && is_unusable(*result.stop_verdict)) return 1;
   if (result.stop_verdict == Verdict::kBadInput) return 2;
   if (result.stop_verdict == Verdict::kRefused) return 4;
   return 3;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "report/text.h"
+#include "search/evidence.h"
 
 namespace loadline {
 namespace {
@@ -13,6 +14,13 @@ using Lines = std::vector<std::string>;
 
 std::string percent(double share) { return fmt::format("{:g} %", share * 100); }
 
+// Trials that no memory verdict ended would only end so again.
+std::string_view way_on(const SearchResult& result) {
+  return result.stop_verdict && is_unusable(*result.stop_verdict)
+             ? "  The same command would not come further: mend that; --restart begins anew."
+             : "  The same command goes on from here; --restart begins anew.";
+}
+
 void add_heading(Lines& lines, const SearchResult& result) {
   lines.emplace_back();
   if (result.status == SearchResult::Status::kNothingFits) {
@@ -20,7 +28,7 @@ void add_heading(Lines& lines, const SearchResult& result) {
   } else if (result.status == SearchResult::Status::kUnfinished) {
     lines.emplace_back("BENCHMARK UNFINISHED");
     lines.push_back("  " + printable(result.stopped_by));
-    lines.emplace_back("  The same command goes on from here; --restart begins anew.");
+    lines.emplace_back(way_on(result));
     if (result.optimal) lines.emplace_back("  The best so far is below; a larger one may fit.");
   } else {
     lines.emplace_back("BENCHMARK COMPLETE");

@@ -221,8 +221,9 @@ class Run {
     batch_.select(step);
     const UpdateResult result = run_update(model_, batch_, settings_, step);
     if (!result.finite) {
-      return diverged(step, fmt::format("the loss is {}, the gradient's norm {} at step {}",
-                                        result.loss(), result.grad_norm, step));
+      return diverged(step, step - 1,
+                      fmt::format("the loss is {}, the gradient's norm {} at step {}",
+                                  result.loss(), result.grad_norm, step));
     }
     const StepReport report{.step = step,
                             .loss = result.loss(),
@@ -265,7 +266,8 @@ class Run {
     if (!loss) return interrupted(step);
     if (!std::isfinite(loss->cross_entropy)) {
       return diverged(
-          step, fmt::format("the validation loss is {} after step {}", loss->cross_entropy, step));
+          step, step,
+          fmt::format("the validation loss is {} after step {}", loss->cross_entropy, step));
     }
     EvaluationReport report{.rows = rows,
                             .step = step,
@@ -309,7 +311,7 @@ class Run {
 
   [[nodiscard]] std::optional<TrainingEnd> require_finite(std::int64_t step) {
     if (std::isfinite(squared_norm(model_.parameters()))) return std::nullopt;
-    return diverged(step, fmt::format("the adapter is not finite after step {}", step));
+    return diverged(step, step, fmt::format("the adapter is not finite after step {}", step));
   }
 
   // Never writes an adapter that is not finite.
@@ -339,17 +341,33 @@ class Run {
         .rows = {}};
   }
 
-  [[nodiscard]] TrainingEnd diverged(std::int64_t step, const std::string& what) const {
-    const std::string kept = saved_step_ > 0
-                                 ? fmt::format("the adapter of step {} is in {}", saved_step_,
-                                               settings_.adapter_path.string())
-                                 : std::string("no adapter was saved");
+  // Of a trial only what was seen: it has no learning rate of the user's, and keeps no adapter.
+  [[nodiscard]] TrainingEnd diverged(std::int64_t step, std::int64_t updates,
+                                     const std::string& what) const {
     return {.reason = TrainingEnd::Reason::kDiverged,
             .step = step,
             .coverage = "",
-            .detail = fmt::format("{}; {}. Try a lower --learning-rate than {}", what, kept,
-                                  settings_.learning_rate),
+            .detail = is_trial() ? what
+                                 : fmt::format("{}; {}. {}", what, what_is_kept(),
+                                               way_out_of_divergence(updates)),
             .rows = {}};
+  }
+
+  [[nodiscard]] std::string what_is_kept() const {
+    if (saved_step_ == 0) return "no adapter was saved";
+    return fmt::format("the adapter of step {} is in {}", saved_step_,
+                       settings_.adapter_path.string());
+  }
+
+  // No learning rate spoils what no update has touched.
+  [[nodiscard]] std::string way_out_of_divergence(std::int64_t updates) const {
+    if (updates > 0)
+      return fmt::format("Try a lower --learning-rate than {}", settings_.learning_rate);
+    return fmt::format("No update was made before: look at the weights in {}{} and at the data",
+                       settings_.model.string(),
+                       settings_.resume_adapter_file
+                           ? ", at the adapter " + settings_.resume_adapter_file->string()
+                           : std::string());
   }
 
   const TrainingSettings& settings_;

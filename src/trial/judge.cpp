@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::string_view kSmaller =
     "Lower the batch size, the rank, the layers or the sequence length";
+// Not at the learning rate: all trials have the same.
+constexpr std::string_view kLookAtWeights = "Look at the model's weights and at the data";
 
 std::string signal_name(int number) {
   const char* name = ::sigabbrev_np(number);
@@ -120,10 +122,8 @@ std::optional<Conclusion> ended_by_us(const TrialSpec& spec, const TrialObservat
 
 std::optional<Conclusion> own_word(const TrialSpec& spec, const TrialObservation& seen) {
   if (!seen.report.failed && seen.report.diverged()) {
-    return Conclusion{Verdict::kDiverged,
-                      fmt::format("diverged {}: a loss was not finite. Lower the learning rate, or "
-                                  "look at the data",
-                                  progress(spec, seen.report))};
+    return Conclusion{Verdict::kDiverged, fmt::format("diverged {}: a loss was not finite. {}",
+                                                      progress(spec, seen.report), kLookAtWeights)};
   }
   if (!seen.report.failed) return std::nullopt;
   const Failed& failed = *seen.report.failed;
@@ -131,8 +131,7 @@ std::optional<Conclusion> own_word(const TrialSpec& spec, const TrialObservation
   switch (failed.verdict) {
     case Verdict::kDiverged:
       return Conclusion{Verdict::kDiverged,
-                        fmt::format("diverged {}: {}. Lower the learning rate, or look at the data",
-                                    where, failed.detail)};
+                        fmt::format("diverged {}: {}. {}", where, failed.detail, kLookAtWeights)};
     case Verdict::kBadInput:
       return Conclusion{Verdict::kBadInput, "bad input: " + failed.detail};
     case Verdict::kInterrupted:

@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <sstream>
 #include <string>
@@ -17,6 +18,7 @@ namespace loadline::testing {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -166,6 +168,31 @@ TEST(MainJob, WhereNotEvenBatchOneFitsNothingIsSavedAndTheExitCodeIsOne) {
   EXPECT_EQ(parse_json(ended.out, "stdout")["status"], "nothing_fits");
   const Ended list = program.run({"profile", "list", "--json"});
   EXPECT_TRUE(parse_json(list.out, "stdout")["profiles"].empty());
+}
+
+// Each bit of the weights is set, which is no number in any type.
+std::string model_without_numbers(const Program& program) {
+  const fs::path folder = program.home() / "model";
+  fs::copy(demo_model(), folder);
+  std::string weights = read_file(folder / "model.safetensors", 64_MiB);
+  std::uint64_t header = 0;
+  std::memcpy(&header, weights.data(), sizeof header);
+  std::fill(weights.begin() + static_cast<std::ptrdiff_t>(sizeof header + header), weights.end(),
+            '\xff');
+  replace_file(folder / "model.safetensors", weights);
+  return folder.string();
+}
+
+TEST(MainJob, WhereEveryTrialDivergesTheExitCodeIsOneAndNoFlagIsBlamed) {
+  const Program program;
+  std::vector<std::string> find = kFind;
+  find[2] = model_without_numbers(program);
+  const Ended ended = program.run(find);
+  EXPECT_EQ(ended.exit_code, 1) << ended.err;
+  EXPECT_THAT(
+      ended.err,
+      AllOf(HasSubstr("Not usable (diverged)"), HasSubstr("before its first step: the loss"),
+            HasSubstr("would not come further"), Not(HasSubstr("--learning-rate"))));
 }
 
 TEST(MainJob, CtrlCEndsASearchWithThreeAndTheSameCommandGoesOn) {

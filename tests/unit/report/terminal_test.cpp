@@ -13,6 +13,7 @@
 namespace loadline {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -279,6 +280,15 @@ TEST(TerminalView, SaysThatAnUnfinishedSearchIsUnfinished) {
   EXPECT_THAT(text, HasSubstr("17?"));
   EXPECT_THAT(text, HasSubstr("batch=18 was not tried yet"));
   EXPECT_THAT(text, Not(HasSubstr("COMPLETE")));
+}
+
+TEST(TerminalView, ASearchThatWouldOnlyEndSoAgainIsNotSaidToGoOn) {
+  SearchResult result;
+  result.status = SearchResult::Status::kUnfinished;
+  result.stop_verdict = Verdict::kDiverged;
+  result.stopped_by = "diverged: the loss is nan";
+  EXPECT_THAT(ended(result), AllOf(HasSubstr("The same command would not come further: mend that"),
+                                   Not(HasSubstr("goes on from here"))));
 }
 
 TEST(TerminalView, SaysWhyANextLargerBatchWasNotTried) {

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
+
 #include "base/error.h"
 #include "base/json.h"
 #include "training_fixture.h"
@@ -13,6 +16,8 @@ namespace {
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::MatchesRegex;
+using testing::Not;
 
 using Trainer = TrainingRun;
 
@@ -146,6 +151,38 @@ TEST_F(Trainer, LossThatIsNotFiniteStopsBeforeTheUpdate) {
               AllOf(HasSubstr("at step 2"), HasSubstr("of step 1"), HasSubstr("--learning-rate")));
   EXPECT_EQ(seen.steps.size(), 1U);
   EXPECT_EQ(adapter_hash(s), adapter_hash(one));
+}
+
+// The demo model; each bit of its weights is set, which is no number in any type.
+std::filesystem::path model_without_numbers(const std::filesystem::path& folder) {
+  std::filesystem::copy(LOADLINE_SOURCE_DIR "/demo/model", folder);
+  std::string weights = content(folder / "model.safetensors");
+  std::uint64_t header = 0;
+  std::memcpy(&header, weights.data(), sizeof header);
+  std::fill(weights.begin() + static_cast<std::ptrdiff_t>(sizeof header + header), weights.end(),
+            '\xff');
+  replace_file(folder / "model.safetensors", weights);
+  return folder;
+}
+
+TEST_F(Trainer, ALossThatIsNotFiniteBeforeAnyUpdateIsNotBlamedOnTheLearningRate) {
+  TrainingSettings s = settings("never");
+  s.model = model_without_numbers(folder_.path() / "model");
+  for (const bool evaluates : {false, true}) {
+    if (evaluates) s.valid_rows = s.train_rows;
+    const Recorder seen = run(s);
+    EXPECT_EQ(seen.end.reason, TrainingEnd::Reason::kDiverged);
+    EXPECT_THAT(seen.end.detail, AllOf(HasSubstr(evaluates ? "after step 0" : "at step 1"),
+                                       HasSubstr("look at the weights in " + s.model.string()),
+                                       Not(HasSubstr("--learning-rate"))));
+  }
+}
+
+TEST_F(Trainer, ATrialThatDivergesSaysOnlyWhatWasSeen) {
+  TrainingSettings s = settings("trial");
+  s.model = model_without_numbers(folder_.path() / "model");
+  s.order = RowOrder::kWorstFirst;
+  EXPECT_THAT(run(s).end.detail, MatchesRegex("the loss is -?nan, .* at step 1"));
 }
 
 TEST_F(Trainer, AnAdapterThatIsNotFiniteIsNotSaved) {

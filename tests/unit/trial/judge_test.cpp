@@ -203,6 +203,17 @@ TEST(Judge, ANotFiniteLossIsDivergedEvenWithAResult) {
   EXPECT_EQ(verdict_of(seen), Verdict::kDiverged);
 }
 
+TEST(Judge, ATrialThatDivergedIsNotToldOfALearningRateThatItCannotBeGiven) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.report.finished.reset();
+  seen.report.steps.clear();
+  seen.report.failed = Failed{Verdict::kDiverged, "the loss is nan at step 1"};
+  EXPECT_EQ(
+      judge(spec_of_15(), seen).cause,
+      "diverged before its first step: the loss is nan at step 1. Look at the model's weights "
+      "and at the data");
+}
+
 TEST(Judge, WithoutAnEvaluationOrASaveItHasNotShownThatItFits) {
   TrialObservation seen = finished_with(80_MiB);
   seen.report.evaluated.reset();
