@@ -44,15 +44,18 @@ std::int64_t worst_batch_tokens(const TrainingSettings& settings, const PackedRo
   return tokens;
 }
 
+std::int64_t longest_row_tokens(const TrainingSettings& settings, const PackedRows& rows) {
+  const std::int64_t row = longest_rows(rows, settings.max_seq_length, 1).front();
+  return std::min(rows.length(row), settings.max_seq_length);
+}
+
 StepShape step_shape(const TrainingSettings& settings, const PackedRows& train,
                      const PackedRows* valid, const PackedRows* test) {
-  const auto longest = [&](const PackedRows& rows) {
-    const std::int64_t row = longest_rows(rows, settings.max_seq_length, 1).front();
-    return std::min(rows.length(row), settings.max_seq_length);
+  const auto longest = [&](const PackedRows* rows) {
+    return rows == nullptr ? 0 : longest_row_tokens(settings, *rows);
   };
-  const std::int64_t longest_train = longest(train);
-  const std::int64_t longest_valid =
-      std::max(valid == nullptr ? 0 : longest(*valid), test == nullptr ? 0 : longest(*test));
+  const std::int64_t longest_train = longest(&train);
+  const std::int64_t longest_valid = std::max(longest(valid), longest(test));
   return {.tokens = std::max(worst_batch_tokens(settings, train), longest_valid),
           .rows = settings.batch_size,
           .longest_row = std::max(longest_train, longest_valid),

@@ -113,7 +113,7 @@ class Run {
                       .peak = host_.peak_memory(),
                       .rows = train_.size(),
                       .worst_batch_tokens = worst_batch_tokens(settings_, train_),
-                      .longest_row = shape_.longest_row,
+                      .longest_row = longest_row_tokens(settings_, train_),
                       .trainable_parameters = static_cast<std::int64_t>(model_.parameters().size()),
                       .first_step = first_step_,
                       .trained_tokens = row_use(train_, settings_, first_step_).tokens});

@@ -45,7 +45,7 @@ struct LoadReport {
   Bytes peak;
   std::int64_t rows = 0;
   std::int64_t worst_batch_tokens = 0;
-  std::int64_t longest_row = 0;
+  std::int64_t longest_row = 0;  // of the training rows, as they are cut
   std::int64_t trainable_parameters = 0;
   std::int64_t first_step = 0;      // updates done before, by the run that is continued
   std::int64_t trained_tokens = 0;  // by these
@@ -111,5 +111,8 @@ StepShape step_shape(const TrainingSettings& settings, const PackedRows& train,
 // No batch has more: the tokens of the batch_size longest training rows; with RowOrder::kBalanced
 // those of the largest batch that the run will use (training/batches.h).
 std::int64_t worst_batch_tokens(const TrainingSettings& settings, const PackedRows& train);
+
+// Of the longest row, cut to max_seq_length.
+std::int64_t longest_row_tokens(const TrainingSettings& settings, const PackedRows& rows);
 
 }  // namespace loadline

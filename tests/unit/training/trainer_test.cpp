@@ -53,6 +53,16 @@ TEST_F(Trainer, ReportsEachStepAndTheLoad) {
   EXPECT_EQ(adapter_of(s).lora.rank, 4);
 }
 
+TEST_F(Trainer, TheLongestRowThatIsSaidIsOfTheTrainingRows) {
+  TrainingSettings s = settings("a");
+  s.train_rows = pack("short.packed", rows_of_lengths({9, 12}));
+  s.valid_rows = pack("long.packed", rows_of_lengths({30}));
+  EXPECT_EQ(run(s).load.longest_row, 12);
+  s.adapter_path = folder_.path() / "cut";
+  s.max_seq_length = 10;
+  EXPECT_EQ(run(s).load.longest_row, 10);
+}
+
 TEST_F(Trainer, TwoTimesFourRowsAreOneBatchOfEight) {
   pack("train.packed", made_up_rows(24));
   for (const DistrustMode mode : {DistrustMode::kOff, DistrustMode::kWeighted}) {
