@@ -209,6 +209,7 @@ ProfileKey Workload::profile_key(const MachineFacts& machine,
   key.compute = name_of(base.compute);
   key.grad_checkpoint =
       !checkpointing_auto && settings.checkpointing == ActivationCheckpointing::kOn;
+  key.lora_dropout = settings.lora.dropout > 0;
   for (const Projection target : base.lora.targets)
     key.target_modules.emplace_back(name_of(target));
   key.version = LOADLINE_VERSION;

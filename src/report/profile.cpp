@@ -67,6 +67,7 @@ Json key_to_json(const ProfileKey& key) {
   document["quantize"] = key.quantize;
   document["compute"] = key.compute;
   document["grad_checkpoint"] = key.grad_checkpoint;
+  document["lora_dropout"] = key.lora_dropout;
   document["target_modules"] = key.target_modules;
   document["version"] = key.version;
   return document;
@@ -80,6 +81,9 @@ ProfileKey key_from_json(const Json& document, const std::string& source) {
           .quantize = json_string(document, "quantize", source),
           .compute = json_string(document, "compute", source),
           .grad_checkpoint = json_bool(document, "grad_checkpoint", source),
+          // Profiles of earlier versions do not have it.
+          .lora_dropout =
+              document.contains("lora_dropout") && json_bool(document, "lora_dropout", source),
           .target_modules = strings_at(document, "target_modules", source),
           .version = json_string(document, "version", source)};
 }
@@ -161,6 +165,9 @@ std::vector<std::string> differences_of(const ProfileKey& profile, const Profile
       differences.push_back(fmt::format("{}: profile {}, now {}", part, then, today));
     }
   };
+  const auto compare_switch = [&](std::string_view part, bool then, bool today) {
+    compare(part, then ? "on" : "off", today ? "on" : "off");
+  };
   const auto compare_prints = [&](std::string_view what, const std::string& then,
                                   const std::string& today) {
     constexpr std::size_t kTold = 18;  // "shape " and 12 digits
@@ -174,8 +181,8 @@ std::vector<std::string> differences_of(const ProfileKey& profile, const Profile
   compare("max_seq_length", profile.max_seq_length, now.max_seq_length);
   compare("quantize", profile.quantize, now.quantize);
   compare("compute", profile.compute, now.compute);
-  compare("grad_checkpoint", profile.grad_checkpoint ? "on" : "off",
-          now.grad_checkpoint ? "on" : "off");
+  compare_switch("grad_checkpoint", profile.grad_checkpoint, now.grad_checkpoint);
+  compare_switch("lora_dropout", profile.lora_dropout, now.lora_dropout);
   compare("target_modules", joined(sorted(profile.target_modules)),
           joined(sorted(now.target_modules)));
   compare("version", profile.version, now.version);
@@ -218,9 +225,10 @@ std::string as_text(const Profile& profile) {
   line("data", profile.data_path.empty() ? "none" : profile.data_path);
   line("proven", fmt::format("batch {}, rank {}, {} layers of LoRA on {}", profile.batch_size,
                              profile.lora_rank, profile.lora_layers, joined(key.target_modules)));
-  line("", fmt::format("sequences up to {}, {}{}{}", key.max_seq_length, key.compute,
+  line("", fmt::format("sequences up to {}, {}{}{}{}", key.max_seq_length, key.compute,
                        key.quantize == "none" ? "" : ", " + key.quantize,
-                       key.grad_checkpoint ? ", activation checkpointing" : ""));
+                       key.grad_checkpoint ? ", activation checkpointing" : "",
+                       key.lora_dropout ? ", dropout" : ""));
   line("memory",
        fmt::format("peak {}, with a margin of {:.3g} % {}, within {}", to_string(profile.peak),
                    100 * profile.margin, to_string(profile.adjusted), to_string(profile.budget)));

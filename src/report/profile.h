@@ -23,6 +23,7 @@ struct ProfileKey {
   std::string quantize;  // "none"
   std::string compute;   // "f32", "bf16"
   bool grad_checkpoint = false;
+  bool lora_dropout = false;  // whether there is one: the rate changes no byte
   std::vector<std::string> target_modules;
   std::string version;  // of loadline
 };

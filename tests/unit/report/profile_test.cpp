@@ -225,7 +225,7 @@ TEST(MatchProfile, OtherDataOrWeightsAreNamedInWordsNotInDigestsAlone) {
 
 TEST(MatchProfile, SeesADifferenceInEachPartOfTheKey) {
   const ProfileKey key = example().key;
-  std::vector<ProfileKey> others(9, key);
+  std::vector<ProfileKey> others(10, key);
   others[0].machine = others[1].model = others[2].data = "x";
   others[3].max_seq_length = 1;
   others[4].quantize = "nf4";
@@ -233,10 +233,22 @@ TEST(MatchProfile, SeesADifferenceInEachPartOfTheKey) {
   others[6].grad_checkpoint = true;
   others[7].target_modules = {"q_proj"};
   others[8].version = "0.2.0";
+  others[9].lora_dropout = true;
   for (const ProfileKey& other : others) EXPECT_THAT(differences_of(key, other), SizeIs(1));
   ProfileKey reordered = key;
   reordered.target_modules = {"v_proj", "q_proj"};
   EXPECT_THAT(differences_of(key, reordered), IsEmpty());
+}
+
+TEST(MatchProfile, AProfileOfAnEarlierVersionWasProvenWithoutDropout) {
+  Json document = to_json(example());
+  document["key"].erase("lora_dropout");
+  const Profile older = profile_from_json(document, "p.json");
+  ProfileKey now = example().key;
+  EXPECT_TRUE(match_profile({older}, now).profile);
+  now.lora_dropout = true;
+  EXPECT_THAT(match_profile({older}, now).differences,
+              ElementsAre("lora_dropout: profile off, now on"));
 }
 
 TEST(ProfileText, SaysWhatWasProvenAndFromWhat) {
