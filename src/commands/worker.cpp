@@ -85,7 +85,7 @@ int train_for_trial(const TrainingSettings& settings) {
   const TrainingEnd end = run_training(settings, host, reporter);
   if (end.reason == TrainingEnd::Reason::kDiverged) return fail(Verdict::kDiverged, end.detail, 1);
   if (end.reason == TrainingEnd::Reason::kInterrupted)
-    return fail(Verdict::kInterrupted, "interrupted", 3);
+    return fail(Verdict::kInterrupted, "it was asked to end", 3);
   const ProcessMemory memory = read_own_memory();
   send(Finished{memory.peak, memory.anonymous, memory.file, end.coverage});
   return 0;

@@ -126,7 +126,7 @@ std::string next_larger_text(const SearchResult& result, const SearchLimits& lim
     std::string heading = heading_of(trial.outcome.verdict);
     heading.front() = static_cast<char>(heading.front() | 0x20);
     return fmt::format("batch={} {} (trial {}): {}", next, heading, trial.trial,
-                       printable(trial.outcome.cause));
+                       cause_after_heading(trial.outcome));
   }
   const auto cell =
       std::find_if(result.frontier.begin(), result.frontier.end(), [&](const FrontierCell& c) {

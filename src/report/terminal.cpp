@@ -169,7 +169,7 @@ void TerminalView::trial_ends(const TrialSpec& spec, const TrialOutcome& outcome
     state_->say_growth(outcome);
   } else {
     const bool memory = is_memory_failure(outcome.verdict);
-    state_->say("  " + heading_of(outcome.verdict) + ": " + printable(outcome.cause),
+    state_->say("  " + heading_of(outcome.verdict) + ": " + cause_after_heading(outcome),
                 memory ? kYellow : kRed);
     state_->say_peak(spec, outcome);
   }

@@ -72,4 +72,8 @@ std::string heading_of(Verdict verdict) {
   return fmt::format("{} ({})", stops ? "Stopped" : "Not usable", name_of(verdict));
 }
 
+std::string cause_after_heading(const TrialOutcome& outcome) {
+  return printable(is_memory_failure(outcome.verdict) ? outcome.cause : cause_after_name(outcome));
+}
+
 }  // namespace loadline

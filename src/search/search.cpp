@@ -138,7 +138,9 @@ class Search {
   void stop(const std::string& why, const TrialOutcome& outcome) {
     result_.stop_verdict = outcome.verdict;
     result_.stopped_by = why + std::string(name_of(outcome.verdict));
-    if (!outcome.cause.empty()) result_.stopped_by += ": " + outcome.cause;
+    if (!outcome.cause.empty()) {
+      result_.stopped_by += ": " + std::string(cause_after_name(outcome));
+    }
   }
 
   void summarize(SearchResult::Status status) {

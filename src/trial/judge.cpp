@@ -195,8 +195,7 @@ Conclusion against_budget(const TrialSpec& spec, Bytes peak) {
 
 Conclusion conclude(const TrialSpec& spec, const TrialObservation& seen, Bytes peak) {
   if (seen.ending == Ending::kInterrupted) {
-    return {Verdict::kInterrupted, "interrupted " + progress(spec, seen.report) +
-                                       ". Start the same command again to go on from here"};
+    return {Verdict::kInterrupted, "interrupted " + progress(spec, seen.report)};
   }
   if (!seen.was_capped) {
     return {Verdict::kRefused,

@@ -125,6 +125,9 @@ TrialSpec trial_spec_from_json(const Json& document, const std::string& source);
 Json to_json(const TrialOutcome& outcome);
 TrialOutcome trial_outcome_from_json(const Json& document, const std::string& source);
 
+// The cause as it stands behind the verdict's name: without that name, with which many begin.
+std::string_view cause_after_name(const TrialOutcome& outcome);
+
 // Slope, interval and relative growth of the peaks; nothing when fewer than 3 steps lie in the
 // window.
 std::optional<Growth> growth_of(const std::vector<TrialStep>& steps);

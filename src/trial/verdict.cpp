@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
@@ -39,6 +40,15 @@ Verdict verdict_from(std::string_view name) {
     all += known;
   }
   throw bad_input("'{}' is not a verdict; one of {} was expected", name, all);
+}
+
+std::string_view cause_after_name(const TrialOutcome& outcome) {
+  std::string name(name_of(outcome.verdict));
+  std::replace(name.begin(), name.end(), '_', ' ');
+  const std::string_view cause = outcome.cause;
+  if (!cause.starts_with(name)) return cause;
+  const std::size_t rest = cause.find_first_not_of(": ", name.size());
+  return rest == std::string_view::npos ? cause : cause.substr(rest);
 }
 
 }  // namespace loadline

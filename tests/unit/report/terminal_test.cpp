@@ -115,6 +115,10 @@ TEST(TerminalView, NamesTheCauseAndCallsNothingOutOfMemoryByGuess) {
               HasSubstr("  Not usable (killed): SIGKILL, cause unknown\n"));
   EXPECT_THAT(ending(Verdict::kTimedOut, "over 60 s"), HasSubstr("  Not usable (timed_out): over"));
   EXPECT_THAT(ending(Verdict::kRefused, "neighbours"), HasSubstr("  Stopped (refused): neighb"));
+  EXPECT_THAT(ending(Verdict::kRefused, "refused: neighbours"),
+              HasSubstr("  Stopped (refused): nei"));
+  EXPECT_THAT(ending(Verdict::kOutOfMemory, "out of memory: the kernel"),
+              HasSubstr("  Does not fit: out of memory: the kernel\n"));
   for (const Verdict verdict : {Verdict::kKilled, Verdict::kTimedOut, Verdict::kCrashed}) {
     EXPECT_THAT(ending(verdict, "x"), Not(HasSubstr("Does not fit")));
   }

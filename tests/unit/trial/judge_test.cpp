@@ -214,6 +214,21 @@ TEST(Judge, ATrialThatDivergedIsNotToldOfALearningRateThatItCannotBeGiven) {
       "and at the data");
 }
 
+TEST(Judge, ACauseBehindItsVerdictsNameDoesNotSayItAgain) {
+  TrialOutcome outcome;
+  const auto said = [&](Verdict verdict, const std::string& cause) {
+    outcome.verdict = verdict;
+    outcome.cause = cause;
+    return cause_after_name(outcome);
+  };
+  EXPECT_EQ(said(Verdict::kRefused, "refused: the disk is full"), "the disk is full");
+  EXPECT_EQ(said(Verdict::kInterrupted, "interrupted after step 1 of 5"), "after step 1 of 5");
+  EXPECT_EQ(said(Verdict::kBadInput, "bad input: no rows"), "no rows");
+  EXPECT_EQ(said(Verdict::kInterrupted, "the time limit was reached"),
+            "the time limit was reached");
+  EXPECT_EQ(said(Verdict::kRefused, "refused"), "refused");
+}
+
 TEST(Judge, WithoutAnEvaluationOrASaveItHasNotShownThatItFits) {
   TrialObservation seen = finished_with(80_MiB);
   seen.report.evaluated.reset();
