@@ -66,19 +66,22 @@ TrainChoice choose_configuration(const GivenFlags& flags, const ProfileMatch& ma
   const Sourced layers = pick("layers", "--lora-layers", flags.lora_layers, profile,
                               known.lora_layers, of_table(&Configuration::lora_layers));
   TrainChoice choice;
-  if (!profile) choice.notes = match.differences;
   if (batch.text.empty() || rank.text.empty() || layers.text.empty()) {
     throw usage_error(
         "no saved profile matches, and not all is given: {} missing{}{}\n{}Run `loadline find` "
         "first, give the "
         "flags, or take the untested table with --conservative.",
-        missing_flags(flags), choice.notes.empty() ? "." : ". The nearest profile differs: ",
-        fmt::join(choice.notes, "; "),
+        missing_flags(flags), match.differences.empty() ? "." : ". The nearest profile differs: ",
+        fmt::join(match.differences, "; "),
         match.nearest
             ? fmt::format("--verify proves profile {} here with one trial. ", match.nearest->name)
             : "");
   }
   if (table && !profile) {
+    if (match.nearest) {
+      choice.notes.push_back(fmt::format("No saved profile matches. The nearest, {}, differs: {}.",
+                                         match.nearest->name, fmt::join(match.differences, "; ")));
+    }
     choice.notes.emplace_back(
         "The conservative table was not tested on this machine; `loadline find` would be.");
   }

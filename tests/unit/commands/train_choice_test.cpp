@@ -1,0 +1,23 @@
+#include "commands/train_choice.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace loadline {
+namespace {
+
+TEST(TrainChoice, WhereTheTableIsTakenTheNearestProfileIsNamedWithWhatDiffers) {
+  ProfileMatch match;
+  match.nearest.emplace().name = "mine";
+  match.differences = {"machine: profile A, now B", "compute: profile f32, now bf16"};
+  ModelConfig model;
+  model.layers = 6;
+  EXPECT_THAT(choose_configuration({}, match, true, model).notes,
+              testing::ElementsAre(
+                  "No saved profile matches. The nearest, mine, differs: machine: profile A, now "
+                  "B; compute: profile f32, now bf16.",
+                  testing::HasSubstr("was not tested on this machine")));
+}
+
+}  // namespace
+}  // namespace loadline
