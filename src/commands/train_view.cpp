@@ -149,19 +149,19 @@ void TrainView::endangered(std::int64_t step, const std::string& what) {
 }
 
 // Of this process: what came before a resumption was said then.
-void TrainView::say_done(const TrainingEnd& end) {
+void TrainView::say_done() {
   const std::chrono::duration<double> took = Clock::now() - loaded_;
   const std::int64_t tokens = trained_tokens_ - tokens_before_;
-  say(fmt::format(
+  say_words(fmt::format(
       "Done: {} updates with {} tokens in {}, {:.1f} tokens/s; peak {}, {} were planned",
-      end.step - first_step_, tokens, in_time_left(took.count()),
+      last_.step - first_step_, tokens, in_time_left(took.count()),
       static_cast<double>(tokens) / std::max(took.count(), 1e-9), to_string(peak_),
       to_string(planned_)));
 }
 
 void TrainView::ended(const TrainingEnd& end) {
   clear_bar();
-  if (end.step > first_step_) say_done(end);
+  if (last_.step > first_step_) say_done();
   const RowUse& use = end.rows;
   if (use.uses > 0) {
     const std::string each = use.least == use.most
@@ -199,7 +199,7 @@ Json TrainView::document(const TrainingEnd& end) const {
   }
   return {{"schema_version", 1},
           {"status", status},
-          {"steps", end.step},
+          {"steps", last_.step},
           {"loss", last_.loss},
           {"trained_tokens", trained_tokens_},
           {"planned_bytes", planned_.count},

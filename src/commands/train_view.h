@@ -35,7 +35,7 @@ class TrainView final : public TrainingObserver {
   [[nodiscard]] bool is_time_to_draw() const;
   [[nodiscard]] std::string bar() const;
   void say_average();
-  void say_done(const TrainingEnd& end);
+  void say_done();
   [[nodiscard]] double seconds_left() const;
 
   const TrainingSettings& settings_;

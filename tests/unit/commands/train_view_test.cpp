@@ -111,6 +111,18 @@ TEST_F(TrainViewTest, AResumedRunGoesOnWithItsTokensAndItsBest) {
   EXPECT_EQ(view.document(end)["best"]["step"], 2);
 }
 
+TEST_F(TrainViewTest, AnUpdateThatDivergedWasNotDone) {
+  TrainView view(settings_, out_.get(), false);
+  view.loaded(load(0, 0));
+  view.stepped(step(1, 2, 0));
+  TrainingEnd end;
+  end.reason = TrainingEnd::Reason::kDiverged;
+  end.step = 2;
+  view.ended(end);
+  EXPECT_THAT(shown(), HasSubstr("Done: 1 updates with 100 tokens"));
+  EXPECT_EQ(view.document(end)["steps"], 1);
+}
+
 TEST_F(TrainViewTest, ABestThatIsWorseThanNoTrainingIsSaidSo) {
   TrainView view(settings_, out_.get(), false);
   view.loaded(load(0, 0));
