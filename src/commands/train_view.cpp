@@ -26,6 +26,9 @@ void TrainView::say(const std::string& line) {
   std::fflush(out_);
 }
 
+// Lines of numbers stay whole, as other programs print them.
+void TrainView::say_words(const std::string& words) { say(is_terminal_ ? wrapped(words) : words); }
+
 void TrainView::clear_bar() {
   if (!bar_is_drawn_) return;
   tell(out_, "{}", kClearLine);
@@ -70,9 +73,9 @@ void TrainView::loaded(const LoadReport& report) {
   planned_ = report.planned.bytes;
   first_step_ = last_.step = report.first_step;
   trained_tokens_ = tokens_before_ = report.trained_tokens;
-  say(fmt::format("Loaded {} rows in {:.1f}s, largest batch {} tokens, {} trainable parameters",
-                  report.rows, report.seconds, report.worst_batch_tokens,
-                  report.trainable_parameters));
+  say_words(fmt::format(
+      "Loaded {} rows in {:.1f}s, largest batch {} tokens, {} trainable parameters", report.rows,
+      report.seconds, report.worst_batch_tokens, report.trainable_parameters));
   if (first_step_ > 0) {
     say(fmt::format("Resumed after step {} of {}", first_step_, settings_.max_steps));
   }
@@ -144,7 +147,8 @@ void TrainView::saved(std::int64_t step, const std::filesystem::path& where, Byt
 
 void TrainView::endangered(std::int64_t step, const std::string& what) {
   dangers_.push_back({{"step", step}, {"what", what}});
-  say(fmt::format("Iter {}: Warning: {}. The checkpoint of this step is saved; training goes on.",
+  say_words(
+      fmt::format("Iter {}: Warning: {}. The checkpoint of this step is saved; training goes on.",
                   step, printable(what)));
 }
 

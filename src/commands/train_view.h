@@ -35,6 +35,7 @@ class TrainView final : public TrainingObserver {
   [[nodiscard]] bool is_time_to_draw() const;
   [[nodiscard]] std::string bar() const;
   void say_average();
+  void say_words(const std::string& words);
   void say_done();
   [[nodiscard]] double seconds_left() const;
 

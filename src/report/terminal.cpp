@@ -52,7 +52,9 @@ struct TerminalView::State {
     std::fflush(out);
     bar_is_drawn = true;
   }
-  void say(const std::string& text, std::string_view style = "") {
+  // Who reads a pipe wants a message to be a line.
+  void say(const std::string& message, std::string_view style = "") {
+    const std::string text = is_terminal ? wrapped(message) : message;
     clear_bar();
     const bool styled = colour && !style.empty();
     write(styled ? std::string(style) + text + std::string(kPlain) + "\n" : text + "\n");

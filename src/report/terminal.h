@@ -14,7 +14,8 @@ namespace loadline {
 
 class TerminalView {
  public:
-  // `is_terminal`: draw a bar below the lines, and colours unless `colour` is false (NO_COLOR).
+  // `is_terminal`: draw a bar below the lines, wrap them at 80 columns, and colours unless `colour`
+  // is false (NO_COLOR).
   // Writes to `out` (stderr with --json, else stdout), which it does not own.
   TerminalView(std::FILE* out, bool is_terminal, bool colour = true);
   TerminalView(const TerminalView&) = delete;

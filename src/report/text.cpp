@@ -7,6 +7,32 @@
 #include <string_view>
 
 namespace loadline {
+namespace {
+
+// Each character takes one: of UTF-8 the bytes that go on with one are not counted.
+std::int64_t columns_of(std::string_view text) {
+  return std::count_if(text.begin(), text.end(),
+                       [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; });
+}
+
+std::size_t hanging_indent(std::string_view line) {
+  constexpr std::size_t kWidestLabel = 16;
+  const std::size_t label = line.find(":  ");
+  if (label < kWidestLabel) return line.find_first_not_of(' ', label + 1);
+  return line.find_first_not_of(' ') + 2;
+}
+
+// The last space behind `from` that lies within the columns, else the first one at all.
+std::size_t place_to_break(std::string_view line, std::size_t from, std::int64_t columns) {
+  std::size_t place = line.find(' ', from);
+  for (std::size_t next = place; next != std::string_view::npos; next = line.find(' ', next + 1)) {
+    if (columns_of(line.substr(0, next)) > columns) break;
+    place = next;
+  }
+  return place;
+}
+
+}  // namespace
 
 std::string printable(std::string_view text) {
   std::string clean(text);
@@ -29,6 +55,21 @@ std::string shell_quoted(const std::string& text) {
   std::string quoted = "'";
   for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return quoted + "'";
+}
+
+std::string wrapped(const std::string& line) {
+  constexpr std::int64_t kColumns = 80;
+  std::string text;
+  std::string rest = line;
+  while (columns_of(rest) > kColumns) {
+    const std::size_t indent = hanging_indent(line);
+    const std::size_t place = place_to_break(rest, indent, kColumns);
+    const std::size_t next = rest.find_first_not_of(' ', place);
+    if (next == std::string::npos) break;
+    text += rest.substr(0, place) + "\n";
+    rest = std::string(indent, ' ') + rest.substr(next);
+  }
+  return text + rest;
 }
 
 std::string in_mib(Bytes bytes) { return fmt::format("{:.0f} MiB", bytes.mib()); }

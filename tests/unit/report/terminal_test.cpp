@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <functional>
+#include <sstream>
 
 #include "report/text.h"
 #include "unit/report/example_result.h"
@@ -196,7 +197,40 @@ void whole_search(TerminalView& view) {
 }
 
 TEST(TerminalView, TheBarLeavesNoTrace) {
-  EXPECT_EQ(as_seen(shown(true, whole_search, false)), shown(false, whole_search));
+  std::istringstream plain(shown(false, whole_search));
+  std::string wanted;
+  for (std::string line; std::getline(plain, line);) wanted += wrapped(line) + "\n";
+  EXPECT_EQ(as_seen(shown(true, whole_search, false)), wanted);
+}
+
+TEST(TerminalView, OnATerminalNoLineIsLongerThanEightyColumns) {
+  const auto search_ends = [](TerminalView& view) {
+    view.search_ends(testing::example_result(), testing::example_limits());
+  };
+  EXPECT_THAT(
+      shown(true, search_ends, false),
+      AllOf(
+          HasSubstr("  Next larger:  batch=18 does not fit (trial 3): adjusted peak 20700 MiB is\n"
+                    "                above the budget of 20480 MiB\n"),
+          HasSubstr("  * settled by the plan, which trials confirmed, not by a trial; a chance of\n"
+                    "    error of 1.2 % at most\n")));
+}
+
+TEST(Wrapped, AWordThatIsTooLongStandsAlone) {
+  const std::string path(90, 'x');
+  EXPECT_EQ(wrapped("  Profile saved: " + path + " and more"),
+            "  Profile saved:\n    " + path + "\n    and more");
+  EXPECT_EQ(wrapped(path), path);
+  EXPECT_EQ(wrapped(path + "  "), path + "  ");
+  EXPECT_EQ(wrapped(""), "");
+}
+
+TEST(Wrapped, ALetterOfSeveralBytesTakesOneColumn) {
+  std::string line;
+  for (int i = 0; i < 40; ++i) line += "± ";
+  line += "x";
+  EXPECT_EQ(wrapped(line), line.substr(0, line.size() - 2) + "\n  x");
+  EXPECT_EQ(wrapped(line.substr(0, line.size() - 2)), line.substr(0, line.size() - 2));
 }
 
 TEST(TerminalView, TheBarShowsTrialsStepsAndTheTimeLeft) {
