@@ -270,7 +270,7 @@ int run_find(FindOptions options) {
                   options.restart);
 
   catch_interrupts();
-  TerminalView view(out, isatty(fileno(out)) != 0, colour_wanted());
+  TerminalView view(out, draws(out), colour_wanted());
   if (!workload.distrust_note.empty()) view.line(workload.distrust_note);
   if (workload.base.checkpointing == ActivationCheckpointing::kOn) {
     view.line("Activation checkpointing is on: it costs time, and saves memory.");

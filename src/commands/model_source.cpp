@@ -1,7 +1,5 @@
 #include "commands/model_source.h"
 
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdio>
 #include <optional>
@@ -9,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "commands/hub_environment.h"
+#include "commands/paths.h"
 #include "machine/interrupt.h"
 #include "report/download_view.h"
 #include "report/print.h"
@@ -80,7 +79,7 @@ DownloadState state_of(const PullProgress& progress) {
 
 PullReport download(const HubModel& model, ModelParts parts, const HubEnvironment& hub) {
   const Interruptible scope;
-  DownloadView view(stderr, isatty(STDERR_FILENO) != 0);
+  DownloadView view(stderr, draws(stderr));
   view.line(fmt::format("Downloading {} from {}", model.text(), hub.endpoint));
   const auto begin = std::chrono::steady_clock::now();
   const auto seconds = [&] {

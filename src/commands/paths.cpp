@@ -1,7 +1,10 @@
 #include "commands/paths.h"
 
+#include <unistd.h>
+
 #include <cstdlib>
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
 
@@ -28,6 +31,11 @@ std::filesystem::path runs_folder() {
   return user_folder("XDG_STATE_HOME", ".local/state") / "runs";
 }
 std::filesystem::path cache_folder() { return user_folder("XDG_CACHE_HOME", ".cache"); }
+
+bool draws(std::FILE* out) {
+  const char* terminal = std::getenv("TERM");
+  return isatty(fileno(out)) != 0 && (terminal == nullptr || std::string_view(terminal) != "dumb");
+}
 
 bool colour_wanted() {
   const char* value = std::getenv("NO_COLOR");

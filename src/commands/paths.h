@@ -1,7 +1,8 @@
 // What the environment says: where a user's files lie (XDG Base Directory Specification), and
-// colours. Only commands ask it.
+// what the terminal can. Only commands ask it.
 #pragma once
 
+#include <cstdio>
 #include <filesystem>
 
 namespace loadline {
@@ -9,6 +10,9 @@ namespace loadline {
 std::filesystem::path profile_folder();  // $XDG_DATA_HOME/loadline/profiles
 std::filesystem::path runs_folder();     // $XDG_STATE_HOME/loadline/runs
 std::filesystem::path cache_folder();    // $XDG_CACHE_HOME/loadline
+
+// It is a terminal that obeys escape sequences: TERM is not "dumb".
+bool draws(std::FILE* out);
 
 // NO_COLOR (no-color.org) is not set.
 bool colour_wanted();

@@ -1,6 +1,4 @@
 // loadline train: LoRA training with the proven configuration.
-#include <unistd.h>
-
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -152,7 +150,7 @@ TrainingSettings settled(const TrainOptions& options, const Workload& workload,
 }
 
 int train_and_tell(const TrainingSettings& settings, std::FILE* out, bool json) {
-  TrainView view(settings, out, isatty(fileno(out)) != 0);
+  TrainView view(settings, out, draws(out));
   const TrainingEnd end = train(settings, view);
   view.ended(end);
   if (json) tell(stdout, "{}\n", view.document(end).dump(2));
