@@ -58,6 +58,7 @@ TEST(Settings, RefusalsNameFlagValueAndRange) {
   EXPECT_THAT(refusal([](auto& s) { s.lora.targets.clear(); }), HasSubstr("--target-modules"));
   EXPECT_THAT(refusal([](auto& s) { s.max_steps = 0; }), HasSubstr("--max-steps 0"));
   EXPECT_THAT(refusal([](auto& s) { s.max_seq_length = 1; }), HasSubstr("--max-seq-length 1"));
+  EXPECT_THAT(refusal([](auto& s) { s.eval_batches = -1; }), HasSubstr("--val-batches -1"));
   EXPECT_THAT(refusal([](auto& s) { s.grad_accumulation_steps = -1; }),
               HasSubstr("--grad-accumulation-steps -1"));
   EXPECT_THAT(refusal([](auto& s) { s.weight_decay = -0.1; }), HasSubstr("--weight-decay -0.1"));
