@@ -242,7 +242,6 @@ int run_find(FindOptions options) {
   validate(options);
   if (options.workload.demo && !options.workload.memory_limit)
     options.workload.memory_limit = kDemoLimit;
-  options.workload.lists_sequences = true;
   options.both_checkpointings = options.workload.grad_checkpoint == "both";
   if (options.both_checkpointings) options.workload.grad_checkpoint = "off";
   std::FILE* out = options.workload.json ? stderr : stdout;
@@ -332,6 +331,7 @@ int run_find(FindOptions options) {
 
 CommandFunction add_find(Flags flags) {
   const auto options = std::make_shared<FindOptions>();
+  options->workload.compares = true;
   add_model_flags(flags, options->workload);
   add_data_flags(flags, options->workload);
   add_lora_flags(flags, options->workload);
@@ -344,7 +344,7 @@ CommandFunction add_find(Flags flags) {
                "Random weights of the model's shapes; so where the folder has only config.json");
   flags.value("--ranks", options->ranks, "LoRA ranks to try");
   flags.value("--layers-grid", options->layers_grid,
-              "Numbers of LoRA layers to try; 8,16,24,32 within the model");
+              "Numbers of LoRA layers to try; 8,16,24,32 within the model; -1 or all: all layers");
   flags.value("--max-batch", options->max_batch, "Largest batch size to try");
   flags.value("--steps", options->steps, "Steps of a trial, at least 3");
   flags.value("--max-steps,--iters", options->max_steps,

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <initializer_list>
 #include <sstream>
 #include <string_view>
 
@@ -20,7 +19,7 @@ std::vector<std::string> split(const std::string& text) {
 }
 
 void require_word(const char* flag, const std::string& value,
-                  std::initializer_list<std::string_view> allowed) {
+                  const std::vector<std::string_view>& allowed) {
   if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return;
   throw usage_error("{} {}: should be one of {}", flag, value, fmt::join(allowed, ", "));
 }
@@ -38,7 +37,7 @@ std::optional<Bytes> WorkloadOptions::limit() const {
 std::vector<std::int64_t> WorkloadOptions::sequences() const {
   if (!max_seq_length) return {};
   const std::vector<std::int64_t> lengths = parse_numbers(*max_seq_length, "--max-seq-length");
-  if (lengths.size() > 1 && !lists_sequences) {
+  if (lengths.size() > 1 && !compares) {
     throw usage_error("--max-seq-length {}: only find compares several; give one here",
                       *max_seq_length);
   }
@@ -68,7 +67,8 @@ void add_data_flags(Flags flags, WorkloadOptions& options) {
   flags.value("--valid-data", options.valid_data,
               "Validation rows; valid.jsonl beside the data is found by itself");
   flags.value("--max-seq-length", options.max_seq_length,
-              "Longer rows are cut to this many tokens; 2048, or what the model has");
+              std::string("Longer rows are cut to this many tokens; 2048, or what the model has") +
+                  (options.compares ? "; several are compared: 512,1024" : ""));
   flags.toggle("--skip-bad-rows", options.skip_bad_rows,
                "Leave out lines that are no good row, and say how many");
   flags.toggle("--mask-prompt", options.mask_prompt,
@@ -94,7 +94,9 @@ void add_lora_flags(Flags flags, WorkloadOptions& options) {
       "auto, f32 or bf16; auto is bf16, with half the memory, wherever that costs no time");
   memory().value(
       "--grad-checkpoint", options.grad_checkpoint,
-      "Activation checkpointing: on, off or auto; auto turns it on where off cannot fit");
+      fmt::format(
+          "Activation checkpointing: on, off{} or auto; auto turns it on where off cannot fit",
+          options.compares ? ", both (compared)" : ""));
 }
 
 void add_distrust_flags(Flags flags, WorkloadOptions& options) {
@@ -115,7 +117,10 @@ void add_memory_flags(Flags flags, WorkloadOptions& options) {
 void validate(const WorkloadOptions& options) {
   require_word("--quantize", options.quantize, {"none", "nf4"});
   require_word("--compute-dtype", options.compute_dtype, {"auto", "f32", "bf16"});
-  require_word("--grad-checkpoint", options.grad_checkpoint, {"auto", "on", "off"});
+  // find takes `both` for itself.
+  require_word("--grad-checkpoint", options.grad_checkpoint,
+               options.compares ? std::vector<std::string_view>{"auto", "on", "off", "both"}
+                                : std::vector<std::string_view>{"auto", "on", "off"});
   if (options.demo && !options.model.empty()) {
     throw usage_error("--demo brings a model of its own, and --model {} names another: give one",
                       options.model);

@@ -22,7 +22,7 @@ struct WorkloadOptions {
   double lora_dropout = 0;
   bool rslora = false;
   std::optional<std::string> max_seq_length;  // 2048, or what the model has; find takes a list
-  bool lists_sequences = false;               // the command takes a list
+  bool compares = false;  // find: several sequences, and checkpointing on against off
   std::string quantize = "none";
   std::string compute_dtype = "auto";
   std::string grad_checkpoint = "auto";
