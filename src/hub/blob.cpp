@@ -31,6 +31,11 @@ std::uint64_t size_if_there(const fs::path& path) {
   return error ? 0 : size;
 }
 
+// What was damaged since it came, mostly by a full disk or a copy that was cut, has another size.
+bool is_in_cache(const fs::path& blob, const HubFile& file) {
+  return is_there(blob) && size_if_there(blob) == file.size;
+}
+
 FileDescriptor wait_for_lock(const HubClient& client, const fs::path& path) {
   for (bool first = true;; first = false) {
     if (auto lock = lock_file(path)) return std::move(*lock);
@@ -163,20 +168,20 @@ class BlobDownload {
 
 std::uint64_t bytes_to_fetch(const HubCache& cache, const HubModel& model, const HubFile& file) {
   const fs::path blob = cache.blob(model, file.etag);
-  if (is_there(blob)) return 0;
+  if (is_in_cache(blob, file)) return 0;
   return file.size - std::min(file.size, size_if_there(incomplete(blob)));
 }
 
 void fetch_blob(HubClient& client, const HubCache& cache, const HubModel& model,
                 const std::string& commit, const HubFile& file, PullCounters& counters) {
   const fs::path blob = cache.blob(model, file.etag);
-  if (!is_there(blob)) {
+  if (!is_in_cache(blob, file)) {
     const fs::path lock_path = cache.lock(model, file.etag);
     make_folder(blob.parent_path());
     make_folder(lock_path.parent_path());
     const FileDescriptor lock = wait_for_lock(client, lock_path);
     // It may have come while another process held the lock.
-    if (!is_there(blob)) {
+    if (!is_in_cache(blob, file)) {
       BlobDownload(client, model, commit, file, incomplete(blob), counters).run(blob);
       ++counters.files_done;
       return;

@@ -104,6 +104,15 @@ TEST_F(Pull, AsksForWhatIsNeededAndNotAgain) {
   EXPECT_EQ(hub_.store_requests().size(), before);
 }
 
+TEST_F(Pull, ABlobOfAnotherSizeThanTheHubSaysIsFetchedAnew) {
+  pull();
+  for (const std::uintmax_t size : {std::uintmax_t{0}, std::uintmax_t{1000}, kWeights.size() + 1}) {
+    fs::resize_file(blob("model.safetensors"), size);
+    EXPECT_EQ(pull().received, kWeights.size());
+    expect_whole_weights();
+  }
+}
+
 TEST_F(Pull, TheTextPartsLeaveTheWeights) {
   pull(ModelParts::kText);
   EXPECT_TRUE(fs::exists(snapshot_ / "tokenizer.json"));
