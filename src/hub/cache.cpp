@@ -1,6 +1,7 @@
 #include "hub/cache.h"
 
 #include <algorithm>
+#include <random>
 #include <system_error>
 
 #include "base/error.h"
@@ -43,19 +44,22 @@ void find_missing_weights(const fs::path& snapshot, std::vector<std::string>& ne
   }
 }
 
-// Renamed over what is there, so that a reader never finds nothing.
+// Renamed over what is there, so that a reader never finds nothing. Its first name is its own, as
+// other processes, in containers of equal process ids too, may make the same link now.
 void make_link(const fs::path& target, const fs::path& link, const fs::path& blob) {
   if (points_to(link, target)) return;
   fs::path fresh = link;
-  fresh += ".new";
+  fresh += fmt::format(".{:08x}", std::random_device()());
   std::error_code error;
-  fs::remove(fresh, error);
   fs::create_symlink(target, fresh, error);
   const bool without_links =
       error == std::errc::operation_not_permitted || error == std::errc::operation_not_supported;
   if (!error) fs::rename(fresh, link, error);
   if (without_links) fs::rename(blob, link, error);
-  if (error) throw environment_error("{}: cannot be made: {}", link.string(), error.message());
+  if (!error) return;
+  std::error_code ignored;
+  fs::remove(fresh, ignored);
+  throw environment_error("{}: cannot be made: {}", link.string(), error.message());
 }
 
 }  // namespace

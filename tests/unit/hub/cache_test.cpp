@@ -1,6 +1,9 @@
 #include "hub/cache.h"
 
+#include <future>
+#include <iterator>
 #include <string>
+#include <vector>
 
 #include "unit/checkpoint/hostile_files.h"
 
@@ -111,6 +114,23 @@ TEST_F(Cache, ASnapshotIsLinksToBlobs) {
   fs::remove(folder_.path() / model_ / "blobs/e2");
   EXPECT_THAT(missing(ModelParts::kText).needed, ElementsAre("config.json"))
       << "a link whose blob is gone is no file";
+}
+
+TEST_F(Cache, SeveralMayMakeTheSameLinkAtOnce) {
+  put(model_ / "blobs/e1", "one");
+  const fs::path link = folder_.path() / snapshot_ / "config.json";
+  const auto make_it_again_and_again = [&] {
+    for (int round = 0; round < 500; ++round) {
+      fs::remove(link);
+      cache_.link(kModel, kCommit, "config.json", "e1");
+    }
+  };
+  std::vector<std::future<void>> makers;
+  for (int i = 0; i < 4; ++i) {
+    makers.push_back(std::async(std::launch::async, make_it_again_and_again));
+  }
+  for (std::future<void>& maker : makers) EXPECT_NO_THROW(maker.get());
+  EXPECT_EQ(std::distance(fs::directory_iterator(link.parent_path()), fs::directory_iterator()), 1);
 }
 
 TEST_F(Cache, ARefIsWrittenForABranchAndNotForACommit) {
