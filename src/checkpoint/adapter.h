@@ -100,4 +100,11 @@ Adapter as_trainable(AnyAdapter adapter, const ModelConfig& model, const std::st
 void write_adapter(const std::filesystem::path& folder, const Adapter& adapter,
                    AdapterFormat format = AdapterFormat::kPeft);
 
+// Whether `folder` itself has one of the files of an adapter.
+bool holds_adapter(const std::filesystem::path& folder);
+// Removes what write_adapter() writes into `folder`: all of it, or what is not of the format
+// `kept`. Other files stay.
+void remove_adapters(const std::filesystem::path& folder,
+                     std::optional<AdapterFormat> kept = std::nullopt);
+
 }  // namespace loadline

@@ -1,6 +1,7 @@
 // Adapters as files: PEFT's and mlx-lm's.
 #include <algorithm>
 #include <span>
+#include <system_error>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -121,6 +122,23 @@ void write_adapter(const fs::path& folder, const Adapter& adapter, AdapterFormat
   if (format != AdapterFormat::kBoth) return;
   make_folder(folder / "mlx");
   write_mlx(folder / "mlx", adapter);
+}
+
+bool holds_adapter(const fs::path& folder) {
+  return is_there(folder / kAdapterConfig) || is_there(folder / kPeftTensors) ||
+         is_there(folder / kMlxTensors);
+}
+
+void remove_adapters(const fs::path& folder, std::optional<AdapterFormat> kept) {
+  std::error_code ignored;  // What cannot be removed is overwritten, or fails there.
+  // First, as a reader takes the folder for an adapter as long as it is there.
+  if (!kept) fs::remove(folder / kAdapterConfig, ignored);
+  if (!kept || kept == AdapterFormat::kMlx) fs::remove(folder / kPeftTensors, ignored);
+  if (kept != AdapterFormat::kMlx) fs::remove(folder / kMlxTensors, ignored);
+  if (kept == AdapterFormat::kBoth) return;
+  fs::remove(folder / "mlx" / kAdapterConfig, ignored);
+  fs::remove(folder / "mlx" / kMlxTensors, ignored);
+  fs::remove(folder / "mlx", ignored);  // unless there is more in it
 }
 
 }  // namespace loadline

@@ -6,6 +6,7 @@
 
 #include "report/print.h"
 #include "report/text.h"
+#include "training/training_state.h"
 
 namespace loadline {
 namespace {
@@ -76,6 +77,10 @@ void say_start(std::FILE* out, const TrainingSettings& settings, const TrainOpti
   say(memory_line(settings, workload, budget, options.workload.margin));
   if (settings.distrust.mode != DistrustMode::kOff) say(distrust_line(settings.distrust));
   if (!workload.distrust_note.empty()) say(workload.distrust_note);
+  if (!settings.resume && Checkpoints(settings.adapter_path).holds_finished_run()) {
+    say(fmt::format("Replaces the finished run in {}: its adapters, checkpoints and metrics",
+                    printable(settings.adapter_path.string())));
+  }
   std::fflush(out);
 }
 

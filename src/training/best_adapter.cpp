@@ -11,7 +11,8 @@ namespace loadline {
 void BestAdapter::clear() {
   std::error_code ignored;  // What cannot be removed is overwritten, or fails there.
   std::filesystem::remove(folder_ / "best.json", ignored);
-  std::filesystem::remove_all(folder_, ignored);
+  remove_adapters(folder_);
+  std::filesystem::remove(folder_, ignored);  // unless there is more in it
   best_.reset();
 }
 
@@ -30,6 +31,7 @@ void BestAdapter::take_up() {
 void BestAdapter::replace(const Adapter& adapter, AdapterFormat format, std::int64_t step,
                           double valid_loss) {
   write_adapter(folder_, adapter, format);
+  remove_adapters(folder_, format);
   const Json document{{"schema_version", 1}, {"step", step}, {"valid_loss", valid_loss}};
   replace_file(folder_ / "best.json", document.dump(2) + "\n");
   best_ = {.step = step, .valid_loss = valid_loss};

@@ -1,9 +1,32 @@
 #include "training/readiness.h"
 
+#include <vector>
+
 #include "base/error.h"
+#include "base/file.h"
+#include "checkpoint/adapter.h"
 #include "training/batches.h"
 
 namespace loadline {
+namespace {
+
+// A new run replaces the adapters of a finished one and no others.
+void require_adapters_of_a_run(const TrainingSettings& settings, const Checkpoints& checkpoints) {
+  if (checkpoints.holds_finished_run()) return;
+  const std::filesystem::path& folder = settings.adapter_path;
+  std::vector<std::filesystem::path> places{folder, folder / "mlx"};
+  // A run that was killed before its first save may have left its best adapter and its metrics.
+  if (!is_there(folder / "metrics.jsonl")) places.push_back(folder / "best");
+  for (const std::filesystem::path& place : places) {
+    if (!holds_adapter(place)) continue;
+    throw usage_error(
+        "--adapter-path {}: {} holds an adapter that is not of a finished run there; training "
+        "would overwrite it. Choose another --adapter-path, or move the adapter away",
+        folder.string(), place.string());
+  }
+}
+
+}  // namespace
 
 void require_positions(const ModelConfig& model, const StepShape& shape) {
   if (model.max_positions > 0 && shape.longest_row > model.max_positions) {
@@ -39,13 +62,14 @@ void require_run_to_resume(const TrainingSettings& settings, const Checkpoints& 
     throw usage_error("--resume: {} holds no checkpoint. Leave --resume out to start a new run",
                       folder);
   }
-  if (!settings.resume && settings.order != RowOrder::kWorstFirst &&
-      checkpoints.holds_unfinished_run()) {
+  if (settings.resume || settings.order == RowOrder::kWorstFirst) return;
+  if (checkpoints.holds_unfinished_run()) {
     throw usage_error(
         "--adapter-path {}: holds a run that is not finished. Continue it with --resume, choose "
         "another --adapter-path, or remove the folder",
         folder);
   }
+  require_adapters_of_a_run(settings, checkpoints);
 }
 
 }  // namespace loadline

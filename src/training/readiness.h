@@ -18,7 +18,8 @@ void require_positions(const ModelConfig& model, const StepShape& shape);
 void require_targets(const PackedRows& rows, const TrainingSettings& settings);
 void require_vocabulary(const PackedRows& rows, const std::filesystem::path& path,
                         const ModelConfig& model);
-// --resume needs a checkpoint; without it an unfinished run must not be overwritten.
+// --resume needs a checkpoint; without it neither an unfinished run nor an adapter that is not of a
+// finished run may be overwritten.
 void require_run_to_resume(const TrainingSettings& settings, const Checkpoints& checkpoints);
 
 }  // namespace loadline

@@ -152,6 +152,8 @@ class Run {
     } else {
       model_.initialize_adapter(settings_.seed);
     }
+    // The adapters go first: without a checkpoint beside them they would be nobody's.
+    remove_adapters(settings_.adapter_path);
     checkpoints_.clear();
     best_.clear();
   }
@@ -161,7 +163,12 @@ class Run {
     saved_step_ = first_step_;
     best_.take_up();
     // The run may have been killed after the checkpoint counted and before this was replaced.
-    write_adapter(settings_.adapter_path, adapter(), settings_.adapter_format);
+    replace_adapter(adapter());
+  }
+
+  void replace_adapter(const Adapter& adapter) const {
+    write_adapter(settings_.adapter_path, adapter, settings_.adapter_format);
+    remove_adapters(settings_.adapter_path, settings_.adapter_format);
   }
 
   [[nodiscard]] Adapter adapter() const {
@@ -320,7 +327,7 @@ class Run {
     if (std::optional<TrainingEnd> end = require_finite(step)) return end;
     const Adapter trained = adapter();
     checkpoints_.save(model_, trained, settings_, identity_, step);
-    write_adapter(settings_.adapter_path, trained, settings_.adapter_format);
+    replace_adapter(trained);
     saved_step_ = step;
     observer_.saved(step, settings_.adapter_path, host_.peak_memory());
     return std::nullopt;

@@ -97,8 +97,8 @@ struct TrainingHost {
 // update (kDiverged): the adapter on disk stays the last good one, as it does when the validation
 // loss or the adapter itself is no longer finite. Throws Error as its parts do, before anything is
 // written for wrong settings: Error(kUsage) also when adapter_path holds an unfinished run that is
-// not to be resumed (kWorstFirst replaces it), and when there is nothing to resume;
-// Error(kBadInput) when no row has a token to predict.
+// not to be resumed or an adapter that is not of a finished run there (kWorstFirst replaces both),
+// and when there is nothing to resume; Error(kBadInput) when no row has a token to predict.
 TrainingEnd run_training(const TrainingSettings& settings, const TrainingHost& host,
                          TrainingObserver& observer);
 

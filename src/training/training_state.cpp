@@ -154,7 +154,7 @@ Checkpoints::Checkpoints(fs::path adapter_path) : folder_(std::move(adapter_path
 
 std::optional<fs::path> Checkpoints::latest() const {
   const fs::path pointer = folder_ / "latest";
-  if (!fs::exists(pointer)) return std::nullopt;
+  if (!is_there(pointer)) return std::nullopt;
   std::string name = read_file(pointer, 1_KiB);
   if (!name.empty() && name.back() == '\n') name.pop_back();
   const bool digits =
@@ -166,12 +166,13 @@ std::optional<fs::path> Checkpoints::latest() const {
   return folder_ / name;
 }
 
-bool Checkpoints::holds_unfinished_run() const {
+std::optional<bool> Checkpoints::finished() const {
   try {
     const std::optional<fs::path> checkpoint = latest();
-    return checkpoint && !json_bool(read_state(*checkpoint), "finished", checkpoint->string());
+    if (!checkpoint) return std::nullopt;
+    return json_bool(read_state(*checkpoint), "finished", checkpoint->string());
   } catch (const Error&) {
-    return false;
+    return std::nullopt;
   }
 }
 
@@ -179,7 +180,17 @@ void Checkpoints::clear() {
   std::error_code
       ignored;  // What cannot be removed is overwritten, or fails there with its reason.
   fs::remove(folder_ / "latest", ignored);
-  fs::remove_all(folder_, ignored);
+  for (const fs::path& checkpoint : all()) fs::remove_all(checkpoint, ignored);
+  fs::remove(folder_, ignored);  // unless there is more in it
+}
+
+std::vector<fs::path> Checkpoints::all() const {
+  std::error_code ignored;
+  std::vector<fs::path> folders;
+  for (fs::directory_iterator it(folder_, ignored), end; it != end; it.increment(ignored)) {
+    if (it->is_directory(ignored) && step_named(it->path()) >= 0) folders.push_back(it->path());
+  }
+  return folders;
 }
 
 fs::path Checkpoints::save(LoraModel& model, const Adapter& adapter,
@@ -197,10 +208,8 @@ fs::path Checkpoints::save(LoraModel& model, const Adapter& adapter,
 
 void Checkpoints::prune(const fs::path& current, std::int64_t kept) const {
   std::error_code ignored;  // A folder too many harms nothing.
-  std::vector<fs::path> others;
-  for (fs::directory_iterator it(folder_, ignored), end; it != end; it.increment(ignored)) {
-    if (it->is_directory(ignored) && it->path() != current) others.push_back(it->path());
-  }
+  std::vector<fs::path> others = all();
+  std::erase(others, current);
   std::sort(others.begin(), others.end(),
             [](const fs::path& a, const fs::path& b) { return step_named(a) > step_named(b); });
   std::int64_t left = kept - 1;

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "checkpoint/config.h"
 #include "model/lora_model.h"
@@ -28,10 +29,11 @@ class Checkpoints {
   // `latest` is damaged.
   [[nodiscard]] std::optional<std::filesystem::path> latest() const;
   // Whether a run with updates still to do is there. A checkpoint that cannot be read is none.
-  [[nodiscard]] bool holds_unfinished_run() const;
+  [[nodiscard]] bool holds_unfinished_run() const { return finished() == false; }
+  [[nodiscard]] bool holds_finished_run() const { return finished() == true; }
   // Removes what a kill left of files that were being replaced in `adapter_path`.
   void remove_torn_files() const;
-  // Removes all checkpoints, `latest` first.
+  // Removes all checkpoints, `latest` first; what is not a checkpoint stays.
   void clear();
 
   // Writes adapter and state of `model` after update `step`, makes it the latest, and removes all
@@ -41,6 +43,9 @@ class Checkpoints {
                              std::int64_t step);
 
  private:
+  // Whether the run that is there has reached its last update.
+  [[nodiscard]] std::optional<bool> finished() const;
+  [[nodiscard]] std::vector<std::filesystem::path> all() const;
   void prune(const std::filesystem::path& current, std::int64_t kept) const;
 
   std::filesystem::path folder_;

@@ -153,6 +153,21 @@ TEST_F(Train, AnAdapterThatARunStartsFromAndFlagsThatSayOtherwiseContradict) {
   EXPECT_EQ(start({"--lora-alpha", "4", "--target-modules", "attention"}).exit_code, 0);
 }
 
+TEST_F(Train, AFinishedRunIsReplacedWhichIsSaidAndOtherAdaptersAreNot) {
+  const std::vector<std::string> flags{"--batch-size",  "1", "--max-steps", "1",
+                                       "--val-batches", "1"};
+  ASSERT_EQ(run(flags).exit_code, 0);
+  const Ended again = run(flags);
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.out, HasSubstr("Replaces the finished run in "));
+  const std::filesystem::path adapter = program_.home() / "adapter";
+  std::filesystem::remove_all(adapter / "checkpoints");
+  const Ended refused = run(flags);
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("holds an adapter that is not of a finished run there"));
+  EXPECT_TRUE(std::filesystem::exists(adapter / "best/adapter_model.safetensors"));
+}
+
 TEST_F(Train, ATestAnEpochAndTheUseOfRowsAreSaid) {
   std::string rows;
   for (int i = 0; i < 10; ++i) rows += row("row number " + std::to_string(i) + " of ten rows");

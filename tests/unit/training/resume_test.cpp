@@ -52,12 +52,15 @@ class Resume : public TrainingRun {
     }
     return lines;
   }
-  static std::set<std::string> checkpoints(const TrainingSettings& s) {
+  static std::set<std::string> names_in(const fs::path& folder) {
     std::set<std::string> names;
-    for (const auto& entry : fs::directory_iterator(s.adapter_path / "checkpoints")) {
+    for (const auto& entry : fs::directory_iterator(folder)) {
       names.insert(entry.path().filename().string());
     }
     return names;
+  }
+  static std::set<std::string> checkpoints(const TrainingSettings& s) {
+    return names_in(s.adapter_path / "checkpoints");
   }
 };
 
@@ -206,6 +209,49 @@ TEST_F(Resume, ANewRunDoesNotOverwriteAnUnfinishedOne) {
   EXPECT_EQ(adapter_hash(s), before);
   run(resumed(s));
   EXPECT_EQ(run(s).end.reason, TrainingEnd::Reason::kDone) << "a finished one may be replaced";
+}
+
+TEST_F(Resume, AnAdapterThatIsNotOfAFinishedRunThereIsNotOverwritten) {
+  const TrainingSettings made = settings("made");
+  run(made);
+  for (const char* place : {".", "mlx", "best"}) {
+    const TrainingSettings s = settings(fmt::format("foreign in {}", place));
+    write_adapter(s.adapter_path / place, adapter_of(made));
+    const fs::path tensors = s.adapter_path / place / "adapter_model.safetensors";
+    const std::string before = sha256_hex(content(tensors));
+    EXPECT_THAT(refusal(s), AllOf(HasSubstr("--adapter-path"), HasSubstr("Choose another")));
+    EXPECT_EQ(sha256_hex(content(tensors)), before);
+  }
+}
+
+TEST_F(Resume, ARunThatReplacesAFinishedOneLeavesNothingOfItAndAllThatIsNotIts) {
+  TrainingSettings s = settings("replaced");
+  s.valid_rows = pack("valid.packed", made_up_rows(5, 77));
+  s.adapter_format = AdapterFormat::kBoth;
+  run(s);
+  replace_file(s.adapter_path / "notes.txt", "mine");
+  make_folder(s.adapter_path / "checkpoints" / "mine");
+  make_folder(s.adapter_path / "mlx" / "mine");
+  s.adapter_format = AdapterFormat::kMlx;
+  s.valid_rows.reset();
+  s.max_steps = 2;
+  run(s);
+  EXPECT_THAT(names_in(s.adapter_path),
+              ElementsAre("adapter_config.json", "adapters.safetensors", "checkpoints",
+                          "metrics.jsonl", "mlx", "notes.txt", "tensorboard"));
+  EXPECT_THAT(names_in(s.adapter_path / "mlx"), ElementsAre("mine"));
+  EXPECT_THAT(checkpoints(s), ElementsAre("0000002", "latest", "mine"));
+}
+
+TEST_F(Resume, InAnotherFormatARunLeavesNoneOfItsOldAdapters) {
+  TrainingSettings s = settings("other format");
+  s.adapter_format = AdapterFormat::kBoth;
+  run(s, 1);
+  s.adapter_format = AdapterFormat::kMlx;
+  run(resumed(s));
+  EXPECT_THAT(names_in(s.adapter_path), ElementsAre("adapter_config.json", "adapters.safetensors",
+                                                    "checkpoints", "metrics.jsonl", "tensorboard"));
+  EXPECT_EQ(adapter_of(s).lora.rank, s.lora.rank);
 }
 
 TEST_F(Resume, NothingToResumeIsSaidSo) {
