@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "checkpoint/adapter_claims.h"
 
 namespace loadline {
 namespace {
@@ -36,7 +37,8 @@ void require_positive(std::string_view flag, double value) {
 
 void validate_lora(const LoraSettings& lora, const ModelConfig& model) {
   require_count("--lora-rank", lora.rank, 1, 16384);
-  require_positive("--lora-alpha", lora.alpha);
+  // What is written must be read again.
+  require_rate("--lora-alpha", lora.alpha, kLeastAlpha, kMostAlpha);
   if (lora.layers < 1 || lora.layers > model.layers) {
     throw usage_error("--lora-layers {}: the model has {} layers, so 1 to {}, or -1 for all",
                       lora.layers, model.layers, model.layers);

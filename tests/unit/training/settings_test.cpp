@@ -55,6 +55,11 @@ TEST(Settings, RefusalsNameFlagValueAndRange) {
   EXPECT_THAT(refusal([](auto& s) { s.lora.layers = 7; }),
               AllOf(HasSubstr("--lora-layers 7"), HasSubstr("6 layers")));
   EXPECT_THAT(refusal([](auto& s) { s.lora.alpha = 0; }), HasSubstr("--lora-alpha 0"));
+  for (const double alpha : {1e-10, 1e10}) {
+    EXPECT_THAT(refusal([&](auto& s) { s.lora.alpha = alpha; }),
+                HasSubstr("must be between 1e-09 and 1000000000"))
+        << "an adapter with it could not be read";
+  }
   EXPECT_THAT(refusal([](auto& s) { s.lora.targets.clear(); }), HasSubstr("--target-modules"));
   EXPECT_THAT(refusal([](auto& s) { s.max_steps = 0; }), HasSubstr("--max-steps 0"));
   EXPECT_THAT(refusal([](auto& s) { s.max_seq_length = 1; }), HasSubstr("--max-seq-length 1"));
