@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -72,6 +73,29 @@ void print_plan(const MemoryPlan& plan, const Budget& budget, double margin) {
 
 namespace {
 
+// Named as in a profile (docs/profile.md).
+Json configuration_document(const TrainingSettings& s) {
+  Json targets = Json::array();
+  for (const Projection target : s.lora.targets) targets.push_back(name_of(target));
+  return {{"batch_size", s.batch_size},
+          {"lora_rank", s.lora.rank},
+          {"lora_layers", s.lora.layers},
+          {"target_modules", std::move(targets)},
+          {"max_seq_length", s.max_seq_length},
+          {"compute", name_of(s.compute)},
+          {"quantize", name_of(s.quantize)},
+          {"grad_checkpoint", s.checkpointing == ActivationCheckpointing::kOn}};
+}
+
+void print_configuration(const TrainingSettings& s, const ModelConfig& model) {
+  fmt::print(
+      "Batch size {}, LoRA of rank {} on {} of the last {} of {} layers, rows of at most {} "
+      "tokens, compute {}, quantize {}, checkpointing {}\n\n",
+      s.batch_size, s.lora.rank, names_of(s.lora.targets), s.lora.layers, model.layers,
+      s.max_seq_length, name_of(s.compute), name_of(s.quantize),
+      s.checkpointing == ActivationCheckpointing::kOn ? "on" : "off");
+}
+
 int run_plan(const PlanOptions& options) {
   const MachineFacts machine = read_machine();
   const Workload workload = prepare_workload(options.workload, machine, stderr, ModelParts::kText);
@@ -84,8 +108,11 @@ int run_plan(const PlanOptions& options) {
   choose_checkpointing(workload, settings, budget.bytes, options.workload.margin);
   const MemoryPlan plan = workload.plan(settings);
   if (options.workload.json) {
-    fmt::print("{}\n", plan_document(plan, budget, options.workload.margin).dump(2));
+    Json document = plan_document(plan, budget, options.workload.margin);
+    document["configuration"] = configuration_document(settings);
+    fmt::print("{}\n", document.dump(2));
   } else {
+    print_configuration(settings, workload.model);
     print_plan(plan, budget, options.workload.margin);
   }
   return adjusted(plan.total().bytes, options.workload.margin) <= budget.bytes ? 0 : 1;

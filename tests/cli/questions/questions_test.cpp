@@ -81,6 +81,29 @@ TEST(Questions, PlanListsBuffersWhoseSumIsShown) {
             plan["arena_bytes"].get<std::int64_t>() + plan["process_bytes"].get<std::int64_t>());
 }
 
+TEST(Questions, PlanSaysWhichConfigurationItIsFor) {
+  const Program program;
+  const std::vector<std::string> flags{
+      "plan", "--model",          demo_model(), "--batch-size",      "4",   "--lora-rank",
+      "8",    "--lora-layers",    "-1",         "--quantize",        "nf4", "--compute-dtype",
+      "f32",  "--max-seq-length", "64",         "--grad-checkpoint", "on"};
+  std::vector<std::string> as_json = flags;
+  as_json.emplace_back("--json");
+  EXPECT_EQ(parse_json(program.run(as_json).out, "stdout")["configuration"],
+            (Json{{"batch_size", 4},
+                  {"lora_rank", 8},
+                  {"lora_layers", 6},
+                  {"target_modules", {"q_proj", "k_proj", "v_proj", "o_proj"}},
+                  {"max_seq_length", 64},
+                  {"compute", "f32"},
+                  {"quantize", "nf4"},
+                  {"grad_checkpoint", true}}));
+  EXPECT_THAT(program.run(flags).out,
+              StartsWith("Batch size 4, LoRA of rank 8 on q_proj,k_proj,v_proj,o_proj of the last "
+                         "6 of 6 layers, rows of at most 64 tokens, compute f32, quantize nf4, "
+                         "checkpointing on\n"));
+}
+
 TEST(Questions, ATomlFileGivesFlagsAndTypedOnesWin) {
   const Program program;
   const std::string file =
