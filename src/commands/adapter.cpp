@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "checkpoint/adapter_files.h"
 #include "commands/command.h"
 #include "commands/model_source.h"
@@ -58,7 +59,7 @@ void convert_to(const std::string& output, AnyAdapter adapter, const ModelConfig
                 const AdapterOptions& options) {
   const std::filesystem::path folder = output;
   for (const auto& place : {folder, folder / "mlx"}) {
-    if (std::filesystem::exists(place / kAdapterConfig)) {
+    if (is_there(place / kAdapterConfig)) {
       throw usage_error("--output {}: {} is there already. Choose another folder", output,
                         (place / kAdapterConfig).string());
     }

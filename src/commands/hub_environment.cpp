@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <initializer_list>
 #include <string>
+#include <system_error>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -66,7 +67,10 @@ std::string read_token() {
   if (is_true(first_of({"HF_HUB_DISABLE_IMPLICIT_TOKEN"}))) return "";
   const std::string named = first_of({"HF_TOKEN_PATH"});
   const fs::path file = named.empty() ? hub_home() / "token" : expanded(named);
-  return fs::exists(file) ? checked_token(read_file(file, 64_KiB), file.string()) : "";
+  std::error_code error;
+  const bool exists = fs::exists(file, error);
+  if (error) throw bad_input("{}: cannot be looked at: {}", file.string(), error.message());
+  return exists ? checked_token(read_file(file, 64_KiB), file.string()) : "";
 }
 
 std::chrono::seconds read_timeout() {

@@ -3,9 +3,11 @@
 #include <chrono>
 #include <cstdio>
 #include <optional>
+#include <system_error>
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "commands/hub_environment.h"
 #include "commands/paths.h"
 #include "machine/interrupt.h"
@@ -18,8 +20,7 @@ namespace fs = std::filesystem;
 namespace {
 
 fs::path checked_folder(const std::string& model) {
-  if (!fs::exists(fs::path(model) / "config.json") &&
-      !fs::exists(fs::path(model) / "tokenizer.json")) {
+  if (!is_there(fs::path(model) / "config.json") && !is_there(fs::path(model) / "tokenizer.json")) {
     throw bad_input(
         "{}: has neither config.json nor tokenizer.json, so it is not a Hugging Face model folder",
         model);
@@ -122,8 +123,11 @@ PullReport pull_from_hub(const HubModel& model, ModelParts parts) {
 }
 
 fs::path resolve_model(const std::string& model, ModelParts parts) {
-  if (fs::is_directory(model)) return checked_folder(model);
-  if (fs::exists(model))
+  std::error_code error;
+  const bool exists = fs::exists(model, error);
+  if (error) throw bad_input("{}: cannot be looked at: {}", model, error.message());
+  if (fs::is_directory(model, error)) return checked_folder(model);
+  if (exists)
     throw bad_input("{}: --model should name the model's folder, not a file in it", model);
   if (const auto named = parse_hub_model(model)) return hub_model(*named, parts);
   throw bad_input(
@@ -134,7 +138,7 @@ fs::path resolve_model(const std::string& model, ModelParts parts) {
 
 fs::path tokenizer_file(const fs::path& model_folder) {
   fs::path file = model_folder / "tokenizer.json";
-  if (!fs::exists(file)) {
+  if (!is_there(file)) {
     throw bad_input(
         "{}: the model has no tokenizer.json. Copy it there from the model's page; rows that are "
         "already "

@@ -135,6 +135,17 @@ TEST(BadInput, AMissingModelIsNamedWithTheWayOut) {
   EXPECT_THAT(ended.err, HasSubstr("ORG/NAME"));
 }
 
+TEST(BadInput, AModelThatCannotBeLookedAtIsNamed) {
+  const Program program;
+  const fs::path loop = program.home() / "loop";
+  fs::create_symlink(loop, loop);
+  for (const std::string& model : {loop.string(), std::string(300, 'x')}) {
+    const Ended ended = program.run({"plan", "--model", model});
+    EXPECT_EQ(ended.exit_code, 2) << ended.err;
+    EXPECT_THAT(ended.err, HasSubstr("loadline: " + model + ": cannot be looked at: "));
+  }
+}
+
 TEST(BadInput, MissingDataIsNamed) {
   const Ended ended =
       Program().run({"find", "--model", demo_model(), "--data", "/no/such/train.jsonl"});

@@ -60,6 +60,16 @@ TEST(HubCacheOfTheUser, IsNotAskedForWhatIsNoName) {
   EXPECT_EQ(tokenize(Program(), "org/demo@../../x").exit_code, 2);
 }
 
+TEST(HubCacheOfTheUser, IsNamedWhereItCannotBeLookedAt) {
+  Program program;
+  const fs::path loop = program.home() / "loop";
+  fs::create_symlink(loop, loop);
+  program.set_environment("HF_HOME", loop.string());
+  const Ended ended = tokenize(program, "org/demo");
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("loadline: " + loop.string() + "/token: cannot be looked at: "));
+}
+
 TEST(HubCacheOfTheUser, SaysWhatAModelInItLacks) {
   Program program;
   program.set_environment("HF_HUB_OFFLINE", "1");
