@@ -18,7 +18,8 @@ constexpr std::int64_t kQuantizedPiece = std::int64_t{1} << 18;
 
 class Loader {
  public:
-  Loader(const WeightFiles& files, const StepPlan& plan, const Workspace& memory)
+  // Without memory only names, shapes and types are looked at.
+  Loader(const WeightFiles& files, const StepPlan& plan, const Workspace* memory)
       : files_(files), plan_(plan), memory_(memory) {}
 
   struct Part {
@@ -46,7 +47,7 @@ class Loader {
   void norm(const std::string& name, BufferId id, bool offset) const {
     if (!id.exists()) return;
     vector(name, id);
-    if (offset) shift(1.0F, memory_.matrix(id));
+    if (offset && memory_ != nullptr) shift(1.0F, memory_->matrix(id));
   }
 
   struct Module {
@@ -68,17 +69,19 @@ class Loader {
   void read(const std::string& name, BufferId id, std::int64_t first,
             const std::array<std::int64_t, 2>& shape, std::size_t dimensions) const {
     const DType dtype = plan_.memory.buffer(id).dtype;
+    const auto whole = std::span(shape).first(dimensions);
+    if (memory_ == nullptr) return files_.read_rows(name, whole, 0, 0, dtype, {});
     const std::size_t row_bytes = static_cast<std::size_t>(shape[1]) * size_of(dtype);
-    const auto into = memory_.bytes(id).subspan(static_cast<std::size_t>(first) * row_bytes,
-                                                static_cast<std::size_t>(shape[0]) * row_bytes);
-    files_.read(name, std::span(shape).first(dimensions), dtype, into);
+    const auto into = memory_->bytes(id).subspan(static_cast<std::size_t>(first) * row_bytes,
+                                                 static_cast<std::size_t>(shape[0]) * row_bytes);
+    files_.read(name, whole, dtype, into);
   }
 
   void quantized(BufferId id, std::initializer_list<Part> parts) const {
     const Buffer& buffer = plan_.memory.buffer(id);
     const std::int64_t cols = buffer.shape.at(1);
     std::vector<float> absmax(static_cast<std::size_t>(buffer.shape.at(0) * cols / kNf4Block));
-    Nf4Quantizer quantizer(memory_.bytes(id), buffer.shape.at(0), cols, absmax);
+    Nf4Quantizer quantizer(memory_->bytes(id), buffer.shape.at(0), cols, absmax);
     const std::int64_t most = std::max<std::int64_t>(1, kQuantizedPiece / cols);
     std::vector<float> piece(static_cast<std::size_t>(most * cols));
     std::int64_t first = 0;
@@ -103,7 +106,7 @@ class Loader {
 
   const WeightFiles& files_;
   const StepPlan& plan_;
-  const Workspace& memory_;
+  const Workspace* memory_;
 };
 
 void generate_quantized(std::uint64_t seed, float bound, const Buffer& buffer,
@@ -124,11 +127,7 @@ void generate_quantized(std::uint64_t seed, float bound, const Buffer& buffer,
   quantizer.finish();
 }
 
-}  // namespace
-
-void load_frozen_weights(const WeightFiles& files, const ModelConfig& model, const StepPlan& plan,
-                         const Workspace& memory) {
-  const Loader load(files, plan, memory);
+void load_all(const Loader& load, const ModelConfig& model, const StepPlan& plan) {
   load.matrix("model.embed_tokens.weight", plan.embedding);
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {
     const LayerWeights& w = plan.layers[i].weights;
@@ -170,6 +169,19 @@ void load_frozen_weights(const WeightFiles& files, const ModelConfig& model, con
   }
   load.norm("model.norm.weight", plan.final_norm, model.norm_offset);
   if (!model.tied_embeddings) load.matrix("lm_head.weight", plan.head);
+}
+
+}  // namespace
+
+void load_frozen_weights(const WeightFiles& files, const ModelConfig& model, const StepPlan& plan,
+                         const Workspace& memory) {
+  load_all(Loader(files, plan, &memory), model, plan);
+}
+
+void require_frozen_weights(const WeightFiles& files, const ModelConfig& model) {
+  const StepShape token{.tokens = 1, .rows = 1, .longest_row = 1, .widen = false};
+  const StepPlan plan = plan_forward(model, {}, token, 1);
+  load_all(Loader(files, plan, nullptr), model, plan);
 }
 
 void generate_frozen_weights(std::uint64_t seed, const StepPlan& plan, const Workspace& memory) {

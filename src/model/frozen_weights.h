@@ -12,6 +12,9 @@ namespace loadline {
 void load_frozen_weights(const WeightFiles& files, const ModelConfig& model, const StepPlan& plan,
                          const Workspace& memory);
 
+// Throws as loading does, without reading a value or taking memory: the files do not fit the model.
+void require_frozen_weights(const WeightFiles& files, const ModelConfig& model);
+
 // Random matrices of a trained model's size (0.02), norms 1, biases 0.
 void generate_frozen_weights(std::uint64_t seed, const StepPlan& plan, const Workspace& memory);
 

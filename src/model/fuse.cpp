@@ -1,7 +1,6 @@
 #include "model/fuse.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <map>
 #include <string>
@@ -13,6 +12,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
 #include "kernels/threads.h"
+#include "model/frozen_weights.h"
 #include "model/workspace.h"
 
 namespace loadline {
@@ -85,25 +85,9 @@ class Merger {
 
 using PairsByTensor = std::map<std::string, const ScaledPair*>;
 
-// All that could fail is looked at before anything is written.
-PairsByTensor pairs_by_tensor(const WeightFiles& files, const ModelConfig& model,
-                              const AnyAdapter& adapter) {
+PairsByTensor pairs_by_tensor(const AnyAdapter& adapter) {
   PairsByTensor pairs;
-  for (const ScaledPair& scaled : adapter.pairs) {
-    const std::string name = tensor_name(scaled.pair);
-    const TensorInfo& info = files.info(name);
-    const ProjectionShape shape = shape_of(model, scaled.pair.projection);
-    const std::array<std::int64_t, 2> expected{shape.out, shape.in};
-    if (!std::equal(expected.begin(), expected.end(), info.shape.begin(), info.shape.end())) {
-      throw bad_input("tensor '{}' has shape {}, but config.json asks for {}", name,
-                      shape_text(info.shape), shape_text(expected));
-    }
-    if (!can_convert(info.dtype, DType::kF32)) {
-      throw bad_input("tensor '{}' is {}, but f32, f16 or bf16 is needed to fuse", name,
-                      name_of(info.dtype));
-    }
-    pairs.emplace(name, &scaled);
-  }
+  for (const ScaledPair& scaled : adapter.pairs) pairs.emplace(tensor_name(scaled.pair), &scaled);
   return pairs;
 }
 
@@ -134,7 +118,8 @@ std::vector<std::string> in_order(const SafetensorsHeader& header) {
 FuseReport fuse_weights(const WeightFiles& files, const ModelConfig& model,
                         const AnyAdapter& adapter, const std::filesystem::path& folder,
                         int threads) {
-  const PairsByTensor pairs = pairs_by_tensor(files, model, adapter);
+  require_frozen_weights(files, model);  // before anything is written
+  const PairsByTensor pairs = pairs_by_tensor(adapter);
   Merger merger(threads);
   FuseReport report;
   for (const auto& [name, header] : files.files()) {

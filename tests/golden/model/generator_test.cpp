@@ -214,6 +214,28 @@ TEST_F(DemoGenerator, RefusesWhatItHasNoRoomFor) {
   EXPECT_THROW(plan_generation(read_config(folder), {}, {.context = 1025, .chunk = 1}), Error);
 }
 
+TEST_F(DemoGenerator, WeightsThatAreNotThoseOfTheConfigurationAreNotFused) {
+  const TemporaryFolder fused;
+  const auto refusal = [&](const ModelConfig& config) -> std::string {
+    try {
+      fuse_weights(WeightFiles(folder), config, {}, fused.path(), 1);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "(no error)";
+  };
+  ModelConfig config = read_config(folder);
+  config.vocab_size += 1;
+  EXPECT_NE(refusal(config).find("config.json asks for (2049,"), std::string::npos)
+      << refusal(config);
+  config.vocab_size -= 1;
+  config.layers += 1;
+  EXPECT_NE(refusal(config).find("'model.layers.6.input_layernorm.weight' is missing"),
+            std::string::npos)
+      << refusal(config);
+  EXPECT_TRUE(fs::is_empty(fused.path()));
+}
+
 TEST_F(DemoGenerator, ABf16ModelFusedIsWithinItsRounding) {
   const ModelConfig config = read_config(folder);
   AnyAdapter adapter;
