@@ -2,18 +2,47 @@
 
 #include <sys/stat.h>
 
-#include <cerrno>
 #include <cstdlib>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "base/file_lock.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
 namespace {
+
+constexpr std::string_view kSuffix = ".XXXXXX";
+constexpr const char* kMark = ".loadline-partial";  // in the folder until it is whole
+
+// Whether the folder at `path` was being filled for `place` by a process that no longer lives.
+bool is_orphan(const fs::path& path, const fs::path& place) {
+  const std::string name = path.filename().string();
+  const std::string beginning = place.filename().string() + '.';
+  if (!name.starts_with(beginning) || name.size() + 1 != beginning.size() + kSuffix.size()) {
+    return false;
+  }
+  try {
+    return is_there(path / kMark) && lock_file(path / kMark).has_value();
+  } catch (const Error&) {  // another user's
+    return false;
+  }
+}
+
+void remove_orphans(const fs::path& place) {
+  std::error_code ignored;  // A folder too many harms nothing.
+  std::vector<fs::path> orphans;
+  for (fs::directory_iterator it(place.parent_path(), ignored), end; it != end;
+       it.increment(ignored)) {
+    if (it->is_directory(ignored) && is_orphan(it->path(), place)) orphans.push_back(it->path());
+  }
+  for (const fs::path& orphan : orphans) fs::remove_all(orphan, ignored);
+}
 
 void require_free(const fs::path& place) {
   std::error_code error;
@@ -31,12 +60,16 @@ NewFolder::NewFolder(fs::path place) : place_(fs::absolute(place).lexically_norm
   if (!place_.has_filename()) place_ = place_.parent_path();
   require_free(place_);
   make_folder(place_.parent_path());
-  std::string name = place_.string() + ".XXXXXX";
+  remove_orphans(place_);
+  std::string name = place_.string().append(kSuffix);
   if (::mkdtemp(name.data()) == nullptr) {
     throw environment_error("{}: cannot be made: {}", place_.string(), system_reason());
   }
   temporary_ = name;
   ::chmod(name.c_str(), 0755);
+  std::optional<FileDescriptor> mark = lock_file(temporary_ / kMark);
+  if (!mark) throw environment_error("{}: another process holds it", temporary_.string());
+  mark_ = std::move(*mark);
 }
 
 NewFolder::~NewFolder() {
@@ -46,7 +79,8 @@ NewFolder::~NewFolder() {
 
 void NewFolder::commit() {
   std::error_code error;
-  fs::rename(temporary_, place_, error);  // over an empty folder too
+  fs::remove(temporary_ / kMark, error);
+  if (!error) fs::rename(temporary_, place_, error);  // over an empty folder too
   if (error) throw environment_error("{}: cannot be made: {}", place_.string(), error.message());
   temporary_.clear();
 }

@@ -17,6 +17,7 @@
 #include "commands/command.h"
 #include "commands/model_source.h"
 #include "machine/facts.h"
+#include "machine/interrupt.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
@@ -67,16 +68,21 @@ void require_space(const WeightFiles& files, const fs::path& folder) {
                           to_string(Bytes{space.available}));
 }
 
+void require_no_interrupt() {
+  if (interrupted()) throw Error(ErrorKind::kInterrupted, "interrupted: nothing was written");
+}
+
 int run_fuse(const FuseOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const fs::path folder = resolve_model(options.model, ModelParts::kAll);
   const ModelConfig model = read_config(folder);
   const AnyAdapter adapter = read_any_adapter(options.adapter_path, model);
   const WeightFiles files(folder);
+  catch_interrupts();
   NewFolder output(options.output);
   require_space(files, output.path());
-  const FuseReport report =
-      fuse_weights(files, model, adapter, output.path(), read_machine().cpu.usable);
+  const FuseReport report = fuse_weights(files, model, adapter, output.path(),
+                                         read_machine().cpu.usable, require_no_interrupt);
   copy_companions(folder, output.path());
   output.commit();
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;

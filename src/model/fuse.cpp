@@ -33,7 +33,8 @@ std::string tensor_name(const LoraPair& pair) {
 // Writes W + scale * B A, a block of rows at a time.
 class Merger {
  public:
-  explicit Merger(int threads) : scratch_(Gemm::scratch_bound(threads)) {
+  Merger(int threads, const std::function<void()>& go_on)
+      : scratch_(Gemm::scratch_bound(threads)), go_on_(go_on) {
     set_threads(threads);
     gemm_.use_scratch(scratch_.bytes());
   }
@@ -48,6 +49,7 @@ class Merger {
     scale(static_cast<float>(scaled.scale()), matrix(b, rows, scaled.rank));
     const std::int64_t block = std::clamp<std::int64_t>(kPieceElements / cols, 1, kMostRows);
     for (std::int64_t row = 0; row < rows; row += block) {
+      go_on_();
       const std::int64_t count = std::min(block, rows - row);
       read_block(from, info, row * cols, count * cols);
       const View b_rows = matrix(b, rows, scaled.rank).slice(row, count);
@@ -78,6 +80,7 @@ class Merger {
   }
 
   Arena scratch_;
+  const std::function<void()>& go_on_;
   Gemm gemm_;
   std::vector<std::byte> raw_;
   std::vector<float> values_;
@@ -92,10 +95,11 @@ PairsByTensor pairs_by_tensor(const AnyAdapter& adapter) {
 }
 
 void copy_bytes(const SafetensorsHeader& from, std::uint64_t begin, std::uint64_t size,
-                ReplacementFile& to) {
+                ReplacementFile& to, const std::function<void()>& go_on) {
   constexpr std::uint64_t kPiece = std::uint64_t{4} << 20;
   std::vector<std::byte> piece(static_cast<std::size_t>(std::min(size, kPiece)));
   for (std::uint64_t done = 0; done < size; done += kPiece) {
+    go_on();
     const auto part =
         std::span(piece).first(static_cast<std::size_t>(std::min(kPiece, size - done)));
     read_at(from.path, begin + done, part);
@@ -116,20 +120,20 @@ std::vector<std::string> in_order(const SafetensorsHeader& header) {
 }  // namespace
 
 FuseReport fuse_weights(const WeightFiles& files, const ModelConfig& model,
-                        const AnyAdapter& adapter, const std::filesystem::path& folder,
-                        int threads) {
+                        const AnyAdapter& adapter, const std::filesystem::path& folder, int threads,
+                        const std::function<void()>& go_on) {
   require_frozen_weights(files, model);  // before anything is written
   const PairsByTensor pairs = pairs_by_tensor(adapter);
-  Merger merger(threads);
+  Merger merger(threads, go_on);
   FuseReport report;
   for (const auto& [name, header] : files.files()) {
     ReplacementFile to(folder / name);
-    copy_bytes(header, 0, header.data_begin, to);
+    copy_bytes(header, 0, header.data_begin, to, go_on);
     for (const std::string& tensor : in_order(header)) {
       const TensorInfo& info = header.tensors.at(tensor);
       const auto pair = pairs.find(tensor);
       if (pair == pairs.end()) {
-        copy_bytes(header, info.begin, info.bytes, to);
+        copy_bytes(header, info.begin, info.bytes, to, go_on);
       } else {
         merger.merge(header, tensor, *pair->second, to);
         ++report.matrices;

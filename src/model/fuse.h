@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 
 #include "base/bytes.h"
 #include "checkpoint/adapter.h"
@@ -22,8 +23,9 @@ struct FuseReport {
 // float32 and rounded to the tensor's type, and the same bytes elsewhere. Holds a few MiB beside
 // the adapter. Throws Error(kBadInput) naming the tensor when one of the model is missing, has
 // another shape or a type that is not a float's, or when a sum is more than its type can hold.
-FuseReport fuse_weights(const WeightFiles& files, const ModelConfig& model,
-                        const AnyAdapter& adapter, const std::filesystem::path& folder,
-                        int threads);
+// `go_on` is called before each piece of a few MiB; what it throws ends the writing.
+FuseReport fuse_weights(
+    const WeightFiles& files, const ModelConfig& model, const AnyAdapter& adapter,
+    const std::filesystem::path& folder, int threads, const std::function<void()>& go_on = [] {});
 
 }  // namespace loadline

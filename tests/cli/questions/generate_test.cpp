@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -119,6 +121,53 @@ TEST(Fuse, GivesAModelThatSaysWhatBaseAndAdapterSay) {
   const Ended again = program.run(fuse);
   EXPECT_EQ(again.exit_code, 2);
   EXPECT_THAT(again.err, HasSubstr("not an empty folder"));
+}
+
+// The demo's model with so much beside it that it is not fused before a signal comes.
+std::string large_model(const Program& program) {
+  const fs::path folder = program.home() / "large";
+  fs::create_directory(folder);
+  for (const auto& file : fs::directory_iterator(demo_model())) {
+    const bool weights = file.path().extension() == ".safetensors";
+    fs::copy_file(file, folder / (weights ? "b.safetensors" : file.path().filename()));
+  }
+  const std::string bytes = read_file(folder / "b.safetensors", 64_MiB);
+  std::uint64_t length = 0;
+  std::memcpy(&length, bytes.data(), sizeof(length));
+  Json where{{"unused", "a.safetensors"}};
+  const Json header = parse_json(bytes.substr(sizeof(length), length), "header");
+  for (const auto& tensor : header.items()) {
+    if (tensor.key() != "__metadata__") where[tensor.key()] = "b.safetensors";
+  }
+  replace_file(folder / "model.safetensors.index.json", Json{{"weight_map", where}}.dump());
+  constexpr std::uint64_t kUnused = (512_MiB).count;
+  const std::string unused =
+      Json{{"unused", {{"dtype", "U8"}, {"shape", {kUnused}}, {"data_offsets", {0, kUnused}}}}}
+          .dump();
+  length = unused.size();
+  replace_file(folder / "a.safetensors",
+               std::string(reinterpret_cast<const char*>(&length), sizeof(length)) + unused);
+  fs::resize_file(folder / "a.safetensors", sizeof(length) + length + kUnused);  // with a hole
+  return folder.string();
+}
+
+TEST(Fuse, EndsWithThreeWhenItIsStoppedAndLeavesNothing) {
+  const Program program;
+  const std::string adapter = (program.home() / "adapter").string();
+  const Ended training = program.run({"train", "--demo", "--batch-size", "1", "--lora-rank", "1",
+                                      "--lora-layers", "1", "--max-steps", "1", "--max-seq-length",
+                                      "16", "--val-batches", "1", "--adapter-path", adapter});
+  ASSERT_EQ(training.exit_code, 0) << training.err;
+  const std::string fused = (program.home() / "fused").string();
+  const Ended ended =
+      program.run_in_shell("$LOADLINE fuse --model " + large_model(program) + " --adapter-path " +
+                           adapter + " --output " + fused + " & while kill -0 $! && ! ls -d " +
+                           fused + ".??????; do sleep 0.01; done; kill -TERM $!; wait $!");
+  EXPECT_EQ(ended.exit_code, 3) << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("nothing was written"));
+  for (const auto& left : fs::directory_iterator(program.home())) {
+    EXPECT_FALSE(left.path().filename().string().starts_with("fused")) << left;
+  }
 }
 
 }  // namespace

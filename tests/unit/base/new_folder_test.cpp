@@ -38,6 +38,26 @@ TEST(NewFolder, LeavesNothingWithoutACommit) {
   EXPECT_EQ(entries(home.path()), 0);
 }
 
+TEST(NewFolder, RemovesWhatAKilledProcessLeftOfThisVeryPlaceAndNothingElse) {
+  const TemporaryFolder home;
+  const auto put = [&](const fs::path& file) {
+    make_folder((home.path() / file).parent_path());
+    replace_file(home.path() / file, "");
+  };
+  put("model.a1B2c3/.loadline-partial");
+  put("model.backup/config.json");
+  put("other.a1B2c3/.loadline-partial");
+  put("model.longer-name/.loadline-partial");
+  const NewFolder alive(home.path() / "model");
+  NewFolder(home.path() / "model").commit();
+  EXPECT_FALSE(fs::exists(home.path() / "model.a1B2c3"));
+  for (const char* kept : {"model.backup", "other.a1B2c3", "model.longer-name"}) {
+    EXPECT_TRUE(fs::exists(home.path() / kept)) << kept;
+  }
+  EXPECT_TRUE(fs::exists(alive.path()));
+  EXPECT_TRUE(fs::is_empty(home.path() / "model")) << "without the mark";
+}
+
 TEST(NewFolder, TakesThePlaceOfAnEmptyFolderAndOfNothingElse) {
   const TemporaryFolder home;
   const fs::path place = home.path() / "model";
