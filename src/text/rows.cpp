@@ -1,7 +1,6 @@
 #include "text/rows.h"
 
 #include <algorithm>
-#include <system_error>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -24,10 +23,13 @@ constexpr std::string_view kChatMl =
     "'<|im_start|>assistant\\n' "
     "}}{% endif %}";
 
-// Empty when the file is not there.
+// Empty when the file is not there. One that is there and empty was cut by something: to take it
+// for missing would change what is trained.
 std::string read_if_there(const fs::path& path, Bytes limit) {
-  std::error_code ignored;
-  return fs::exists(path, ignored) ? read_file(path, limit) : std::string();
+  if (!is_there(path)) return {};
+  std::string content = read_file(path, limit);
+  if (content.empty()) throw bad_input("{}: is empty. Is the download complete?", path.string());
+  return content;
 }
 
 Json parse_if_any(const std::string& content, const fs::path& path) {
@@ -147,10 +149,10 @@ TokenizedRow RowReader::read(std::string_view line) const {
     row = read_messages(fields.prompt, fields.tools);
   } else if (fields.instruction) {
     const auto& [instruction, input, output] = *fields.instruction;
-    row = chat_ ? read_exchange(input.empty() ? instruction : instruction + "\n\n" + input, output,
-                                fields.tools)
-                : read_plain_prompt(alpaca_prompt(instruction, input), output);
-  } else if (chat_) {
+    row = chat_named_ ? read_exchange(input.empty() ? instruction : instruction + "\n\n" + input,
+                                      output, fields.tools)
+                      : read_plain_prompt(alpaca_prompt(instruction, input), output);
+  } else if (chat_named_) {
     row = read_exchange(fields.prompt.get<std::string>(), fields.completion.get<std::string>(),
                         fields.tools);
   } else {

@@ -37,7 +37,7 @@ class RowReader {
   };
   // Reads tokenizer.json, tokenizer_config.json, special_tokens_map.json and chat_template.jinja,
   // each if it is there. A chat template that does not parse is an error only for rows that need
-  // it. Throws Error(kBadInput) naming the file for anything else that is malformed.
+  // it. Throws Error(kBadInput) naming the file for anything else that is malformed, or empty.
   RowReader(const std::filesystem::path& model_folder, std::int64_t vocab_size, Options options);
 
   // `line` is one JSON object: {"text"}, {"prompt","completion"}, {"messages":[{role,content}]},

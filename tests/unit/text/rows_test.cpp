@@ -153,6 +153,29 @@ TEST_F(Rows, ABrokenTemplateIsAnErrorOnlyForConversations) {
               HasSubstr("chat_template.jinja"));
 }
 
+// Else they would be trained as the plain text that they are where a model has no template.
+TEST_F(Rows, ABrokenTemplateIsAnErrorForPromptsAndInstructionsToo) {
+  put("tokenizer.json", kTokenizer);
+  put("tokenizer_config.json", R"({"chat_template":"a{% include 'x' %}"})");
+  EXPECT_THAT(error_of(reader(), R"({"prompt":"a","completion":"b"})"), HasSubstr("include"));
+  EXPECT_THAT(error_of(reader(), R"({"instruction":"a","output":"b"})"), HasSubstr("include"));
+}
+
+TEST_F(Rows, AnEmptyFileOfTheModelIsNotAMissingOne) {
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                           "chat_template.jinja"}) {
+    put(name, "");
+    try {
+      (void)reader();
+      FAIL() << name << " was taken for missing";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kBadInput);
+      EXPECT_THAT(error.what(), HasSubstr(std::string(name) + ": is empty"));
+    }
+    std::filesystem::remove(folder_.path() / name);
+  }
+}
+
 TEST_F(Rows, MaskingSurvivesATemplateThatRendersOldTurnsDifferently) {
   put("tokenizer.json", kTokenizer);
   // The last message gets an "e" before its content, as thinking templates do.
