@@ -59,9 +59,13 @@ void print_split(const PackedSplit& split, std::int64_t max_seq_length) {
   fmt::print("  rows                 {}\n", report.rows);
   if (report.too_short > 0)
     fmt::print("  left out             {} without a token to predict\n", report.too_short);
+  if (report.cut_away > 0)
+    fmt::print("  left out             {} without one within {} tokens\n", report.cut_away,
+               max_seq_length);
   if (report.bad > 0) fmt::print("  bad lines            {}, left out\n", report.bad);
+  const std::int64_t in_loss = split.rows.in_loss_within(max_seq_length);
   fmt::print("  tokens               {}, {} of them ({:.1f} %) in the loss\n", report.tokens,
-             report.in_loss, percent(report.in_loss, report.tokens));
+             in_loss, percent(in_loss, report.tokens));
   fmt::print("  length               median {}, 90 % {}, 99 % {}, longest {}\n",
              lengths.percentile(0.5), lengths.percentile(0.9), lengths.percentile(0.99),
              report.longest);

@@ -102,7 +102,7 @@ std::string lengths_fingerprint(const Workload& workload, std::int64_t max_seq_l
   std::string lengths;
   const auto append = [&](const std::optional<PackedSplit>& split) {
     if (!split) return;
-    const LengthHistogram histogram(split->rows, max_seq_length);
+    const LengthHistogram histogram(split->rows.within(max_seq_length), max_seq_length);
     const auto bytes = std::as_bytes(histogram.descending());
     lengths.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     lengths += '|';

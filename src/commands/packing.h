@@ -14,8 +14,8 @@ namespace loadline {
 void pack_workload(Workload& workload, const WorkloadOptions& options, const std::string& data,
                    std::FILE* out);
 
-// SHA-256 over the lengths of all rows after truncation to `max_seq_length`, longest first: what
-// memory depends on.
+// SHA-256 over the lengths of all rows that train after truncation to `max_seq_length`, longest
+// first: what memory depends on.
 std::string lengths_fingerprint(const Workload& workload, std::int64_t max_seq_length);
 
 }  // namespace loadline

@@ -16,6 +16,7 @@
 #include "kernels/wide_product.h"
 #include "model/prepared_weights.h"
 #include "report/print.h"
+#include "training/readiness.h"
 #include "training/trainer.h"
 
 namespace loadline {
@@ -40,6 +41,28 @@ std::int64_t resolve_sequence(const WorkloadOptions& options, const ModelConfig&
                       model.max_positions);
   }
   return lengths.back();
+}
+
+// For good where rows are cut to the longest length that is asked for; to the shortest, some must
+// be left.
+void leave_out_cut_rows(std::optional<PackedSplit>& split, std::int64_t shortest,
+                        std::int64_t longest, std::FILE* out) {
+  if (!split) return;
+  require_targets(split->rows, split->source, shortest);
+  split->rows = split->rows.within(longest);
+  split->report = report_of(split->rows);
+  if (split->report.cut_away == 0) return;
+  fmt::print(out, "{}: {} rows are left out: they have no token to predict within {} tokens\n",
+             split->source.string(), split->report.cut_away, longest);
+}
+
+void leave_out_cut_rows(Workload& workload, const WorkloadOptions& options, std::FILE* out) {
+  const std::int64_t longest = resolve_sequence(options, workload.model);
+  const std::vector<std::int64_t> lengths = options.sequences();
+  const std::int64_t shortest = lengths.empty() ? longest : lengths.front();
+  for (std::optional<PackedSplit>* split : {&workload.train, &workload.valid, &workload.test}) {
+    leave_out_cut_rows(*split, shortest, longest, out);
+  }
 }
 
 // Alpha and lambda are factors of the additive term alone.
@@ -110,7 +133,7 @@ Json split_document(const PackedSplit& split, std::int64_t max_seq_length) {
   return {{"path", split.source.string()},
           {"rows", split.report.rows},
           {"tokens", split.report.tokens},
-          {"tokens_in_loss", split.report.in_loss},
+          {"tokens_in_loss", split.rows.in_loss_within(max_seq_length)},
           {"longest_row", split.report.longest},
           {"rows_truncated", lengths.truncated_rows()},
           {"tokens_truncated", split.report.tokens - lengths.total_tokens()},
@@ -119,6 +142,7 @@ Json split_document(const PackedSplit& split, std::int64_t max_seq_length) {
           {"p99_row", lengths.percentile(0.99)},
           {"rows_with_distrust", split.report.with_provenance},
           {"rows_too_short", split.report.too_short},
+          {"rows_cut_away", split.report.cut_away},
           {"bad_lines", split.report.bad},
           {"lengths", std::move(classes)}};
 }
@@ -227,6 +251,7 @@ Workload prepare_workload(const WorkloadOptions& options, const MachineFacts& ma
   const std::string data =
       options.demo && options.data.empty() ? demo_data().string() : options.data;
   if (!data.empty()) pack_workload(workload, options, data, out);
+  leave_out_cut_rows(workload, options, out);
   workload.checkpointing_auto = options.grad_checkpoint == "auto";
   workload.lora_alpha = options.lora_alpha;
   workload.rslora = options.rslora;

@@ -22,8 +22,8 @@ namespace loadline {
 struct PackedSplit {
   std::filesystem::path source;
   std::filesystem::path packed;  // in the cache
-  PackReport report;
-  PackedRows rows;
+  PackReport report;             // of `rows`
+  PackedRows rows;  // those with a token to predict within the longest --max-seq-length
 };
 
 struct Workload {

@@ -72,8 +72,9 @@ bool in_range(const Provenance& p) {
 
 }  // namespace
 
-PackedRows::PackedRows(const std::filesystem::path& path) : file_(path) {
-  const Header header = checked_header(file_);
+PackedRows::PackedRows(const std::filesystem::path& path)
+    : file_(std::make_shared<const MappedFile>(path)) {
+  const Header header = checked_header(*file_);
   fingerprint_ = fingerprint_of(header);
   rows_ = static_cast<std::int64_t>(header.rows);
   tokens_ = static_cast<std::int64_t>(header.tokens);
@@ -86,8 +87,49 @@ PackedRows::PackedRows(const std::filesystem::path& path) : file_(path) {
   check_offsets();
 }
 
+PackedRows PackedRows::within(std::int64_t max_seq_length) const {
+  if (in_loss_ == tokens_) return *this;
+  PackedRows left = *this;
+  left.kept_.clear();
+  for (std::int64_t i = 0; i < size(); ++i) {
+    const auto cut = static_cast<std::size_t>(std::min(length(i), max_seq_length));
+    const auto all = marks(i);
+    // The first token has nothing before it that could predict it.
+    const auto targets = all.first(cut).subspan(std::min<std::size_t>(1, cut));
+    const bool teaches = std::find(targets.begin(), targets.end(), 1) != targets.end();
+    if (cut == all.size() || teaches) {
+      left.kept_.push_back(file_row(i));
+      continue;
+    }
+    ++left.cut_away_;
+    left.tokens_ -= length(i);
+    left.in_loss_ -= std::count(all.begin(), all.end(), 1);
+    left.with_provenance_ -= row(i).has_provenance ? 1 : 0;
+  }
+  forget_pages();
+  const bool all_or_none = left.kept_.empty() || left.cut_away_ == cut_away_;
+  return all_or_none ? *this : left;
+}
+
+std::int64_t PackedRows::in_loss_within(std::int64_t max_seq_length) const {
+  std::int64_t in_loss = in_loss_;
+  const bool all_in_loss = in_loss_ == tokens_;
+  for (std::int64_t i = 0; i < size(); ++i) {
+    const std::int64_t beyond = length(i) - max_seq_length;
+    if (beyond <= 0) continue;
+    if (all_in_loss) {
+      in_loss -= beyond;
+    } else {
+      const auto cut = marks(i).last(static_cast<std::size_t>(beyond));
+      in_loss -= std::count(cut.begin(), cut.end(), 1);
+    }
+  }
+  forget_pages();
+  return in_loss;
+}
+
 void PackedRows::check_offsets() const {
-  const std::string name = file_.path().string();
+  const std::string name = file_->path().string();
   std::uint64_t expected = sizeof(Header);
   std::int64_t tokens = 0;
   for (std::int64_t i = 0; i < rows_; ++i) {
@@ -110,25 +152,37 @@ void PackedRows::check_offsets() const {
   }
 }
 
-std::uint64_t PackedRows::offset(std::int64_t index) const {
-  return packed::load<std::uint64_t>(file_.bytes(), table_ + 8 * static_cast<std::uint64_t>(index));
+std::uint64_t PackedRows::offset(std::int64_t file_row) const {
+  return packed::load<std::uint64_t>(file_->bytes(),
+                                     table_ + 8 * static_cast<std::uint64_t>(file_row));
+}
+
+std::int64_t PackedRows::file_row(std::int64_t index) const {
+  if (index < 0 || index >= size()) {
+    throw bad_input("{}: row {} of {} rows was asked for", file_->path().string(), index, size());
+  }
+  return kept_.empty() ? index : kept_[static_cast<std::size_t>(index)];
 }
 
 std::int64_t PackedRows::length(std::int64_t index) const {
-  if (index < 0 || index >= rows_) {
-    throw bad_input("{}: row {} of {} rows was asked for", file_.path().string(), index, rows_);
-  }
-  return static_cast<std::int64_t>(packed::ids_of_row_bytes(offset(index + 1) - offset(index)));
+  const std::int64_t at = file_row(index);
+  return static_cast<std::int64_t>(packed::ids_of_row_bytes(offset(at + 1) - offset(at)));
+}
+
+std::span<const std::uint8_t> PackedRows::marks(std::int64_t index) const {
+  const auto ids = static_cast<std::size_t>(length(index));
+  const auto* row = file_->bytes().data() + offset(file_row(index));
+  return {reinterpret_cast<const std::uint8_t*>(row) + sizeof(RowHead) + ids * 4, ids};
 }
 
 PackedRow PackedRows::row(std::int64_t index) const {
   const auto ids = static_cast<std::size_t>(length(index));
-  const std::byte* at = file_.bytes().data() + offset(index);
-  const auto head = packed::load<RowHead>(file_.bytes(), offset(index));
-  at += sizeof(RowHead);
+  const std::uint64_t at = offset(file_row(index));
+  const auto head = packed::load<RowHead>(file_->bytes(), at);
+  const std::byte* first = file_->bytes().data() + at + sizeof(RowHead);
   const PackedRow row{
-      .ids = {reinterpret_cast<const std::int32_t*>(at), ids},
-      .in_loss = {reinterpret_cast<const std::uint8_t*>(at) + ids * 4, ids},
+      .ids = {reinterpret_cast<const std::int32_t*>(first), ids},
+      .in_loss = marks(index),
       .has_provenance = head.flags == packed::kHasProvenance,
       .provenance = {head.authority_weight, head.provenance_entropy},
   };
@@ -138,12 +192,12 @@ PackedRow PackedRows::row(std::int64_t index) const {
                                       [](std::uint8_t mark) { return mark <= 1; });
   if (!ids_good || !marks_good || head.flags > packed::kHasProvenance ||
       !in_range(row.provenance)) {
-    throw bad_input("{}: row {} is damaged. {}", file_.path().string(), index, kAdvice);
+    throw bad_input("{}: row {} is damaged. {}", file_->path().string(), file_row(index), kAdvice);
   }
   return row;
 }
 
-void PackedRows::forget_pages() const { loadline::forget_pages(file_.bytes()); }
+void PackedRows::forget_pages() const { loadline::forget_pages(file_->bytes()); }
 
 PackReport report_of(const PackedRows& rows) {
   PackReport report;
@@ -155,6 +209,7 @@ PackReport report_of(const PackedRows& rows) {
   report.in_loss = rows.in_loss();
   report.with_provenance = rows.with_provenance();
   report.too_short = rows.too_short();
+  report.cut_away = rows.cut_away();
   report.bad = rows.bad();
   return report;
 }

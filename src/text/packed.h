@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,7 +30,14 @@ class PackedRows {
  public:
   // Throws Error(kBadInput) when the file is damaged.
   explicit PackedRows(const std::filesystem::path& path);
-  [[nodiscard]] std::int64_t size() const { return rows_; }
+  // The same rows, of the same mapping, without those whose tokens to predict all lie beyond
+  // `max_seq_length`: cut there, they would teach nothing. Where none is left, all are; it is for
+  // the caller to refuse them. Looks at the marks of the rows that are cut, and at those only where
+  // some token is masked.
+  [[nodiscard]] PackedRows within(std::int64_t max_seq_length) const;
+  [[nodiscard]] std::int64_t size() const {
+    return kept_.empty() ? rows_ : static_cast<std::int64_t>(kept_.size());
+  }
   // The spans point into the mapping: they live as long as this object. Allocates nothing. Throws
   // Error(kBadInput) when the row is damaged: an id outside [0, largest_id()], a loss mark that is
   // neither 0 nor 1, a provenance out of its range.
@@ -42,20 +50,28 @@ class PackedRows {
   [[nodiscard]] std::int64_t tokens() const { return tokens_; }
   // No id in the file is larger: compare it with the model's vocabulary before a lookup.
   [[nodiscard]] std::int32_t largest_id() const { return largest_id_; }
-  // As the file's header says: no row is touched.
+  // As the file's header says, less what within() left out: no row is touched.
   [[nodiscard]] std::int64_t in_loss() const { return in_loss_; }
   [[nodiscard]] std::int64_t with_provenance() const { return with_provenance_; }
   // Lines of the data that are no rows here: without a token to predict, and bad ones.
   [[nodiscard]] std::int64_t too_short() const { return too_short_; }
   [[nodiscard]] std::int64_t bad() const { return bad_; }
+  // Rows that within() left out.
+  [[nodiscard]] std::int64_t cut_away() const { return cut_away_; }
+  // in_loss() of the rows cut to `max_seq_length`. Looks at the marks that are cut.
+  [[nodiscard]] std::int64_t in_loss_within(std::int64_t max_seq_length) const;
   // SHA-256 of what was packed: the data's bytes, the tokenizer, the options.
   [[nodiscard]] const std::string& fingerprint() const { return fingerprint_; }
 
  private:
-  [[nodiscard]] std::uint64_t offset(std::int64_t index) const;
+  // Rows of the file are counted as they lie there, whatever within() left out.
+  [[nodiscard]] std::uint64_t offset(std::int64_t file_row) const;
+  [[nodiscard]] std::int64_t file_row(std::int64_t index) const;
+  [[nodiscard]] std::span<const std::uint8_t> marks(std::int64_t index) const;
   void check_offsets() const;
 
-  MappedFile file_;
+  std::shared_ptr<const MappedFile> file_;
+  std::vector<std::int64_t> kept_;  // rows of the file; empty: all of them
   std::string fingerprint_;
   std::int64_t rows_ = 0;
   std::int64_t tokens_ = 0;
@@ -63,6 +79,7 @@ class PackedRows {
   std::int64_t with_provenance_ = 0;
   std::int64_t too_short_ = 0;
   std::int64_t bad_ = 0;
+  std::int64_t cut_away_ = 0;
   std::int32_t largest_id_ = 0;
   std::uint64_t table_ = 0;  // where the offsets begin
 };
@@ -108,6 +125,7 @@ struct PackReport {
   std::int64_t with_provenance = 0;
   // Rows without a token to predict (fewer than 2 tokens, or none of them in the loss): left out.
   std::int64_t too_short = 0;
+  std::int64_t cut_away = 0;           // rows that PackedRows::within() left out
   std::int64_t bad = 0;                // lines that are no good row
   std::vector<std::string> first_bad;  // "train.jsonl:17: ...", at most 5
 };

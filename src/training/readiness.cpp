@@ -37,14 +37,15 @@ void require_positions(const ModelConfig& model, const StepShape& shape) {
   }
 }
 
-void require_targets(const PackedRows& rows, const TrainingSettings& settings) {
+void require_targets(const PackedRows& rows, const std::filesystem::path& path,
+                     std::int64_t max_seq_length) {
   for (std::int64_t i = 0; i < rows.size(); ++i) {
-    if (targets_of(rows.row(i), settings.max_seq_length) > 0) return;
+    if (targets_of(rows.row(i), max_seq_length) > 0) return;
   }
   throw bad_input(
       "{}: no row has a token to predict within {} tokens. Raise --max-seq-length, or leave "
       "--mask-prompt out",
-      settings.train_rows.string(), settings.max_seq_length);
+      path.string(), max_seq_length);
 }
 
 void require_vocabulary(const PackedRows& rows, const std::filesystem::path& path,

@@ -14,8 +14,10 @@ namespace loadline {
 
 // Each throws Error(kUsage) or Error(kBadInput) naming the thing, both values and the way out.
 void require_positions(const ModelConfig& model, const StepShape& shape);
-// A run that would learn nothing. Ends at the first row with a target.
-void require_targets(const PackedRows& rows, const TrainingSettings& settings);
+// Rows that would teach or tell nothing; `path` is what the error names. Ends at the first row with
+// a target.
+void require_targets(const PackedRows& rows, const std::filesystem::path& path,
+                     std::int64_t max_seq_length);
 void require_vocabulary(const PackedRows& rows, const std::filesystem::path& path,
                         const ModelConfig& model);
 // --resume needs a checkpoint; without it neither an unfinished run nor an adapter that is not of a

@@ -35,7 +35,8 @@ std::optional<std::int64_t> worst_balanced_tokens(const TrainingSettings& settin
 
 }  // namespace
 
-std::int64_t worst_batch_tokens(const TrainingSettings& settings, const PackedRows& train) {
+std::int64_t worst_batch_tokens(const TrainingSettings& settings, const PackedRows& all) {
+  const PackedRows train = all.within(settings.max_seq_length);
   if (const auto known = worst_balanced_tokens(settings, train)) return *known;
   std::int64_t tokens = 0;
   for (const std::int64_t row : longest_rows(train, settings.max_seq_length, settings.batch_size)) {
@@ -45,8 +46,9 @@ std::int64_t worst_batch_tokens(const TrainingSettings& settings, const PackedRo
 }
 
 std::int64_t longest_row_tokens(const TrainingSettings& settings, const PackedRows& rows) {
-  const std::int64_t row = longest_rows(rows, settings.max_seq_length, 1).front();
-  return std::min(rows.length(row), settings.max_seq_length);
+  const PackedRows kept = rows.within(settings.max_seq_length);
+  const std::int64_t row = longest_rows(kept, settings.max_seq_length, 1).front();
+  return std::min(kept.length(row), settings.max_seq_length);
 }
 
 StepShape step_shape(const TrainingSettings& settings, const PackedRows& train,

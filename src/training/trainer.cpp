@@ -38,9 +38,17 @@ class Stopwatch {
   Clock::time_point start_ = Clock::now();
 };
 
-std::optional<PackedRows> open_rows(const std::optional<std::filesystem::path>& path) {
+// The rows of `path` that have a target.
+PackedRows open_rows(const std::filesystem::path& path, const TrainingSettings& settings) {
+  PackedRows rows = PackedRows(path).within(settings.max_seq_length);
+  require_targets(rows, path, settings.max_seq_length);
+  return rows;
+}
+
+std::optional<PackedRows> open_rows(const std::optional<std::filesystem::path>& path,
+                                    const TrainingSettings& settings) {
   if (!path) return std::nullopt;
-  return std::optional<PackedRows>(std::in_place, *path);
+  return open_rows(*path, settings);
 }
 
 // One run: everything that lives as long as its step loop.
@@ -54,10 +62,10 @@ class Run {
         config_(config),
         checkpoints_(settings.adapter_path),
         best_(settings.adapter_path),
-        train_(settings.train_rows),
-        valid_(open_rows(settings.valid_rows)),
+        train_(open_rows(settings.train_rows, settings)),
+        valid_(open_rows(settings.valid_rows, settings)),
         coverage_(meter()),
-        test_(open_rows(settings.test_rows)),
+        test_(open_rows(settings.test_rows, settings)),
         shape_(checked_shape()),
         model_(config_, settings.lora, shape_),
         batch_(train_, settings, shape_.tokens) {
@@ -90,7 +98,6 @@ class Run {
   // What can be known to be wrong before memory is taken.
   StepShape checked_shape() {
     require_run_to_resume(settings_, checkpoints_);
-    require_targets(train_, settings_);
     require_vocabulary(train_, settings_.train_rows, config_);
     if (valid_) require_vocabulary(*valid_, *settings_.valid_rows, config_);
     if (test_) require_vocabulary(*test_, *settings_.test_rows, config_);

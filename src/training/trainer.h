@@ -98,13 +98,16 @@ struct TrainingHost {
 // loss or the adapter itself is no longer finite. Throws Error as its parts do, before anything is
 // written for wrong settings: Error(kUsage) also when adapter_path holds an unfinished run that is
 // not to be resumed or an adapter that is not of a finished run there (kWorstFirst replaces both),
-// and when there is nothing to resume; Error(kBadInput) when no row has a token to predict.
+// and when there is nothing to resume; Error(kBadInput) when no training row, validation row or
+// test row has a token to predict within max_seq_length. Rows without one are left out
+// (PackedRows::within).
 TrainingEnd run_training(const TrainingSettings& settings, const TrainingHost& host,
                          TrainingObserver& observer);
 
 // The StepShape that these settings need with this data: shared by train, find and the worker.
 // tokens is worst_batch_tokens(), or the longest validation or test row where that is more:
-// evaluations are packed within it (training/evaluation.h). `valid` and `test` may be null.
+// evaluations are packed within it (training/evaluation.h). `valid` and `test` may be null. Rows
+// that PackedRows::within() leaves out do not count.
 StepShape step_shape(const TrainingSettings& settings, const PackedRows& train,
                      const PackedRows* valid, const PackedRows* test = nullptr);
 

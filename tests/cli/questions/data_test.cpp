@@ -49,6 +49,27 @@ TEST(Data, BadRowsAreNamedAndLeftOutOnlyWhenAskedFor) {
   EXPECT_EQ(document["lengths"].size(), 5U);
 }
 
+TEST(Data, RowsThatAreCutBeforeTheirAnswerAreLeftOutAndCounted) {
+  const Program program;
+  const auto row = [](int words) {
+    std::string prompt;
+    for (int i = 0; i < words; ++i) prompt += "the ";
+    return R"({"prompt":")" + prompt + R"(","completion":"God"})" + "\n";
+  };
+  const auto data = [&](const std::string& file) {
+    return program.run({"data", "--model", demo_model(), "--data", file, "--mask-prompt",
+                        "--max-seq-length", "64"});
+  };
+  const Ended some = data(program.write("some.jsonl", row(2) + row(200) + row(100)));
+  EXPECT_EQ(some.exit_code, 0) << some.err;
+  EXPECT_THAT(some.out, HasSubstr("rows                 1\n"));
+  EXPECT_THAT(some.out, HasSubstr("left out             2 without one within 64 tokens"));
+  EXPECT_THAT(some.out, HasSubstr("cut at 64            0 rows"));
+  const Ended none = data(program.write("none.jsonl", row(200)));
+  EXPECT_EQ(none.exit_code, 2);
+  EXPECT_THAT(none.err, HasSubstr("none.jsonl: no row has a token to predict within 64 tokens"));
+}
+
 TEST(Data, AFolderHasThreeSplits) {
   const Program program;
   for (const char* split : {"train", "valid", "test"}) {

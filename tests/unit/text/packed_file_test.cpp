@@ -74,6 +74,39 @@ TEST_F(PackedFile, GivesBackWhatWasWritten) {
   EXPECT_EQ(rows.row(2).ids[999], 999);
 }
 
+TEST_F(PackedFile, RowsWhoseTargetsAreAllCutAwayAreLeftOut) {
+  PackedWriter writer(path_, "f00d");
+  for (const std::size_t masked : {0, 6, 4}) {
+    TokenizedRow row = row_of(static_cast<std::int32_t>(100 * masked), 9);
+    std::fill_n(row.in_loss.begin(), masked, false);
+    if (masked == 6) row.provenance = Provenance{};
+    writer.add(row);
+  }
+  writer.finish();
+  const PackedRows all(path_);
+  const PackedRows rows = all.within(5);
+  ASSERT_EQ(rows.size(), 2);
+  EXPECT_EQ(rows.row(1).ids[0], 400);
+  EXPECT_EQ(rows.tokens(), 18);
+  EXPECT_EQ(rows.in_loss(), 14);
+  EXPECT_EQ(rows.in_loss_within(5), 6);
+  EXPECT_EQ(rows.with_provenance(), 0);
+  EXPECT_EQ(report_of(rows).cut_away, 1);
+  EXPECT_THROW((void)rows.row(2), Error);
+  EXPECT_EQ(rows.within(4).size(), 1);
+  EXPECT_EQ(rows.within(4).cut_away(), 2);
+  EXPECT_EQ(all.within(7).size(), 3);
+  EXPECT_EQ(all.row(1).ids[0], 600) << "the rows that were cut are still there";
+}
+
+TEST_F(PackedFile, WhereNoTokenIsMaskedNoRowIsLeftOut) {
+  PackedWriter writer(path_, "f00d");
+  writer.add(row_of(0, 9));
+  writer.finish();
+  EXPECT_EQ(PackedRows(path_).within(2).size(), 1);
+  EXPECT_EQ(PackedRows(path_).in_loss_within(2), 2);
+}
+
 TEST_F(PackedFile, LengthsFallIntoClassesOfEqualWidth) {
   write_three();
   const std::vector<LengthClass> classes = length_classes(LengthHistogram(PackedRows(path_), 25));

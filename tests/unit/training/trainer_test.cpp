@@ -134,6 +134,33 @@ TEST_F(Trainer, MaskedTokensAreNotInTheLoss) {
   EXPECT_NEAR(whole, halves, 1e-4 * whole);
 }
 
+// Else they would be steps with a loss of 0, and validation rows with a perplexity of 1.
+TEST_F(Trainer, RowsThatAreCutBeforeTheirTargetsAreAsGoodAsNotThere) {
+  TokenizedRow long_prompt;
+  long_prompt.ids.resize(40, 7);
+  long_prompt.in_loss.assign(40, false);
+  std::fill(long_prompt.in_loss.begin() + 31, long_prompt.in_loss.end(), true);
+  std::vector<TokenizedRow> rows = made_up_rows(6);
+  TrainingSettings without = settings("without");
+  without.train_rows = pack("without.packed", rows);
+  without.max_seq_length = 30;
+  const Recorder short_run = run(without);
+  for (const std::size_t place : {0, 3, 7}) {
+    rows.insert(rows.begin() + static_cast<std::ptrdiff_t>(place), long_prompt);
+  }
+  TrainingSettings with = without;
+  with.adapter_path = folder_.path() / "with";
+  with.train_rows = pack("with.packed", rows);
+  const Recorder long_run = run(with);
+  EXPECT_EQ(long_run.load.rows, 6);
+  EXPECT_EQ(long_run.load.worst_batch_tokens, short_run.load.worst_batch_tokens);
+  EXPECT_EQ(adapter_hash(with), adapter_hash(without));
+  with.adapter_path = folder_.path() / "refused";
+  with.valid_rows = pack("valid.packed", {long_prompt});
+  EXPECT_THAT(error_of([&] { run(with); }),
+              AllOf(HasSubstr("valid.packed"), HasSubstr("to predict within 30 tokens")));
+}
+
 TEST_F(Trainer, RankChangesTheAdapter) {
   const TrainingSettings four = settings("four");
   TrainingSettings eight = settings("eight");
