@@ -1,6 +1,7 @@
 #include "commands/packing.h"
 
 #include <chrono>
+#include <optional>
 #include <span>
 #include <system_error>
 #include <utility>
@@ -61,18 +62,29 @@ PackReport tokenize(const fs::path& source, const RowReader& reader, const fs::p
   return pack_rows(source, reader, packed, go_on, bad_rows);
 }
 
+// Nothing where no whole file of this fingerprint is: it is made from the data, then.
+std::optional<PackedRows> open_if_whole(const fs::path& packed, const std::string& fingerprint) {
+  if (!is_there(packed)) return std::nullopt;
+  try {
+    PackedRows rows(packed);
+    if (rows.fingerprint() == fingerprint) return rows;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kBadInput) throw;
+  }
+  return std::nullopt;
+}
+
 // The name in the cache says everything that the ids depend on. A file from which bad lines were
 // left out counts only for those who want that; the others are told of the lines.
 PackedSplit pack_split(const fs::path& source, const RowReader& reader, BadRows bad_rows,
                        std::FILE* out) {
-  const fs::path packed =
-      cache_folder() / "packed" / (packing_fingerprint(source, reader).substr(0, 32) + ".packed");
-  if (fs::exists(packed)) {
-    PackedRows rows(packed);
-    PackReport report = report_of(rows);
+  const std::string fingerprint = packing_fingerprint(source, reader);
+  const fs::path packed = cache_folder() / "packed" / (fingerprint.substr(0, 32) + ".packed");
+  if (std::optional<PackedRows> rows = open_if_whole(packed, fingerprint)) {
+    PackReport report = report_of(*rows);
     if (report.bad == 0 || bad_rows == BadRows::kSkip) {
       tell_bad_lines(report, source, out);
-      return {source, packed, std::move(report), std::move(rows)};
+      return {source, packed, std::move(report), std::move(*rows)};
     }
   }
   make_folder(packed.parent_path());

@@ -70,6 +70,30 @@ TEST(Data, RowsThatAreCutBeforeTheirAnswerAreLeftOutAndCounted) {
   EXPECT_THAT(none.err, HasSubstr("none.jsonl: no row has a token to predict within 64 tokens"));
 }
 
+// With a foreign fingerprint a run would end at its first save.
+TEST(Data, ADamagedFileInTheCacheIsPackedAnew) {
+  const Program program;
+  const std::string file = program.write("d.jsonl", "{\"input_ids\":[1,2,3]}\n");
+  const auto data = [&] { return program.run({"data", "--model", demo_model(), "--data", file}); };
+  const Ended first = data();
+  std::filesystem::path packed;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(program.home())) {
+    if (entry.path().extension() == ".packed") packed = entry.path();
+  }
+  const std::string whole = read_file(packed, 1_MiB);
+  for (const std::size_t at : {8, 60, 63}) {  // the version, the fingerprint
+    std::string damaged = whole;
+    damaged[at] = at == 63 ? 'x' : '\x80';
+    replace_file(packed, damaged);
+    const Ended again = data();
+    EXPECT_EQ(again.exit_code, 0) << again.err;
+    EXPECT_THAT(again.err, HasSubstr("Tokenizing"));
+    EXPECT_EQ(again.out, first.out);
+    EXPECT_EQ(read_file(packed, 1_MiB), whole);
+  }
+  EXPECT_EQ(data().err, "");
+}
+
 TEST(Data, AFolderHasThreeSplits) {
   const Program program;
   for (const char* split : {"train", "valid", "test"}) {
