@@ -26,6 +26,15 @@ void require_utf8(std::string_view text, const std::string& source) {
   }
 }
 
+jinja::Value value_of(const Json& message) {
+  jinja::Meter meter;
+  try {
+    return jinja::from_json(message, meter);
+  } catch (const jinja::Failure& failure) {
+    throw bad_input("{}", failure.what());
+  }
+}
+
 }  // namespace
 
 ChatTemplate::ChatTemplate(std::string_view jinja, const std::string& source)
@@ -47,13 +56,42 @@ ChatTemplate::ChatTemplate(ChatTemplate&&) noexcept = default;
 ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
 ChatTemplate::~ChatTemplate() = default;
 
-std::string ChatTemplate::render(const Json& variables) const {
+Conversation::Conversation(Values values)
+    : values_(std::make_shared<const Values>(std::move(values))) {}
+
+Conversation::Conversation(const Json& messages) {
+  Values values;
+  for (const Json& message : messages) values.push_back(value_of(message));
+  values_ = std::make_shared<const Values>(std::move(values));
+}
+
+Conversation Conversation::first(std::size_t count) const {
+  return Conversation(
+      Values(values_->begin(), values_->begin() + static_cast<std::ptrdiff_t>(count)));
+}
+
+Conversation Conversation::with(std::size_t index, const Json& message) const {
+  Values values = *values_;
+  values[index] = value_of(message);
+  return Conversation(std::move(values));
+}
+
+std::string ChatTemplate::render(const Json& variables) const { return render(variables, nullptr); }
+
+std::string ChatTemplate::render(const Json& variables, const Conversation& conversation) const {
+  return render(variables, &conversation);
+}
+
+std::string ChatTemplate::render(const Json& variables, const Conversation* conversation) const {
   jinja::Meter meter;
   std::vector<std::pair<std::string, jinja::Value>> names;
   int line = 1;
   try {
     for (const auto& [name, value] : variables.items()) {
       names.emplace_back(name, jinja::from_json(value, meter));
+    }
+    if (conversation != nullptr) {
+      names.emplace_back("messages", jinja::Value::list(*conversation->values_));
     }
     jinja::Interpreter interpreter(std::move(names), meter);
     try {

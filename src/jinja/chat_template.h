@@ -5,10 +5,30 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json_fwd.h"
 
 namespace loadline {
+
+namespace jinja {
+class Value;
+}
+
+// Messages as a template sees them, made once for many renderings.
+class Conversation {
+ public:
+  // `messages` is an array. Throws Error(kBadInput) for nesting too deep.
+  explicit Conversation(const Json& messages);
+  [[nodiscard]] Conversation first(std::size_t count) const;
+  [[nodiscard]] Conversation with(std::size_t index, const Json& message) const;
+
+ private:
+  friend class ChatTemplate;
+  using Values = std::vector<jinja::Value>;
+  explicit Conversation(Values values);
+  std::shared_ptr<const Values> values_;
+};
 
 class ChatTemplate {
  public:
@@ -22,8 +42,12 @@ class ChatTemplate {
   // Throws Error(kBadInput) for raise_exception, undefined operations, and past the bounds of time,
   // depth and size.
   [[nodiscard]] std::string render(const Json& variables) const;
+  // The same, `messages` being those of the conversation.
+  [[nodiscard]] std::string render(const Json& variables, const Conversation& conversation) const;
 
  private:
+  [[nodiscard]] std::string render(const Json& variables, const Conversation* conversation) const;
+
   struct Program;
   std::unique_ptr<Program> program_;
 };

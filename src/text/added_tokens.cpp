@@ -61,12 +61,14 @@ std::optional<AddedTokenFinder::Found> AddedTokenFinder::longest_at(std::string_
   return longest;
 }
 
-void AddedTokenFinder::split(std::string_view text, std::vector<TextPart>& parts) const {
-  const auto put = [&](std::size_t begin, std::size_t end, std::optional<std::int32_t> id) {
-    if (begin < end) parts.push_back({text.substr(begin, end - begin), id});
+void AddedTokenFinder::split(std::string_view text, std::vector<TextPart>& parts,
+                             std::size_t from) const {
+  const auto put = [&](std::size_t begin, std::size_t end, std::optional<std::int32_t> id,
+                       bool seam) {
+    if (begin < end) parts.push_back({text.substr(begin, end - begin), id, seam});
   };
-  std::size_t done = 0;
-  for (std::size_t at = 0; at < text.size() && !tokens_.empty();) {
+  std::size_t done = from;
+  for (std::size_t at = from; at < text.size() && !tokens_.empty();) {
     const auto found =
         first_[static_cast<unsigned char>(text[at])] ? longest_at(text, at) : std::nullopt;
     if (!found) {
@@ -80,11 +82,11 @@ void AddedTokenFinder::split(std::string_view text, std::vector<TextPart>& parts
     // Space that the token before has taken stays with it.
     if (token.lstrip) begin = std::max(space_before(text, begin), done);
     if (token.rstrip) end = space_after(text, end);
-    put(done, begin, std::nullopt);
-    put(begin, end, token.id);
+    put(done, begin, std::nullopt, false);
+    put(begin, end, token.id, end == found->end);
     done = end;
   }
-  put(done, text.size(), std::nullopt);
+  put(done, text.size(), std::nullopt, false);
 }
 
 }  // namespace loadline

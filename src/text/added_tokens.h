@@ -25,6 +25,9 @@ struct AddedToken {
 struct TextPart {
   std::string_view text;
   std::optional<std::int32_t> id;
+  // An added token that has taken nothing of what follows: a text that is the same up to here has
+  // the same parts up to here.
+  bool seam = false;
 };
 
 // Finds added tokens: leftmost first, of those the longest, without overlap.
@@ -33,8 +36,9 @@ class AddedTokenFinder {
   // `pattern` is what to look for: the token's content, or its normalized form.
   void add(const AddedToken& token, std::string_view pattern);
   [[nodiscard]] bool empty() const { return tokens_.empty(); }
-  // The parts of `text` in order, appended to `parts`. Empty parts are left out.
-  void split(std::string_view text, std::vector<TextPart>& parts) const;
+  // The parts of `text` in order, appended to `parts`. Empty parts are left out. `from` is 0, or
+  // the end of a part with a `seam`: the parts from there on.
+  void split(std::string_view text, std::vector<TextPart>& parts, std::size_t from = 0) const;
 
  private:
   struct Found {

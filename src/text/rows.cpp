@@ -208,25 +208,36 @@ TokenizedRow RowReader::read_plain_prompt(const std::string& prompt,
   return row;
 }
 
-std::string RowReader::render(const Json& messages, const Json& tools,
-                              bool add_generation_prompt) const {
+// All but the messages.
+Json RowReader::variables(const Json& tools, bool add_generation_prompt) const {
   if (!chat_) throw bad_input("{}", no_chat_reason_);
   Json variables = special_tokens_;
-  variables["messages"] = messages;
   variables["tools"] = tools;
   variables["documents"] = nullptr;
   variables["add_generation_prompt"] = add_generation_prompt;
-  return chat_->render(variables);
+  return variables;
+}
+
+std::string RowReader::render(const Json& messages, const Json& tools,
+                              bool add_generation_prompt) const {
+  Json all = variables(tools, add_generation_prompt);
+  all["messages"] = messages;
+  return chat_->render(all);
+}
+
+std::string RowReader::render(const Conversation& conversation, const Json& tools,
+                              bool add_generation_prompt) const {
+  return chat_->render(variables(tools, add_generation_prompt), conversation);
 }
 
 // The template writes the special tokens, so that none are added.
 TokenizedRow RowReader::read_messages(const Json& messages, const Json& tools) const {
   const Tokenizer& tokenizer = need_tokenizer("messages");
   const std::string text = render(messages, tools, false);
+  if (options_.mask_prompt) return read_masked(messages, tools, text);
   TokenizedRow row;
   row.ids = tokenizer.encode(text, false);
-  row.in_loss = options_.mask_prompt ? assistant_tokens(messages, tools, text, row.ids)
-                                     : std::vector<bool>(row.ids.size(), true);
+  row.in_loss.assign(row.ids.size(), true);
   return row;
 }
 

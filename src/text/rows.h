@@ -72,19 +72,22 @@ class RowReader {
   [[nodiscard]] TokenizedRow read_exchange(const std::string& user, const std::string& assistant,
                                            const Json& tools) const;
   [[nodiscard]] TokenizedRow read_messages(const Json& messages, const Json& tools) const;
-  [[nodiscard]] std::vector<bool> assistant_tokens(const Json& messages, const Json& tools,
-                                                   const std::string& text,
-                                                   const std::vector<std::int32_t>& ids) const;
-  // The characters [first, second) of `text` that the assistant's message `turn` has written.
-  [[nodiscard]] std::pair<std::size_t, std::size_t> turn_span(const Json& messages,
-                                                              std::size_t turn, const Json& tools,
-                                                              const std::string& text) const;
-  [[nodiscard]] std::size_t turn_begin(const Json& messages, std::size_t turn, const Json& tools,
-                                       const std::string& text) const;
-  // The conversation whose rendering is `text` with another end of that turn: the arguments of its
-  // calls, or else its content.
-  [[nodiscard]] std::string render_changed(const Json& messages, std::size_t turn,
-                                           const Json& tools, const std::string& text) const;
+  [[nodiscard]] Json variables(const Json& tools, bool add_generation_prompt) const;
+  // What the template makes of a conversation; rows_mask.cpp.
+  struct Rendered;
+  [[nodiscard]] std::string render(const Conversation& conversation, const Json& tools,
+                                   bool add_generation_prompt) const;
+  [[nodiscard]] TokenizedRow read_masked(const Json& messages, const Json& tools,
+                                         const std::string& text) const;
+  // The characters [first, second) of the text that the assistant's message `turn` has written.
+  [[nodiscard]] std::pair<std::size_t, std::size_t> turn_span(const Rendered& rendered,
+                                                              std::size_t turn) const;
+  [[nodiscard]] std::size_t turn_begin(const Rendered& rendered, std::size_t turn) const;
+  // `conversation`, a beginning of the rendered one whose own rendering is `text`, with another end
+  // of that turn: the arguments of its calls, or else its content.
+  [[nodiscard]] std::string render_changed(const Conversation& conversation,
+                                           const Rendered& rendered, std::size_t turn,
+                                           const std::string& text) const;
   void append_end_of_text(TokenizedRow& row) const;
   void check_ids(const std::vector<std::int32_t>& ids) const;
 

@@ -56,6 +56,21 @@ Tokenizer Tokenizer::parse(std::string_view document, const std::string& source)
 }
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool add_special) const {
+  std::vector<std::int32_t> ids = encode_from(text, 0, nullptr);
+  if (add_special) parts_->post_processor.add_special(ids);
+  return ids;
+}
+
+std::vector<std::int32_t> Tokenizer::encode(std::string_view text, std::vector<Seam>& seams) const {
+  return encode_from(text, 0, &seams);
+}
+
+std::vector<std::int32_t> Tokenizer::encode_behind(std::string_view text, Seam seam) const {
+  return encode_from(text, seam.bytes, nullptr);
+}
+
+std::vector<std::int32_t> Tokenizer::encode_from(std::string_view text, std::size_t from,
+                                                 std::vector<Seam>* seams) const {
   Lent lent(parts_->scratches);
   TokenizerScratch& scratch = *lent;
   const std::string_view valid = valid_utf8(text, scratch.repaired);
@@ -67,10 +82,14 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool add_spec
     }
   };
   scratch.parts.clear();
-  parts_->in_text.split(valid, scratch.parts);
+  parts_->in_text.split(valid, scratch.parts, from);
   for (const TextPart& part : scratch.parts) {
     if (part.id) {
       ids.push_back(*part.id);
+      const auto end = static_cast<std::size_t>(part.text.data() + part.text.size() - valid.data());
+      if (seams != nullptr && part.seam && valid.data() == text.data()) {
+        seams->push_back({.bytes = end, .ids = ids.size()});
+      }
       continue;
     }
     scratch.normalized = part.text;
@@ -88,7 +107,6 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool add_spec
       }
     }
   }
-  if (add_special) parts_->post_processor.add_special(ids);
   return ids;
 }
 

@@ -31,6 +31,17 @@ class Tokenizer {
   // `add_special` the post-processor's template (bos, eos) is applied. Added tokens are found in
   // the text either way. Thread-safe.
   [[nodiscard]] std::vector<std::int32_t> encode(std::string_view text, bool add_special) const;
+  // A place behind an added token, where encoding can begin: so many bytes and ids stand before it,
+  // in every text that is the same up to there.
+  struct Seam {
+    std::size_t bytes = 0;
+    std::size_t ids = 0;
+  };
+  // encode(text, false), and the seams of `text` in their order: none where it is not valid UTF-8.
+  [[nodiscard]] std::vector<std::int32_t> encode(std::string_view text,
+                                                 std::vector<Seam>& seams) const;
+  // What encode(text, false) gives behind a seam of `text`, or of a longer text that begins as it.
+  [[nodiscard]] std::vector<std::int32_t> encode_behind(std::string_view text, Seam seam) const;
   [[nodiscard]] std::string decode(std::span<const std::int32_t> ids, bool skip_special) const;
   [[nodiscard]] std::optional<std::int32_t> id_of(std::string_view token) const;
   // The largest id + 1, added tokens included.
@@ -38,6 +49,8 @@ class Tokenizer {
 
  private:
   explicit Tokenizer(std::unique_ptr<Parts> parts);
+  [[nodiscard]] std::vector<std::int32_t> encode_from(std::string_view text, std::size_t from,
+                                                      std::vector<Seam>* seams) const;
   std::unique_ptr<Parts> parts_;
 };
 

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "text/data_files.h"
@@ -260,6 +262,23 @@ TEST_F(Rows, MaskingFindsAnAnswerWhoseQuestionIsRenderedDifferentlyLater) {
   EXPECT_EQ(row.ids, (std::vector<std::int32_t>{7, 0, 8, 2, 3, 6, 7, 1, 8, 3, 6}));
   EXPECT_EQ(row.in_loss, (std::vector<bool>{false, false, false, true, true, true, false, false,
                                             false, true, true}));
+}
+
+TEST_F(Rows, MaskingTakesConversationsOfABoundedLength) {
+  put("tokenizer.json", kTokenizer);
+  const auto conversation = [](int messages) {
+    std::string row = R"({"messages":[)";
+    for (int i = 0; i < messages; ++i) {
+      row += i == 0 ? "" : ",";
+      row += i == 1 ? R"({"role":"assistant","content":"b"})" : R"({"role":"user","content":"a"})";
+    }
+    return row + "]}";
+  };
+  const std::vector<bool> in_loss = reader(true).read(conversation(4000)).in_loss;
+  EXPECT_EQ(std::count(in_loss.begin(), in_loss.end(), true), 3);  // b<|im_end|>\n
+  EXPECT_THAT(error_of(reader(true), conversation(4001)),
+              HasSubstr("4001 messages, but 4000 are the most with --mask-prompt"));
+  EXPECT_GT(reader().read(conversation(4001)).ids.size(), 4001U);
 }
 
 TEST_F(Rows, FilesWithBomCrlfAndBlankLinesArePacked) {
