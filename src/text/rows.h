@@ -83,6 +83,7 @@ class RowReader {
   [[nodiscard]] std::pair<std::size_t, std::size_t> turn_span(const Rendered& rendered,
                                                               std::size_t turn) const;
   [[nodiscard]] std::size_t turn_begin(const Rendered& rendered, std::size_t turn) const;
+  [[nodiscard]] std::size_t first_turn_begin(const Rendered& rendered) const;
   // `conversation`, a beginning of the rendered one whose own rendering is `text`, with another end
   // of that turn: the arguments of its calls, or else its content.
   [[nodiscard]] std::string render_changed(const Conversation& conversation,

@@ -118,11 +118,26 @@ TokenizedRow RowReader::read_masked(const Json& messages, const Json& tools,
   return row;
 }
 
+// Templates want something to stand before the prompt for a turn, so that there is none for the
+// first one: its opening is that of a turn that would follow, else it begins where its content
+// does.
+std::size_t RowReader::first_turn_begin(const Rendered& rendered) const {
+  const std::string& text = rendered.text;
+  const std::string prompt = render(rendered.all, rendered.tools, true);
+  if (prompt.size() > text.size() && prompt.starts_with(text)) {
+    const std::string opening = prompt.substr(text.size());
+    const std::string turn = render(rendered.all.first(1), rendered.tools, false);
+    const std::size_t at = text.substr(0, common_prefix(text, turn)).find(opening);
+    if (at != std::string::npos) return at + opening.size();
+  }
+  return common_prefix(text, render_changed(rendered.all, rendered, 0, text));
+}
+
 // Where the turn's own words begin: behind the prompt for it. A template may render what comes
 // before otherwise once more follows (Mistral puts tools and system before the last question): then
 // behind what that ends with.
 std::size_t RowReader::turn_begin(const Rendered& rendered, std::size_t turn) const {
-  if (turn == 0) return 0;
+  if (turn == 0) return first_turn_begin(rendered);
   const std::string& text = rendered.text;
   const Conversation before = rendered.all.first(turn);
   const std::string prompt = render(before, rendered.tools, true);

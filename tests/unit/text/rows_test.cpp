@@ -264,6 +264,24 @@ TEST_F(Rows, MaskingFindsAnAnswerWhoseQuestionIsRenderedDifferentlyLater) {
                                             false, true, true}));
 }
 
+TEST_F(Rows, MaskingLeavesOutTheHeaderOfAnAnswerThatComesFirst) {
+  put("tokenizer.json", kTokenizer);
+  const auto learned = [&] {
+    const TokenizedRow row = reader(true).read(
+        R"({"messages":[{"role":"assistant","content":"cd"},{"role":"user","content":"b"}]})");
+    std::vector<std::int32_t> ids;
+    for (std::size_t i = 0; i < row.ids.size(); ++i) {
+      if (row.in_loss[i]) ids.push_back(row.ids[i]);
+    }
+    return ids;
+  };
+  EXPECT_EQ(learned(), (std::vector<std::int32_t>{2, 3, 8, 9})) << "ChatML";
+  // Nothing opens an answer here.
+  put("chat_template.jinja",
+      "<e>{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}");
+  EXPECT_EQ(learned(), (std::vector<std::int32_t>{2, 3, 8}));
+}
+
 TEST_F(Rows, MaskingTakesConversationsOfABoundedLength) {
   put("tokenizer.json", kTokenizer);
   const auto conversation = [](int messages) {
