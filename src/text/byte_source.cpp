@@ -87,7 +87,7 @@ class CompressedSource : public ByteSource {
 
   [[nodiscard]] std::span<const char> rest() const { return std::span(input_).subspan(at_); }
   void took(std::size_t bytes) { at_ += bytes; }
-  [[nodiscard]] Error damaged(const char* how) const {
+  [[nodiscard]] Error damaged(const std::string& how) const {
     return bad_input("{}: the compressed data {}", file_.path().string(), how);
   }
 
@@ -111,7 +111,8 @@ class CompressedSource : public ByteSource {
   std::uint64_t produced_ = 0;
 };
 
-// RFC 1952; several members, one behind the other, are one text.
+// RFC 1952; several members, one behind the other, are one text. Zeros behind the last one, with
+// which tapes fill their blocks, are passed over as gzip(1) does.
 class GzipSource final : public CompressedSource {
  public:
   explicit GzipSource(const fs::path& path) : CompressedSource(path) {
@@ -122,8 +123,7 @@ class GzipSource final : public CompressedSource {
 
  private:
   std::size_t decompress(std::span<char> to) override {
-    if (ended_) inflateReset(&stream_);
-    ended_ = false;
+    if (ended_ && !next_member()) return 0;
     const std::span<const char> input = rest();
     // zlib reads only, but its type does not say so.
     stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(input.data()));
@@ -134,14 +134,29 @@ class GzipSource final : public CompressedSource {
     took(input.size() - stream_.avail_in);
     ended_ = answer == Z_STREAM_END;
     if (answer != Z_OK && answer != Z_STREAM_END && answer != Z_BUF_ERROR) {
-      throw damaged(stream_.msg == nullptr ? "is damaged" : stream_.msg);
+      throw damaged(fmt::format("cannot be decompressed ({})",
+                                stream_.msg == nullptr ? "it is damaged" : stream_.msg));
     }
     return to.size() - stream_.avail_out;
+  }
+
+  // False when there are only zeros so far.
+  bool next_member() {
+    const std::span<const char> input = rest();
+    const auto zeros = std::find_if(input.begin(), input.end(), [](char c) { return c != 0; });
+    padded_ = padded_ || zeros != input.begin();
+    took(static_cast<std::size_t>(zeros - input.begin()));
+    if (rest().empty()) return false;
+    if (padded_) throw damaged("goes on behind the zeros that fill it up");
+    inflateReset(&stream_);
+    ended_ = false;
+    return true;
   }
   [[nodiscard]] bool at_frame_end() const override { return ended_; }
 
   z_stream stream_{};
   bool ended_ = false;
+  bool padded_ = false;
 };
 
 // RFC 8878; several frames, one behind the other, are one text.
@@ -160,7 +175,9 @@ class ZstdSource final : public CompressedSource {
     ZSTD_inBuffer in{input.data(), input.size(), 0};
     ZSTD_outBuffer out{to.data(), to.size(), 0};
     const std::size_t answer = ZSTD_decompressStream(stream_, &out, &in);
-    if (ZSTD_isError(answer) != 0) throw damaged(ZSTD_getErrorName(answer));
+    if (ZSTD_isError(answer) != 0) {
+      throw damaged(fmt::format("cannot be decompressed ({})", ZSTD_getErrorName(answer)));
+    }
     took(in.pos);
     ended_ = answer == 0;
     return out.pos;
@@ -171,19 +188,25 @@ class ZstdSource final : public CompressedSource {
   bool ended_ = false;
 };
 
-bool begins_with(const fs::path& path, std::uint64_t size, std::string_view magic) {
-  if (size < magic.size()) return false;
-  std::string head(magic.size(), '\0');
+std::string head_of(const fs::path& path, std::uint64_t size) {
+  std::string head(std::min<std::uint64_t>(4, size), '\0');
   read_at(path, 0, std::as_writable_bytes(std::span(head)));
-  return head == magic;
+  return head;
+}
+
+// A frame, or one to be skipped, with which pzstd begins.
+bool is_zstd(const std::string& head) {
+  const bool skippable =
+      head.size() == 4 && (head[0] & 0xf0) == 0x50 && head.ends_with("\x2a\x4d\x18");
+  return skippable || head == "\x28\xb5\x2f\xfd";
 }
 
 }  // namespace
 
 std::unique_ptr<ByteSource> open_byte_source(const fs::path& path) {
-  const std::uint64_t size = size_of(path);
-  if (begins_with(path, size, "\x1f\x8b")) return std::make_unique<GzipSource>(path);
-  if (begins_with(path, size, "\x28\xb5\x2f\xfd")) return std::make_unique<ZstdSource>(path);
+  const std::string head = head_of(path, size_of(path));
+  if (head.starts_with("\x1f\x8b")) return std::make_unique<GzipSource>(path);
+  if (is_zstd(head)) return std::make_unique<ZstdSource>(path);
   return std::make_unique<PlainSource>(path);
 }
 

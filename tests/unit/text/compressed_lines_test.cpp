@@ -110,6 +110,28 @@ TEST_F(CompressedLines, GoOnInTheNextMemberOrFrame) {
   }
 }
 
+TEST_F(CompressedLines, MayBeginWithAFrameThatIsSkippedAsPzstdWritesThem) {
+  const std::vector<std::string> wanted{"one", "two"};
+  const std::string frame = zstd_compressed("one\ntwo\n");
+  for (const char kind : {'\x50', '\x5f'}) {
+    const std::string skipped =
+        std::string(1, kind) + std::string("\x2a\x4d\x18\x04\0\0\0size", 11);
+    EXPECT_EQ(lines_of(skipped + frame), wanted);
+    EXPECT_THAT(error_of(skipped.substr(0, 9)), HasSubstr("Is it complete?"));
+  }
+  EXPECT_EQ(lines_of("P*M\n"), std::vector<std::string>{"P*M"});
+}
+
+TEST_F(CompressedLines, MayEndInZeros) {
+  const std::vector<std::string> wanted{"one", "two"};
+  const std::string file = gzipped("one\ntwo\n");
+  for (const std::size_t zeros : {std::size_t{1}, std::size_t{512}, std::size_t{3} << 20}) {
+    EXPECT_EQ(lines_of(file + std::string(zeros, '\0')), wanted);
+  }
+  EXPECT_THAT(error_of(file + std::string(9, '\0') + file),
+              HasSubstr("the compressed data goes on behind the zeros"));
+}
+
 TEST_F(CompressedLines, OfACutFileAreAnErrorAndNotFewerRows) {
   std::string text;
   for (int i = 0; i < 300; ++i) text += "line " + std::to_string(i * i * 31) + "\n";
@@ -129,7 +151,8 @@ TEST_F(CompressedLines, OfADamagedFileAreAnError) {
   std::string zstd = zstd_compressed(text);
   zstd[4] = static_cast<char>(zstd[4] ^ 0x08);  // a reserved bit
   EXPECT_THAT(error_of(zstd), HasSubstr("d.jsonl: the compressed data"));
-  EXPECT_THAT(error_of(gzipped("a\n") + "garbage"), HasSubstr("the compressed data"));
+  EXPECT_THAT(error_of(gzipped("a\n") + "garbage"),
+              HasSubstr("the compressed data cannot be decompressed (incorrect header check)"));
 }
 
 TEST_F(CompressedLines, AreBoundedInMemory) {
