@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "text/json_tree.h"
+#include "text/lenient_json.h"
 
 namespace loadline {
 namespace {
@@ -15,6 +16,10 @@ namespace {
 namespace dom = simdjson::dom;
 
 constexpr double kMostAuthority = 0.99;
+
+constexpr std::string_view kUsedKeys[] = {"input_ids", "prompt",      "completion",  "messages",
+                                          "tools",     "instruction", "input",       "output",
+                                          "text",      "auth_weight", "prov_entropy"};
 
 std::string shown(const dom::element& value) {
   std::string text = simdjson::minify(value);
@@ -24,9 +29,13 @@ std::string shown(const dom::element& value) {
 
 // A key that is missing and one that is null are the same.
 std::optional<dom::element> find(const dom::object& row, std::string_view key) {
-  dom::element value;
-  if (row[key].get(value) != simdjson::SUCCESS || value.is_null()) return std::nullopt;
-  return value;
+  std::optional<dom::element> found;
+  for (const dom::key_value_pair& field : row) {
+    if (field.key != key) continue;
+    if (found) throw bad_input("key '{}' stands twice", key);
+    found = field.value;
+  }
+  return found && found->is_null() ? std::nullopt : found;
 }
 
 double number(const dom::element& value, std::string_view key) {
@@ -152,17 +161,43 @@ void parse_form(const dom::object& row, std::int64_t vocab_size, RowFields& fiel
   }
 }
 
-}  // namespace
-
-RowFields parse_row(std::string_view line, std::int64_t vocab_size) {
-  dom::parser parser;
+simdjson::error_code parse(std::string_view line, dom::parser& parser, dom::element& root) {
   if (parser.allocate(std::max<std::size_t>(line.size(), 64), kMaxJsonDepth) != simdjson::SUCCESS) {
     throw bad_input("a line of {} bytes is too long", line.size());
   }
   const simdjson::padded_string padded(line);
+  return parser.parse(padded).get(root);
+}
+
+// JSON allows numbers of any size and halves of surrogate pairs; simdjson does not. Replaced in two
+// ways, they differ in the fields that have them.
+simdjson::error_code parse_mended(std::string_view line, dom::parser& parser, dom::element& root) {
+  const std::string one = with_holdable_values(line, "0", "\\ufffd");
+  const std::string other = with_holdable_values(line, "1", "\\ufffc");
+  dom::parser other_parser;
+  dom::element other_root;
+  if (const auto error = parse(one, parser, root)) return error;
+  if (const auto error = parse(other, other_parser, other_root)) return error;
+  dom::object row, other_row;
+  if (root.get(row) || other_root.get(other_row)) return simdjson::SUCCESS;
+  for (const std::string_view key : kUsedKeys) {
+    const auto value = find(row, key);
+    if (!value || simdjson::minify(*value) == simdjson::minify(*find(other_row, key))) continue;
+    throw bad_input("'{}' has a number that is too large, or an escape of half a surrogate pair",
+                    key);
+  }
+  return simdjson::SUCCESS;
+}
+
+}  // namespace
+
+RowFields parse_row(std::string_view line, std::int64_t vocab_size) {
+  dom::parser parser;
   dom::element root;
-  if (const auto error = parser.parse(padded).get(root); error != simdjson::SUCCESS) {
-    throw bad_input("not valid JSON: {}", simdjson::error_message(error));
+  if (const auto error = parse(line, parser, root)) {
+    if (parse_mended(line, parser, root)) {
+      throw bad_input("not valid JSON: {}", simdjson::error_message(error));
+    }
   }
   dom::object row;
   if (root.get(row) != simdjson::SUCCESS) {

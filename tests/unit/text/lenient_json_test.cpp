@@ -23,5 +23,16 @@ TEST(LenientJson, ReplacesInvalidBytes) {
   EXPECT_EQ(with_valid_unicode("\"a\xFF\xE2\x82z\""), "\"a\uFFFD\uFFFDz\"");
 }
 
+TEST(LenientJson, ReplacesWhatJsonAllowsAndNoTypeHolds) {
+  const auto mended = [](std::string_view json) { return with_holdable_values(json, "7", "h"); };
+  EXPECT_EQ(mended(R"([18446744073709551616,-9223372036854775809,1e400,-1.5E+999])"), "[7,7,7,7]");
+  EXPECT_EQ(mended(R"({"1e400\ud83d":"1e400\"\ud83d\"})"), R"({"1e400h":"1e400\"h\"})");
+  for (const char* json : {R"([18446744073709551615,-9223372036854775808,1e308,-0.5])",
+                           R"("\ud83d\ude00\u0041\n")", "01e400", "1.e400", "1e400.", "--1e400",
+                           "1e400e1", "[00099999999999999999999]", R"("\ud8)", R"("\)"}) {
+    EXPECT_EQ(mended(json), json);
+  }
+}
+
 }  // namespace
 }  // namespace loadline

@@ -92,6 +92,32 @@ TEST_F(Rows, OfNoKnownFormAreToldTheForms) {
               HasSubstr("not valid JSON"));
 }
 
+TEST_F(Rows, AKeyThatStandsTwiceIsAnErrorWhereItIsUsed) {
+  EXPECT_THAT(error_of(reader(), R"({"input_ids":[1,2],"input_ids":[3,4]})"),
+              HasSubstr("key 'input_ids' stands twice"));
+  EXPECT_THAT(error_of(reader(), R"({"input_ids":null,"input_ids":[3,4]})"),
+              HasSubstr("key 'input_ids' stands twice"));
+  EXPECT_THAT(error_of(reader(), R"({"input_ids":[1],"auth_weight":0,"auth_weight":0.5})"),
+              HasSubstr("key 'auth_weight' stands twice"));
+  EXPECT_EQ(reader().read(R"({"id":1,"input_ids":[1,2],"id":2})").ids.size(), 2U);
+}
+
+TEST_F(Rows, AnyJsonIsPassedOverInOtherKeysAndWhatCannotBeHeldIsNamedInUsedOnes) {
+  put("tokenizer.json", kTokenizer);
+  for (const char* value :
+       {"184467440737095516160", "-1e400", R"("\ud83d")", R"({"\udc00":[1e999]})"}) {
+    const std::string other = std::string(R"({"id":)") + value + R"(,"text":"ab","score":)" + value;
+    EXPECT_EQ(reader().read(other + "}").ids, (std::vector<std::int32_t>{5}));
+    EXPECT_THAT(error_of(reader(), other + R"(,"prov_entropy":)" + value + "}"),
+                HasSubstr("'prov_entropy' has a number that is too large"));
+    EXPECT_THAT(error_of(reader(), other + "x}"), HasSubstr("not valid JSON"));
+  }
+  EXPECT_THAT(error_of(reader(), R"({"text":"a\ud83d"})"),
+              HasSubstr("'text' has a number that is too large, or an escape of half a surrogate"));
+  EXPECT_THAT(error_of(reader(), R"({"text":"a","id":tru})"), HasSubstr("not valid JSON"));
+  EXPECT_THAT(error_of(reader(), "[1e999]"), HasSubstr("should be a JSON object"));
+}
+
 TEST_F(Rows, OfTextGetTheEndOfTextOnce) {
   put("tokenizer.json", kTokenizer);
   EXPECT_EQ(reader().read(R"({"text":"abc"})").ids, (std::vector<std::int32_t>{5, 2}));
