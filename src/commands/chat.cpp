@@ -49,6 +49,7 @@ int render_with_model(const ChatOptions& options) {
   const RowReader reader(resolve_model(options.model, ModelParts::kText), kAnyVocabulary, {});
   std::string line;
   for (std::int64_t number = 1; std::getline(std::cin, line); ++number) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     const std::string where = fmt::format("stdin:{}", number);
     const Json document = parse_json(line, where);
     const Json* messages = document.is_array() ? &document : json_find(document, "messages");
@@ -67,7 +68,9 @@ CommandFunction add_chat(Flags flags) {
   flags.toggle("--template-jsonl", options->template_jsonl,
                "stdin: {\"chat_template\",\"messages\",...} a line; stdout: "
                "{\"text\"} or {\"error\"} a line");
-  flags.value("--model", options->model, "Folder, or ORG/NAME, whose chat template is used");
+  flags.value("--model", options->model,
+              "Folder, or ORG/NAME, whose chat template is used; stdin: a list of messages, or "
+              "{\"messages\",\"tools\"}, a line");
   flags.toggle("--add-generation-prompt", options->add_generation_prompt,
                "End with the assistant's opening");
   return [options] {

@@ -59,6 +59,15 @@ TEST(Questions, ChatRendersWithAModelsTemplate) {
   EXPECT_EQ(ended.out, "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n") << ended.err;
 }
 
+TEST(Questions, ChatTakesALineForAConversationAndPassesOverBlankOnes) {
+  const Ended ended = Program().run({"chat", "--model", demo_model()},
+                                    "[{\"role\":\"user\",\"content\":\"one\"}]\n \r\n"
+                                    "{\"messages\":[{\"role\":\"user\",\"content\":\"two\"}]}\n\n");
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(ended.out, "<|im_start|>user\none<|im_end|>\n<|im_start|>user\ntwo<|im_end|>\n");
+  EXPECT_THAT(Program().run({"chat", "--help"}).out, ::testing::HasSubstr("list of messages, or"));
+}
+
 TEST(Questions, DataCountsRowsAndDumpsThem) {
   const Program program;
   const Json data = parse_json(program.run({"data", "--demo", "--json"}).out, "stdout");
