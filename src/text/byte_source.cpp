@@ -23,19 +23,9 @@ constexpr std::uint64_t kAlwaysAllowed = std::uint64_t{1} << 30;
 constexpr std::uint64_t kMostTimes = 4000;
 constexpr int kLargestWindow = 27;  // its binary logarithm; what the zstd program takes by default
 
-std::uint64_t size_of(const fs::path& path) {
-  std::error_code error;
-  const auto status = fs::status(path, error);
-  if (!fs::exists(status)) throw bad_input("{}: there is no such file", path.string());
-  if (!fs::is_regular_file(status)) throw bad_input("{}: is not a regular file", path.string());
-  const std::uint64_t size = fs::file_size(path, error);
-  if (error) throw bad_input("{}: {}", path.string(), error.message());
-  return size;
-}
-
 class PlainSource final : public ByteSource {
  public:
-  explicit PlainSource(fs::path path) : path_(std::move(path)), size_(size_of(path_)) {}
+  explicit PlainSource(fs::path path) : path_(std::move(path)), size_(regular_size(path_)) {}
 
   bool append_to(std::string& to) override {
     if (read_ == size_) return false;
@@ -203,8 +193,22 @@ bool is_zstd(const std::string& head) {
 
 }  // namespace
 
+std::uint64_t regular_size(const fs::path& path) {
+  std::error_code error;
+  const auto status = fs::status(path, error);
+  if (!fs::exists(status)) throw bad_input("{}: there is no such file", path.string());
+  if (!fs::is_regular_file(status)) {
+    throw bad_input(
+        "{}: is not a regular file, and rows are read more than once. Put them into one",
+        path.string());
+  }
+  const std::uint64_t size = fs::file_size(path, error);
+  if (error) throw bad_input("{}: {}", path.string(), error.message());
+  return size;
+}
+
 std::unique_ptr<ByteSource> open_byte_source(const fs::path& path) {
-  const std::string head = head_of(path, size_of(path));
+  const std::string head = head_of(path, regular_size(path));
   if (head.starts_with("\x1f\x8b")) return std::make_unique<GzipSource>(path);
   if (is_zstd(head)) return std::make_unique<ZstdSource>(path);
   return std::make_unique<PlainSource>(path);

@@ -21,6 +21,10 @@ class ByteSource {
   [[nodiscard]] virtual std::string content_hash() const = 0;
 };
 
+// The size of a file. Throws Error(kBadInput) when it is not there or is not a regular file: a pipe
+// gives its bytes only once.
+std::uint64_t regular_size(const std::filesystem::path& path);
+
 // What the file begins with says what it is, whatever its name. Throws Error(kBadInput) when it
 // cannot be read or is not a regular file. A compressed file that grows beyond all likelihood (more
 // than 1 GiB and 4,000 times its size) is refused when that is seen; Zstandard windows above 128

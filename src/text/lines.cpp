@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <span>
-#include <system_error>
 #include <utility>
 
 #include "base/error.h"
@@ -26,9 +25,7 @@ std::string ContentHash::hex() const { return sha256_hex(hashes_); }
 
 std::string ContentHash::of_file(const std::filesystem::path& path) {
   ContentHash hash;
-  std::error_code error;
-  const std::uint64_t size = std::filesystem::file_size(path, error);
-  if (error) throw bad_input("{}: {}", path.string(), error.message());
+  const std::uint64_t size = regular_size(path);
   std::string piece;
   for (std::uint64_t offset = 0; offset < size; offset += piece.size()) {
     piece.resize(std::min<std::uint64_t>(kPiece, size - offset));

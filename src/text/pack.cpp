@@ -27,9 +27,7 @@ bool has_prediction(const TokenizedRow& row) {
 // Bad lines are all counted before they are refused, so that one run shows what is to be mended.
 void refuse_bad_lines(const PackReport& report) {
   if (report.bad == 0) return;
-  std::string message = report.first_bad.front();
-  for (std::size_t i = 1; i < report.first_bad.size(); ++i)
-    message.append("\n").append(report.first_bad[i]);
+  std::string message = fmt::format("{}", fmt::join(report.first_bad, "\n"));
   if (report.bad > 1) {
     message += fmt::format("\n{} lines are bad, {} are good", report.bad, report.rows);
   }
@@ -70,8 +68,10 @@ PackReport pack_rows(const std::filesystem::path& jsonl, const RowReader& reader
   if (bad_rows == BadRows::kRefuse) refuse_bad_lines(report);
   if (report.rows == 0) {
     throw bad_input(
-        "{}: there is no row to train on ({} lines; {} rows without a token to predict, {} bad)",
-        jsonl.string(), lines.number(), report.too_short, report.bad);
+        "{}: there is no row to train on ({} lines; {} rows without a token to predict, {} "
+        "bad){}{}",
+        jsonl.string(), lines.number(), report.too_short, report.bad, report.bad > 0 ? ":\n" : "",
+        fmt::join(report.first_bad, "\n"));
   }
   writer.set_fingerprint(fingerprint_of(lines.content_hash(), reader));
   writer.set_left_out(report.too_short, report.bad);

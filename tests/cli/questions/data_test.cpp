@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "cli/harness/program.h"
 
@@ -92,6 +93,27 @@ TEST(Data, ADamagedFileInTheCacheIsPackedAnew) {
     EXPECT_EQ(read_file(packed, 1_MiB), whole);
   }
   EXPECT_EQ(data().err, "");
+}
+
+TEST(Data, AFileOfBadRowsAloneIsRefusedWithTheirReasonsWhereTheyAreSkippedToo) {
+  const Program program;
+  const Ended ended = program.run({"data", "--model", demo_model(), "--skip-bad-rows", "--data",
+                                   program.write("d.jsonl", "{\"text\":7}\nno JSON\n")});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("there is no row to train on (2 lines; "));
+  EXPECT_THAT(ended.err, HasSubstr("d.jsonl:1: 'text' should be a string"));
+  EXPECT_THAT(ended.err, HasSubstr("d.jsonl:2: not valid JSON"));
+}
+
+TEST(Data, WhatIsNoRegularFileIsNamedWithTheWayOut) {
+  const Program program;
+  for (const char* data : {"/dev/null", "$HOME/pipe"}) {
+    const Ended ended =
+        program.run_in_shell(std::string("mkfifo $HOME/pipe 2>&-; $LOADLINE data --model '") +
+                             demo_model() + "' --data " + data);
+    EXPECT_EQ(ended.exit_code, 2);
+    EXPECT_THAT(ended.err, HasSubstr("is not a regular file, and rows are read more than once"));
+  }
 }
 
 TEST(Data, AFolderHasThreeSplits) {
