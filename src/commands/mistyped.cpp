@@ -100,18 +100,18 @@ std::string unexpected(const Reached& at, std::span<const std::string> arguments
   return no_flag(at, flag);
 }
 
-// Two values for one flag contradict each other.
-void refuse_repeats(const CLI::App& app, std::span<const std::string> arguments) {
+// Of a flag that is typed again the last value counts, so that a script's flags can be overridden.
+// Under two names it is a mistake.
+void refuse_two_names(const CLI::App& app, std::span<const std::string> arguments) {
   std::map<const CLI::Option*, std::string> seen;
   for (const std::string& word : arguments) {
     if (!word.starts_with("--")) continue;
     const std::string flag = word.substr(0, word.find('='));
     const CLI::Option* option = app.get_option_no_throw(flag);
     if (option == nullptr || option->get_items_expected_max() == 0) continue;
-    const auto [at, first] = seen.emplace(option, flag);
-    if (first) continue;
-    throw usage_error("{} is given twice{}: leave one out", flag,
-                      at->second == flag ? "" : fmt::format(", once as {}", at->second));
+    const std::string& first = seen.emplace(option, flag).first->second;
+    if (first == flag) continue;
+    throw usage_error("{} and {} are two names of one flag: leave one out", first, flag);
   }
 }
 
@@ -128,7 +128,7 @@ void refuse_mistyped(const CLI::App& app, std::span<const std::string> arguments
       throw usage_error("{} has no value behind its =", word);
     }
   }
-  refuse_repeats(*reached(app, arguments).app, arguments);
+  refuse_two_names(*reached(app, arguments).app, arguments);
 }
 
 std::string nearest(const std::string& word, std::span<const std::string> known) {

@@ -41,7 +41,7 @@ constexpr CommandEntry kCommands[] = {
     {"profile", "List, show or remove hardware profiles", add_profile},
     {"data", "Show rows, token lengths, masks, and what would be truncated", add_data},
     {"tokenize", "Text on stdin, token ids on stdout", add_tokenize},
-    {"chat", "Render a chat template: messages as JSON on stdin, text on stdout", add_chat},
+    {"chat", "Render a chat template: a line of JSON messages on stdin, text on stdout", add_chat},
     {"pull", "Download a model of the Hugging Face Hub into its cache", add_pull},
     {"machine", "Show what was detected: memory, limits, CPU, caps", add_machine},
     {"worker", "", add_worker, true},  // a trial's child process; hidden

@@ -80,8 +80,7 @@ Bytes available_or_none(const fs::path& root) {
 TrialOutcome interrupted_before_start() {
   TrialOutcome outcome;
   outcome.verdict = Verdict::kInterrupted;
-  outcome.cause =
-      "interrupted while it waited for memory. Start the same command again to go on from here";
+  outcome.cause = "interrupted while it waited for memory";
   return outcome;
 }
 

@@ -51,7 +51,7 @@ TEST(ConductFaults, StoppingEndsAWorkerThatIgnoresSigterm) {
 TEST(ConductFaults, StoppingASoundWorkerNeedsNoSigkill) {
   FaultRun trial(CapKind::kRlimit, {"hang", "first"});
   trial.stop = [&] { return !trial.events.empty(); };
-  expect_verdict(trial.run(), Verdict::kInterrupted, "go on from here");
+  expect_verdict(trial.run(), Verdict::kInterrupted, "interrupted before its first step");
   EXPECT_EQ(trial.outcome.signal, SIGTERM);
 }
 
