@@ -62,7 +62,8 @@ void verify_choice(const TrainOptions& options, Workload& workload, const Machin
   workload.checkpointing_auto = false;
   const SearchLimits limits{.budget = budget.bytes, .margin = options.workload.margin};
   static_cast<void>(verify(workload, machine, limits,
-                           {settings.batch_size, settings.lora.rank, settings.lora.layers}, out));
+                           {settings.batch_size, settings.lora.rank, settings.lora.layers},
+                           settings.max_steps, out));
 }
 
 // The three values of the flags, where all are given.
@@ -134,13 +135,14 @@ TrainingEnd train(const TrainingSettings& settings, TrainView& view) {
   return run_training(settings, host, view);
 }
 
-// What nobody said of checkpointing is as the profile had it, else as the plan needs it.
+// What nobody said of checkpointing is as the profile proved it, else as the plan needs it.
 TrainingSettings settled(const TrainOptions& options, const Workload& workload,
                          const ProfileMatch& match, const Configuration& chosen,
                          const Budget& budget) {
   TrainingSettings settings = settings_of(options, workload, chosen);
   validate(settings, workload.model);
-  if (match.profile && workload.checkpointing_auto) {
+  const bool proven = match.profile && configuration_of(*match.profile) == chosen;
+  if (proven && workload.checkpointing_auto) {
     settings.checkpointing = match.profile->key.grad_checkpoint ? ActivationCheckpointing::kOn
                                                                 : ActivationCheckpointing::kOff;
   } else {

@@ -16,20 +16,21 @@ namespace {
 constexpr std::int64_t kSteps = 15;  // the guide's
 
 ErrorKind kind_of(Verdict verdict) {
-  if (is_memory_failure(verdict)) return ErrorKind::kDoesNotFit;
   if (verdict == Verdict::kBadInput) return ErrorKind::kBadInput;
-  return ErrorKind::kEnvironment;
+  if (verdict == Verdict::kRefused) return ErrorKind::kEnvironment;
+  return ErrorKind::kDoesNotFit;
 }
 
 }  // namespace
 
 Profile verify(const Workload& workload, const MachineFacts& machine, const SearchLimits& limits,
-               const Configuration& configuration, std::FILE* out) {
+               const Configuration& configuration, std::int64_t max_steps, std::FILE* out) {
   const FindQuestion question{.space = {.ranks = {configuration.lora_rank},
                                         .layers = {configuration.lora_layers},
                                         .max_batch = configuration.batch_size},
                               .limits = limits,
                               .steps = kSteps,
+                              .planned_steps = max_steps,
                               .time_limit = std::nullopt};
   const std::filesystem::path folder =
       runs_folder() / fmt::format("verify-{}-{}-{}", workload.model_folder.filename().string(),

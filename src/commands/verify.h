@@ -11,9 +11,10 @@
 namespace loadline {
 
 // Runs one trial of `configuration` under budget / (1 + margin) and saves its profile, which it
-// returns. Throws Error(kDoesNotFit) with the cause when it does not fit, Error(kEnvironment) when
-// the trial says nothing about memory, Error(kInterrupted) when it was interrupted.
+// returns; growth is told for the end of `max_steps`. Throws Error(kDoesNotFit) with the cause when
+// it does not fit or comes to no good end, Error(kEnvironment) when the machine refused the trial,
+// Error(kInterrupted) when it was interrupted.
 Profile verify(const Workload& workload, const MachineFacts& machine, const SearchLimits& limits,
-               const Configuration& configuration, std::FILE* out);
+               const Configuration& configuration, std::int64_t max_steps, std::FILE* out);
 
 }  // namespace loadline

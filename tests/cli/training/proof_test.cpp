@@ -69,6 +69,22 @@ TEST_F(Proof, WhatAProfileHasProvenIsNotRefusedByThePlan) {
   EXPECT_EQ(typed.exit_code, 0) << typed.err << typed.out;
 }
 
+TEST_F(Proof, CheckpointingIsAutoWhereTheProfileProvedAnotherConfiguration) {
+  save_profile(10_MiB);
+  const auto needed = [&](const char* checkpointing) {
+    const Ended plan =
+        program_.run({"plan", "--model", demo_model(), "--data", demo_train(), "--max-seq-length",
+                      "64", "--batch-size", "32", "--lora-rank", "8", "--lora-layers", "2",
+                      "--grad-checkpoint", checkpointing, "--json"});
+    return Bytes{parse_json(plan.out, "stdout")["adjusted_bytes"].get<std::uint64_t>()};
+  };
+  const Bytes on = needed("on");
+  ASSERT_LT(on + 1_MiB, needed("off"));
+  const std::string limit = std::to_string((on + 512_KiB).count / 1024) + "KiB";
+  const Ended ended = train({"--batch-size", "32", "--memory-limit", limit});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err << ended.out;
+}
+
 TEST_F(Proof, AnotherConfigurationOrALargerMarginIsNotProven) {
   save_profile(20_MiB);
   const Ended other = train({"--memory-limit", kLimit, "--lora-rank", "4"});
