@@ -19,6 +19,15 @@ namespace loadline {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr const char* kUnfinished = ".loadline-";  // then six characters
+
+// The kernel tells it only to who sets it; no other thread of this program makes files.
+mode_t umask_of_process() {
+  const mode_t current = ::umask(0);
+  ::umask(current);
+  return current;
+}
+
 FileDescriptor open_for_reading(const fs::path& path) {
   // O_NONBLOCK, as opening a pipe would wait for its writer; regular files do not know it.
   FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -105,13 +114,28 @@ void replace_file(const fs::path& path, std::string_view content) {
 
 ReplacementFile::ReplacementFile(fs::path path) : path_(std::move(path)) {
   temporary_ = path_;
-  temporary_ += ".XXXXXX";
+  temporary_ += kUnfinished;
+  temporary_ += "XXXXXX";
   std::string name = temporary_.string();
   fd_ = FileDescriptor(::mkostemp(name.data(), O_CLOEXEC));
   if (!fd_.is_open())
     throw environment_error("{}: cannot be created: {}", path_.string(), system_reason());
   temporary_ = name;
-  ::fchmod(fd_.get(), 0644);
+  ::fchmod(fd_.get(), 0666 & ~umask_of_process());  // mkostemp() lets nobody else read
+}
+
+void remove_unfinished(const fs::path& folder, std::chrono::seconds age) {
+  const auto youngest = fs::file_time_type::clock::now() - age;
+  std::vector<fs::path> left;
+  std::error_code ignored;
+  for (fs::directory_iterator it(folder, ignored), end; !ignored && it != end;
+       it.increment(ignored)) {
+    const std::string extension = it->path().extension().string();
+    std::error_code unknown;
+    const bool is_one = extension.starts_with(kUnfinished) && it->is_regular_file(unknown);
+    if (is_one && it->last_write_time(unknown) <= youngest && !unknown) left.push_back(it->path());
+  }
+  for (const fs::path& file : left) fs::remove(file, ignored);
 }
 
 ReplacementFile::~ReplacementFile() {

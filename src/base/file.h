@@ -1,6 +1,7 @@
 // Files: read whole, replaced whole, appended durably, mapped. Only base opens and maps files.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -38,8 +39,8 @@ bool is_there(const std::filesystem::path& path);
 std::string read_file(const std::filesystem::path& path, Bytes limit);
 
 // Writes `content` beside `path`, flushes it to the disk and renames it over `path`: a reader sees
-// the old file or the new one, whole. Throws Error(kEnvironment) and leaves nothing behind on
-// failure.
+// the old file or the new one, whole. Who may read it is as the umask says. Throws
+// Error(kEnvironment) and leaves nothing behind on failure.
 void replace_file(const std::filesystem::path& path, std::string_view content);
 
 // The same for content that comes in pieces: write(), then commit(). Without commit() nothing is
@@ -62,6 +63,10 @@ class ReplacementFile {
   std::filesystem::path temporary_;
   FileDescriptor fd_;
 };
+
+// Removes what a kill left of files of `folder` that were being replaced (NAME.loadline-XXXXXX),
+// where nothing was written for `age`.
+void remove_unfinished(const std::filesystem::path& folder, std::chrono::seconds age);
 
 // A file that only grows, a line at a time.
 class AppendFile {

@@ -32,22 +32,6 @@ void tell_bad_lines(const PackReport& report, const fs::path& source, std::FILE*
   for (const std::string& line : report.first_bad) tell(out, "  {}\n", printable(line));
 }
 
-// What a tokenizing that was killed left of its file. One that lives has written there today.
-void remove_torn_files(const fs::path& folder) {
-  constexpr std::size_t kTemporarySuffix = 7;  // ".XXXXXX"
-  const auto yesterday = fs::file_time_type::clock::now() - std::chrono::hours(24);
-  std::vector<fs::path> torn;
-  std::error_code ignored;
-  for (fs::directory_iterator it(folder, ignored), end; it != end; it.increment(ignored)) {
-    const bool partial = it->path().stem().extension() == ".packed" &&
-                         it->path().extension().string().size() == kTemporarySuffix;
-    std::error_code unknown;
-    const auto written = it->last_write_time(unknown);
-    if (partial && !unknown && written < yesterday) torn.push_back(it->path());
-  }
-  for (const fs::path& file : torn) fs::remove(file, ignored);
-}
-
 PackReport tokenize(const fs::path& source, const RowReader& reader, const fs::path& packed,
                     BadRows bad_rows, std::FILE* out) {
   const Interruptible scope;
@@ -88,7 +72,8 @@ PackedSplit pack_split(const fs::path& source, const RowReader& reader, BadRows 
     }
   }
   make_folder(packed.parent_path());
-  remove_torn_files(packed.parent_path());
+  // Of a tokenizing that was killed. One that lives has written today.
+  remove_unfinished(packed.parent_path(), std::chrono::hours(24));
   PackReport report = tokenize(source, reader, packed, bad_rows, out);
   tell_bad_lines(report, source, out);
   return {source, packed, std::move(report), PackedRows(packed)};

@@ -152,7 +152,7 @@ class Run {
   }
 
   void load_adapter() {
-    checkpoints_.remove_torn_files();
+    checkpoints_.remove_unfinished_files();
     if (settings_.resume) return take_up_run();
     if (settings_.resume_adapter_file) {
       model_.load_adapter(read_adapter(*settings_.resume_adapter_file, config_));

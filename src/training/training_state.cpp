@@ -21,7 +21,6 @@ namespace {
 
 constexpr int kStateVersion = 1;
 constexpr std::size_t kMostDigits = 18;
-constexpr std::size_t kTemporarySuffix = 7;  // ".XXXXXX" of a file that was being replaced
 constexpr const char* kTensorFile = "training_state.safetensors";
 constexpr const char* kStateFile = "training_state.json";
 
@@ -220,19 +219,11 @@ void Checkpoints::prune(const fs::path& current, std::int64_t kept) const {
   }
 }
 
-void Checkpoints::remove_torn_files() const {
-  std::error_code ignored;
-  std::vector<fs::path> torn;
-  for (fs::directory_iterator it(folder_.parent_path(), ignored), end; it != end;
-       it.increment(ignored)) {
-    const std::string stem = it->path().stem().string();
-    const bool ours = stem == "adapter_model.safetensors" || stem == "adapters.safetensors" ||
-                      stem == "adapter_config.json" || stem == "metrics.jsonl";
-    if (ours && it->path().extension().string().size() == kTemporarySuffix) {
-      torn.push_back(it->path());
-    }
+void Checkpoints::remove_unfinished_files() const {
+  const fs::path adapter = folder_.parent_path();
+  for (const fs::path& folder : {adapter, adapter / "best", adapter / "mlx", folder_}) {
+    remove_unfinished(folder, std::chrono::seconds(0));
   }
-  for (const fs::path& file : torn) fs::remove(file, ignored);
 }
 
 void require_same_run(const fs::path& checkpoint, const TrainingSettings& settings,

@@ -31,8 +31,9 @@ class Checkpoints {
   // Whether a run with updates still to do is there. A checkpoint that cannot be read is none.
   [[nodiscard]] bool holds_unfinished_run() const { return finished() == false; }
   [[nodiscard]] bool holds_finished_run() const { return finished() == true; }
-  // Removes what a kill left of files that were being replaced in `adapter_path`.
-  void remove_torn_files() const;
+  // Removes what a kill left of files that were being replaced in `adapter_path`, which nobody else
+  // writes into.
+  void remove_unfinished_files() const;
   // Removes all checkpoints, `latest` first; what is not a checkpoint stays.
   void clear();
 

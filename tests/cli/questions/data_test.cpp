@@ -143,8 +143,8 @@ TEST(Data, CtrlCWhileItTokenizesEndsWithThreeAndLeavesNothingInTheCache) {
 TEST(Data, WhatAKilledTokenizingLeftIsRemovedADayLater) {
   const Program program;
   const std::string file = program.write("d.jsonl", "{\"text\":\"one two three\"}\n");
-  const fs::path old = program.write(".cache/loadline/packed/a.packed.Ab12Cd", "half");
-  const fs::path fresh = program.write(".cache/loadline/packed/b.packed.Ab12Cd", "half");
+  const fs::path old = program.write(".cache/loadline/packed/a.packed.loadline-Ab12Cd", "half");
+  const fs::path fresh = program.write(".cache/loadline/packed/b.packed.loadline-Ab12Cd", "half");
   const fs::path whole = program.write(".cache/loadline/packed/c.packed", "whole");
   const auto two_days_ago = fs::file_time_type::clock::now() - std::chrono::hours(48);
   for (const fs::path& path : {old, whole}) fs::last_write_time(path, two_days_ago);

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -211,6 +212,20 @@ TEST(FileDescriptors, CloseOnceAndMove) {
   third.close();
   EXPECT_FALSE(third.is_open());
   EXPECT_EQ(::fcntl(number, F_GETFD), -1) << "the descriptor is closed";
+}
+
+TEST(ReplaceFile, WhoMayReadItIsAsTheUmaskSays) {
+  const TemporaryFolder folder;
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::umask(077);
+    replace_file(folder.path() / "mine", "secret");
+    ::_exit(0);
+  }
+  ::waitpid(pid, nullptr, 0);
+  using fs::perms;
+  const perms others = perms::group_all | perms::others_all;
+  EXPECT_EQ(fs::status(folder.path() / "mine").permissions() & others, perms::none);
 }
 
 }  // namespace

@@ -121,12 +121,20 @@ TEST_F(Resume, AsManyCheckpointsAsAskedForAreKeptAndTornOnesGo) {
   replace_file(folder / "latest", "0000003\n");
   make_folder(folder / "0000009");
   replace_file(folder / "0000009" / "adapter_config.json", "{");
-  replace_file(s.adapter_path / "adapter_model.safetensors.a1B2c3", "half");
+  const fs::path backup = s.adapter_path / "adapter_model.safetensors.backup";
+  const fs::path half = s.adapter_path / "adapter_model.safetensors.loadline-a1B2c3";
+  const fs::path half_best = s.adapter_path / "best" / "best.json.loadline-a1B2c3";
+  replace_file(half, "half");
+  fs::create_directories(half_best.parent_path());
+  replace_file(half_best, "half");
+  replace_file(backup, "somebody's own");
   s.max_steps = 8;
   s.keep_checkpoints = 1;
   run(resumed(s));
   EXPECT_THAT(checkpoints(s), ElementsAre("0000008", "latest"));
-  EXPECT_FALSE(fs::exists(s.adapter_path / "adapter_model.safetensors.a1B2c3"));
+  EXPECT_FALSE(fs::exists(half));
+  EXPECT_FALSE(fs::exists(half_best));
+  EXPECT_TRUE(fs::exists(backup));
 }
 
 TEST_F(Resume, KilledBetweenTheLastCheckpointAndTheAdapterTheAdapterIsBroughtUpToDate) {
