@@ -1,6 +1,7 @@
 #include "base/data_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -50,6 +51,13 @@ Bytes free_disk(const std::filesystem::path& folder) {
                             error.message());
   }
   return Bytes{space.available};
+}
+
+Bytes disk_use(const std::filesystem::path& file) {
+  constexpr std::uint64_t kBlock = 512;  // of st_blocks, whatever the file system's own
+  struct stat facts {};
+  if (::stat(file.c_str(), &facts) != 0) return {};
+  return Bytes{static_cast<std::uint64_t>(facts.st_blocks) * kBlock};
 }
 
 }  // namespace loadline

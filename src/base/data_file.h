@@ -33,5 +33,7 @@ class DataFile {
 
 // What the file system of `folder` still has room for, for this user.
 Bytes free_disk(const std::filesystem::path& folder);
+// What the file takes of it, holes not counted; 0 where there is none.
+Bytes disk_use(const std::filesystem::path& file);
 
 }  // namespace loadline

@@ -1,8 +1,10 @@
+#include <poll.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <new>
 #include <span>
 #include <string>
@@ -59,11 +61,20 @@ int report_fault(const std::exception& error) {
   return report(fmt::format("a fault in loadline itself: {}. Please report it.", error.what()), 70);
 }
 
+bool is_read_by_nobody(int descriptor) {
+  pollfd pipe{.fd = descriptor, .events = POLLOUT, .revents = 0};
+  return ::poll(&pipe, 1, 0) == 1 && (pipe.revents & POLLERR) != 0;
+}
+
 // An answer that was not written whole is none. Whoever closed a pipe wants no more of it.
 int with_written_output(int code) {
-  const bool failed = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
-  if (!failed || errno == EPIPE) return code;
-  return report(fmt::format("stdout could not be written: {}", std::strerror(errno)), 4);
+  const int unwritten = std::fflush(stdout) == 0 ? 0 : errno;
+  if (unwritten == 0 && std::ferror(stdout) == 0) return code;
+  if (unwritten == EPIPE || is_read_by_nobody(STDOUT_FILENO)) return code;
+  return report(unwritten == 0 ? "stdout could not be written whole. Is its disk full?"
+                               : fmt::format("stdout could not be written: {}",
+                                             std::generic_category().message(unwritten)),
+                4);
 }
 
 // 0 for --help and --version, 2 for everything that was typed wrong.
@@ -152,7 +163,10 @@ int run_program(int argc, char** argv) {
     return report("a folder's name is not UTF-8, as JSON must be: start in another, or set HOME",
                   2);
   } catch (const std::system_error& error) {  // a full disk behind stdout, a folder that is gone
-    return report(fmt::format("{}.", error.what()), 4);
+    const bool is_output = std::ferror(stdout) != 0;
+    return report(is_output ? fmt::format("stdout could not be written: {}", error.code().message())
+                            : fmt::format("{}.", error.what()),
+                  4);
   } catch (const std::exception& error) {
     return report_fault(error);
   }

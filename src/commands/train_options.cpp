@@ -170,8 +170,9 @@ void say_trunk_cache(const TrainOptions& options, const Workload& workload,
   if (!settings.trunk_cache) return;
   const Bytes needed = trunk_cache_bytes(settings, workload.model, workload.train->rows,
                                          workload.valid ? &workload.valid->rows : nullptr);
-  const Bytes free = free_disk(settings.adapter_path);
-  require_room(needed, options.trunk_cache_limit ? parse_bytes(*options.trunk_cache_limit) : free,
+  Bytes free = free_disk(settings.adapter_path);
+  if (settings.resume) free += disk_use(TrunkCache::path_in(settings.adapter_path));
+  require_room(needed, options.trunk_cache_limit ? parse_bytes(*options.trunk_cache_limit) : needed,
                free);
   tell(out, "Trunk cache: up to {} in {} while the run lasts ({} is free)\n", to_string(needed),
        settings.adapter_path.string(), to_string(free));

@@ -21,6 +21,7 @@ void BestAdapter::take_up() {
   if (!std::filesystem::exists(path)) return;
   try {
     const Json document = read_json(path);
+    if (document.value("validation", Json(validation_)) != validation_) return;
     best_ = {.step = json_int(document, "step", path.string()),
              .valid_loss = json_number(document, "valid_loss", path.string())};
   } catch (const Error&) {
@@ -32,7 +33,10 @@ void BestAdapter::replace(const Adapter& adapter, AdapterFormat format, std::int
                           double valid_loss) {
   write_adapter(folder_, adapter, format);
   remove_adapters(folder_, format);
-  const Json document{{"schema_version", 1}, {"step", step}, {"valid_loss", valid_loss}};
+  const Json document{{"schema_version", 1},
+                      {"step", step},
+                      {"valid_loss", valid_loss},
+                      {"validation", validation_}};
   replace_file(folder_ / "best.json", document.dump(2) + "\n");
   best_ = {.step = step, .valid_loss = valid_loss};
 }

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "checkpoint/adapter.h"
 
@@ -16,23 +18,26 @@ struct BestLoss {
 
 class BestAdapter {
  public:
-  explicit BestAdapter(const std::filesystem::path& adapter_path)
-      : folder_(adapter_path / "best") {}
+  // `validation` says which rows the losses are of: those of others cannot be compared.
+  BestAdapter(const std::filesystem::path& adapter_path, std::string validation)
+      : folder_(adapter_path / "best"), validation_(std::move(validation)) {}
 
   // Forgets and removes what an earlier run left.
   void clear();
-  // Takes up what the run that is continued had found. A damaged best.json counts as none.
+  // Takes up what the run that is continued had found. A best.json that is damaged or of other
+  // validation rows counts as none.
   void take_up();
 
   [[nodiscard]] bool beaten_by(double valid_loss) const {
     return !best_ || valid_loss < best_->valid_loss;
   }
   [[nodiscard]] const std::optional<BestLoss>& best() const { return best_; }
-  // Writes the adapter, then best.json with step and loss.
+  // Writes the adapter, then best.json with step, loss and the validation rows.
   void replace(const Adapter& adapter, AdapterFormat format, std::int64_t step, double valid_loss);
 
  private:
   std::filesystem::path folder_;
+  std::string validation_;
   std::optional<BestLoss> best_;
 };
 

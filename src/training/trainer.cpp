@@ -61,9 +61,9 @@ class Run {
         observer_(observer),
         config_(config),
         checkpoints_(settings.adapter_path),
-        best_(settings.adapter_path),
         train_(open_rows(settings.train_rows, settings)),
         valid_(open_rows(settings.valid_rows, settings)),
+        best_(settings.adapter_path, validation()),
         coverage_(meter()),
         test_(open_rows(settings.test_rows, settings)),
         shape_(checked_shape()),
@@ -93,6 +93,13 @@ class Run {
   std::optional<CoverageMeter> meter() const {
     if (settings_.order != RowOrder::kWorstFirst) return std::nullopt;
     return std::optional<CoverageMeter>(std::in_place, train_, settings_);
+  }
+
+  // What the validation loss is a mean over.
+  [[nodiscard]] std::string validation() const {
+    if (!valid_) return "";
+    return fmt::format("{} {} {}", valid_->fingerprint(), settings_.eval_batches,
+                       settings_.max_seq_length);
   }
 
   // What can be known to be wrong before memory is taken.
@@ -292,8 +299,8 @@ class Run {
                             .peak = {}};
     if (std::optional<TrainingEnd> end = keep_if_best(report)) return end;
     report.peak = host_.peak_memory();
-    if (!metrics_->has(report.rows,
-                       report.step)) {  // a finished run that is resumed is evaluated once more
+    // A finished run that is resumed is evaluated once more.
+    if (!metrics_->has(report.rows, report.step)) {
       metrics_->add(report);
       if (tensorboard_) tensorboard_->add(report);
     }
@@ -389,9 +396,9 @@ class Run {
   TrainingObserver& observer_;
   const ModelConfig& config_;
   Checkpoints checkpoints_;
-  BestAdapter best_;
   PackedRows train_;
   std::optional<PackedRows> valid_;
+  BestAdapter best_;
   std::optional<CoverageMeter> coverage_;
   std::optional<PackedRows> test_;
   StepShape shape_;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "training/best_adapter.h"
 #include "training_fixture.h"
 
 namespace loadline {
@@ -364,6 +365,9 @@ TEST_F(Trainer, TheAdapterWithTheLowestValidationLossIsKept) {
   const Json document = read_json(s.adapter_path / "best" / "best.json");
   EXPECT_EQ(document.at("step"), best->step);
   EXPECT_EQ(document.at("valid_loss"), best->valid_loss);
+  BestAdapter others(s.adapter_path, "other rows");
+  others.take_up();
+  EXPECT_FALSE(others.best()) << "losses of other rows cannot be compared";
   TrainingSettings until = s;
   until.adapter_path = folder_.path() / "until the best";
   until.max_steps = best->step;
