@@ -136,8 +136,8 @@ std::vector<long> page_faults_of(pid_t pid) {
 }
 
 // What is touched anew after each update are rows of the data alone, whose pages are let go so that
-// they do not count as memory: a page or two for each row. A buffer of the plan that an update
-// touched for the first time would be hundreds of pages.
+// they do not count as memory: up to four pages for each row, its place in the table included. A
+// buffer of the plan that an update touched for the first time would be hundreds.
 TEST(LongRun, UpdatesFaultInNoPagesButThoseOfTheirRows) {
   ::setenv("OMP_WAIT_POLICY", "passive", 1);
   constexpr long kUpdatesALine = 10;
@@ -177,7 +177,7 @@ TEST(LongRun, UpdatesFaultInNoPagesButThoseOfTheirRows) {
     const double updates = static_cast<double>(last - first) * kUpdatesALine;
     const double each = static_cast<double>(faults[last] - faults[first]) / updates;
     std::cout << dtype << ": " << each << " page faults an update\n";
-    EXPECT_LE(each, 2.0 * kRows);
+    EXPECT_LE(each, 4.0 * kRows);
   }
 }
 
