@@ -113,9 +113,7 @@ void require_room(const TrainOptions& options, const Workload& workload,
   const double margin = options.workload.margin;
   const bool proven = match.profile && configuration_of(*match.profile) == chosen;
   if (proven && !options.verify) require_proof_within(*match.profile, budget, margin, out);
-  TrainingSettings tried = settings;
-  if (!options.verify) tried.lora.dropout = 0;  // a profile does not say that its trial had it
-  if ((proven || options.verify) && is_covered_by_trial(workload, settings, tried)) return;
+  if ((proven || options.verify) && is_covered_by_trial(workload, settings)) return;
   require_fit(workload, settings, budget, margin);
 }
 

@@ -236,8 +236,8 @@ void require_proof_within(const Profile& profile, const Budget& budget, double m
                   measured, to_string(profile.budget), to_string(budget.bytes), budget.binds));
 }
 
-bool is_covered_by_trial(const Workload& workload, const TrainingSettings& settings,
-                         TrainingSettings tried) {
+bool is_covered_by_trial(const Workload& workload, const TrainingSettings& settings) {
+  TrainingSettings tried = settings;
   tried.order = RowOrder::kWorstFirst;
   const StepShape shape = step_shape(tried, workload.train->rows,
                                      workload.valid ? &workload.valid->rows : nullptr, nullptr);

@@ -28,9 +28,8 @@ Configuration configuration_of(const Profile& profile);
 void require_proof_within(const Profile& profile, const Budget& budget, double margin,
                           std::FILE* out);
 
-// Whether a run of `settings` is planned to need no more than a trial of `tried`, which has the
+// Whether a run of `settings` is planned to need no more than a trial of them, which has the
 // longest batches of the training rows but no test rows.
-bool is_covered_by_trial(const Workload& workload, const TrainingSettings& settings,
-                         TrainingSettings tried);
+bool is_covered_by_trial(const Workload& workload, const TrainingSettings& settings);
 
 }  // namespace loadline

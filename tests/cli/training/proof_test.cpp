@@ -69,6 +69,13 @@ TEST_F(Proof, WhatAProfileHasProvenIsNotRefusedByThePlan) {
   EXPECT_EQ(typed.exit_code, 0) << typed.err << typed.out;
 }
 
+TEST_F(Proof, AProfileWithoutDropoutDoesNotProveARunWithIt) {
+  save_profile(10_MiB);
+  const Ended ended = train({"--lora-dropout", "0.1"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("dropout"));
+}
+
 TEST_F(Proof, CheckpointingIsAutoWhereTheProfileProvedAnotherConfiguration) {
   save_profile(10_MiB);
   const auto needed = [&](const char* checkpointing) {
