@@ -42,16 +42,11 @@ void show(const AnyAdapter& adapter, const ModelConfig& model) {
     targets.insert(pair.pair.projection);
     parameters += pair.pair.a.size() + pair.pair.b.size();
   }
-  std::string names;
-  for (const Projection target : targets) {
-    if (!names.empty()) names += ',';
-    names += name_of(target);
-  }
   fmt::print("base model  {}\n", adapter.base_model.empty() ? "(not said)" : adapter.base_model);
   fmt::print("rank        {}\n", range_text(ranks));
   fmt::print("alpha       {} (scale {})\n", range_text(alphas), range_text(scales));
   fmt::print("layers      {} of {}: {}\n", layers.size(), model.layers, range_text(layers));
-  fmt::print("targets     {}\n", names);
+  fmt::print("targets     {}\n", names_of({targets.begin(), targets.end()}));
   fmt::print("parameters  {} in {} pairs\n", parameters, adapter.pairs.size());
 }
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "base/split_mix.h"
 #include "kernels/storage.h"
 
 namespace loadline {
@@ -10,13 +11,9 @@ namespace {
 // Places that share one 64-bit draw, 16 bits each.
 constexpr std::int64_t kShare = 4;
 
-// The finalizer of SplitMix64 (Steele, Lea and Flood 2014) over a Weyl sequence: draw number n of
-// the stream `key`.
+// Draw number n of the stream `key`, of which no state is kept.
 std::uint64_t draw(std::uint64_t key, std::uint64_t n) {
-  std::uint64_t z = key + (n + 1) * 0x9e3779b97f4a7c15ULL;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-  return z ^ (z >> 31);
+  return split_mixed(key + (n + 1) * kSplitMixGamma);
 }
 
 // Calls each(place in the row, factor) for the row's elements.

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "base/split_mix.h"
 #include "kernels/exponential.h"
 #include "kernels/kernel_times.h"
 #include "kernels/storage.h"
@@ -17,14 +18,6 @@ void copy_row(const From* from, To* to, std::int64_t count) {
 #pragma omp simd
     for (std::int64_t i = 0; i < count; ++i) to[i] = stored<To>(load(from[i]));
   }
-}
-
-// SplitMix64's output function.
-std::uint64_t mixed(std::uint64_t x) {
-  x += 0x9e3779b97f4a7c15U;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
-  return x ^ (x >> 31);
 }
 
 bool worth_threads(ConstView x) { return x.rows * x.cols >= kWorthThreads; }
@@ -166,7 +159,8 @@ void fill_uniform(std::uint64_t seed, float bound, View x) {
       auto* y = x.row<T>(t);
       const std::uint64_t first = seed + static_cast<std::uint64_t>(t * x.cols);
       for (std::int64_t i = 0; i < x.cols; ++i) {
-        const std::uint64_t bits = mixed(first + static_cast<std::uint64_t>(i)) >> 40;
+        const std::uint64_t bits =
+            split_mixed(first + static_cast<std::uint64_t>(i) + kSplitMixGamma) >> 40;
         y[i] = stored<T>(bound * (static_cast<float>(bits) * 0x1p-23F - 1.0F));
       }
     }

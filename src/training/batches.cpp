@@ -7,34 +7,10 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "base/split_mix.h"
+
 namespace loadline {
 namespace {
-
-// SplitMix64 (Steele, Lea and Flood 2014): the same numbers on every machine, unlike std::shuffle.
-class SplitMix {
- public:
-  SplitMix(std::uint64_t seed, std::uint64_t stream) : state_(mix(mix(seed) ^ (stream + kGamma))) {}
-
-  // Uniform in [0, bound), without bias.
-  std::uint64_t below(std::uint64_t bound) {
-    const std::uint64_t reject_below = (0 - bound) % bound;
-    std::uint64_t x = next();
-    while (x < reject_below) x = next();
-    return x % bound;
-  }
-
- private:
-  static constexpr std::uint64_t kGamma = 0x9e3779b97f4a7c15ULL;
-
-  static std::uint64_t mix(std::uint64_t z) {
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return z ^ (z >> 31);
-  }
-  std::uint64_t next() { return mix(state_ += kGamma); }
-
-  std::uint64_t state_;
-};
 
 std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
 

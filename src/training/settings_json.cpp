@@ -94,15 +94,6 @@ class SettingsReader {
   std::vector<std::string> known_;
 };
 
-std::string join_targets(const std::vector<Projection>& targets) {
-  std::string names;
-  for (const Projection target : targets) {
-    names += names.empty() ? "" : ",";
-    names += name_of(target);
-  }
-  return names;
-}
-
 Json path_or_null(const std::optional<std::filesystem::path>& path) {
   return path ? Json(path->string()) : Json(nullptr);
 }
@@ -176,7 +167,7 @@ Json to_json(const TrainingSettings& s) {
       {"lora_rank", s.lora.rank},
       {"lora_alpha", s.lora.alpha},
       {"lora_layers", s.lora.layers},
-      {"target_modules", join_targets(s.lora.targets)},
+      {"target_modules", names_of(s.lora.targets)},
       {"lora_dropout", s.lora.dropout},
       {"compute", std::string(name_of(s.compute))},
       {"quantize", name_of(s.quantize)},
