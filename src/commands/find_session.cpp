@@ -18,6 +18,11 @@ namespace {
 // the longest batch and one more are always run.
 constexpr double kEnoughSeconds = 120;
 
+// Of the budget of that day.
+bool was_held_under_margin(const TrialSpec& spec) {
+  return spec.cap <= spec.budget.scaled(1 / (1 + spec.margin));
+}
+
 Configuration configuration_of(const TrialSpec& spec, const SearchSpace& space) {
   Configuration c{
       .batch_size = spec.batch_size, .lora_rank = spec.lora_rank, .lora_layers = spec.lora_layers};
@@ -159,7 +164,8 @@ std::vector<RunTrial> FindSession::known_trials() const {
                      .trial = entry.spec.id,
                      .planned = entry.spec.planned,
                      .outcome = *outcome,
-                     .under_margin = entry.spec.cap <= cap_of(true)});
+                     .under_margin = was_held_under_margin(entry.spec) &&
+                                     entry.spec.cap <= question_.limits.budget});
   }
   return known;
 }
