@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <string_view>
 
 #include "cli/harness/program.h"
 
@@ -40,6 +41,9 @@ TEST(Streams, AnAnswerThatDoesNotFitOnTheDiskIsNoSuccess) {
         Program().run_in_shell(std::string("\"$LOADLINE\" ") + command + " >/dev/full");
     EXPECT_EQ(ended.exit_code, 4) << command << ended.err;
     EXPECT_THAT(ended.err, HasSubstr("stdout could not be written")) << command;
+    // CLI11 writes the version by itself, and the reason is gone when it returns.
+    if (std::string_view(command) == "--version") continue;
+    EXPECT_THAT(ended.err, HasSubstr("No space left on device")) << command;
   }
 }
 
