@@ -32,7 +32,9 @@ constexpr std::int64_t kInner = 1024;           // weights for each of them that
 constexpr std::int64_t kRows = 8 * kBlockRows;  // of y, rounded while they are still near
 constexpr std::int64_t kAhead = 16;             // rows of W that are fetched before they are read
 constexpr std::int64_t kStrip = 16;             // rows of W that are transposed at once
-constexpr std::int64_t kLanes = 16;             // block_product's columns are a multiple of this
+constexpr std::size_t kSums = 8;                // of a stage
+constexpr std::size_t kDifferentX = 16;
+constexpr std::int64_t kLanes = 16;  // block_product's columns are a multiple of this
 
 // f(count), with 64, which most counts are, as a constant: the compiler then knows the loop's
 // length.
@@ -128,165 +130,255 @@ void widen_as_it_lies(const Weights& weights, const Part& part, float* panel) {
 }
 
 template <typename T>
-void store_sums(const float* sums, T* to, std::int64_t count, bool accumulate) {
+void store_sums(const float* sums, float factor, T* to, std::int64_t count, bool accumulate) {
   with_columns(count, [&](auto n) {
     if (accumulate) {
 #pragma omp simd
-      for (std::int64_t j = 0; j < n; ++j) to[j] = stored<T>(load(to[j]) + sums[j]);
+      for (std::int64_t j = 0; j < n; ++j) to[j] = stored<T>(load(to[j]) + factor * sums[j]);
     } else {
 #pragma omp simd
-      for (std::int64_t j = 0; j < n; ++j) to[j] = stored<T>(sums[j]);
+      for (std::int64_t j = 0; j < n; ++j) to[j] = stored<T>(factor * sums[j]);
     }
   });
 }
 
-// y (rows, columns) (+)= left (rows, inner) · right (inner, columns). A block of x's tokens is
-// widened whole; it is the left side, in kTN transposed. Of the right side each thread widens some
-// columns at a time.
-template <typename T, typename Weights>
-class WideProduct {
+// The widened rows of an x. (T,K)
+struct WidenedX {
+  ConstView from;
+  float* wide = nullptr;
+  std::size_t stage = 0;  // the first that reads it
+};
+
+// How a sum's rows are divided: its units are (panel of columns, some of its rows).
+struct Division {
+  std::int64_t rows = 0;
+  std::int64_t at_once = 0;
+  std::int64_t panels = 0;
+  [[nodiscard]] std::int64_t parts() const { return round_up(rows, at_once) / at_once; }
+  [[nodiscard]] std::int64_t units() const { return panels * parts(); }
+};
+
+bool over_tokens(const WideSum& sum) { return sum.terms[0].product == Product::kTN; }
+
+void require_operands(const WideTerm& term, const WideSum& sum, std::int64_t tokens) {
+  const ConstView& x = term.x;
+  const View& y = sum.y;
+  const bool is_nf4 = term.quantized.data != nullptr;
+  const std::int64_t rows = is_nf4 ? term.quantized.rows : term.w.rows;
+  const std::int64_t cols = is_nf4 ? term.quantized.cols : term.w.cols;
+  const bool fits = term.product == Product::kNT ? x.cols == cols && y.cols == rows
+                    : term.product == Product::kNN
+                        ? x.cols == rows && y.cols == cols
+                        : x.rows == rows && y.rows == x.cols && y.cols == cols && !is_nf4 &&
+                              y.dtype == DType::kF32;
+  const bool transposed = term.product == Product::kTN;
+  require(fits && x.rows == tokens && transposed == over_tokens(sum) &&
+              (transposed || y.rows == tokens) && x.dtype == DType::kBf16 &&
+              (is_nf4 || term.w.dtype == DType::kBf16),
+          "wide_products: x, W and y do not belong together");
+}
+
+// A block of x's tokens is widened whole; it is the left side, in kTN transposed. Of the right side
+// each thread widens some columns at a time.
+class WideProducts {
  public:
-  WideProduct(Product product, ConstView x, const Weights& weights, View y, bool accumulate,
-              const WideScratch& scratch)
-      : product_(product),
-        x_(x),
-        weights_(weights),
-        y_(y),
-        accumulate_(accumulate),
-        scratch_(scratch) {}
+  WideProducts(std::span<const WideStage> stages, const WideScratch& scratch)
+      : stages_(stages), scratch_(scratch) {
+    for (std::size_t stage = 0; stage < stages.size(); ++stage) {
+      for (const WideSum& sum : stages[stage]) {
+        require(!sum.terms.empty(), "wide_products: a sum of nothing");
+        for (const WideTerm& term : sum.terms) {
+          note_x(term.x, stage);
+          require_operands(term, sum, total_);
+        }
+        results_ += sum.y.cols;
+      }
+    }
+  }
 
   void run() {
-    for (first_ = 0; first_ < x_.rows; first_ += kWideRows) {
-      tokens_ = std::min(kWideRows, x_.rows - first_);
+    if (total_ == 0) return;
+    const std::int64_t rows = rows_of_block();
+    for (first_ = 0; first_ < total_; first_ += rows) {
+      tokens_ = std::min(rows, total_ - first_);
       run_block();
     }
   }
 
  private:
-  [[nodiscard]] bool over_tokens() const { return product_ == Product::kTN; }
-  // Of y, in this block.
-  [[nodiscard]] std::int64_t rows() const { return over_tokens() ? x_.cols : tokens_; }
-  [[nodiscard]] std::int64_t inner() const { return over_tokens() ? tokens_ : x_.cols; }
+  void note_x(ConstView x, std::size_t stage) {
+    if (find(x) != nullptr) return;
+    if (xs_.empty()) total_ = x.rows;
+    xs_.push_back({.from = x, .wide = nullptr, .stage = stage});
+    widths_ += x.cols;
+  }
+  [[nodiscard]] const WidenedX* find(ConstView x) const {
+    const auto found = std::ranges::find_if(xs_, [&](const WidenedX& each) {
+      return each.from.data == x.data && each.from.cols == x.cols;
+    });
+    return found == xs_.end() ? nullptr : found;
+  }
+
+  // As many as the scratch has room for, in blocks of about equal size.
+  [[nodiscard]] std::int64_t rows_of_block() const {
+    const std::int64_t room = static_cast<std::int64_t>(scratch_.x.size()) / widths_;
+    const std::int64_t most = std::min(room, kWideRows) / kWideRowUnit * kWideRowUnit;
+    require(most > 0 && static_cast<std::int64_t>(scratch_.panels.size()) >=
+                            omp_get_max_threads() * wide_panel_floats(),
+            "wide_products: too little scratch");
+    const std::int64_t blocks = round_up(total_, most) / most;
+    return round_up(round_up(total_, blocks) / blocks, kWideRowUnit);
+  }
 
   void run_block() {
-    const std::int64_t panels = round_up(y_.cols, kColumns) / kColumns;
-    const std::int64_t at_once = rows_at_once(panels);
-    const std::int64_t parts = round_up(rows(), at_once) / at_once;
-#pragma omp parallel if (tokens_ * (x_.cols + y_.cols) >= kWorthThreads)
+    float* wide = scratch_.x.data();
+    for (WidenedX& x : xs_) {
+      x.wide = wide;
+      wide += round_up(tokens_, kWideRowUnit) * x.from.cols;
+    }
+#pragma omp parallel if (tokens_ * (widths_ + results_) >= kWorthThreads)
     {
-#pragma omp for schedule(static)
-      for (std::int64_t t = 0; t < round_up(tokens_, kWideRowUnit); ++t) widen_token(t);
       float* scratch = scratch_.panels.data() + omp_get_thread_num() * wide_panel_floats();
-#pragma omp for schedule(dynamic, 1)
-      for (std::int64_t unit = 0; unit < panels * parts; ++unit) {
-        const std::int64_t begin = unit % parts * at_once;
-        columns_of_rows(unit / parts * kColumns, begin, std::min(rows(), begin + at_once), scratch);
-      }
+      for (std::size_t stage = 0; stage < stages_.size(); ++stage) run_stage(stage, scratch);
     }
   }
 
-  void widen_token(std::int64_t t) {
-    float* wide = scratch_.x.data() + t * x_.cols;
+  // By each thread of the team.
+  void run_stage(std::size_t stage, float* scratch) const {
+    for (const WidenedX& x : xs_) {
+      if (x.stage != stage) continue;
+#pragma omp for schedule(static) nowait
+      for (std::int64_t t = 0; t < round_up(tokens_, kWideRowUnit); ++t) widen_token(x, t);
+    }
+#pragma omp barrier
+    const WideStage& sums = stages_[stage];
+    const auto divisions = divide(sums);
+    std::int64_t units = 0;
+    for (const Division& division : divisions) units += division.units();
+#pragma omp for schedule(dynamic, 1)
+    for (std::int64_t unit = 0; unit < units; ++unit) {
+      std::size_t i = 0;
+      std::int64_t rest = unit;
+      for (; rest >= divisions[i].units(); ++i) rest -= divisions[i].units();
+      const Division& division = divisions[i];
+      const std::int64_t begin = rest % division.parts() * division.at_once;
+      columns_of_rows(sums[i], rest / division.parts() * kColumns, begin,
+                      std::min(division.rows, begin + division.at_once), scratch);
+    }
+  }
+
+  void widen_token(const WidenedX& x, std::int64_t t) const {
+    const std::int64_t width = x.from.cols;
+    float* wide = x.wide + t * width;
     if (t < tokens_) {
-      Bf16Weights(x_).read(first_ + t, 0, x_.cols, wide);
+      Bf16Weights(x.from).read(first_ + t, 0, width, wide);
     } else {
-      std::fill(wide, wide + x_.cols, 0.0F);
+      std::fill(wide, wide + width, 0.0F);
     }
   }
 
   // Rows that a thread multiplies with the columns that it has widened: all that its scratch has
-  // room for, or fewer where so few columns would leave some of the team without work for long.
-  [[nodiscard]] std::int64_t rows_at_once(std::int64_t panels) const {
+  // room for, or fewer where so few units would leave some of the team without work for long.
+  [[nodiscard]] FixedList<Division, kSums> divide(const WideStage& sums) const {
     constexpr std::int64_t kFewest = 64;
     constexpr std::int64_t kMost = kWideRows / kBlockRows * kBlockRows;
-    const std::int64_t team = omp_get_max_threads();
-    std::int64_t at_once = round_up(rows(), kBlockRows);
-    if (rows() > kWideRows) at_once = kMost;
+    FixedList<Division, kSums> divisions;
+    for (const WideSum& sum : sums) {
+      const std::int64_t rows = over_tokens(sum) ? sum.y.rows : tokens_;
+      divisions.push_back({.rows = rows,
+                           .at_once = rows > kWideRows ? kMost : round_up(rows, kBlockRows),
+                           .panels = round_up(sum.y.cols, kColumns) / kColumns});
+    }
+    const std::int64_t team = omp_get_num_threads();
     const auto is_even = [&] {
-      const std::int64_t units = panels * (round_up(rows(), at_once) / at_once);
+      std::int64_t units = 0;
+      for (const Division& division : divisions) units += division.units();
       return 20 * round_up(units, team) <= 21 * units;
     };
-    while (at_once >= 2 * kFewest && !is_even()) at_once = round_up(at_once / 2, kBlockRows);
-    return at_once;
+    for (bool halved = true; halved && !is_even();) {
+      halved = false;
+      for (Division& division : divisions) {
+        if (division.at_once < 2 * kFewest) continue;
+        division.at_once = round_up(division.at_once / 2, kBlockRows);
+        halved = true;
+      }
+    }
+    return divisions;
   }
 
   // Columns of y for its rows [begin, end).
-  void columns_of_rows(std::int64_t column, std::int64_t begin, std::int64_t end, float* scratch) {
+  void columns_of_rows(const WideSum& sum, std::int64_t column, std::int64_t begin,
+                       std::int64_t end, float* scratch) const {
     float* panel = scratch;
     float* sums = scratch + kInner * kColumns;
-    Part part{.column = column, .columns = std::min(kColumns, y_.cols - column)};
-    for (; part.inner < inner(); part.inner += kInner) {
-      part.depth = std::min(kInner, inner() - part.inner);
-      widen(part, panel);
-      for (std::int64_t r = begin; r < end; r += kRows) {
-        const std::int64_t count = std::min(kRows, end - r);
-        float* sum = sums + (r - begin) * kColumns;
-        multiply(part, r, count, panel, sum);
-        if (part.inner + part.depth == inner()) store(part, r, count, sum);
+    bool adds = false;
+    for (const WideTerm& term : sum.terms) {
+      const std::int64_t inner = over_tokens(sum) ? tokens_ : term.x.cols;
+      const bool is_last_term = &term == sum.terms.end() - 1;
+      Part part{.column = column, .columns = std::min(kColumns, sum.y.cols - column)};
+      for (; part.inner < inner; part.inner += kInner) {
+        part.depth = std::min(kInner, inner - part.inner);
+        widen(term, part, panel);
+        const bool is_last = is_last_term && part.inner + part.depth == inner;
+        for (std::int64_t r = begin; r < end; r += kRows) {
+          const std::int64_t count = std::min(kRows, end - r);
+          float* row_sums = sums + (r - begin) * kColumns;
+          multiply(term, part, r, count, panel, row_sums, adds);
+          if (is_last) store(sum, part, r, count, row_sums);
+        }
+        adds = true;
       }
     }
   }
 
-  void widen(Part part, float* panel) const {
-    if (product_ == Product::kNT) return widen_transposed(weights_, part, panel);
-    if (over_tokens()) part.inner += first_;
-    widen_as_it_lies(weights_, part, panel);
+  void widen(const WideTerm& term, Part part, float* panel) const {
+    if (term.product == Product::kTN) part.inner += first_;
+    const auto from = [&](const auto& weights) {
+      if (term.product == Product::kNT) return widen_transposed(weights, part, panel);
+      widen_as_it_lies(weights, part, panel);
+    };
+    if (term.quantized.data != nullptr) return from(Nf4Weights(term.quantized));
+    from(Bf16Weights(term.w));
   }
 
-  void multiply(const Part& part, std::int64_t row, std::int64_t rows, const float* panel,
-                float* sum) const {
+  void multiply(const WideTerm& term, const Part& part, std::int64_t row, std::int64_t rows,
+                const float* panel, float* sum, bool adds) const {
+    const bool transposed = term.product == Product::kTN;
+    const std::int64_t width = term.x.cols;
     const std::int64_t columns = round_up(part.columns, kLanes);
-    const BlockStrides strides =
-        over_tokens() ? BlockStrides{1, x_.cols} : BlockStrides{x_.cols, 1};
-    const float* left = scratch_.x.data() + row * strides.row + part.inner * strides.inner;
-    if (!over_tokens()) rows = round_up(rows, kWideRowUnit);
-    if (part.inner == 0) {
+    const BlockStrides strides = transposed ? BlockStrides{1, width} : BlockStrides{width, 1};
+    const float* left = find(term.x)->wide + row * strides.row + part.inner * strides.inner;
+    if (!transposed) rows = round_up(rows, kWideRowUnit);
+    if (adds) {
+      block_product<true>(rows, columns, part.depth, left, strides, panel, kColumns, sum, kColumns);
+    } else {
       block_product<false>(rows, columns, part.depth, left, strides, panel, kColumns, sum,
                            kColumns);
-    } else {
-      block_product<true>(rows, columns, part.depth, left, strides, panel, kColumns, sum, kColumns);
     }
   }
 
-  void store(const Part& part, std::int64_t row, std::int64_t rows, const float* sum) const {
-    const bool adds = accumulate_ || (over_tokens() && first_ > 0);
-    const std::int64_t first = over_tokens() ? row : first_ + row;
-    for (std::int64_t i = 0; i < rows; ++i) {
-      store_sums(sum + i * kColumns, y_.row<T>(first + i) + part.column, part.columns, adds);
-    }
+  void store(const WideSum& sum, const Part& part, std::int64_t row, std::int64_t rows,
+             const float* sums) const {
+    const bool adds = sum.accumulate || (over_tokens(sum) && first_ > 0);
+    const std::int64_t first = over_tokens(sum) ? row : first_ + row;
+    with_storage(sum.y.dtype, "wide_products", [&](auto storage) {
+      using T = TypeOf<decltype(storage)>;
+      for (std::int64_t i = 0; i < rows; ++i) {
+        store_sums(sums + i * kColumns, sum.factor, sum.y.row<T>(first + i) + part.column,
+                   part.columns, adds);
+      }
+    });
   }
 
-  Product product_;
-  ConstView x_;
-  const Weights& weights_;
-  View y_;
-  bool accumulate_;
+  std::span<const WideStage> stages_;
   const WideScratch& scratch_;
-  std::int64_t first_ = 0;  // token of the block
+  FixedList<WidenedX, kDifferentX> xs_;
+  std::int64_t widths_ = 0;   // of all x together
+  std::int64_t results_ = 0;  // widths of all y
+  std::int64_t total_ = 0;    // tokens
+  std::int64_t first_ = 0;    // token of the block
   std::int64_t tokens_ = 0;
 };
-
-template <typename Weights>
-void multiply(Product product, ConstView x, const Weights& weights, View y, bool accumulate,
-              const WideScratch& scratch) {
-  const KernelTimer timer(Kernel::kGemm);
-  const std::int64_t tokens = round_up(std::min(x.rows, kWideRows), kWideRowUnit);
-  require(static_cast<std::int64_t>(scratch.x.size()) >= tokens * x.cols &&
-              static_cast<std::int64_t>(scratch.panels.size()) >=
-                  omp_get_max_threads() * wide_panel_floats(),
-          "wide_product: too little scratch");
-  with_storage(y.dtype, "wide_product", [&](auto storage) {
-    using T = TypeOf<decltype(storage)>;
-    WideProduct<T, Weights>(product, x, weights, y, accumulate, scratch).run();
-  });
-}
-
-void require_frozen(Product product, ConstView x, std::int64_t rows, std::int64_t cols, View y) {
-  const bool forward = product == Product::kNT;
-  require(x.rows == y.rows && x.cols == (forward ? cols : rows) &&
-              y.cols == (forward ? rows : cols) && x.dtype == DType::kBf16,
-          "wide_product: x, W and y do not belong together");
-}
 
 }  // namespace
 
@@ -300,23 +392,27 @@ bool bf16_pays() { return bf16_is_fast() || kBuiltForAvx2; }
 
 std::int64_t wide_panel_floats() { return (kInner + kWideRows) * kColumns; }
 
-void wide_product(Product product, ConstView x, ConstView weight, View y, bool accumulate,
-                  const WideScratch& scratch) {
-  require(weight.dtype == DType::kBf16, "wide_product: W must be bf16 or NF4");
-  if (product == Product::kTN) {
-    require(x.rows == weight.rows && y.rows == x.cols && y.cols == weight.cols &&
-                x.dtype == DType::kBf16 && y.dtype == DType::kF32,
-            "wide_product: kTN: x, x2 and y do not belong together");
-  } else {
-    require_frozen(product, x, weight.rows, weight.cols, y);
-  }
-  multiply(product, x, Bf16Weights(weight), y, accumulate, scratch);
+void wide_products(std::span<const WideStage> stages, const WideScratch& scratch) {
+  const KernelTimer timer(Kernel::kGemm);
+  WideProducts(stages, scratch).run();
 }
-void wide_product(Product product, ConstView x, const Nf4View& weight, View y, bool accumulate,
+
+namespace {
+
+void one_product(const WideTerm& term, View y, bool accumulate, const WideScratch& scratch) {
+  const WideStage stage{{.y = y, .terms = {term}, .accumulate = accumulate}};
+  wide_products({&stage, 1}, scratch);
+}
+
+}  // namespace
+
+void wide_product(Product product, ConstView x, ConstView w, View y, bool accumulate,
                   const WideScratch& scratch) {
-  require(product != Product::kTN, "wide_product: no NF4 matrix in kTN");
-  require_frozen(product, x, weight.rows, weight.cols, y);
-  multiply(product, x, Nf4Weights(weight), y, accumulate, scratch);
+  one_product({.product = product, .x = x, .w = w, .quantized = {}}, y, accumulate, scratch);
+}
+void wide_product(Product product, ConstView x, const Nf4View& w, View y, bool accumulate,
+                  const WideScratch& scratch) {
+  one_product({.product = product, .x = x, .w = {}, .quantized = w}, y, accumulate, scratch);
 }
 
 }  // namespace loadline

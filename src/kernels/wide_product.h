@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/fixed_list.h"
 #include "kernels/gemm.h"
 #include "kernels/nf4.h"
 
@@ -19,22 +20,45 @@ namespace loadline {
 // Whether a step in bf16, with half the memory, is about as fast as one in f32.
 [[nodiscard]] bool bf16_pays();
 
-// Rows of x that are widened at once; a multiple of kWideRowUnit.
+// Rows of x that are widened at once, where the scratch has room for them; a multiple of
+// kWideRowUnit.
 constexpr std::int64_t kWideRows = 512;
 constexpr std::int64_t kWideRowUnit = 2;  // a single row is slow
 
 struct WideScratch {
-  std::span<float> x;       // min(T, kWideRows), rounded up to kWideRowUnit, x K
+  std::span<float> x;       // kWideRowUnit x the widths of all different x, or more
   std::span<float> panels;  // wide_panel_floats() for each thread
 };
 [[nodiscard]] std::int64_t wide_panel_floats();
 
-// kNT: y (T,N) (+)= x (T,K) · W (N,K)^T. kNN: y (T,N) (+)= x (T,K) · W (K,N). kTN: y (K,N) (+)= x
-// (T,K)^T · W (T,N), y in f32. x and W are bf16, or W is NF4 (not in kTN); else y is bf16 or f32;
-// it overlaps neither. T may be 0. The same bits with any number of threads.
-void wide_product(Product product, ConstView x, ConstView weight, View y, bool accumulate,
+// kNT: x (T,K) · W (N,K)^T. kNN: x (T,K) · W (K,N). kTN: x (T,K)^T · W (T,N). x and W are bf16, or
+// W is `quantized` (not in kTN).
+struct WideTerm {
+  Product product = Product::kNT;
+  ConstView x;
+  ConstView w;
+  Nf4View quantized;
+};
+// y (T,N), of kTN (K,N), (+)= factor times the sum of one or more terms, all of kTN or none. y is
+// bf16 or, in kTN always, f32.
+struct WideSum {
+  View y;
+  FixedList<WideTerm, 8> terms;
+  bool accumulate = false;
+  float factor = 1;
+};
+// Sums that may be made in any order.
+using WideStage = FixedList<WideSum, 8>;
+
+// All sums of the same T tokens, stage after stage: an x may be a y of an earlier one; else no y
+// overlaps what is read. An x of several terms is widened once. T may be 0. The same bits with any
+// number of threads.
+void wide_products(std::span<const WideStage> stages, const WideScratch& scratch);
+
+// One product.
+void wide_product(Product product, ConstView x, ConstView w, View y, bool accumulate,
                   const WideScratch& scratch);
-void wide_product(Product product, ConstView x, const Nf4View& weight, View y, bool accumulate,
+void wide_product(Product product, ConstView x, const Nf4View& w, View y, bool accumulate,
                   const WideScratch& scratch);
 
 }  // namespace loadline

@@ -7,7 +7,13 @@ namespace {
 // A gradient's view where it is needed, else "none".
 View where(bool needed, View view) { return needed ? view : View{}; }
 
-bool has_slot(const LayerPlan& layer, Projection projection) { return layer.slot(projection) >= 0; }
+// What a group of linear layers read, made again for its pairs, or "none" where there are none.
+View normed_again(const Pass& pass, const Linears& linears, BufferId weight, BufferId x,
+                  BufferId normed, BufferId rstd) {
+  if (linears.pairs.empty()) return {};
+  norm_forward(pass, weight, x, normed, rstd);
+  return pass.rows(normed);
+}
 
 // From the gradient of the MLP's output to that of gate and up, which take the place of gate and
 // up.
@@ -17,15 +23,13 @@ void swiglu_part_backward(const Pass& pass, const LayerPlan& layer) {
   const View d_down = residual_gradient(pass, mlp_residual(layer, a), scratch.d_normed);
   const View d_swiglu = pass.rows(scratch.d_swiglu);
   const GateUpViews mlp = gate_up_views(pass, a.gate_up);
-  if (layer.needs.swiglu) {
-    frozen_backward(pass, whole(pass, layer.weights.down, {}), d_down, d_swiglu, Into::kOverwrite);
-  }
-  if (has_slot(layer, Projection::kDown)) {
-    const View swiglu = pass.rows(a.swiglu);
+  const Linears linears = down_linears(pass, layer);
+  View swiglu;
+  if (!linears.pairs.empty()) {
+    swiglu = pass.rows(a.swiglu);
     gated_unit_forward(pass, mlp, swiglu);
-    lora_backward(pass, layer, Projection::kDown, {d_down}, swiglu,
-                  where(layer.needs.swiglu, d_swiglu));
   }
+  linears_backward(pass, linears, a.inner, {d_down}, swiglu, where(layer.needs.swiglu, d_swiglu));
   if (layer.needs.gate_up) gated_unit_backward(pass, d_swiglu, mlp);
 }
 
@@ -35,20 +39,11 @@ void mlp_part_backward(const Pass& pass, const LayerPlan& layer) {
   const BackwardScratch& scratch = pass.plan.backward;
   const LayerActivations& a = layer.backward;
   const GateUpViews gradient = gate_up_views(pass, a.gate_up);
-  const View d_normed = where(layer.needs.x_mid, pass.rows(scratch.d_normed));
-  if (layer.needs.x_mid) {
-    const GateUpLinears linears = gate_up_linears(pass, layer.weights);
-    frozen_backward(pass, linears.gate, gradient.gate, d_normed, Into::kOverwrite);
-    frozen_backward(pass, linears.up, gradient.up, d_normed, Into::kAdd);
-  }
-  if (has_slot(layer, Projection::kGate) || has_slot(layer, Projection::kUp) ||
-      has_slot(layer, Projection::kGateUp)) {
-    norm_forward(pass, layer.weights.post_norm, a.x_mid, a.normed, a.post_rstd);
-    const View normed = pass.rows(a.normed);
-    lora_backward(pass, layer, Projection::kGate, {gradient.gate}, normed, d_normed);
-    lora_backward(pass, layer, Projection::kUp, {gradient.up}, normed, d_normed);
-    lora_backward(pass, layer, Projection::kGateUp, {gradient.gate, gradient.up}, normed, d_normed);
-  }
+  const Linears linears = gate_up_linears(pass, layer);
+  linears_backward(
+      pass, linears, a.inner, {gradient.gate, gradient.up},
+      normed_again(pass, linears, layer.weights.post_norm, a.x_mid, a.normed, a.post_rstd),
+      where(layer.needs.x_mid, pass.rows(scratch.d_normed)));
   if (layer.needs.x_mid) {
     norm_backward(pass, layer.weights.post_norm, scratch.d_normed, a.x_mid, a.post_rstd,
                   scratch.dx);
@@ -62,10 +57,7 @@ void attention_to_qkv_backward(const Pass& pass, const LayerPlan& layer) {
   const View d_o = residual_gradient(pass, attention_residual(layer, a), scratch.d_normed);
   const View attention = pass.rows(a.attention);
   const View d_attention = where(layer.needs.attention, pass.rows(scratch.d_attention));
-  if (layer.needs.attention) {
-    frozen_backward(pass, whole(pass, layer.weights.o, {}), d_o, d_attention, Into::kOverwrite);
-  }
-  lora_backward(pass, layer, Projection::kO, {d_o}, attention, d_attention);
+  linears_backward(pass, o_linears(pass, layer), a.inner, {d_o}, attention, d_attention);
   if (!layer.needs.qkv) return;
   const QkvViews qkv = pass.model.qk_norm ? position_qkv(pass, layer, a) : qkv_views(pass, a.qkv);
   const QkvViews gradient = qkv_views(pass, scratch.d_qkv);
@@ -82,23 +74,11 @@ void attention_part_backward(const Pass& pass, const LayerPlan& layer) {
   const BackwardScratch& scratch = pass.plan.backward;
   const LayerActivations& a = layer.backward;
   const QkvViews gradient = qkv_views(pass, scratch.d_qkv);
-  const View d_normed = where(layer.needs.x, pass.rows(scratch.d_normed));
-  if (layer.needs.x) {
-    const QkvLinears linears = qkv_linears(pass, layer.weights);
-    frozen_backward(pass, linears.q, gradient.q, d_normed, Into::kOverwrite);
-    frozen_backward(pass, linears.k, gradient.k, d_normed, Into::kAdd);
-    frozen_backward(pass, linears.v, gradient.v, d_normed, Into::kAdd);
-  }
-  if (has_slot(layer, Projection::kQ) || has_slot(layer, Projection::kK) ||
-      has_slot(layer, Projection::kV) || has_slot(layer, Projection::kQkv)) {
-    norm_forward(pass, layer.weights.input_norm, a.x, a.normed, a.input_rstd);
-    const View normed = pass.rows(a.normed);
-    lora_backward(pass, layer, Projection::kQ, {gradient.q}, normed, d_normed);
-    lora_backward(pass, layer, Projection::kK, {gradient.k}, normed, d_normed);
-    lora_backward(pass, layer, Projection::kV, {gradient.v}, normed, d_normed);
-    lora_backward(pass, layer, Projection::kQkv, {gradient.q, gradient.k, gradient.v}, normed,
-                  d_normed);
-  }
+  const Linears linears = qkv_linears(pass, layer);
+  linears_backward(
+      pass, linears, a.inner, {gradient.q, gradient.k, gradient.v},
+      normed_again(pass, linears, layer.weights.input_norm, a.x, a.normed, a.input_rstd),
+      where(layer.needs.x, pass.rows(scratch.d_normed)));
   if (layer.needs.x) {
     norm_backward(pass, layer.weights.input_norm, scratch.d_normed, a.x, a.input_rstd, scratch.dx);
   }

@@ -1,51 +1,12 @@
 #include "model/layer_parts.h"
 
-#include "kernels/dropout.h"
 #include "kernels/elementwise.h"
 #include "kernels/geglu.h"
-#include "kernels/nf4_product.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/swiglu.h"
-#include "kernels/wide_product.h"
 
 namespace loadline {
-namespace {
-
-struct LoraViews {
-  ConstView a, b;  // (R,in), (out,R) in the compute type
-  View inner;      // (T,R)
-};
-
-LoraViews lora_views(const Pass& pass, const LoraSlot& slot, BufferId inner) {
-  const AdapterBuffers& adapter = pass.plan.adapter;
-  return {.a = pass.memory.part(adapter.compute, slot.a, slot.rank, slot.in),
-          .b = pass.memory.part(adapter.compute, slot.b, slot.out, slot.rank),
-          .inner = pass.memory.part(inner, pass.tokens * slot.inner, pass.tokens, slot.rank)};
-}
-
-const LoraSlot* slot_of(const Pass& pass, const LayerPlan& layer, Projection projection) {
-  const std::int64_t slot = layer.slot(projection);
-  return slot < 0 ? nullptr : &pass.plan.slots[static_cast<std::size_t>(slot)];
-}
-
-// The mask of a pair's input: the same in the forward, in a forward run again and in the backward.
-DropoutMask mask_of(const Pass& pass, const LoraSlot& slot) {
-  const auto place = static_cast<std::uint64_t>(slot.layer) * kProjections +
-                     static_cast<std::uint64_t>(slot.projection) + 1;
-  return {.key = pass.dropout_seed ^ (place * 0xd1342543de82ef95ULL), .rate = pass.dropout};
-}
-
-// A pair's input as it is trained on: x itself, or x after dropout in the scratch.
-ConstView after_dropout(const Pass& pass, const LoraSlot& slot, ConstView x) {
-  if (!(pass.dropout > 0)) return x;
-  const View dropped = pass.memory.part(pass.plan.dropout, 0, pass.tokens, slot.in);
-  dropout_forward(mask_of(pass, slot), x, dropped);
-  return dropped;
-}
-
-}  // namespace
-
 QkvViews qkv_views(const Pass& pass, BufferId qkv) {
   const std::int64_t t = pass.tokens;
   const std::int64_t qw = pass.model.q_width();
@@ -60,123 +21,6 @@ GateUpViews gate_up_views(const Pass& pass, BufferId gate_up) {
   const std::int64_t width = pass.model.intermediate_size;
   return {.gate = pass.memory.part(gate_up, 0, t, width),
           .up = pass.memory.part(gate_up, t * width, t, width)};
-}
-
-FrozenLinear rows_of(const Pass& pass, BufferId weight, BufferId bias, std::int64_t first,
-                     std::int64_t count) {
-  FrozenLinear linear;
-  if (pass.plan.memory.buffer(weight).dtype == DType::kNf4) {
-    linear.quantized = pass.memory.nf4(weight).slice(first, count);
-  } else {
-    linear.weight = pass.memory.matrix(weight).slice(first, count);
-  }
-  if (bias.exists()) {
-    linear.bias = pass.memory.floats(bias).subspan(static_cast<std::size_t>(first),
-                                                   static_cast<std::size_t>(count));
-  }
-  return linear;
-}
-
-FrozenLinear whole(const Pass& pass, BufferId weight, BufferId bias) {
-  return rows_of(pass, weight, bias, 0, pass.plan.memory.buffer(weight).shape.at(0));
-}
-
-QkvLinears qkv_linears(const Pass& pass, const LayerWeights& weights) {
-  const std::int64_t qw = pass.model.q_width();
-  const std::int64_t kw = pass.model.kv_width();
-  return {.q = rows_of(pass, weights.qkv, weights.qkv_bias, 0, qw),
-          .k = rows_of(pass, weights.qkv, weights.qkv_bias, qw, kw),
-          .v = rows_of(pass, weights.qkv, weights.qkv_bias, qw + kw, kw)};
-}
-
-GateUpLinears gate_up_linears(const Pass& pass, const LayerWeights& weights) {
-  const std::int64_t width = pass.model.intermediate_size;
-  return {.gate = rows_of(pass, weights.gate_up, weights.gate_up_bias, 0, width),
-          .up = rows_of(pass, weights.gate_up, weights.gate_up_bias, width, width)};
-}
-
-namespace {
-
-WideScratch wide_scratch(const Pass& pass) {
-  return {.x = pass.memory.floats(pass.plan.wide_x),
-          .panels = pass.memory.floats(pass.plan.wide_panels)};
-}
-
-void frozen_product(const Pass& pass, Product product, const FrozenLinear& linear, ConstView x,
-                    View y, Into into) {
-  if (linear.quantized.data == nullptr) {
-    return multiply(pass, product, x, linear.weight, y, into);
-  }
-  const bool adds = into == Into::kAdd;
-  if (pass.plan.wide_x.exists()) {
-    return wide_product(product, x, linear.quantized, y, adds, wide_scratch(pass));
-  }
-  const Nf4Scratch scratch{.panel = pass.memory.bytes(pass.plan.nf4_panel),
-                           .result = pass.memory.bytes(pass.plan.nf4_result)};
-  nf4_product(pass.gemm, product, x, linear.quantized, y, adds, scratch);
-}
-
-}  // namespace
-
-void multiply(const Pass& pass, Product product, ConstView a, ConstView b, View c, Into into) {
-  const bool adds = into == Into::kAdd;
-  if (pass.plan.wide_x.exists()) {
-    wide_product(product, a, b, c, adds, wide_scratch(pass));
-  } else {
-    pass.gemm.run(product, a, b, c, adds);
-  }
-}
-
-void frozen_forward(const Pass& pass, const FrozenLinear& linear, ConstView x, View y, Into into) {
-  frozen_product(pass, Product::kNT, linear, x, y, into);
-  if (!linear.bias.empty()) add_bias(linear.bias, y);
-}
-
-void frozen_backward(const Pass& pass, const FrozenLinear& linear, ConstView dy, View dx,
-                     Into into) {
-  frozen_product(pass, Product::kNN, linear, dy, dx, into);
-}
-
-void lora_forward(const Pass& pass, const LayerPlan& layer, const LayerActivations& a,
-                  Projection projection, ConstView x, Parts y) {
-  const LoraSlot* slot = slot_of(pass, layer, projection);
-  if (slot == nullptr) return;
-  const LoraViews lora = lora_views(pass, *slot, a.inner);
-  multiply(pass, Product::kNT, after_dropout(pass, *slot, x), lora.a, lora.inner, Into::kOverwrite);
-  scale(slot->scale, lora.inner);
-  std::int64_t row = 0;
-  for (const View& part : y) {
-    multiply(pass, Product::kNT, lora.inner, lora.b.slice(row, part.cols), part, Into::kAdd);
-    row += part.cols;
-  }
-}
-
-void lora_backward(const Pass& pass, const LayerPlan& layer, Projection projection, Parts dy,
-                   ConstView x, View dx) {
-  const LoraSlot* slot = slot_of(pass, layer, projection);
-  if (slot == nullptr) return;
-  const LoraViews lora = lora_views(pass, *slot, layer.backward.inner);
-  const BufferId gradients = pass.plan.adapter.gradients;
-  const View da = pass.memory.part(gradients, slot->a, slot->rank, slot->in);
-  const View db = pass.memory.part(gradients, slot->b, slot->out, slot->rank);
-  const View d_inner = pass.rows(pass.plan.backward.d_inner);
-  std::int64_t row = 0;
-  for (const View& part : dy) {
-    multiply(pass, Product::kTN, part, lora.inner, db.slice(row, part.cols), Into::kAdd);
-    multiply(pass, Product::kNN, part, lora.b.slice(row, part.cols), d_inner,
-             row > 0 ? Into::kAdd : Into::kOverwrite);
-    row += part.cols;
-  }
-  scale(slot->scale, d_inner);
-  multiply(pass, Product::kTN, d_inner, after_dropout(pass, *slot, x), da, Into::kAdd);
-  if (dx.data == nullptr) return;
-  if (!(pass.dropout > 0)) {
-    multiply(pass, Product::kNN, d_inner, lora.a, dx, Into::kAdd);
-    return;
-  }
-  const View d_dropped = pass.memory.part(pass.plan.dropout, 0, pass.tokens, slot->in);
-  multiply(pass, Product::kNN, d_inner, lora.a, d_dropped, Into::kOverwrite);
-  dropout_backward(mask_of(pass, *slot), d_dropped, dx);
 }
 
 namespace {

@@ -1,16 +1,10 @@
 // The pieces that a layer's forward and backward are made of.
 #pragma once
 
-#include <initializer_list>
-
-#include "kernels/gemm.h"
 #include "model/layer.h"
+#include "model/linears.h"
 
 namespace loadline {
-
-enum class Into { kOverwrite, kAdd };
-// c (+)= a · b as Gemm::run has it; in f32 where the plan widens products.
-void multiply(const Pass& pass, Product product, ConstView a, ConstView b, View c, Into into);
 
 // q, k and v, or gate and up, share a buffer, one dense matrix after the other: oneDNN's fast bf16
 // products take no strided operand.
@@ -25,41 +19,6 @@ struct GateUpViews {
   View up;    // (T,I)
 };
 GateUpViews gate_up_views(const Pass& pass, BufferId gate_up);
-
-// A frozen linear layer: `out` rows, from `first` on, of a buffer that may hold several.
-struct FrozenLinear {
-  ConstView weight;             // (out,in), unless it is quantized
-  Nf4View quantized;            // (out,in)
-  std::span<const float> bias;  // (out), or empty
-};
-FrozenLinear whole(const Pass& pass, BufferId weight, BufferId bias);
-FrozenLinear rows_of(const Pass& pass, BufferId weight, BufferId bias, std::int64_t first,
-                     std::int64_t count);
-struct QkvLinears {
-  FrozenLinear q, k, v;
-};
-QkvLinears qkv_linears(const Pass& pass, const LayerWeights& weights);
-struct GateUpLinears {
-  FrozenLinear gate, up;
-};
-GateUpLinears gate_up_linears(const Pass& pass, const LayerWeights& weights);
-
-// y (+)= x W^T + bias. x (T,in), y (T,out).
-void frozen_forward(const Pass& pass, const FrozenLinear& linear, ConstView x, View y, Into into);
-// dx (+)= dy W.
-void frozen_backward(const Pass& pass, const FrozenLinear& linear, ConstView dy, View dx,
-                     Into into);
-
-// The matrices that a projection's output consists of: one, or those of a fused projection in
-// order.
-using Parts = std::initializer_list<View>;
-// y += u B^T with u = scale * x A^T, which is kept in the layer's inner buffer. Nothing where the
-// projection is not a target. Without parts of y it stops after u.
-void lora_forward(const Pass& pass, const LayerPlan& layer, const LayerActivations& a,
-                  Projection projection, ConstView x, Parts y);
-// dB += dy^T u; du = scale * dy B; dA += du^T x; dx += du A, unless dx has no data.
-void lora_backward(const Pass& pass, const LayerPlan& layer, Projection projection, Parts dy,
-                   ConstView x, View dx);
 
 // What attention reads: q and k after their norm, where the family has one, and rope. Without the
 // norm in the qkv buffer itself, so once in a pass; with it in a buffer of its own, as often as

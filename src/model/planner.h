@@ -137,6 +137,7 @@ class Planner {
   void add_adapter();
   void add_constants();
   void add_nf4_scratch();
+  [[nodiscard]] std::int64_t pairs_at_once() const;
   void add_wide_scratch();
   void add_forward();
   LayerActivations activations(const std::string& name, std::string_view phase, Lifetime attention,

@@ -167,7 +167,8 @@ void Planner::add_backward() {
   b.d_qkv = scratch("q,k,v gradient", qkv_width(), Half::kAttention);
   b.d_normed = scratch("normed gradient", model_.hidden_size, Half::kBoth);
   b.d_swiglu = scratch("swiglu gradient", model_.intermediate_size, Half::kMlp);
-  b.d_inner = scratch("LoRA inner gradient", lora_.rank, Half::kBoth);
+  const std::int64_t inners = shape_.widens() && !(lora_.dropout > 0) ? pairs_at_once() : 1;
+  b.d_inner = scratch("LoRA inner gradient", inners * lora_.rank, Half::kBoth);
   LayerActivations again = checkpointing_ ? recomputed() : LayerActivations{};
   if (checkpointing_ || reads_normed()) {
     again.normed = scratch("normed again", model_.hidden_size, Half::kBoth);

@@ -128,18 +128,34 @@ void Planner::add_nf4_scratch() {
   plan_.nf4_result = activation("panel's product", "forward", width, life);
 }
 
+// Products of one input are made together, so a block of tokens wants room for all that they read:
+// x and each pair's inner rows, or the outputs' gradients and those of the inner rows. A large
+// block has no more than the widest single input needs; what is wider goes in smaller blocks.
 void Planner::add_wide_scratch() {
-  std::int64_t widest = std::max({model_.hidden_size, head_panel(model_), lora_.rank});
+  std::int64_t single = std::max(model_.hidden_size, head_panel(model_));
   for (const FrozenProduct& matrix : frozen_projections(model_)) {
-    widest = std::max({widest, matrix.in, matrix.out});
+    single = std::max({single, matrix.in, matrix.out});
   }
+  const std::int64_t inners = pairs_at_once() * lora_.rank;
+  const std::int64_t together =
+      std::max({single, qkv_width(), 2 * model_.intermediate_size}) + inners;
   // The head fills a block of tokens up to its own unit.
   constexpr std::int64_t kUnit = std::max(HeadBuffers::kRowUnit, kWideRowUnit);
   const std::int64_t rows = std::min(kWideRows, (tokens_ + kUnit - 1) / kUnit * kUnit);
+  const std::int64_t floats = std::min(rows * together, kWideRows * (single + inners));
   const Lifetime life{1, last_backward()};
-  plan_.wide_x = add("widened input", "forward", {rows, widest}, DType::kF32, life);
+  plan_.wide_x = add("widened inputs", "forward", {floats}, DType::kF32, life);
   plan_.wide_panels =
       add("widened panels", "forward", {shape_.threads, wide_panel_floats()}, DType::kF32, life);
+}
+
+// Pairs on the same input, at most.
+std::int64_t Planner::pairs_at_once() const {
+  const std::int64_t on_qkv = is_target(Projection::kQ) + is_target(Projection::kK) +
+                              is_target(Projection::kV) + is_target(Projection::kQkv);
+  const std::int64_t on_gate_up =
+      is_target(Projection::kGate) + is_target(Projection::kUp) + is_target(Projection::kGateUp);
+  return std::max({on_qkv, on_gate_up, std::int64_t{1}});
 }
 
 void Planner::add_constants() {

@@ -102,7 +102,7 @@ struct BackwardScratch {
   BufferId d_qkv;        // (T,QKV)
   BufferId d_normed;     // (T,H)
   BufferId d_swiglu;     // (T,I)
-  BufferId d_inner;      // (T,R)
+  BufferId d_inner;      // (T,R), of several pairs where products are made together
 };
 
 struct HeadBuffers {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <utility>
 #include <vector>
@@ -135,6 +136,108 @@ TEST_P(WideProducts, AreTheSameBitsWithAnyNumberOfThreads) {
   EXPECT_EQ(results[0], results[2]);
 }
 
+// A linear layer with LoRA and its backward, in two stages each, against one product after the
+// other.
+struct Group {
+  static constexpr std::int64_t kIn = 130, kOut = 200, kRank = 8;
+  std::int64_t tokens;
+  Matrix x = Matrix::random(tokens, kIn, 1, DType::kBf16, 3);
+  Matrix dy = Matrix::random(tokens, kOut, 2, DType::kBf16);
+  Matrix w = Matrix::random(kOut, kIn, 3, DType::kBf16, 1, 0.1);
+  Matrix a = Matrix::random(kRank, kIn, 4, DType::kBf16, 0, 0.1);
+  Matrix b = Matrix::random(kOut, kRank, 5, DType::kBf16, 2, 0.1);
+
+  static WideTerm term(Product product, Matrix& x, Matrix& w) {
+    return {.product = product, .x = x.view(), .w = w.view(), .quantized = {}};
+  }
+};
+
+class WideProductsTogether : public WideProducts {
+ protected:
+  void add(Product product, const Matrix& x, const Matrix& w, Matrix& to) {
+    gemm_.run(product, widened(x).view(), widened(w).view(), to.view(), true);
+  }
+};
+
+TEST_P(WideProductsTogether, AreOneProductAfterTheOther) {
+  constexpr float kFactor = 0.5F;
+  for (const std::int64_t tokens : {std::int64_t{1}, std::int64_t{77}, kWideRows + 88}) {
+    Group g{.tokens = tokens};
+    Matrix u(tokens, Group::kRank, DType::kBf16);
+    Matrix y = Matrix::random(tokens, Group::kOut, 6, GetParam(), 5);
+    Matrix wanted = widened(y);
+    Scratch scratch(tokens, Group::kIn + Group::kRank);
+    const std::array stages{
+        WideStage{
+            {.y = u.view(), .terms = {Group::term(Product::kNT, g.x, g.a)}, .factor = kFactor}},
+        WideStage{
+            {.y = y.view(),
+             .terms = {Group::term(Product::kNT, g.x, g.w), Group::term(Product::kNT, u, g.b)},
+             .accumulate = true}}};
+    wide_products(stages, scratch.view());
+    add(Product::kNT, g.x, g.w, wanted);
+    add(Product::kNT, u, g.b, wanted);
+    expect_near(y, wanted, GetParam());
+    Matrix unscaled(tokens, Group::kRank);
+    add(Product::kNT, g.x, g.a, unscaled);
+    scale(kFactor, unscaled.view());
+    expect_near(u, unscaled, DType::kBf16);
+    EXPECT_TRUE(y.gaps_untouched() && u.gaps_untouched());
+  }
+}
+
+TEST_P(WideProductsTogether, AreTheSameBitsInSmallerBlocksWhereTheScratchIsSmall) {
+  constexpr std::int64_t kTokens = 150;
+  Group g{.tokens = kTokens};
+  std::vector<Matrix> results;
+  for (const std::int64_t rows : {kTokens, std::int64_t{64}, kWideRowUnit}) {
+    Matrix du(kTokens, Group::kRank, DType::kBf16);
+    Matrix dx(kTokens, Group::kIn, GetParam());
+    Scratch scratch(0, 0);
+    scratch.x.resize(static_cast<std::size_t>(rows * (Group::kOut + Group::kRank)));
+    const std::array stages{
+        WideStage{{.y = du.view(), .terms = {Group::term(Product::kNN, g.dy, g.b)}}},
+        WideStage{
+            {.y = dx.view(),
+             .terms = {Group::term(Product::kNN, g.dy, g.w), Group::term(Product::kNN, du, g.a)}}}};
+    wide_products(stages, scratch.view());
+    results.push_back(dx);
+  }
+  EXPECT_EQ(results[0], results[1]);
+  EXPECT_EQ(results[0], results[2]);
+  Scratch none(0, 0);
+  const std::array stages{
+      WideStage{{.y = results[0].view(), .terms = {Group::term(Product::kNN, g.dy, g.w)}}}};
+  EXPECT_THROW(wide_products(stages, none.view()), std::logic_error);
+}
+
+TEST_P(WideProductsTogether, OverTokensReadWhatAnEarlierStageMade) {
+  constexpr std::int64_t kTokens = kWideRows + 100;
+  Group g{.tokens = kTokens};
+  Matrix du(kTokens, Group::kRank, DType::kBf16);
+  Matrix da = Matrix::random(Group::kRank, Group::kIn, 7);
+  Matrix wanted = da;
+  Scratch scratch(kTokens, Group::kOut + Group::kRank);
+  const std::array stages{
+      WideStage{{.y = du.view(), .terms = {Group::term(Product::kNN, g.dy, g.b)}}},
+      WideStage{
+          {.y = da.view(), .terms = {Group::term(Product::kTN, du, g.x)}, .accumulate = true}}};
+  wide_products(stages, scratch.view());
+  add(Product::kTN, du, g.x, wanted);
+  expect_near(da, wanted, DType::kF32);
+}
+
+TEST_P(WideProductsTogether, RefuseOperandsThatDoNotBelongTogether) {
+  Group g{.tokens = 10};
+  Matrix y(10, Group::kOut + 1, GetParam());
+  Scratch scratch(10, Group::kIn);
+  const std::array stages{
+      WideStage{{.y = y.view(), .terms = {Group::term(Product::kNT, g.x, g.w)}}}};
+  EXPECT_THROW(wide_products(stages, scratch.view()), std::logic_error);
+}
+
+INSTANTIATE_TEST_SUITE_P(, WideProductsTogether, testing::Values(DType::kF32, DType::kBf16),
+                         [](const auto& type) { return std::string(name_of(type.param)); });
 INSTANTIATE_TEST_SUITE_P(, WideProductsOverTokens, testing::Values(DType::kF32),
                          [](const auto& type) { return std::string(name_of(type.param)); });
 INSTANTIATE_TEST_SUITE_P(, WideProducts, testing::Values(DType::kF32, DType::kBf16),
