@@ -142,11 +142,16 @@ void store_sums(const float* sums, float factor, T* to, std::int64_t count, bool
   });
 }
 
-// The widened rows of an x. (T,K)
-struct WidenedX {
+// A block of an x (T,K) in f32.
+struct BlockOfX {
   ConstView from;
-  float* wide = nullptr;
   std::size_t stage = 0;  // the first that reads it
+  std::int64_t stride = 0;
+  float* wide = nullptr;  // none where x is f32 itself
+
+  [[nodiscard]] const float* rows(std::int64_t first) const {
+    return wide != nullptr ? wide : from.row<float>(first);
+  }
 };
 
 // How a sum's rows are divided: its units are (panel of columns, some of its rows).
@@ -173,7 +178,8 @@ void require_operands(const WideTerm& term, const WideSum& sum, std::int64_t tok
                               y.dtype == DType::kF32;
   const bool transposed = term.product == Product::kTN;
   require(fits && x.rows == tokens && transposed == over_tokens(sum) &&
-              (transposed || y.rows == tokens) && x.dtype == DType::kBf16 &&
+              (transposed || y.rows == tokens) &&
+              (x.dtype == DType::kBf16 || x.dtype == DType::kF32) &&
               (is_nf4 || term.w.dtype == DType::kBf16),
           "wide_products: x, W and y do not belong together");
 }
@@ -191,7 +197,7 @@ class WideProducts {
           note_x(term.x, stage);
           require_operands(term, sum, total_);
         }
-        results_ += sum.y.cols;
+        widths_ += sum.y.cols;
       }
     }
   }
@@ -209,11 +215,13 @@ class WideProducts {
   void note_x(ConstView x, std::size_t stage) {
     if (find(x) != nullptr) return;
     if (xs_.empty()) total_ = x.rows;
-    xs_.push_back({.from = x, .wide = nullptr, .stage = stage});
+    const bool is_wide = x.dtype == DType::kF32;
+    xs_.push_back({.from = x, .stage = stage, .stride = is_wide ? x.stride : x.cols});
+    if (!is_wide) widened_ += x.cols;
     widths_ += x.cols;
   }
-  [[nodiscard]] const WidenedX* find(ConstView x) const {
-    const auto found = std::ranges::find_if(xs_, [&](const WidenedX& each) {
+  [[nodiscard]] const BlockOfX* find(ConstView x) const {
+    const auto found = std::ranges::find_if(xs_, [&](const BlockOfX& each) {
       return each.from.data == x.data && each.from.cols == x.cols;
     });
     return found == xs_.end() ? nullptr : found;
@@ -221,7 +229,7 @@ class WideProducts {
 
   // As many as the scratch has room for, in blocks of about equal size.
   [[nodiscard]] std::int64_t rows_of_block() const {
-    const std::int64_t room = static_cast<std::int64_t>(scratch_.x.size()) / widths_;
+    const std::int64_t room = widened_ > 0 ? std::ssize(scratch_.x) / widened_ : kWideRows;
     const std::int64_t most = std::min(room, kWideRows) / kWideRowUnit * kWideRowUnit;
     require(most > 0 && static_cast<std::int64_t>(scratch_.panels.size()) >=
                             omp_get_max_threads() * wide_panel_floats(),
@@ -232,11 +240,12 @@ class WideProducts {
 
   void run_block() {
     float* wide = scratch_.x.data();
-    for (WidenedX& x : xs_) {
+    for (BlockOfX& x : xs_) {
+      if (x.from.dtype == DType::kF32) continue;
       x.wide = wide;
       wide += round_up(tokens_, kWideRowUnit) * x.from.cols;
     }
-#pragma omp parallel if (tokens_ * (widths_ + results_) >= kWorthThreads)
+#pragma omp parallel if (tokens_ * widths_ >= kWorthThreads)
     {
       float* scratch = scratch_.panels.data() + omp_get_thread_num() * wide_panel_floats();
       for (std::size_t stage = 0; stage < stages_.size(); ++stage) run_stage(stage, scratch);
@@ -245,8 +254,8 @@ class WideProducts {
 
   // By each thread of the team.
   void run_stage(std::size_t stage, float* scratch) const {
-    for (const WidenedX& x : xs_) {
-      if (x.stage != stage) continue;
+    for (const BlockOfX& x : xs_) {
+      if (x.stage != stage || x.wide == nullptr) continue;
 #pragma omp for schedule(static) nowait
       for (std::int64_t t = 0; t < round_up(tokens_, kWideRowUnit); ++t) widen_token(x, t);
     }
@@ -267,7 +276,7 @@ class WideProducts {
     }
   }
 
-  void widen_token(const WidenedX& x, std::int64_t t) const {
+  void widen_token(const BlockOfX& x, std::int64_t t) const {
     const std::int64_t width = x.from.cols;
     float* wide = x.wide + t * width;
     if (t < tokens_) {
@@ -344,11 +353,11 @@ class WideProducts {
   void multiply(const WideTerm& term, const Part& part, std::int64_t row, std::int64_t rows,
                 const float* panel, float* sum, bool adds) const {
     const bool transposed = term.product == Product::kTN;
-    const std::int64_t width = term.x.cols;
     const std::int64_t columns = round_up(part.columns, kLanes);
-    const BlockStrides strides = transposed ? BlockStrides{1, width} : BlockStrides{width, 1};
-    const float* left = find(term.x)->wide + row * strides.row + part.inner * strides.inner;
-    if (!transposed) rows = round_up(rows, kWideRowUnit);
+    const BlockOfX& x = *find(term.x);
+    const BlockStrides strides = transposed ? BlockStrides{1, x.stride} : BlockStrides{x.stride, 1};
+    const float* left = x.rows(first_) + row * strides.row + part.inner * strides.inner;
+    if (!transposed && x.wide != nullptr) rows = round_up(rows, kWideRowUnit);
     if (adds) {
       block_product<true>(rows, columns, part.depth, left, strides, panel, kColumns, sum, kColumns);
     } else {
@@ -372,9 +381,9 @@ class WideProducts {
 
   std::span<const WideStage> stages_;
   const WideScratch& scratch_;
-  FixedList<WidenedX, kDifferentX> xs_;
-  std::int64_t widths_ = 0;   // of all x together
-  std::int64_t results_ = 0;  // widths of all y
+  FixedList<BlockOfX, kDifferentX> xs_;
+  std::int64_t widened_ = 0;  // widths of all x that are widened
+  std::int64_t widths_ = 0;   // of all x and y
   std::int64_t total_ = 0;    // tokens
   std::int64_t first_ = 0;    // token of the block
   std::int64_t tokens_ = 0;

@@ -26,13 +26,13 @@ constexpr std::int64_t kWideRows = 512;
 constexpr std::int64_t kWideRowUnit = 2;  // a single row is slow
 
 struct WideScratch {
-  std::span<float> x;       // kWideRowUnit x the widths of all different x, or more
+  std::span<float> x;       // kWideRowUnit x the widths of all different bf16 x, or more
   std::span<float> panels;  // wide_panel_floats() for each thread
 };
 [[nodiscard]] std::int64_t wide_panel_floats();
 
-// kNT: x (T,K) · W (N,K)^T. kNN: x (T,K) · W (K,N). kTN: x (T,K)^T · W (T,N). x and W are bf16, or
-// W is `quantized` (not in kTN).
+// kNT: x (T,K) · W (N,K)^T. kNN: x (T,K) · W (K,N). kTN: x (T,K)^T · W (T,N). x is bf16, or f32 and
+// then read as it is; W is bf16, or `quantized` (not in kTN).
 struct WideTerm {
   Product product = Product::kNT;
   ConstView x;

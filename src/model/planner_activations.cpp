@@ -126,7 +126,7 @@ void Planner::add_head() {
   head.gradient =
       buffer("head chunk normed gradient", {head.chunk, model_.hidden_size}, DType::kF32);
   head.logits = buffer("head panel logits", {head.block, head.panel}, DType::kF32);
-  head.weights = shape_.compute == DType::kF32
+  head.weights = shape_.compute == DType::kF32 || shape_.widens()
                      ? head.logits
                      : buffer("head panel weights", {head.block, head.panel}, shape_.compute);
   head.corrections = buffer("head panel corrections", {head.block}, DType::kF32);

@@ -132,7 +132,7 @@ void Planner::add_nf4_scratch() {
 // x and each pair's inner rows, or the outputs' gradients and those of the inner rows. A large
 // block has no more than the widest single input needs; what is wider goes in smaller blocks.
 void Planner::add_wide_scratch() {
-  std::int64_t single = std::max(model_.hidden_size, head_panel(model_));
+  std::int64_t single = model_.hidden_size;
   for (const FrozenProduct& matrix : frozen_projections(model_)) {
     single = std::max({single, matrix.in, matrix.out});
   }

@@ -115,7 +115,7 @@ struct HeadBuffers {
   BufferId normed;         // (C,H)
   BufferId gradient;       // (C,H) f32, of normed
   BufferId logits;         // (B,N) f32
-  BufferId weights;        // (B,N) compute type; equals logits when that is f32
+  BufferId weights;        // (B,N) compute type; equals logits when that or products are f32
   BufferId corrections;    // (B)
   BufferId targets;        // (C) i32
   BufferId rstd, coefficients, losses, maximum, sum, target_logit;  // (C)

@@ -186,6 +186,21 @@ TEST_P(WideProductsTogether, AreOneProductAfterTheOther) {
   }
 }
 
+// Odd counts of rows, which a block in the scratch would be filled up to.
+TEST_P(WideProductsTogether, ReadAnXInF32AsItIs) {
+  for (const std::int64_t tokens : {std::int64_t{1}, std::int64_t{51}, kWideRows + 87}) {
+    Group g{.tokens = tokens};
+    Matrix wide = widened(g.x);
+    Matrix got(tokens, Group::kOut, GetParam());
+    Matrix wanted(tokens, Group::kOut, GetParam());
+    Scratch scratch(tokens, Group::kIn);
+    wide_product(Product::kNT, g.x.view(), g.w.view(), wanted.view(), false, scratch.view());
+    Scratch none(0, 0);
+    wide_product(Product::kNT, wide.view(), g.w.view(), got.view(), false, none.view());
+    EXPECT_EQ(got, wanted);
+  }
+}
+
 TEST_P(WideProductsTogether, AreTheSameBitsInSmallerBlocksWhereTheScratchIsSmall) {
   constexpr std::int64_t kTokens = 150;
   Group g{.tokens = kTokens};
