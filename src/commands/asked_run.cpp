@@ -31,7 +31,7 @@ RunTrial trial_of(const JournalEntry& entry, const TrainingSettings& settings) {
   trial.trial = spec.id;
   trial.planned = spec.planned;
   trial.outcome = *entry.outcome;
-  trial.under_margin = spec.cap < spec.budget;
+  trial.under_margin = spec.is_under_margin();
   return trial;
 }
 

@@ -18,11 +18,6 @@ namespace {
 // the longest batch and one more are always run.
 constexpr double kEnoughSeconds = 120;
 
-// Of the budget of that day.
-bool was_held_under_margin(const TrialSpec& spec) {
-  return spec.cap <= spec.budget.scaled(1 / (1 + spec.margin));
-}
-
 Configuration configuration_of(const TrialSpec& spec, const SearchSpace& space) {
   Configuration c{
       .batch_size = spec.batch_size, .lora_rank = spec.lora_rank, .lora_layers = spec.lora_layers};
@@ -69,7 +64,7 @@ TrainingSettings FindSession::settings_of(const Configuration& configuration) co
 
 Bytes FindSession::cap_of(bool under_margin) const {
   const SearchLimits& limits = question_.limits;
-  return under_margin ? limits.budget.scaled(1 / (1 + limits.margin)) : limits.budget;
+  return under_margin ? cap_under_margin(limits.budget, limits.margin) : limits.budget;
 }
 
 TrialSpec FindSession::spec_of(const Question& question) {
@@ -127,10 +122,8 @@ RunTrial FindSession::run_one(const Question& question) {
   const TrialSpec spec = spec_of(question);
   view_.trial_begins(spec, configuration);
   if (question.under_margin) {
-    const SearchLimits& limits = question_.limits;
     view_.line(fmt::format("  Held under {}, the budget / {:.2f}: a fit proves the margin",
-                           to_string(limits.budget.scaled(1 / (1 + limits.margin))),
-                           1 + limits.margin));
+                           to_string(spec.cap), 1 + spec.margin));
   }
   journal_.started(spec);
   TrialOutcome outcome = run_trial(
@@ -164,7 +157,7 @@ std::vector<RunTrial> FindSession::known_trials() const {
                      .trial = entry.spec.id,
                      .planned = entry.spec.planned,
                      .outcome = *outcome,
-                     .under_margin = was_held_under_margin(entry.spec) &&
+                     .under_margin = entry.spec.is_under_margin() &&
                                      entry.spec.cap <= question_.limits.budget});
   }
   return known;

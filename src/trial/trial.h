@@ -13,6 +13,11 @@
 
 namespace loadline {
 
+// A trial that fits under this cap proves the margin.
+constexpr Bytes cap_under_margin(Bytes budget, double margin) {
+  return budget.scaled(1 / (1 + margin));
+}
+
 struct TrialSpec {
   int id = 0;  // its number in the run, and the name of its folder
   std::int64_t batch_size = 1;
@@ -35,6 +40,9 @@ struct TrialSpec {
   // Of the training to come, to which a growth of memory is extrapolated; 0: not known.
   std::int64_t planned_steps = 0;
   Json worker;  // the worker's settings; opaque here: trial never sees a weight
+
+  // Of its own budget. With a margin of 0 every trial is.
+  [[nodiscard]] bool is_under_margin() const { return cap <= cap_under_margin(budget, margin); }
 };
 
 enum class Verdict : std::uint8_t {

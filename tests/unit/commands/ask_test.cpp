@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "commands/asked_run.h"
 #include "commands/command.h"
 #include "training/trainer.h"
 #include "trial/journal.h"
@@ -40,6 +41,7 @@ class AskTest : public testing::Test {
     spec.lora_rank = settings_.lora.rank;
     spec.lora_layers = settings_.lora.layers;
     spec.budget = spec.cap = budget;
+    spec.margin = margin_;
     for (const std::int64_t batch : batches) {
       ++spec.id;
       spec.batch_size = settings_.batch_size = batch;
@@ -73,6 +75,7 @@ class AskTest : public testing::Test {
 
   TemporaryFolder folder_;
   TrainingSettings settings_;
+  double margin_ = 0.15;
   bool model_is_gone_ = false;
 };
 
@@ -101,6 +104,17 @@ TEST_F(AskTest, WhatWasMeasuredNotToFitDoesNotFit) {
   run_trials({1, 6}, 64_MiB);
   EXPECT_THAT(ask({"--batch-size", "6"}), HasSubstr(": does not fit [measured]"));
   EXPECT_THAT(ask({"--batch-size", "7"}), HasSubstr(": does not surely fit [extrapolated]"));
+}
+
+TEST_F(AskTest, WithoutAMarginATrialUnderTheBudgetWasUnderTheMarginToo) {
+  margin_ = 0;
+  run_trials({1}, 4_GiB);
+  EXPECT_TRUE(AskedRun(folder_.path()).trials().front().under_margin);
+}
+
+TEST_F(AskTest, WithAMarginATrialUnderTheBudgetWasNotUnderIt) {
+  run_trials({1}, 4_GiB);
+  EXPECT_FALSE(AskedRun(folder_.path()).trials().front().under_margin);
 }
 
 }  // namespace

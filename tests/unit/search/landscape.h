@@ -71,7 +71,7 @@ struct Landscape {
     trial.configuration = c;
     trial.under_margin = question.under_margin;
     const Bytes cap =
-        question.under_margin ? limits.budget.scaled(1 / (1 + limits.margin)) : limits.budget;
+        question.under_margin ? cap_under_margin(limits.budget, limits.margin) : limits.budget;
     const Bytes used = peak(c);
     trial.outcome.peak = MeasuredBytes{used};
     trial.outcome.verdict =
