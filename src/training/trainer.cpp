@@ -14,6 +14,7 @@
 #include "model/lora_model.h"
 #include "training/best_adapter.h"
 #include "training/coverage.h"
+#include "training/divergence.h"
 #include "training/effective_batch.h"
 #include "training/evaluation.h"
 #include "training/metrics.h"
@@ -362,33 +363,13 @@ class Run {
         .rows = {}};
   }
 
-  // Of a trial only what was seen: it has no learning rate of the user's, and keeps no adapter.
   [[nodiscard]] TrainingEnd diverged(std::int64_t step, std::int64_t updates,
                                      const std::string& what) const {
     return {.reason = TrainingEnd::Reason::kDiverged,
             .step = step,
             .coverage = "",
-            .detail = is_trial() ? what
-                                 : fmt::format("{}; {}. {}", what, what_is_kept(),
-                                               way_out_of_divergence(updates)),
+            .detail = words_of_divergence(settings_, what, updates, saved_step_),
             .rows = {}};
-  }
-
-  [[nodiscard]] std::string what_is_kept() const {
-    if (saved_step_ == 0) return "no adapter was saved";
-    return fmt::format("the adapter of step {} is in {}", saved_step_,
-                       settings_.adapter_path.string());
-  }
-
-  // No learning rate spoils what no update has touched.
-  [[nodiscard]] std::string way_out_of_divergence(std::int64_t updates) const {
-    if (updates > 0)
-      return fmt::format("Try a lower --learning-rate than {}", settings_.learning_rate);
-    return fmt::format("No update was made before: look at the weights in {}{} and at the data",
-                       settings_.model.string(),
-                       settings_.resume_adapter_file
-                           ? ", at the adapter " + settings_.resume_adapter_file->string()
-                           : std::string());
   }
 
   const TrainingSettings& settings_;
