@@ -12,16 +12,15 @@
 #include "kernels/adamw.h"
 #include "kernels/threads.h"
 #include "model/lora_model.h"
-#include "training/best_adapter.h"
 #include "training/coverage.h"
 #include "training/divergence.h"
 #include "training/effective_batch.h"
 #include "training/evaluation.h"
 #include "training/metrics.h"
 #include "training/readiness.h"
+#include "training/saved_run.h"
 #include "training/schedule.h"
 #include "training/tensorboard.h"
-#include "training/training_state.h"
 #include "training/trunk_cache.h"
 #include "training/update.h"
 
@@ -61,10 +60,9 @@ class Run {
         host_(host),
         observer_(observer),
         config_(config),
-        checkpoints_(settings.adapter_path),
         train_(open_rows(settings.train_rows, settings)),
         valid_(open_rows(settings.valid_rows, settings)),
-        best_(settings.adapter_path, validation()),
+        saved_(settings, validation()),
         coverage_(meter()),
         test_(open_rows(settings.test_rows, settings)),
         shape_(checked_shape()),
@@ -86,7 +84,7 @@ class Run {
       if (end.reason == TrainingEnd::Reason::kDone) trunk_->remove();
     }
     end.rows = row_use(train_, settings_, end.step);
-    end.best = best_.best();
+    end.best = saved_.best_adapter().best();
     return end;
   }
 
@@ -105,7 +103,7 @@ class Run {
 
   // What can be known to be wrong before memory is taken.
   StepShape checked_shape() {
-    require_run_to_resume(settings_, checkpoints_);
+    require_run_to_resume(settings_, saved_.checkpoints());
     require_vocabulary(train_, settings_.train_rows, config_);
     if (valid_) require_vocabulary(*valid_, *settings_.valid_rows, config_);
     if (test_) require_vocabulary(*test_, *settings_.test_rows, config_);
@@ -160,36 +158,18 @@ class Run {
   }
 
   void load_adapter() {
-    checkpoints_.remove_unfinished_files();
-    if (settings_.resume) return take_up_run();
+    saved_.checkpoints().remove_unfinished_files();
+    if (settings_.resume) {
+      saved_.take_up(config_, identity_, model_);
+      first_step_ = saved_.step();
+      return;
+    }
     if (settings_.resume_adapter_file) {
       model_.load_adapter(read_adapter(*settings_.resume_adapter_file, config_));
     } else {
       model_.initialize_adapter(settings_.seed);
     }
-    // The adapters go first: without a checkpoint beside them they would be nobody's.
-    remove_adapters(settings_.adapter_path);
-    checkpoints_.clear();
-    best_.clear();
-  }
-
-  void take_up_run() {
-    first_step_ = restore(checkpoints_.latest().value(), config_, settings_, identity_, model_);
-    saved_step_ = first_step_;
-    best_.take_up();
-    // The run may have been killed after the checkpoint counted and before this was replaced.
-    replace_adapter(adapter());
-  }
-
-  void replace_adapter(const Adapter& adapter) const {
-    write_adapter(settings_.adapter_path, adapter, settings_.adapter_format);
-    remove_adapters(settings_.adapter_path, settings_.adapter_format);
-  }
-
-  [[nodiscard]] Adapter adapter() const {
-    Adapter adapter = model_.adapter();
-    adapter.base_model = settings_.model.string();
-    return adapter;
+    saved_.clear();
   }
 
   TrainingEnd loop() {
@@ -314,9 +294,9 @@ class Run {
   std::optional<TrainingEnd> keep_if_best(EvaluationReport& report) {
     const bool counts = report.rows == EvaluationReport::Rows::kValidation && report.targets > 0 &&
                         report.step > 0 && !is_trial();
-    if (!counts || !best_.beaten_by(report.valid_loss)) return std::nullopt;
+    if (!counts || !saved_.best_adapter().beaten_by(report.valid_loss)) return std::nullopt;
     if (std::optional<TrainingEnd> end = require_finite(report.step)) return end;
-    best_.replace(adapter(), settings_.adapter_format, report.step, report.valid_loss);
+    saved_.save_best(model_, report.step, report.valid_loss);
     report.is_best = true;
     return std::nullopt;
   }
@@ -338,12 +318,9 @@ class Run {
 
   // Never writes an adapter that is not finite.
   std::optional<TrainingEnd> save(std::int64_t step) {
-    if (step == saved_step_) return std::nullopt;
+    if (step == saved_.step()) return std::nullopt;
     if (std::optional<TrainingEnd> end = require_finite(step)) return end;
-    const Adapter trained = adapter();
-    checkpoints_.save(model_, trained, settings_, identity_, step);
-    replace_adapter(trained);
-    saved_step_ = step;
+    saved_.save(model_, identity_, step);
     observer_.saved(step, settings_.adapter_path, host_.peak_memory());
     return std::nullopt;
   }
@@ -368,7 +345,7 @@ class Run {
     return {.reason = TrainingEnd::Reason::kDiverged,
             .step = step,
             .coverage = "",
-            .detail = words_of_divergence(settings_, what, updates, saved_step_),
+            .detail = words_of_divergence(settings_, what, updates, saved_.step()),
             .rows = {}};
   }
 
@@ -376,10 +353,9 @@ class Run {
   const TrainingHost& host_;
   TrainingObserver& observer_;
   const ModelConfig& config_;
-  Checkpoints checkpoints_;
   PackedRows train_;
   std::optional<PackedRows> valid_;
-  BestAdapter best_;
+  SavedRun saved_;
   std::optional<CoverageMeter> coverage_;
   std::optional<PackedRows> test_;
   StepShape shape_;
@@ -392,7 +368,6 @@ class Run {
   std::optional<Metrics> metrics_;
   std::optional<TensorBoard> tensorboard_;
   std::int64_t first_step_ = 0;  // updates done before this run
-  std::int64_t saved_step_ = 0;
   std::int64_t last_step_ = settings_.max_steps;
   double step_seconds_ = 0;  // of all updates of this run
 };
