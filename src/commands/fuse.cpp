@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -11,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/new_folder.h"
+#include "base/stopwatch.h"
 #include "checkpoint/adapter.h"
 #include "checkpoint/adapter_files.h"
 #include "checkpoint/weights.h"
@@ -73,7 +73,7 @@ void require_no_interrupt() {
 }
 
 int run_fuse(const FuseOptions& options) {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   const fs::path folder = resolve_model(options.model, ModelParts::kAll);
   const ModelConfig model = read_config(folder);
   const AnyAdapter adapter = read_any_adapter(options.adapter_path, model);
@@ -85,9 +85,8 @@ int run_fuse(const FuseOptions& options) {
                                          read_machine().cpu.usable, require_no_interrupt);
   copy_companions(folder, output.path());
   output.commit();
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   fmt::print("Fused {} matrices into {} ({} of weights, files: {}) in {:.1f} s\n", report.matrices,
-             options.output, to_string(report.bytes), report.files, seconds.count());
+             options.output, to_string(report.bytes), report.files, watch.seconds());
   return 0;
 }
 

@@ -1,6 +1,5 @@
 // loadline generate: continues a prompt, so that people can read what they trained.
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <iostream>
 #include <iterator>
@@ -10,6 +9,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/split_mix.h"
+#include "base/stopwatch.h"
 #include "checkpoint/adapter.h"
 #include "checkpoint/weights.h"
 #include "commands/command.h"
@@ -166,17 +166,6 @@ void load_weights(Generator& generator, const WeightFiles& files, const Generati
       prepared_key(files.cache_key(), {.compute = shape.compute, .quantize = shape.quantize});
   generator.load_weights(files, prepared_file(cache_folder() / "prepared", key));
 }
-
-class Stopwatch {
- public:
-  double lap() {
-    const auto now = std::chrono::steady_clock::now();
-    return std::chrono::duration<double>(now - std::exchange(start_, now)).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 struct Continuation {
   std::vector<std::int32_t> ids;

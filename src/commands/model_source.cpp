@@ -1,6 +1,5 @@
 #include "commands/model_source.h"
 
-#include <chrono>
 #include <cstdio>
 #include <optional>
 #include <system_error>
@@ -8,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/stopwatch.h"
 #include "commands/hub_environment.h"
 #include "commands/paths.h"
 #include "machine/interrupt.h"
@@ -82,16 +82,13 @@ PullReport download(const HubModel& model, ModelParts parts, const HubEnvironmen
   const Interruptible scope;
   DownloadView view(stderr, draws(stderr));
   view.line(fmt::format("Downloading {} from {}", model.text(), hub.endpoint));
-  const auto begin = std::chrono::steady_clock::now();
-  const auto seconds = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  };
-  const PullReport report =
-      pull_model(model, parts, HubCache(hub.cache), settings_of(hub),
-                 {.progress = [&](const PullProgress& p) { view.progress(seconds(), state_of(p)); },
-                  .line = [&](const std::string& text) { view.line(text); }});
+  const Stopwatch watch;
+  const PullReport report = pull_model(
+      model, parts, HubCache(hub.cache), settings_of(hub),
+      {.progress = [&](const PullProgress& p) { view.progress(watch.seconds(), state_of(p)); },
+       .line = [&](const std::string& text) { view.line(text); }});
   view.line(fmt::format("{} files, {} received in {:.1f} s", report.files.size(),
-                        to_string(Bytes{report.received}), seconds()));
+                        to_string(Bytes{report.received}), watch.seconds()));
   return report;
 }
 

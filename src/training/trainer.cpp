@@ -1,11 +1,11 @@
 #include "training/trainer.h"
 
-#include <chrono>
 #include <cmath>
 #include <optional>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/stopwatch.h"
 #include "checkpoint/adapter.h"
 #include "checkpoint/config.h"
 #include "checkpoint/weights.h"
@@ -26,17 +26,6 @@
 
 namespace loadline {
 namespace {
-
-class Stopwatch {
- public:
-  [[nodiscard]] double seconds() const {
-    return std::chrono::duration<double>(Clock::now() - start_).count();
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point start_ = Clock::now();
-};
 
 // The rows of `path` that have a target.
 PackedRows open_rows(const std::filesystem::path& path, const TrainingSettings& settings) {
