@@ -29,10 +29,6 @@ Configuration configuration_of(const TrialSpec& spec, const SearchSpace& space) 
   return c;
 }
 
-fs::path trial_folder(const fs::path& run_folder, int id) {
-  return run_folder / "trials" / fmt::format("{:03}", id);
-}
-
 }  // namespace
 
 FindSession::FindSession(const Workload& workload, const MachineFacts& machine,

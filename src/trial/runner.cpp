@@ -24,10 +24,6 @@ namespace {
 
 constexpr std::size_t kTail = 4096;
 
-fs::path trial_folder(const fs::path& run_folder, int id) {
-  return run_folder / "trials" / fmt::format("{:03}", id);
-}
-
 std::string pretty(const Json& document) {
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -170,6 +166,10 @@ void write_outcome(TrialOutcome& outcome, const fs::path& folder) {
 }
 
 }  // namespace
+
+fs::path trial_folder(const fs::path& run_folder, int id) {
+  return run_folder / "trials" / fmt::format("{:03}", id);
+}
 
 TrialOutcome run_trial(const TrialSpec& spec, const RunnerOptions& options, const Clock& clock,
                        const std::function<bool()>& stop_requested, const TrialListener& listener) {

@@ -32,6 +32,9 @@ struct RunnerOptions {
   std::filesystem::path root = "/";  // whose /proc says what is available now
 };
 
+// RUN_FOLDER/trials/NNN: what a trial leaves.
+std::filesystem::path trial_folder(const std::filesystem::path& run_folder, int id);
+
 // Told of each event as it comes; must not throw.
 using TrialListener = std::function<void(const TrialSpec&, const WorkerEvent&)>;
 
