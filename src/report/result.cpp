@@ -1,8 +1,7 @@
 #include "report/result.h"
 
-#include <cmath>
-
 #include "base/json.h"
+#include "trial/fields.h"
 
 namespace loadline {
 namespace {
@@ -32,9 +31,6 @@ std::string_view name_of(Basis basis) {
   }
   return "planned";
 }
-
-// null where JSON has no word for it.
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
 void put_configuration(Json& document, const Configuration& configuration) {
   document["batch_size"] = configuration.batch_size;
@@ -75,8 +71,8 @@ Json choice_of(const SearchResult& result, std::optional<std::size_t> index, dou
   document["planned_bytes"] = planned_of(trial);
   document["peak_bytes"] = peak_of(trial);
   document["adjusted_bytes"] = adjusted_of(trial, margin);
-  document["step_seconds"] = number(trial.outcome.step_seconds);
-  document["tokens_per_second"] = number(trial.outcome.tokens_per_second);
+  document["step_seconds"] = number_json(trial.outcome.step_seconds);
+  document["tokens_per_second"] = number_json(trial.outcome.tokens_per_second);
   document["trial"] = trial.trial;
   return document;
 }
@@ -125,7 +121,7 @@ Json frontier_of(const SearchResult& result) {
     document["at_limit"] = cell.at_limit;
     document["next_fails"] =
         cell.at_limit || !cell.settled ? Json() : Json(name_of(cell.next_fails));
-    if (cell.doubt) document["doubt"] = number(*cell.doubt);
+    if (cell.doubt) document["doubt"] = number_json(*cell.doubt);
     if (cell.unusable) {
       const RunTrial& trial = result.trials[*cell.unusable];
       document["unusable"] = {{"batch_size", trial.configuration.batch_size},
@@ -137,31 +133,9 @@ Json frontier_of(const SearchResult& result) {
   return cells;
 }
 
-Json steps_of(const TrialOutcome& outcome) {
-  Json steps = Json::array();
-  for (const TrialStep& step : outcome.steps) {
-    steps.push_back({{"step", step.step},
-                     {"loss", number(step.loss)},
-                     {"seconds", number(step.seconds)},
-                     {"tokens", step.tokens},
-                     {"peak_bytes", step.peak.count},
-                     {"anonymous_bytes", step.anonymous.count}});
-  }
-  return steps;
-}
-
-Json growth_of(const TrialOutcome& outcome) {
-  if (!outcome.growth) return {};
-  return {{"relative", number(outcome.growth->relative)},
-          {"bytes_per_step", number(outcome.growth->bytes_per_step)},
-          {"half_width", number(outcome.growth->half_width)},
-          {"warns", outcome.growth->warns()},
-          {"rises", outcome.growth->rises()}};
-}
-
 Json noise_of(const Noise& noise) {
-  return {{"load_average", number(noise.load_average)},
-          {"neighbour_cores", noise.neighbour_cores ? number(*noise.neighbour_cores) : Json()},
+  return {{"load_average", number_json(noise.load_average)},
+          {"neighbour_cores", noise.neighbour_cores ? number_json(*noise.neighbour_cores) : Json()},
           {"cores", noise.cores},
           {"available_before_bytes", noise.available_before.count},
           {"available_after_bytes", noise.available_after.count}};
@@ -185,14 +159,14 @@ Json trial_document(const RunTrial& trial, double margin, std::int64_t asked_ste
   document["peak_bytes"] = peak_of(trial);
   document["measured_over_planned"] = ratio_of(trial);
   document["adjusted_bytes"] = adjusted_of(trial, margin);
-  document["step_seconds"] = number(trial.outcome.step_seconds);
-  document["step_seconds_spread"] = number(trial.outcome.step_seconds_spread);
-  document["tokens_per_second"] = number(trial.outcome.tokens_per_second);
-  document["tokens_per_second_spread"] = number(trial.outcome.tokens_per_second_spread);
-  document["seconds"] = number(trial.outcome.seconds);
-  document["steps"] = steps_of(trial.outcome);
+  document["step_seconds"] = number_json(trial.outcome.step_seconds);
+  document["step_seconds_spread"] = number_json(trial.outcome.step_seconds_spread);
+  document["tokens_per_second"] = number_json(trial.outcome.tokens_per_second);
+  document["tokens_per_second_spread"] = number_json(trial.outcome.tokens_per_second_spread);
+  document["seconds"] = number_json(trial.outcome.seconds);
+  document["steps"] = steps_json(trial.outcome.steps);
   document["shortened"] = is_shortened(trial, asked_steps);
-  document["growth"] = growth_of(trial.outcome);
+  document["growth"] = growth_json(trial.outcome.growth);
   document["noise"] = noise_of(trial.outcome.noise);
   document["coverage"] = trial.outcome.coverage;
   return document;

@@ -63,7 +63,7 @@ const Json& object_field(const Json& object, std::string_view key, std::string_v
   return *value;
 }
 
-Json loss_json(double loss) { return std::isfinite(loss) ? Json(loss) : Json(nullptr); }
+Json number_json(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 std::string dump_line(const Json& document) {
   return document.dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -22,7 +22,7 @@ double finite_field(const Json& object, std::string_view key, std::string_view s
 double loss_field(const Json& object, std::string_view key, std::string_view source);
 const Json& object_field(const Json& object, std::string_view key, std::string_view source);
 
-Json loss_json(double loss);  // null where it is not finite
+Json number_json(double value);  // null where it is not finite
 
 // Compact text; bytes that are not UTF-8 are replaced, never thrown about.
 std::string dump_line(const Json& document);

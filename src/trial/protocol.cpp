@@ -22,7 +22,7 @@ Json document_of(const Loaded& e) {
 Json document_of(const Stepped& e) {
   return {{"event", "step"},
           {"step", e.step.step},
-          {"loss", loss_json(e.step.loss)},
+          {"loss", number_json(e.step.loss)},
           {"seconds", e.step.seconds},
           {"tokens", e.step.tokens},
           {"peak_bytes", e.step.peak.count},
@@ -30,7 +30,7 @@ Json document_of(const Stepped& e) {
 }
 Json document_of(const Evaluated& e) {
   return {{"event", "evaluated"},
-          {"loss", loss_json(e.loss)},
+          {"loss", number_json(e.loss)},
           {"seconds", e.seconds},
           {"peak_bytes", e.peak.count}};
 }

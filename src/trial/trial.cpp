@@ -16,15 +16,6 @@ Json bytes_or_null(const std::optional<Bytes>& bytes) {
   return bytes ? Json(bytes->count) : Json(nullptr);
 }
 
-Json step_json(const TrialStep& step) {
-  return {{"step", step.step},
-          {"loss", loss_json(step.loss)},
-          {"seconds", step.seconds},
-          {"tokens", step.tokens},
-          {"peak_bytes", step.peak.count},
-          {"anonymous_bytes", step.anonymous.count}};
-}
-
 // Absent in documents of a version that did not tell: 0.
 template <typename Value>
 Value or_nothing(const Json& object, std::string_view key, const std::string& source,
@@ -55,15 +46,6 @@ PhasePeaks phases_from(const Json& object, const std::string& source) {
           .steady = bytes_field(object, "steady_bytes", source),
           .evaluation = bytes_field(object, "evaluation_bytes", source),
           .save = bytes_field(object, "save_bytes", source)};
-}
-
-Json growth_json(const std::optional<Growth>& growth) {
-  if (!growth) return nullptr;
-  return {{"relative", growth->relative},
-          {"bytes_per_step", growth->bytes_per_step},
-          {"half_width", growth->half_width},
-          {"warns", growth->warns()},
-          {"rises", growth->rises()}};
 }
 
 std::optional<Growth> growth_from(const Json& object, const std::string& source) {
@@ -153,6 +135,28 @@ Bytes Growth::over(std::int64_t steps) const {
   return Bytes{static_cast<std::uint64_t>(std::min(more, kMost))};
 }
 
+Json steps_json(const std::vector<TrialStep>& steps) {
+  Json list = Json::array();
+  for (const TrialStep& step : steps) {
+    list.push_back({{"step", step.step},
+                    {"loss", number_json(step.loss)},
+                    {"seconds", step.seconds},
+                    {"tokens", step.tokens},
+                    {"peak_bytes", step.peak.count},
+                    {"anonymous_bytes", step.anonymous.count}});
+  }
+  return list;
+}
+
+Json growth_json(const std::optional<Growth>& growth) {
+  if (!growth) return nullptr;
+  return {{"relative", growth->relative},
+          {"bytes_per_step", growth->bytes_per_step},
+          {"half_width", growth->half_width},
+          {"warns", growth->warns()},
+          {"rises", growth->rises()}};
+}
+
 Json to_json(const TrialSpec& spec) {
   return {{"schema_version", 1},
           {"id", spec.id},
@@ -195,29 +199,27 @@ TrialSpec trial_spec_from_json(const Json& document, const std::string& source) 
 }
 
 Json to_json(const TrialOutcome& outcome) {
-  Json document{{"schema_version", 1},
-                {"verdict", name_of(outcome.verdict)},
-                {"cause", outcome.cause},
-                {"peak_bytes", outcome.peak ? Json(outcome.peak->bytes.count) : Json(nullptr)},
-                {"phases", phases_json(outcome.phases)},
-                {"anonymous_bytes", outcome.anonymous.count},
-                {"file_bytes", outcome.file.count},
-                {"cgroup_peak_bytes", bytes_or_null(outcome.cgroup_peak)},
-                {"growth", growth_json(outcome.growth)},
-                {"step_seconds", outcome.step_seconds},
-                {"step_seconds_spread", outcome.step_seconds_spread},
-                {"tokens_per_second", outcome.tokens_per_second},
-                {"tokens_per_second_spread", outcome.tokens_per_second_spread},
-                {"seconds", outcome.seconds},
-                {"coverage", outcome.coverage},
-                {"exit_code", outcome.exit_code},
-                {"signal", outcome.signal},
-                {"stderr_tail", outcome.stderr_tail},
-                {"noise", noise_json(outcome.noise)},
-                {"evidence", outcome.evidence},
-                {"steps", Json::array()}};
-  for (const TrialStep& step : outcome.steps) document["steps"].push_back(step_json(step));
-  return document;
+  return {{"schema_version", 1},
+          {"verdict", name_of(outcome.verdict)},
+          {"cause", outcome.cause},
+          {"peak_bytes", outcome.peak ? Json(outcome.peak->bytes.count) : Json(nullptr)},
+          {"phases", phases_json(outcome.phases)},
+          {"anonymous_bytes", outcome.anonymous.count},
+          {"file_bytes", outcome.file.count},
+          {"cgroup_peak_bytes", bytes_or_null(outcome.cgroup_peak)},
+          {"growth", growth_json(outcome.growth)},
+          {"step_seconds", outcome.step_seconds},
+          {"step_seconds_spread", outcome.step_seconds_spread},
+          {"tokens_per_second", outcome.tokens_per_second},
+          {"tokens_per_second_spread", outcome.tokens_per_second_spread},
+          {"seconds", outcome.seconds},
+          {"coverage", outcome.coverage},
+          {"exit_code", outcome.exit_code},
+          {"signal", outcome.signal},
+          {"stderr_tail", outcome.stderr_tail},
+          {"noise", noise_json(outcome.noise)},
+          {"evidence", outcome.evidence},
+          {"steps", steps_json(outcome.steps)}};
 }
 
 TrialOutcome trial_outcome_from_json(const Json& document, const std::string& source) {

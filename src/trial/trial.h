@@ -132,6 +132,9 @@ Json to_json(const TrialSpec& spec);
 TrialSpec trial_spec_from_json(const Json& document, const std::string& source);
 Json to_json(const TrialOutcome& outcome);
 TrialOutcome trial_outcome_from_json(const Json& document, const std::string& source);
+// Its parts, which other documents have too.
+Json steps_json(const std::vector<TrialStep>& steps);
+Json growth_json(const std::optional<Growth>& growth);
 
 // The cause as it stands behind the verdict's name: without that name, with which many begin.
 std::string_view cause_after_name(const TrialOutcome& outcome);
