@@ -7,6 +7,7 @@
 #include "base/file_lock.h"
 #include "checkpoint/weights.h"
 #include "training/readiness.h"
+#include "training/run_folder.h"
 #include "training/training_state.h"
 
 namespace loadline {
@@ -26,14 +27,14 @@ FileDescriptor lock_folder(const std::filesystem::path& folder) {
 }  // namespace
 
 FileDescriptor hold_adapter_folder(const TrainingSettings& settings, const PackedRows& train) {
-  const Checkpoints checkpoints(settings.adapter_path);
   // Before a folder is made that was only mistyped.
-  if (settings.resume) require_run_to_resume(settings, checkpoints);
+  if (settings.resume) require_run_to_resume(settings);
   FileDescriptor lock = lock_folder(settings.adapter_path);
-  require_run_to_resume(settings, checkpoints);
+  settle_finished_run(settings.adapter_path);
+  require_run_to_resume(settings);
   if (settings.resume) {
     require_same_run(
-        *checkpoints.latest(), settings,
+        *Checkpoints(run_folder(settings)).latest(), settings,
         {.model = WeightFiles(settings.model).fingerprint(), .data = train.fingerprint()});
   }
   return lock;

@@ -6,7 +6,7 @@
 
 #include "report/print.h"
 #include "report/text.h"
-#include "training/training_state.h"
+#include "training/run_folder.h"
 
 namespace loadline {
 namespace {
@@ -77,9 +77,12 @@ void say_start(std::FILE* out, const TrainingSettings& settings, const TrainOpti
   say(memory_line(settings, workload, budget, options.workload.margin));
   if (settings.distrust.mode != DistrustMode::kOff) say(distrust_line(settings.distrust));
   if (!workload.distrust_note.empty()) say(workload.distrust_note);
-  if (!settings.resume && Checkpoints(settings.adapter_path).holds_finished_run()) {
-    say(fmt::format("Replaces the finished run in {}: its adapters, checkpoints and metrics",
-                    printable(settings.adapter_path.string())));
+  const std::filesystem::path folder = run_folder(settings);
+  if (folder != settings.adapter_path) {
+    say(fmt::format(
+        "Replaces the finished run in {} once it is finished too; until then that stays "
+        "as it is, and this one is in {}",
+        printable(settings.adapter_path.string()), printable(folder.string())));
   }
   std::fflush(out);
 }

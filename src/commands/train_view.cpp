@@ -183,7 +183,7 @@ void TrainView::ended(const TrainingEnd& end) {
     say(fmt::format("Best: validation loss {:.3f} after step {}{}, in {}", end.best->valid_loss,
                     end.best->step,
                     helped ? "" : fmt::format(" (before training {:.3f})", *untrained_loss_),
-                    (settings_.adapter_path / "best").string()));
+                    (end.folder / "best").string()));
   }
   if (end.reason != TrainingEnd::Reason::kDone) return;
   say(fmt::format("Adapter: {}; `loadline generate --model {} --adapter-path {}` reads it",
@@ -218,7 +218,7 @@ Json TrainView::document(const TrainingEnd& end) const {
             {"least", end.rows.least},
             {"most", end.rows.most},
             {"unused", end.rows.unused}}},
-          {"adapter_path", settings_.adapter_path.string()}};
+          {"adapter_path", end.folder.string()}};
 }
 
 }  // namespace loadline

@@ -5,11 +5,6 @@
 namespace loadline {
 namespace {
 
-std::string what_is_kept(const TrainingSettings& settings, std::int64_t saved_step) {
-  if (saved_step == 0) return "no adapter was saved";
-  return fmt::format("the adapter of step {} is in {}", saved_step, settings.adapter_path.string());
-}
-
 // No learning rate spoils what no update has touched.
 std::string way_out_of_divergence(const TrainingSettings& settings, std::int64_t updates) {
   if (updates > 0)
@@ -24,10 +19,9 @@ std::string way_out_of_divergence(const TrainingSettings& settings, std::int64_t
 }  // namespace
 
 std::string words_of_divergence(const TrainingSettings& settings, const std::string& seen,
-                                std::int64_t updates, std::int64_t saved_step) {
+                                std::int64_t updates, const std::string& kept) {
   if (settings.order == RowOrder::kWorstFirst) return seen;
-  return fmt::format("{}; {}. {}", seen, what_is_kept(settings, saved_step),
-                     way_out_of_divergence(settings, updates));
+  return fmt::format("{}; {}. {}", seen, kept, way_out_of_divergence(settings, updates));
 }
 
 }  // namespace loadline

@@ -8,10 +8,9 @@
 
 namespace loadline {
 
-// What was seen, which adapter is kept (of `saved_step`; 0: none), and the way out, after so many
-// updates. Of a trial only what was seen: it has no learning rate of the user's, and keeps no
-// adapter.
+// What was seen, which adapter is `kept`, and the way out, after so many updates. Of a trial only
+// what was seen: it has no learning rate of the user's, and keeps no adapter.
 std::string words_of_divergence(const TrainingSettings& settings, const std::string& seen,
-                                std::int64_t updates, std::int64_t saved_step);
+                                std::int64_t updates, const std::string& kept);
 
 }  // namespace loadline

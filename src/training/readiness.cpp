@@ -6,14 +6,16 @@
 #include "base/file.h"
 #include "checkpoint/adapter.h"
 #include "training/batches.h"
+#include "training/run_folder.h"
+#include "training/training_state.h"
 
 namespace loadline {
 namespace {
 
 // A new run replaces the adapters of a finished one and no others.
-void require_adapters_of_a_run(const TrainingSettings& settings, const Checkpoints& checkpoints) {
-  if (checkpoints.holds_finished_run()) return;
-  const std::filesystem::path& folder = settings.adapter_path;
+void require_adapters_of_a_run(const TrainingSettings& settings,
+                               const std::filesystem::path& folder) {
+  if (Checkpoints(folder).holds_finished_run()) return;
   std::vector<std::filesystem::path> places{folder, folder / "mlx"};
   // A run that was killed before its first save may have left its best adapter and its metrics.
   if (!is_there(folder / "metrics.jsonl")) places.push_back(folder / "best");
@@ -22,6 +24,18 @@ void require_adapters_of_a_run(const TrainingSettings& settings, const Checkpoin
     throw usage_error(
         "--adapter-path {}: {} holds an adapter that is not of a finished run there; training "
         "would overwrite it. Choose another --adapter-path, or move the adapter away",
+        settings.adapter_path.string(), place.string());
+  }
+}
+
+// Neither in the folder itself nor where a run lives that is to replace a finished one.
+void require_no_unfinished_run(const TrainingSettings& settings) {
+  const std::filesystem::path& folder = settings.adapter_path;
+  for (const std::filesystem::path& place : {replacing_folder(folder), folder}) {
+    if (!Checkpoints(place).holds_unfinished_run()) continue;
+    throw usage_error(
+        "--adapter-path {}: holds a run that is not finished. Continue it with --resume, choose "
+        "another --adapter-path, or remove the folder {}",
         folder.string(), place.string());
   }
 }
@@ -57,20 +71,16 @@ void require_vocabulary(const PackedRows& rows, const std::filesystem::path& pat
       path.string(), rows.largest_id(), model.vocab_size);
 }
 
-void require_run_to_resume(const TrainingSettings& settings, const Checkpoints& checkpoints) {
-  const std::string folder = settings.adapter_path.string();
-  if (settings.resume && !checkpoints.latest()) {
+void require_run_to_resume(const TrainingSettings& settings) {
+  const std::filesystem::path folder = run_folder(settings);
+  if (settings.resume && !Checkpoints(folder).latest()) {
     throw usage_error("--resume: {} holds no checkpoint. Leave --resume out to start a new run",
-                      folder);
+                      folder.string());
   }
   if (settings.resume || settings.order == RowOrder::kWorstFirst) return;
-  if (checkpoints.holds_unfinished_run()) {
-    throw usage_error(
-        "--adapter-path {}: holds a run that is not finished. Continue it with --resume, choose "
-        "another --adapter-path, or remove the folder",
-        folder);
-  }
-  require_adapters_of_a_run(settings, checkpoints);
+  require_no_unfinished_run(settings);
+  require_adapters_of_a_run(settings, settings.adapter_path);
+  if (folder != settings.adapter_path) require_adapters_of_a_run(settings, folder);
 }
 
 }  // namespace loadline

@@ -8,7 +8,6 @@
 #include "model/memory_plan.h"
 #include "text/packed.h"
 #include "training/settings.h"
-#include "training/training_state.h"
 
 namespace loadline {
 
@@ -22,6 +21,6 @@ void require_vocabulary(const PackedRows& rows, const std::filesystem::path& pat
                         const ModelConfig& model);
 // --resume needs a checkpoint; without it neither an unfinished run nor an adapter that is not of a
 // finished run may be overwritten.
-void require_run_to_resume(const TrainingSettings& settings, const Checkpoints& checkpoints);
+void require_run_to_resume(const TrainingSettings& settings);
 
 }  // namespace loadline

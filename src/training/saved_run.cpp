@@ -1,17 +1,21 @@
 #include "training/saved_run.h"
 
+#include <fmt/format.h>
+
 #include "checkpoint/adapter.h"
+#include "training/run_folder.h"
 
 namespace loadline {
 
 SavedRun::SavedRun(const TrainingSettings& settings, const std::string& validation)
     : settings_(settings),
-      checkpoints_(settings.adapter_path),
-      best_(settings.adapter_path, validation) {}
+      folder_(run_folder(settings)),
+      checkpoints_(folder_),
+      best_(folder_, validation) {}
 
 // The adapters go first: without a checkpoint beside them they would be nobody's.
 void SavedRun::clear() {
-  remove_adapters(settings_.adapter_path);
+  remove_adapters(folder_);
   checkpoints_.clear();
   best_.clear();
 }
@@ -34,6 +38,24 @@ void SavedRun::save_best(const LoraModel& model, std::int64_t step, double valid
   best_.replace(adapter_of(model), settings_.adapter_format, step, valid_loss);
 }
 
+std::filesystem::path SavedRun::settle() {
+  if (!is_replacing()) return folder_;
+  remove_replacing_run(settings_.adapter_path);
+  const bool takes_its_place = checkpoints_.holds_finished_run();
+  settle_finished_run(settings_.adapter_path);
+  return takes_its_place ? settings_.adapter_path : folder_;
+}
+
+std::string SavedRun::what_is_kept() const {
+  if (step_ == 0) return "no adapter was saved" + what_stays();
+  return fmt::format("the adapter of step {} is in {}{}", step_, folder_.string(), what_stays());
+}
+
+std::string SavedRun::what_stays() const {
+  if (!is_replacing() || checkpoints_.holds_finished_run()) return "";
+  return fmt::format("; the finished run in {} is as it was", settings_.adapter_path.string());
+}
+
 Adapter SavedRun::adapter_of(const LoraModel& model) const {
   Adapter adapter = model.adapter();
   adapter.base_model = settings_.model.string();
@@ -41,8 +63,8 @@ Adapter SavedRun::adapter_of(const LoraModel& model) const {
 }
 
 void SavedRun::replace_adapter(const Adapter& adapter) const {
-  write_adapter(settings_.adapter_path, adapter, settings_.adapter_format);
-  remove_adapters(settings_.adapter_path, settings_.adapter_format);
+  write_adapter(folder_, adapter, settings_.adapter_format);
+  remove_adapters(folder_, settings_.adapter_format);
 }
 
 }  // namespace loadline

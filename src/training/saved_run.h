@@ -1,8 +1,9 @@
-// What a run keeps in its adapter path: the adapter, the best one, and checkpoints to go on from.
+// What a run keeps in its folder (run_folder.h): the adapter, the best one, and checkpoints to go
+// on from.
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <filesystem>
 #include <string>
 
 #include "checkpoint/config.h"
@@ -18,6 +19,7 @@ class SavedRun {
   // `validation`: as BestAdapter has it. The settings must outlive it.
   SavedRun(const TrainingSettings& settings, const std::string& validation);
 
+  [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
   [[nodiscard]] const Checkpoints& checkpoints() const { return checkpoints_; }
   [[nodiscard]] const BestAdapter& best_adapter() const { return best_; }
   // That of the adapter, where this run has saved one or goes on from one; else 0.
@@ -32,11 +34,20 @@ class SavedRun {
   void save(LoraModel& model, const RunIdentity& identity, std::int64_t step);
   void save_best(const LoraModel& model, std::int64_t step, double valid_loss);
 
+  // At the run's end: takes the place of the run that it replaces, if both are finished. Returns
+  // where the run's files are from now on.
+  std::filesystem::path settle();
+  // For messages: "the adapter of step 5 is in ...", and, after "; ", the finished run that stays.
+  [[nodiscard]] std::string what_is_kept() const;
+  [[nodiscard]] std::string what_stays() const;
+
  private:
+  [[nodiscard]] bool is_replacing() const { return folder_ != settings_.adapter_path; }
   [[nodiscard]] Adapter adapter_of(const LoraModel& model) const;
   void replace_adapter(const Adapter& adapter) const;
 
   const TrainingSettings& settings_;
+  const std::filesystem::path folder_;
   Checkpoints checkpoints_;
   BestAdapter best_;
   std::int64_t step_ = 0;

@@ -105,6 +105,12 @@ std::uint32_t masked_crc32c(std::string_view data) {
   return ((crc >> 15) | (crc << 17)) + 0xa282ead8U;
 }
 
+void remove_event_files(const fs::path& folder) {
+  remove_events(folder / "tensorboard");
+  std::error_code ignored;
+  fs::remove(folder / "tensorboard", ignored);  // unless there is more in it
+}
+
 TensorBoard::TensorBoard(const fs::path& folder, std::int64_t last_step)
     : file_(new_file(folder / "tensorboard", last_step), DataFile::Content::kDropped) {
   std::string version = event_at(0);

@@ -17,6 +17,9 @@ namespace loadline {
 std::uint32_t crc32c(std::string_view data);
 std::uint32_t masked_crc32c(std::string_view data);
 
+// Removes the event files in `folder`/tensorboard, and that where nothing else is in it.
+void remove_event_files(const std::filesystem::path& folder);
+
 class TensorBoard {
  public:
   // A new file in `folder`/tensorboard. With `last_step` 0 the files of earlier runs there are

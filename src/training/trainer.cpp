@@ -18,6 +18,7 @@
 #include "training/evaluation.h"
 #include "training/metrics.h"
 #include "training/readiness.h"
+#include "training/run_folder.h"
 #include "training/saved_run.h"
 #include "training/schedule.h"
 #include "training/tensorboard.h"
@@ -64,9 +65,10 @@ class Run {
 
   TrainingEnd train() {
     load();
-    metrics_.emplace(settings_.adapter_path, first_step_);
-    if (!is_trial()) tensorboard_.emplace(settings_.adapter_path, first_step_);
+    metrics_.emplace(saved_.folder(), first_step_);
+    if (!is_trial()) tensorboard_.emplace(saved_.folder(), first_step_);
     TrainingEnd end = loop();
+    end.folder = saved_.settle();
     if (trunk_) {
       end.trunk_batches_read = trunk_->batches_read();
       end.trunk_batches = trunk_->batches_read() + trunk_->batches_computed();
@@ -92,14 +94,14 @@ class Run {
 
   // What can be known to be wrong before memory is taken.
   StepShape checked_shape() {
-    require_run_to_resume(settings_, saved_.checkpoints());
+    require_run_to_resume(settings_);
     require_vocabulary(train_, settings_.train_rows, config_);
     if (valid_) require_vocabulary(*valid_, *settings_.valid_rows, config_);
     if (test_) require_vocabulary(*test_, *settings_.test_rows, config_);
     const StepShape shape =
         step_shape(settings_, train_, valid_ ? &*valid_ : nullptr, test_ ? &*test_ : nullptr);
     require_positions(config_, shape);
-    require_writable_folder(settings_.adapter_path);
+    require_writable_folder(saved_.folder());
     return shape;
   }
 
@@ -310,7 +312,7 @@ class Run {
     if (step == saved_.step()) return std::nullopt;
     if (std::optional<TrainingEnd> end = require_finite(step)) return end;
     saved_.save(model_, identity_, step);
-    observer_.saved(step, settings_.adapter_path, host_.peak_memory());
+    observer_.saved(step, saved_.folder(), host_.peak_memory());
     return std::nullopt;
   }
 
@@ -318,15 +320,15 @@ class Run {
     if (step > 0) {
       if (std::optional<TrainingEnd> end = save(step)) return *end;
     }
-    return {
-        .reason = TrainingEnd::Reason::kInterrupted,
-        .step = step,
-        .coverage = "",
-        .detail =
-            step > 0
-                ? fmt::format("stopped after step {}, which is saved; continue with --resume", step)
-                : "stopped before the first step: nothing was saved",
-        .rows = {}};
+    return {.reason = TrainingEnd::Reason::kInterrupted,
+            .step = step,
+            .coverage = "",
+            .detail =
+                step > 0
+                    ? fmt::format("stopped after step {}, which is saved; continue with --resume{}",
+                                  step, saved_.what_stays())
+                    : "stopped before the first step: nothing was saved" + saved_.what_stays(),
+            .rows = {}};
   }
 
   [[nodiscard]] TrainingEnd diverged(std::int64_t step, std::int64_t updates,
@@ -334,7 +336,7 @@ class Run {
     return {.reason = TrainingEnd::Reason::kDiverged,
             .step = step,
             .coverage = "",
-            .detail = words_of_divergence(settings_, what, updates, saved_.step()),
+            .detail = words_of_divergence(settings_, what, updates, saved_.what_is_kept()),
             .rows = {}};
   }
 
@@ -369,6 +371,7 @@ TrainingEnd run_training(const TrainingSettings& settings, const TrainingHost& h
   validate(settings, config);
   if (settings.adapter_path.empty()) throw usage_error("--adapter-path: the folder is missing");
   set_threads(settings.threads);
+  settle_finished_run(settings.adapter_path);
   Run run(settings, config, host, observer);
   return run.train();
 }

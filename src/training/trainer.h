@@ -60,7 +60,8 @@ struct TrainingEnd {
   std::int64_t trunk_batches_read = 0;  // by this process; of so many:
   std::int64_t trunk_batches = 0;
   RowUse rows;                        // of all updates so far, those before a resumption included
-  std::optional<BestLoss> best = {};  // of those too; its adapter is in adapter_path/best
+  std::optional<BestLoss> best = {};  // of those too; its adapter is in folder/best
+  std::filesystem::path folder = {};  // of the run's files: training/run_folder.h
 };
 
 // Told of each thing as it happens, on the training thread. Must not throw.
@@ -92,15 +93,16 @@ struct TrainingHost {
 // is always evaluated (where there are rows to evaluate) and saved. With validation rows and
 // steps_per_eval an evaluation comes before the first update too (step 0; not in kWorstFirst).
 // A save writes a checkpoint (docs/training-state.md) and then the adapter into adapter_path
-// itself, where metrics.jsonl (docs/metrics.md) stands too. On a stop request it finishes the
-// update, saves and returns kInterrupted. A loss or gradient that is not finite stops before the
-// update (kDiverged): the adapter on disk stays the last good one, as it does when the validation
-// loss or the adapter itself is no longer finite. Throws Error as its parts do, before anything is
-// written for wrong settings: Error(kUsage) also when adapter_path holds an unfinished run that is
-// not to be resumed or an adapter that is not of a finished run there (kWorstFirst replaces both),
-// and when there is nothing to resume; Error(kBadInput) when no training row, validation row or
-// test row has a token to predict within max_seq_length. Rows without one are left out
-// (PackedRows::within).
+// itself, where metrics.jsonl (docs/metrics.md) stands too; all of it goes to a folder there until
+// the last update where a finished run is to be replaced (training/run_folder.h). On a stop request
+// it finishes the update, saves and returns kInterrupted. A loss or gradient that is not finite
+// stops before the update (kDiverged): the adapter on disk stays the last good one, as it does when
+// the validation loss or the adapter itself is no longer finite. Throws Error as its parts do,
+// before anything is written for wrong settings: Error(kUsage) also when adapter_path holds an
+// unfinished run that is not to be resumed or an adapter that is not of a finished run there
+// (kWorstFirst replaces both), and when there is nothing to resume; Error(kBadInput) when no
+// training row, validation row or test row has a token to predict within max_seq_length. Rows
+// without one are left out (PackedRows::within).
 TrainingEnd run_training(const TrainingSettings& settings, const TrainingHost& host,
                          TrainingObserver& observer);
 

@@ -67,6 +67,24 @@ TEST(AdapterFolder, ASecondRunIntoItIsRefusedAndTheFirstGoesOn) {
   EXPECT_EQ(read.exit_code, 0) << read.err;
 }
 
+TEST(AdapterFolder, AFinishedRunStaysWhenItsCommandIsTypedAgainAndStopped) {
+  const Program program;
+  const fs::path adapter = program.home() / "adapter";
+  std::vector<std::string> words = training_into(adapter);
+  words.insert(words.end(), {"--max-steps", "2"});
+  ASSERT_EQ(program.run(words).exit_code, 0);
+  const std::string tensors = read_file(adapter / "adapter_model.safetensors", 64_MiB);
+  const std::string metrics = read_file(adapter / "metrics.jsonl", 1_MiB);
+  const Ended stopped = program.run_and_signal(training_into(adapter), "Iter 3:", SIGINT);
+  ASSERT_EQ(stopped.exit_code, 3) << stopped.err;
+  EXPECT_THAT(stopped.out, HasSubstr("Replaces the finished run in "));
+  EXPECT_THAT(stopped.err,
+              AllOf(HasSubstr("continue with --resume"),
+                    HasSubstr("the finished run in " + adapter.string() + " is as it was")));
+  EXPECT_EQ(read_file(adapter / "adapter_model.safetensors", 64_MiB), tensors);
+  EXPECT_EQ(read_file(adapter / "metrics.jsonl", 1_MiB), metrics);
+}
+
 TEST(AdapterFolder, AMistypedOneIsNotMadeByResume) {
   const Program program;
   const fs::path adapter = program.home() / "adatper";

@@ -101,6 +101,7 @@ TEST_F(TrainViewTest, AResumedRunGoesOnWithItsTokensAndItsBest) {
   TrainingEnd end;
   end.step = 3;
   end.best = BestLoss{.step = 2, .valid_loss = 1.5};
+  end.folder = settings_.adapter_path;
   view.ended(end);
   EXPECT_THAT(shown(),
               AllOf(HasSubstr("Resumed after step 2 of 4"), HasSubstr("Iter 3: Train loss 2.000"),

@@ -2,6 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <set>
+#include <string>
+
 #include "base/error.h"
 #include "base/json.h"
 #include "training_fixture.h"
@@ -58,6 +62,19 @@ class Resume : public TrainingRun {
       names.insert(entry.path().filename().string());
     }
     return names;
+  }
+  static std::set<std::string> all_files(const fs::path& folder) {
+    std::set<std::string> names;
+    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+      if (entry.is_regular_file()) names.insert(fs::relative(entry.path(), folder).string());
+    }
+    return names;
+  }
+  static std::map<std::string, std::string> hashes_in(const fs::path& folder,
+                                                      const std::set<std::string>& names) {
+    std::map<std::string, std::string> hashes;
+    for (const std::string& name : names) hashes[name] = sha256_hex(content(folder / name));
+    return hashes;
   }
   static std::set<std::string> checkpoints(const TrainingSettings& s) {
     return names_in(s.adapter_path / "checkpoints");
@@ -249,6 +266,77 @@ TEST_F(Resume, ARunThatReplacesAFinishedOneLeavesNothingOfItAndAllThatIsNotIts) 
                           "metrics.jsonl", "mlx", "notes.txt", "tensorboard"));
   EXPECT_THAT(names_in(s.adapter_path / "mlx"), ElementsAre("mine"));
   EXPECT_THAT(checkpoints(s), ElementsAre("0000002", "latest", "mine"));
+}
+
+TEST_F(Resume, AFinishedRunStaysUntilTheOneThatReplacesItIsFinishedToo) {
+  const TrainingSettings old = long_settings("kept");
+  run(old);
+  const std::set<std::string> files = all_files(old.adapter_path);
+  const std::map<std::string, std::string> before = hashes_in(old.adapter_path, files);
+  TrainingSettings s = old;
+  s.seed = 4;
+  s.save_every = 1;
+  const Recorder stopped = run(s, 3);
+  EXPECT_THAT(stopped.end.detail,
+              AllOf(HasSubstr("after step 3"), HasSubstr("the finished run in "),
+                    HasSubstr(s.adapter_path.string())));
+  EXPECT_EQ(stopped.end.folder, s.adapter_path / "unfinished");
+  EXPECT_EQ(hashes_in(s.adapter_path, files), before);
+  EXPECT_THAT(refusal(s), AllOf(HasSubstr("not finished"), HasSubstr("--resume"),
+                                HasSubstr((s.adapter_path / "unfinished").string())));
+  EXPECT_THAT(refusal(resumed(old)), HasSubstr("seed")) << "it is the new one that goes on";
+
+  const Recorder last = run(resumed(s));
+  EXPECT_EQ(last.end.reason, TrainingEnd::Reason::kDone);
+  EXPECT_EQ(last.end.folder, s.adapter_path);
+  TrainingSettings whole = s;
+  whole.adapter_path = folder_.path() / "whole";
+  run(whole);
+  EXPECT_EQ(adapter_hash(s), adapter_hash(whole));
+  EXPECT_EQ(timeless(s.adapter_path), timeless(whole.adapter_path));
+  EXPECT_THAT(names_in(s.adapter_path), names_in(whole.adapter_path));
+  EXPECT_EQ(checkpoints(s), checkpoints(whole));
+}
+
+TEST_F(Resume, StoppedBeforeItsFirstStepARunLeavesTheFinishedOneAndNothingElse) {
+  const TrainingSettings s = long_settings("early");
+  run(s);
+  const std::set<std::string> files = all_files(s.adapter_path);
+  const std::map<std::string, std::string> before = hashes_in(s.adapter_path, files);
+  Recorder recorder;
+  const TrainingHost host{.peak_memory = [] { return 1_MiB; },
+                          .stop_requested = [] { return true; }};
+  const TrainingEnd end = run_training(s, host, recorder);
+  EXPECT_THAT(end.detail, AllOf(HasSubstr("nothing was saved"), HasSubstr("the finished run in ")));
+  EXPECT_EQ(all_files(s.adapter_path), files);
+  EXPECT_EQ(hashes_in(s.adapter_path, files), before);
+}
+
+TEST_F(Resume, KilledWhileItTookThePlaceOfAnotherARunTakesItAtTheNextStart) {
+  const TrainingSettings old = long_settings("old");
+  TrainingSettings made = old;
+  made.adapter_path = folder_.path() / "made";
+  made.seed = 4;
+  run(made);
+  for (const char* moved : {"", "adapter_model.safetensors", "best/best.json"}) {
+    TrainingSettings s = made;
+    s.adapter_path = folder_.path() / fmt::format("at {}", fs::path(moved).filename().string());
+    TrainingSettings first = old;
+    first.adapter_path = s.adapter_path;
+    run(first);
+    const fs::path unfinished = s.adapter_path / "unfinished";
+    fs::copy(made.adapter_path, unfinished, fs::copy_options::recursive);
+    if (*moved != '\0') {
+      replace_file(unfinished / ".settling", "");
+      fs::rename(unfinished / moved, s.adapter_path / moved);
+    }
+    EXPECT_EQ(run(resumed(s)).steps.size(), 0U) << moved;
+    EXPECT_EQ(adapter_hash(s), adapter_hash(made));
+    EXPECT_EQ(content(s.adapter_path / "best/best.json"),
+              content(made.adapter_path / "best/best.json"));
+    EXPECT_EQ(checkpoints(s), checkpoints(made));
+    EXPECT_FALSE(fs::exists(unfinished));
+  }
 }
 
 TEST_F(Resume, InAnotherFormatARunLeavesNoneOfItsOldAdapters) {
