@@ -18,6 +18,7 @@
 #include "commands/paths.h"
 #include "commands/proven_profile.h"
 #include "commands/save_question.h"
+#include "commands/search_folder.h"
 #include "machine/interrupt.h"
 #include "report/print.h"
 #include "report/result.h"
@@ -126,46 +127,6 @@ Json question_document(const FindQuestion& question, const Workload& workload,
           {"version", key.version}};
 }
 
-bool is_answered(const fs::path& folder) {
-  const fs::path result = folder / "result.json";
-  if (!fs::exists(result)) return false;
-  Json answer = read_json(result);
-  return answer["status"] != "unfinished" && !answer.contains("profile_pending");
-}
-
-// Not from under a search that is writing there.
-void set_aside(const fs::path& folder) {
-  const auto lock = lock_journal(folder);
-  fs::path archive = folder;
-  archive += "." + timestamp();
-  for (int n = 2; fs::exists(archive); ++n) {
-    archive = folder;
-    archive += fmt::format(".{}-{}", timestamp(), n);
-  }
-  std::error_code error;
-  fs::rename(folder, archive, error);
-  if (error) {
-    throw environment_error("{}: cannot be renamed to {}: {}", folder.string(), archive.string(),
-                            error.message());
-  }
-}
-
-// An answered question's folder is kept under another name; an unanswered one's is gone on with.
-void open_run_folder(const fs::path& folder, const Json& context, bool restart) {
-  const fs::path run_file = folder / "run.json";
-  if (fs::exists(run_file)) {
-    const bool same = read_json(run_file)["question"] == context["question"];
-    if (!same && !restart) {
-      throw usage_error(
-          "{}: holds a search of another question. Give another --run-dir, or --restart.",
-          folder.string());
-    }
-    if (restart || is_answered(folder)) set_aside(folder);
-  }
-  require_writable_folder(folder);
-  if (!fs::exists(run_file)) replace_file(run_file, context.dump(2) + "\n");
-}
-
 // A folder as it is before the download: nothing in it could be weights.
 bool has_only_config(const std::string& model) {
   std::error_code error;
@@ -204,9 +165,28 @@ void say_what_binds(const Json& binds, TerminalView& view) {
   if (!parts.empty()) view.line(fmt::format("\nWhat binds: {}", fmt::join(parts, ", ")));
 }
 
+// The profile that the earlier search saved of the very trial that is chosen now.
+std::optional<std::string> saved_profile(const std::optional<Json>& earlier,
+                                         const SearchResult& result) {
+  if (!earlier || !result.optimal || result.status != SearchResult::Status::kComplete) return {};
+  const Json* profile = json_find(*earlier, "profile");
+  const Json* optimal = json_find(*earlier, "optimal");
+  if (profile == nullptr || !profile->is_string() || optimal == nullptr) return {};
+  const Json* trial = json_find(*optimal, "trial");
+  if (trial == nullptr || *trial != result.trials[*result.optimal].trial) return {};
+  if (!is_there(profile->get<std::string>())) return {};
+  return profile->get<std::string>();
+}
+
 bool wants_profile(const FindOptions& options, TerminalView& view) {
   if (options.no_save) return false;
-  if (options.yes || isatty(STDIN_FILENO) == 0) return true;
+  if (options.yes) return true;
+  if (isatty(STDIN_FILENO) == 0) {
+    view.line(
+        "Not saved as a profile, as there is no terminal to ask on: the same command with --yes "
+        "saves it, from the trials that were run.");
+    return false;
+  }
   const bool wanted = wants_saving(std::cin, stderr);
   if (!wanted) view.line("Not saved as a profile.");
   return wanted;
@@ -260,16 +240,17 @@ int run_find(FindOptions options) {
           : runs_folder() / fmt::format("{}-{}", workload.model_folder.filename().string(),
                                         sha256_hex(asked.dump()).substr(0, 12));
   require_places(options, workload, run_folder);
-  open_run_folder(run_folder,
-                  {{"schema_version", 1},
-                   {"question", asked},
-                   {"machine", to_json(machine)},
-                   {"model", workload.model_document()},
-                   {"data", workload.data_document()}},
-                  options.restart);
+  TerminalView view(out, draws(out), colour_wanted());
+  const std::optional<Json> earlier = open_search_folder(
+      run_folder,
+      {{"schema_version", 1},
+       {"question", asked},
+       {"machine", to_json(machine)},
+       {"model", workload.model_document()},
+       {"data", workload.data_document()}},
+      options.restart, profile_folder(), [&](const std::string& line) { view.line(line); });
 
   catch_interrupts();
-  TerminalView view(out, draws(out), colour_wanted());
   if (!workload.distrust_note.empty()) view.line(workload.distrust_note);
   if (workload.base.checkpointing == ActivationCheckpointing::kOn) {
     view.line("Activation checkpointing is on: it costs time, and saves memory.");
@@ -285,6 +266,10 @@ int run_find(FindOptions options) {
         fmt::format("The data has {} rows: larger batches than that are not tried, as rows "
                     "would repeat in them",
                     question.space.max_batch));
+  }
+  if (earlier) {
+    view.line(
+        "This search has been finished before, and its trials count; --restart runs them anew");
   }
   FindSession session(workload, machine, question, run_folder, view);
   const SearchResult result = session.run();
@@ -307,13 +292,19 @@ int run_find(FindOptions options) {
     answer["grad_checkpoint"] = workload.base.checkpointing == ActivationCheckpointing::kOn;
     if (profile_pending) answer["profile_pending"] = true;
     std::string document = answer.dump(2) + "\n";
-    replace_file(run_folder / "result.json", document);
+    if (!earlier || result.status != SearchResult::Status::kUnfinished) {
+      replace_file(run_folder / "result.json", document);
+    }
     return document;
   };
   const bool proven = result.status == SearchResult::Status::kComplete && result.optimal;
+  const std::optional<std::string> saved_before = saved_profile(earlier, result);
   // Saving the profile may fail, or wait for an answer.
-  if (proven && !options.no_save) write_result(true);
-  if (proven && wants_profile(options, view)) {
+  if (proven && !options.no_save && !saved_before) write_result(true);
+  if (saved_before) {
+    context.profile = *saved_before;
+    view.line("Profile: " + context.profile);
+  } else if (proven && wants_profile(options, view)) {
     context.profile =
         save_profile(profile_folder(), profile_of(result.trials[*result.optimal], workload, machine,
                                                   question.limits, run_folder))
@@ -321,6 +312,10 @@ int run_find(FindOptions options) {
     view.line("Profile saved: " + context.profile);
   }
   const std::string document = write_result(false);
+  if (earlier && result.status == SearchResult::Status::kUnfinished) {
+    view.line(fmt::format("The result of the search before stands in {}",
+                          (run_folder / "result.json").string()));
+  }
   if (options.output) replace_file(*options.output, document);
   view.line(fmt::format("Run folder: {}", run_folder.string()));
   if (options.workload.json) tell(stdout, "{}", document);
@@ -356,8 +351,9 @@ CommandFunction add_find(Flags flags) {
               "Folder of this search; goes on where an earlier one stopped");
   flags.value("--output", options->output, "Write the result document here as well");
   flags.toggle("--restart", options->restart,
-               "Begin anew although the run folder holds an unfinished search");
-  flags.toggle("--yes", options->yes, "Ask nothing; save the profile");
+               "Run all trials anew; the search in the run folder is kept under another name");
+  flags.toggle("--yes", options->yes,
+               "Ask nothing; save the profile, which is not done without a terminal to ask on");
   flags.toggle("--no-save", options->no_save, "Save no profile");
   return [options] { return run_find(*options); };
 }

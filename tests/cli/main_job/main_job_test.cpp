@@ -262,6 +262,37 @@ TEST(MainJob, AnAnswerWhoseProfileIsNotSavedYetIsNotSearchedForAgain) {
   EXPECT_FALSE(read_json(run / "result.json").contains("profile_pending"));
 }
 
+TEST(MainJob, AFinishedSearchTypedAgainIsAnsweredFromItsTrialsAndRestartLosesNoEvidence) {
+  const Program program;
+  const fs::path run = program.home() / "run";
+  std::vector<std::string> find{
+      "find", "--model",       demo_model(), "--data",           demo_train(), "--ranks",
+      "8",    "--layers-grid", "2",          "--max-seq-length", "64",         "--max-batch",
+      "2",    "--steps",       "3",          "--run-dir",        run.string()};
+  const Ended unasked = program.run(find);
+  ASSERT_EQ(unasked.exit_code, 0) << unasked.err;
+  EXPECT_THAT(unasked.out, AllOf(HasSubstr("Not saved as a profile"), HasSubstr("--yes")));
+  EXPECT_EQ(read_json(run / "result.json")["profile"], nullptr);
+  find.emplace_back("--yes");
+  const Ended saved = program.run(find);
+  ASSERT_EQ(saved.exit_code, 0) << saved.err;
+  EXPECT_THAT(saved.out, AllOf(HasSubstr("finished before"), HasSubstr("--restart"),
+                               Not(HasSubstr("Testing:")), HasSubstr("Profile saved: ")));
+  const Ended again = program.run(find);
+  EXPECT_THAT(again.out, AllOf(Not(HasSubstr("Testing:")), Not(HasSubstr("Profile saved: "))));
+  const Json result = read_json(run / "result.json");
+  const fs::path profile = result["profile"].get<std::string>();
+
+  find.emplace_back("--restart");
+  const Ended stopped = program.run_and_signal(find, "Testing:", SIGINT);
+  EXPECT_EQ(stopped.exit_code, 3) << stopped.err;
+  EXPECT_THAT(stopped.out, HasSubstr("The earlier search is kept in "));
+  const fs::path evidence = read_json(profile)["run_folder"].get<std::string>();
+  EXPECT_NE(evidence, run);
+  EXPECT_EQ(read_json(evidence / "result.json")["optimal"], result["optimal"]);
+  EXPECT_EQ(std::distance(fs::directory_iterator(profile.parent_path()), {}), 1);
+}
+
 TEST(MainJob, AReaderThatGoesAwayCostsNeitherTheSearchNorItsProfile) {
   const Program program;
   const fs::path run = program.home() / "run";
