@@ -230,6 +230,10 @@ int run_find(FindOptions options) {
   Workload workload =
       prepare_workload(options.workload, machine, out,
                        options.workload.generated_weights ? ModelParts::kText : ModelParts::kAll);
+  if (options.max_steps != FindOptions().max_steps) {
+    workload.train_flags.insert(workload.train_flags.end(),
+                                {"--max-steps", std::to_string(options.max_steps)});
+  }
   const Budget budget = compute_budget(machine.memory, options.workload.limit());
   const FindQuestion question = question_of(options, workload, budget);
   settle_checkpointing(workload, question);

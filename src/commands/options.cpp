@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <sstream>
 #include <string_view>
 
@@ -112,6 +113,35 @@ void add_memory_flags(Flags flags, WorkloadOptions& options) {
   flags = flags.under(kMemoryAndSpeed);
   flags.value("--memory-limit", options.memory_limit, "Use no more than this, for example 20GiB");
   flags.value("--margin", options.margin, "Fits means: peak x (1 + margin) is within the budget");
+}
+
+std::vector<std::string> words_for_train(const WorkloadOptions& options) {
+  const WorkloadOptions usual;
+  std::vector<std::string> words;
+  const auto toggle = [&](const char* flag, bool given) {
+    if (given) words.emplace_back(flag);
+  };
+  const auto value = [&](const char* flag, bool given, const auto& value_of) {
+    if (given) words.insert(words.end(), {flag, fmt::format("{}", value_of)});
+  };
+  const auto optional = [&](const char* flag, const auto& given) {
+    if (given) value(flag, true, *given);
+  };
+  if (options.valid_data) {
+    value("--valid-data", true, std::filesystem::absolute(*options.valid_data).string());
+  }
+  toggle("--skip-bad-rows", options.skip_bad_rows);
+  toggle("--mask-prompt", options.mask_prompt);
+  optional("--lora-alpha", options.lora_alpha);
+  value("--lora-dropout", options.lora_dropout != usual.lora_dropout, options.lora_dropout);
+  toggle("--rslora", options.rslora);
+  value("--seed", options.seed != usual.seed, options.seed);
+  optional("--distrust", options.distrust);
+  optional("--distrust-alpha", options.distrust_alpha);
+  optional("--distrust-lambda", options.distrust_lambda);
+  optional("--memory-limit", options.memory_limit);
+  value("--margin", options.margin != usual.margin, options.margin);
+  return words;
 }
 
 void validate(const WorkloadOptions& options) {

@@ -51,6 +51,10 @@ void add_lora_flags(Flags flags, WorkloadOptions& options);
 void add_distrust_flags(Flags flags, WorkloadOptions& options);
 void add_memory_flags(Flags flags, WorkloadOptions& options);
 
+// Those of the flags that were given for which `train` makes the same run, beside those that a
+// profile's values stand for (Profile, report/profile.h), as words of its command line.
+std::vector<std::string> words_for_train(const WorkloadOptions& options);
+
 // Headings of --help.
 inline constexpr const char* kModelAndData = "Model and data";
 inline constexpr const char* kLora = "LoRA";

@@ -18,8 +18,9 @@ Profile profile_of(const RunTrial& trial, const Workload& workload, const Machin
   Profile profile;
   profile.created = timestamp();
   profile.key = workload.profile_key(machine, workload.with(trial.configuration));
-  profile.model_path = workload.model_folder.string();
+  profile.model_path = std::filesystem::absolute(workload.model_folder).string();
   profile.data_path = std::filesystem::absolute(workload.train->source).string();
+  profile.train_flags = workload.train_flags;
   profile.machine_text = profile.key.machine;
   profile.generated_weights = workload.base.generated_weights;
   profile.batch_size = trial.configuration.batch_size;

@@ -255,6 +255,7 @@ Workload prepare_workload(const WorkloadOptions& options, const MachineFacts& ma
   workload.checkpointing_auto = options.grad_checkpoint == "auto";
   workload.lora_alpha = options.lora_alpha;
   workload.rslora = options.rslora;
+  workload.train_flags = words_for_train(options);
   workload.base = base_settings(options, workload, machine);
   if (workload.base.quantize != Quantization::kNone && parts == ModelParts::kAll) {
     keep_prepared_weights(workload, out);

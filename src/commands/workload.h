@@ -35,6 +35,7 @@ struct Workload {
   bool checkpointing_auto = true;
   std::optional<double> lora_alpha;
   bool rslora = false;
+  std::vector<std::string> train_flags;  // words_for_train()
   std::string distrust_note;  // for people: for how many rows the distrust term is off; or empty
 
   // The settings of one configuration; rank 0 and the like are refused by validate().

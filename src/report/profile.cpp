@@ -113,6 +113,7 @@ Json to_json(const Profile& profile) {
   document["model_path"] = profile.model_path;
   document["data_path"] = profile.data_path;
   document["machine_text"] = profile.machine_text;
+  document["train_flags"] = profile.train_flags;
   document["generated_weights"] = profile.generated_weights;
   document["batch_size"] = profile.batch_size;
   document["lora_rank"] = profile.lora_rank;
@@ -141,6 +142,10 @@ Profile profile_from_json(const Json& document, const std::string& source) {
   profile.model_path = json_string(document, "model_path", source);
   profile.data_path = json_string(document, "data_path", source);
   profile.machine_text = json_string(document, "machine_text", source);
+  // Profiles of earlier versions do not have it.
+  if (document.contains("train_flags")) {
+    profile.train_flags = strings_at(document, "train_flags", source);
+  }
   if (document.contains("generated_weights")) {
     profile.generated_weights = json_bool(document, "generated_weights", source);
   }
@@ -223,8 +228,9 @@ std::string as_text(const Profile& profile) {
   line("model", profile.model_path +
                     (profile.generated_weights ? " (measured with generated weights)" : ""));
   line("data", profile.data_path.empty() ? "none" : profile.data_path);
-  line("proven", fmt::format("batch {}, rank {}, {} layers of LoRA on {}", profile.batch_size,
-                             profile.lora_rank, profile.lora_layers, joined(key.target_modules)));
+  line("proven",
+       fmt::format("batch {}, rank {}, {} layers of LoRA on {}", profile.batch_size, profile.lora_rank,
+                   profile.lora_layers, joined(key.target_modules)));
   line("", fmt::format("sequences up to {}, {}{}{}{}", key.max_seq_length, key.compute,
                        key.quantize == "none" ? "" : ", " + key.quantize,
                        key.grad_checkpoint ? ", activation checkpointing" : "",
@@ -256,6 +262,7 @@ std::string train_command(const Profile& profile) {
     command += " --compute-dtype " + shell_quoted(profile.key.compute);
   }
   if (profile.key.grad_checkpoint) command += " --grad-checkpoint on";
+  for (const std::string& word : profile.train_flags) command += " " + shell_quoted(word);
   return command + " --adapter-path adapters";
 }
 

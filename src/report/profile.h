@@ -33,6 +33,8 @@ struct Profile {
   std::string created;  // RFC 3339
   ProfileKey key;
   std::string model_path, data_path, machine_text;  // for people
+  // What else `train` needs for the same run: words such as "--mask-prompt", "--margin", "0.2".
+  std::vector<std::string> train_flags;
   bool generated_weights = false;  // of the model's shapes: only bytes and speed were measured
   std::int64_t batch_size = 0, lora_rank = 0, lora_layers = 0;
   Bytes peak, adjusted, budget;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "commands/command.h"
+#include "commands/train_options.h"
 
 namespace loadline {
 namespace {
@@ -41,6 +42,28 @@ TEST(WorkloadOptions, WhatOnlyFindComparesIsSaidInItsHelpAndItsErrors) {
   EXPECT_THAT(refusal_of(options), Not(HasSubstr("both")));
   options.compares = true;
   EXPECT_THAT(refusal_of(options), HasSubstr("one of auto, on, off, both"));
+}
+
+TEST(WorkloadOptions, WhatTrainNeedsForTheSameRunIsWhatWasGiven) {
+  EXPECT_THAT(words_for_train({}), testing::IsEmpty());
+  WorkloadOptions options;
+  options.valid_data = "/d/v.jsonl";
+  options.mask_prompt = options.skip_bad_rows = options.rslora = true;
+  options.lora_alpha = 32;
+  options.lora_dropout = 0.05;
+  options.seed = 7;
+  options.distrust = "additive";
+  options.distrust_alpha = 2.5;
+  options.distrust_lambda = 0.5;
+  options.memory_limit = "20GiB";
+  options.margin = 0.2;
+  const std::vector<std::string> words = words_for_train(options);
+  TrainOptions again;
+  CLI::App app;
+  add_train_flags(Flags(app), again);
+  app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+  EXPECT_EQ(words_for_train(again.workload), words);
+  EXPECT_EQ(words.size(), 21U);
 }
 
 }  // namespace

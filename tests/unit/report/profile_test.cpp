@@ -272,6 +272,15 @@ TEST(TrainCommand, CanBePastedIntoAShell) {
       "loadline train --model '/models/Hermes 2 Pro/' --data rows/train.jsonl --batch-size 17 "
       "--lora-rank 128 --lora-layers 16 --target-modules q_proj,v_proj --max-seq-length 512 "
       "--compute-dtype bf16 --adapter-path adapters");
+  Profile flagged = example();
+  flagged.train_flags = {"--mask-prompt", "--margin", "0.2", "--valid-data", "/my rows/v.jsonl"};
+  EXPECT_THAT(train_command(flagged),
+              HasSubstr("bf16 --mask-prompt --margin 0.2 --valid-data '/my rows/v.jsonl' "
+                        "--adapter-path adapters"));
+  EXPECT_EQ(profile_from_json(to_json(flagged), "p").train_flags, flagged.train_flags);
+  Json earlier = to_json(flagged);
+  earlier.erase("train_flags");
+  EXPECT_TRUE(profile_from_json(earlier, "p").train_flags.empty());
   Profile hostile = example();
   hostile.model_path = "x'; rm -rf $HOME; '";
   EXPECT_THAT(train_command(hostile), HasSubstr(R"(--model 'x'\''; rm -rf $HOME; '\''' --data)"));
