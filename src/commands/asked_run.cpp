@@ -42,6 +42,22 @@ std::int64_t positions_in(const fs::path& run_file) {
   return json_int(*model, "max_positions", run_file.string());
 }
 
+// What the search says that it chose: its objective is its own.
+std::optional<Configuration> chosen_in(const fs::path& folder,
+                                       const std::vector<RunTrial>& trials) {
+  const fs::path file = folder / "result.json";
+  const Json result = read_json(file);
+  if (const Json* optimal = json_find(result, "optimal"); optimal && optimal->is_object()) {
+    const std::int64_t id = json_int(*optimal, "trial", file.string());
+    for (const RunTrial& trial : trials) {
+      if (trial.trial == id) return trial.configuration;
+    }
+  }
+  const auto chosen =
+      choose(trials, objective_from(json_string(result, "objective", file.string())));
+  return chosen ? std::optional(trials[*chosen].configuration) : std::nullopt;
+}
+
 // What all trials share is not compared.
 void drop_what_is_shared(std::vector<RunTrial>& trials) {
   std::set<std::int64_t> sequences;
@@ -68,7 +84,10 @@ AskedRun::AskedRun(const fs::path& folder) {
     limits_ = {.budget = entry.spec.budget, .margin = entry.spec.margin};
   }
   drop_what_is_shared(trials_);
-  if (const auto chosen = choose(trials_, Objective::kBalanced)) {
+  const auto chosen_by_run = if_there([&] { return chosen_in(folder, trials_); });
+  if (chosen_by_run && *chosen_by_run) {
+    optimal_ = **chosen_by_run;
+  } else if (const auto chosen = choose(trials_, Objective::kBalanced)) {
     optimal_ = trials_[*chosen].configuration;
   } else if (!trials_.empty()) {
     optimal_ = trials_.front().configuration;

@@ -100,6 +100,13 @@ TEST_F(AskTest, TheSequenceThatAllTrialsShareIsMeasured) {
   EXPECT_THAT(ask({"--batch-size", "6", "--max-seq-length", "127"}), HasSubstr("polated]"));
 }
 
+TEST_F(AskTest, WhatIsLeftOutIsTheOptimumThatTheRunChose) {
+  run_trials({1, 6}, 4_GiB);
+  EXPECT_THAT(ask({}), HasSubstr("batch=6")) << "without a result: the largest";
+  replace_file(folder_.path() / "result.json", R"({"objective":"fastest","optimal":{"trial":1}})");
+  EXPECT_THAT(ask({}), HasSubstr("batch=1"));
+}
+
 TEST_F(AskTest, WhatWasMeasuredNotToFitDoesNotFit) {
   run_trials({1, 6}, 64_MiB);
   EXPECT_THAT(ask({"--batch-size", "6"}), HasSubstr(": does not fit [measured]"));
