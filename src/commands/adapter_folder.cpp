@@ -28,7 +28,7 @@ FileDescriptor lock_folder(const std::filesystem::path& folder) {
 
 FileDescriptor hold_adapter_folder(const TrainingSettings& settings, const PackedRows& train) {
   // Before a folder is made that was only mistyped.
-  if (settings.resume) require_run_to_resume(settings);
+  if (settings.resume && !is_there(settings.adapter_path)) require_run_to_resume(settings);
   FileDescriptor lock = lock_folder(settings.adapter_path);
   settle_finished_run(settings.adapter_path);
   require_run_to_resume(settings);

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,24 @@ TEST(AdapterFolder, ASecondRunIntoItIsRefusedAndTheFirstGoesOn) {
   const Ended read =
       program.run({"adapter", "--model", demo_model(), "--adapter-path", adapter.string()});
   EXPECT_EQ(read.exit_code, 0) << read.err;
+}
+
+TEST(AdapterFolder, BesideARunningTrainingResumeIsRefusedAsAnyOtherBeforeItsFirstSave) {
+  const Program program;
+  const fs::path adapter = program.home() / "adapter";
+  std::vector<std::string> first = training_into(adapter);
+  first.insert(first.end(), {"--save-every", "0"});
+  std::vector<std::string> resumed = first;
+  resumed.emplace_back("--resume");
+  std::optional<Ended> other;
+  static_cast<void>(program.run_and_look(first, [&](pid_t pid) {
+    if (other || !fs::exists(adapter / "metrics.jsonl")) return;
+    other = program.run(resumed);
+    ::kill(pid, SIGINT);
+  }));
+  ASSERT_TRUE(other);
+  EXPECT_EQ(other->exit_code, 4) << other->err;
+  EXPECT_THAT(other->err, HasSubstr("another training"));
 }
 
 TEST(AdapterFolder, AFinishedRunStaysWhenItsCommandIsTypedAgainAndStopped) {
