@@ -8,6 +8,8 @@
 #include <limits>
 #include <type_traits>
 
+#include "base/error.h"
+
 namespace loadline {
 namespace {
 
@@ -103,6 +105,26 @@ Flags Flags::command(const char* name, const std::string& help) {
   app_->require_subcommand(1);
   return Flags(*app_->add_subcommand(name, help));
 }
+std::vector<std::string> Flags::typed() const {
+  std::vector<std::string> words;
+  for (const CLI::Option* option : app_->get_options()) {
+    if (option->count() == 0 || option->get_lnames().empty()) continue;
+    words.push_back("--" + option->get_lnames().front());
+    if (option->get_items_expected_max() > 0) words.push_back(option->results().back());
+  }
+  return words;
+}
 bool Flags::chosen() const { return app_->parsed(); }
+
+void parse_words(const std::vector<std::string>& words, const std::function<void(Flags)>& add) {
+  CLI::App app;
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  add(Flags(app));
+  try {
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+  } catch (const CLI::ParseError& error) {
+    throw usage_error("{}", error.what());
+  }
+}
 
 }  // namespace loadline

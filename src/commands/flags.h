@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -37,6 +39,9 @@ class Flags {
   // A command below this one; one of them must be given.
   Flags command(const char* name, const std::string& help);
 
+  // After parsing: the flags that were typed, each by its first name and with the value that
+  // counts.
+  [[nodiscard]] std::vector<std::string> typed() const;
   // After parsing: was this command typed?
   [[nodiscard]] bool chosen() const;
 
@@ -46,5 +51,8 @@ class Flags {
   CLI::App* app_;
   const char* heading_ = nullptr;  // CLI11's own where none was given
 };
+
+// Parses words as those behind a command's name, whose flags `add` adds. Throws Error(kUsage).
+void parse_words(const std::vector<std::string>& words, const std::function<void(Flags)>& add);
 
 }  // namespace loadline

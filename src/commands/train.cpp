@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -12,6 +13,7 @@
 #include "commands/packing.h"
 #include "commands/paths.h"
 #include "commands/train_choice.h"
+#include "commands/train_command.h"
 #include "commands/train_options.h"
 #include "commands/train_refusal.h"
 #include "commands/train_start.h"
@@ -117,9 +119,12 @@ void require_room(const TrainOptions& options, const Workload& workload,
   require_fit(workload, settings, budget, margin);
 }
 
-int exit_code_of(const TrainingEnd& end) {
+int exit_code_of(const TrainingEnd& end, const TrainingSettings& settings) {
   if (end.reason == TrainingEnd::Reason::kDone) return 0;
   tell(stderr, "loadline: {}.\n", end.detail);
+  if (end.reason == TrainingEnd::Reason::kInterrupted && end.step > 0) {
+    tell(stderr, "  {}\n", resume_command(settings.adapter_path));
+  }
   return end.reason == TrainingEnd::Reason::kInterrupted ? 3 : 1;
 }
 
@@ -154,11 +159,12 @@ int train_and_tell(const TrainingSettings& settings, std::FILE* out, bool json) 
   const TrainingEnd end = train(settings, view);
   view.ended(end);
   if (json) tell(stdout, "{}\n", view.document(end).dump(2));
-  return exit_code_of(end);
+  return exit_code_of(end, settings);
 }
 
-int run_train(TrainOptions options) {
+int run_train(const TrainCommand& typed) {
   ignore_closed_pipes();
+  auto [options, words] = continued(typed);
   validate(options);
   std::FILE* out = options.workload.json ? stderr : stdout;
   const MachineFacts machine = read_machine();
@@ -187,6 +193,7 @@ int run_train(TrainOptions options) {
          match.profile->name);
   }
   say_start(out, settings, options, workload, choice, budget);
+  keep_command(words, settings);
   return train_and_tell(settings, out, options.workload.json);
 }
 
@@ -195,7 +202,7 @@ int run_train(TrainOptions options) {
 CommandFunction add_train(Flags flags) {
   const auto options = std::make_shared<TrainOptions>();
   add_train_flags(flags, *options);
-  return [options] { return run_train(*options); };
+  return [options, flags] { return run_train({*options, flags.typed()}); };
 }
 
 }  // namespace loadline

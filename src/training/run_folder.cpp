@@ -98,6 +98,7 @@ void remove_replacing_run(const fs::path& adapter_path) {
   remove_event_files(folder);
   std::error_code ignored;  // What cannot be removed is overwritten, or fails there.
   fs::remove(folder / "metrics.jsonl", ignored);
+  fs::remove(folder / kCommandFile, ignored);
   fs::remove(folder / "checkpoints", ignored);  // unless there is more in it
   fs::remove(folder, ignored);
 }

@@ -7,6 +7,9 @@
 
 namespace loadline {
 
+// In a run's folder: what it was started with. Written by the command; the run itself moves it.
+inline constexpr const char* kCommandFile = "command.json";
+
 // A finished run in `adapter_path` stays as it is until the run that replaces it is finished too.
 // Until then that one lives here, in a folder of the same form.
 std::filesystem::path replacing_folder(const std::filesystem::path& adapter_path);

@@ -51,6 +51,15 @@ std::string hash_of(std::span<const float> values) {
   return sha256_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
+// Of a setting, as it is typed.
+std::string flag_of(std::string_view key) {
+  if (key == "compute") return "--compute-dtype";
+  if (key == "order") return "the order of rows (--batching, --no-shuffle)";
+  std::string flag = "--" + std::string(key);
+  std::replace(flag.begin(), flag.end(), '_', '-');
+  return flag;
+}
+
 Json agreed_settings(const TrainingSettings& settings) {
   const Json all = to_json(settings);
   Json agreed = Json::object();
@@ -106,7 +115,7 @@ void require_made_with(const Json& state, const TrainingSettings& settings,
   const Json then = state.value("settings", Json::object());
   const Json agreed = agreed_settings(settings);
   for (const auto& item : agreed.items()) {
-    require_same(item.key(), then.is_object() ? then.value(item.key(), Json()) : Json(),
+    require_same(flag_of(item.key()), then.is_object() ? then.value(item.key(), Json()) : Json(),
                  item.value(), checkpoint);
   }
 }

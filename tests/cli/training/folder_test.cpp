@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "cli/harness/program.h"
 
 namespace loadline::testing {
@@ -66,6 +67,37 @@ TEST(AdapterFolder, ASecondRunIntoItIsRefusedAndTheFirstGoesOn) {
   const Ended read =
       program.run({"adapter", "--model", demo_model(), "--adapter-path", adapter.string()});
   EXPECT_EQ(read.exit_code, 0) << read.err;
+}
+
+TEST(AdapterFolder, ResumeTakesFromItWhatItsRunWasStartedWith) {
+  const Program program;
+  const fs::path adapter = program.home() / "my adapter";
+  std::vector<std::string> words = training_into(adapter);
+  words.insert(words.end(),
+               {"--save-every", "0", "--lr-schedule", "constant", "--lora-alpha", "3"});
+  const Ended stopped = program.run_and_signal(words, "Iter 2:", SIGINT);
+  ASSERT_EQ(stopped.exit_code, 3) << stopped.err;
+  EXPECT_THAT(stopped.err,
+              HasSubstr("  loadline train --resume --adapter-path '" + adapter.string() + "'\n"));
+  const std::vector<std::string> resume{"train", "--resume", "--adapter-path", adapter.string()};
+  std::vector<std::string> other = resume;
+  other.insert(other.end(), {"--lora-rank", "3"});
+  const Ended refused = program.run(other);
+  EXPECT_EQ(refused.exit_code, 2) << refused.err;
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("--lora-rank is 3"), HasSubstr("made with 2")));
+  const Json state = read_json(adapter / "checkpoints" /
+                               (read_file(adapter / "checkpoints/latest", 1_KiB).substr(0, 7)) /
+                               "training_state.json");
+  std::vector<std::string> longer = resume;
+  longer.insert(longer.end(),
+                {"--max-steps", std::to_string(state["step"].get<std::int64_t>() + 2)});
+  const Ended done = program.run(longer);
+  EXPECT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_THAT(done.out, HasSubstr("alpha 3, "));
+  fs::remove(adapter / "command.json");
+  const Ended unknown = program.run(resume);
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.err, AllOf(HasSubstr("started with"), HasSubstr("--model, --data")));
 }
 
 TEST(AdapterFolder, BesideARunningTrainingResumeIsRefusedAsAnyOtherBeforeItsFirstSave) {

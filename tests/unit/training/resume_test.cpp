@@ -201,13 +201,13 @@ TEST_F(Resume, OtherSettingsModelOrDataAreRefusedByName) {
   run(s, 2);
   TrainingSettings other = resumed(s);
   other.batch_size = 2;
-  EXPECT_THAT(refusal(other), AllOf(HasSubstr("batch_size is 2"), HasSubstr("made with 3")));
+  EXPECT_THAT(refusal(other), AllOf(HasSubstr("--batch-size is 2"), HasSubstr("made with 3")));
   other = resumed(s);
   other.max_steps = 9;
-  EXPECT_THAT(refusal(other), AllOf(HasSubstr("max_steps is 9"), HasSubstr("made with 8")));
+  EXPECT_THAT(refusal(other), AllOf(HasSubstr("--max-steps is 9"), HasSubstr("made with 8")));
   other = resumed(s);
   other.learning_rate = 2e-3;
-  EXPECT_THAT(refusal(other), HasSubstr("learning_rate is 0.002"));
+  EXPECT_THAT(refusal(other), HasSubstr("--learning-rate is 0.002"));
   other = resumed(s);
   other.train_rows = pack("other.packed", made_up_rows(20, 5));
   EXPECT_THAT(refusal(other), HasSubstr("the data"));
@@ -284,7 +284,7 @@ TEST_F(Resume, AFinishedRunStaysUntilTheOneThatReplacesItIsFinishedToo) {
   EXPECT_EQ(hashes_in(s.adapter_path, files), before);
   EXPECT_THAT(refusal(s), AllOf(HasSubstr("not finished"), HasSubstr("--resume"),
                                 HasSubstr((s.adapter_path / "unfinished").string())));
-  EXPECT_THAT(refusal(resumed(old)), HasSubstr("seed")) << "it is the new one that goes on";
+  EXPECT_THAT(refusal(resumed(old)), HasSubstr("--seed")) << "it is the new one that goes on";
 
   const Recorder last = run(resumed(s));
   EXPECT_EQ(last.end.reason, TrainingEnd::Reason::kDone);

@@ -1,0 +1,145 @@
+#include "commands/train_command.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "report/text.h"
+#include "training/run_folder.h"
+#include "training/training_state.h"
+
+namespace loadline {
+namespace fs = std::filesystem;
+namespace {
+
+struct Word {
+  std::string flag;
+  std::optional<std::string> value;  // none of a toggle
+};
+
+bool is_flag(const std::string& word) { return word.starts_with("--"); }
+
+std::vector<Word> parted(const std::vector<std::string>& words) {
+  std::vector<Word> parts;
+  for (const std::string& word : words) {
+    if (is_flag(word) || parts.empty()) {
+      parts.push_back({word, std::nullopt});
+    } else {
+      parts.back().value = word;
+    }
+  }
+  return parts;
+}
+
+std::vector<std::string> joined(const std::vector<Word>& parts) {
+  std::vector<std::string> words;
+  for (const Word& part : parts) {
+    words.push_back(part.flag);
+    if (part.value) words.push_back(*part.value);
+  }
+  return words;
+}
+
+bool has(const std::vector<Word>& words, std::string_view flag) {
+  return std::any_of(words.begin(), words.end(), [&](const Word& w) { return w.flag == flag; });
+}
+
+// Of this process alone, or said by what is typed out in its place.
+constexpr auto kNotKept = std::to_array<std::string_view>(
+    {"--resume", "--adapter-path", "--json", "--verify", "--conservative", "--resume-adapter-file",
+     "--batch-size", "--lora-rank", "--lora-layers"});
+constexpr auto kPaths =
+    std::to_array<std::string_view>({"--model", "--data", "--valid-data", "--test-data"});
+
+template <typename List>
+bool is_among(const List& list, const std::string& flag) {
+  return std::find(list.begin(), list.end(), flag) != list.end();
+}
+
+// Two that say the same thing: where one is typed the other that is kept does not count.
+bool is_replaced(const std::string& kept, const std::vector<Word>& typed) {
+  constexpr std::array<std::array<std::string_view, 2>, 2> kPairs{
+      {{"--max-steps", "--epochs"}, {"--no-shuffle", "--batching"}}};
+  if (has(typed, kept)) return true;
+  for (const auto& [one, other] : kPairs) {
+    if ((kept == one && has(typed, other)) || (kept == other && has(typed, one))) return true;
+  }
+  return false;
+}
+
+std::vector<Word> kept_words(const fs::path& folder) {
+  const fs::path path = folder / kCommandFile;
+  if (!is_there(path)) {
+    throw usage_error(
+        "--resume: {} does not say what its run was started with. Give --model, --data and the "
+        "other flags of its command too",
+        folder.string());
+  }
+  const Json document = read_json(path);
+  const Json* flags = json_find(document, "flags");
+  std::vector<std::string> words;
+  const bool is_list = flags != nullptr && flags->is_array();
+  if (!is_list) throw bad_input("{}: 'flags' should be a list of words", path.string());
+  for (const Json& word : *flags) {
+    if (!word.is_string()) throw bad_input("{}: 'flags' should be a list of words", path.string());
+    words.push_back(word.get<std::string>());
+  }
+  return parted(words);
+}
+
+}  // namespace
+
+void keep_command(const std::vector<std::string>& words, const TrainingSettings& settings) {
+  std::vector<Word> kept;
+  for (Word& word : parted(words)) {
+    if (is_among(kNotKept, word.flag)) continue;
+    const bool is_path = word.value && is_among(kPaths, word.flag) && is_there(*word.value);
+    if (is_path) word.value = fs::absolute(*word.value).string();
+    kept.push_back(word);
+  }
+  kept.push_back({"--batch-size", std::to_string(settings.batch_size)});
+  kept.push_back({"--lora-rank", std::to_string(settings.lora.rank)});
+  kept.push_back({"--lora-layers", std::to_string(settings.lora.layers)});
+  if (settings.resume_adapter_file) {
+    const auto said = [](const Word& word) {
+      return word.flag == "--lora-alpha" || word.flag == "--target-modules";
+    };
+    std::erase_if(kept, said);
+    kept.push_back({"--lora-alpha", fmt::format("{}", settings.lora.alpha)});
+    kept.push_back({"--target-modules", names_of(settings.lora.targets)});
+  }
+  const Json document{{"schema_version", 1}, {"flags", joined(kept)}};
+  const fs::path folder = run_folder(settings);
+  make_folder(folder);
+  replace_file(folder / kCommandFile, document.dump(2) + "\n");
+}
+
+TrainCommand continued(const TrainCommand& typed) {
+  const TrainOptions& options = typed.options;
+  const WorkloadOptions& workload = options.workload;
+  const bool is_whole = !workload.model.empty() || !workload.data.empty() || workload.demo;
+  if (!options.resume || is_whole) return typed;
+  TrainingSettings place;
+  place.adapter_path = fs::absolute(options.adapter_path);
+  place.resume = true;
+  const fs::path folder = run_folder(place);
+  if (!Checkpoints(folder).latest()) return typed;  // refused with its own words
+  const std::vector<Word> words = parted(typed.words);
+  std::vector<Word> all = kept_words(folder);
+  std::erase_if(all, [&](const Word& word) { return is_replaced(word.flag, words); });
+  all.insert(all.end(), words.begin(), words.end());
+  TrainCommand merged;
+  merged.words = joined(all);
+  parse_words(merged.words, [&](Flags flags) { add_train_flags(flags, merged.options); });
+  return merged;
+}
+
+std::string resume_command(const fs::path& adapter_path) {
+  return "loadline train --resume --adapter-path " + shell_quoted(adapter_path.string());
+}
+
+}  // namespace loadline

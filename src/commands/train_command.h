@@ -1,0 +1,30 @@
+// What a run of `loadline train` was started with, kept in its folder, so that
+// `loadline train --resume --adapter-path DIR` goes on with it. docs/training-state.md.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "commands/train_options.h"
+#include "training/settings.h"
+
+namespace loadline {
+
+struct TrainCommand {
+  TrainOptions options;
+  std::vector<std::string> words;  // that make them: Flags::typed()
+};
+
+// The command as it was typed; with --resume and neither --model, --data nor --demo that of the run
+// that is there, and what was typed over it. Throws Error(kUsage) where the folder does not say it.
+TrainCommand continued(const TrainCommand& typed);
+
+// Keeps, for a run of these settings, the words that make them again: what a profile, a table or an
+// adapter said is typed out, and paths are absolute.
+void keep_command(const std::vector<std::string>& words, const TrainingSettings& settings);
+
+// For people: what to type to go on with the run in `adapter_path`.
+std::string resume_command(const std::filesystem::path& adapter_path);
+
+}  // namespace loadline
