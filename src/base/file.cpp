@@ -31,8 +31,12 @@ mode_t umask_of_process() {
 FileDescriptor open_for_reading(const fs::path& path) {
   // O_NONBLOCK, as opening a pipe would wait for its writer; regular files do not know it.
   FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd.is_open()) throw bad_input("{}: cannot be opened: {}", path.string(), system_reason());
-  return fd;
+  if (fd.is_open()) return fd;
+  // The file may be as good as any other: who runs this may not read it.
+  if (errno == EACCES || errno == EPERM) {
+    throw environment_error("{}: cannot be opened: {}", path.string(), system_reason());
+  }
+  throw bad_input("{}: cannot be opened: {}", path.string(), system_reason());
 }
 
 std::uint64_t regular_size(const FileDescriptor& fd, const fs::path& path) {

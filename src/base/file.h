@@ -35,7 +35,8 @@ class FileDescriptor {
 bool is_there(const std::filesystem::path& path);
 
 // The file's content. Throws Error(kBadInput) naming the file and the reason when it cannot be
-// read, is not a regular file, or is larger than `limit`.
+// read, is not a regular file, or is larger than `limit`; Error(kEnvironment) where only the
+// permission to read it is missing, as read_at() and MappedFile do.
 std::string read_file(const std::filesystem::path& path, Bytes limit);
 
 // Writes `content` beside `path`, flushes it to the disk and renames it over `path`: a reader sees
