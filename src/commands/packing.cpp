@@ -33,7 +33,7 @@ void tell_bad_lines(const PackReport& report, const fs::path& source, std::FILE*
 }
 
 PackReport tokenize(const fs::path& source, const RowReader& reader, const fs::path& packed,
-                    BadRows bad_rows, std::FILE* out) {
+                    BadRows bad_rows, RowsPurpose purpose, std::FILE* out) {
   const Interruptible scope;
   tell(out, "Tokenizing {}\n", source.string());
   std::fflush(out);  // it may take minutes
@@ -43,7 +43,7 @@ PackReport tokenize(const fs::path& source, const RowReader& reader, const fs::p
                 fmt::format("{}: interrupted after {} rows. The same command tokenizes it anew",
                             source.string(), rows));
   };
-  return pack_rows(source, reader, packed, go_on, bad_rows);
+  return pack_rows(source, reader, packed, go_on, bad_rows, purpose);
 }
 
 // Nothing where no whole file of this fingerprint is: it is made from the data, then.
@@ -61,7 +61,7 @@ std::optional<PackedRows> open_if_whole(const fs::path& packed, const std::strin
 // The name in the cache says everything that the ids depend on. A file from which bad lines were
 // left out counts only for those who want that; the others are told of the lines.
 PackedSplit pack_split(const fs::path& source, const RowReader& reader, BadRows bad_rows,
-                       std::FILE* out) {
+                       std::FILE* out, RowsPurpose purpose = {}) {
   const std::string fingerprint = packing_fingerprint(source, reader);
   const fs::path packed = cache_folder() / "packed" / (fingerprint.substr(0, 32) + ".packed");
   if (std::optional<PackedRows> rows = open_if_whole(packed, fingerprint)) {
@@ -74,7 +74,7 @@ PackedSplit pack_split(const fs::path& source, const RowReader& reader, BadRows 
   make_folder(packed.parent_path());
   // Of a tokenizing that was killed. One that lives has written today.
   remove_unfinished(packed.parent_path(), std::chrono::hours(24));
-  PackReport report = tokenize(source, reader, packed, bad_rows, out);
+  PackReport report = tokenize(source, reader, packed, bad_rows, purpose, out);
   tell_bad_lines(report, source, out);
   return {source, packed, std::move(report), PackedRows(packed)};
 }
@@ -88,11 +88,19 @@ void pack_workload(Workload& workload, const WorkloadOptions& options, const std
                          {.mask_prompt = options.mask_prompt});
   const BadRows bad_rows = options.skip_bad_rows ? BadRows::kSkip : BadRows::kRefuse;
   workload.train = pack_split(files.train, reader, bad_rows, out);
-  if (files.valid) workload.valid = pack_split(*files.valid, reader, bad_rows, out);
+  const auto pack_other = [&](const fs::path& source, const char* what, bool named) {
+    const std::string_view way_out =
+        named ? "Name a file with rows, or leave the flag out"
+              : "It is used as it lies beside the data: put rows into it, or move it away";
+    return pack_split(source, reader, bad_rows, out, {what, way_out});
+  };
+  if (files.valid) {
+    workload.valid = pack_other(*files.valid, "to validate on", options.valid_data.has_value());
+  }
   if (!options.with_test) return;
   const std::optional<fs::path> test =
       options.test_data ? std::optional<fs::path>(*options.test_data) : files.test;
-  if (test) workload.test = pack_split(*test, reader, bad_rows, out);
+  if (test) workload.test = pack_other(*test, "to test on", options.test_data.has_value());
 }
 
 std::string lengths_fingerprint(const Workload& workload, std::int64_t max_seq_length) {

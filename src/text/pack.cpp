@@ -38,7 +38,8 @@ void refuse_bad_lines(const PackReport& report) {
 
 PackReport pack_rows(const std::filesystem::path& jsonl, const RowReader& reader,
                      const std::filesystem::path& packed,
-                     const std::function<void(std::int64_t rows)>& progress, BadRows bad_rows) {
+                     const std::function<void(std::int64_t rows)>& progress, BadRows bad_rows,
+                     RowsPurpose purpose) {
   LineReader lines(jsonl);
   PackedWriter writer(packed, "");
   PackReport report;
@@ -68,10 +69,13 @@ PackReport pack_rows(const std::filesystem::path& jsonl, const RowReader& reader
   if (bad_rows == BadRows::kRefuse) refuse_bad_lines(report);
   if (report.rows == 0) {
     throw bad_input(
-        "{}: there is no row to train on ({} lines; {} rows without a token to predict, {} "
-        "bad){}{}",
-        jsonl.string(), lines.number(), report.too_short, report.bad, report.bad > 0 ? ":\n" : "",
-        fmt::join(report.first_bad, "\n"));
+        "{}: there is no row {} ({} lines; {} rows without a token to predict, {} bad){}{}{}{}",
+        jsonl.string(), purpose.what, lines.number(), report.too_short, report.bad,
+        report.bad > 0 ? ":\n" : "", fmt::join(report.first_bad, "\n"),
+        purpose.way_out.empty() ? ""
+        : report.bad > 0        ? "\n"
+                                : ". ",
+        purpose.way_out);
   }
   writer.set_fingerprint(fingerprint_of(lines.content_hash(), reader));
   writer.set_left_out(report.too_short, report.bad);

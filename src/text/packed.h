@@ -132,6 +132,12 @@ struct PackReport {
 
 enum class BadRows { kRefuse, kSkip };
 
+// What is said of a file without a good row.
+struct RowsPurpose {
+  std::string_view what = "to train on";
+  std::string_view way_out;  // a sentence; may be empty
+};
+
 // Tokenizes `jsonl` into `packed`, bounded in memory by one row, written atomically. Blank lines,
 // CRLF and a BOM are accepted. `progress`, if any, is called after each row. Throws
 // Error(kBadInput) when no row is left, and for bad lines (unless they are to be skipped): all are
@@ -140,7 +146,7 @@ enum class BadRows { kRefuse, kSkip };
 PackReport pack_rows(const std::filesystem::path& jsonl, const RowReader& reader,
                      const std::filesystem::path& packed,
                      const std::function<void(std::int64_t rows)>& progress,
-                     BadRows bad_rows = BadRows::kRefuse);
+                     BadRows bad_rows = BadRows::kRefuse, RowsPurpose purpose = {});
 
 // What pack_rows reported of the rows that are there; first_bad is not kept.
 PackReport report_of(const PackedRows& rows);

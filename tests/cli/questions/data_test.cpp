@@ -15,6 +15,7 @@ namespace loadline::testing {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 TEST(Data, BadRowsAreNamedAndLeftOutOnlyWhenAskedFor) {
@@ -103,6 +104,20 @@ TEST(Data, AFileOfBadRowsAloneIsRefusedWithTheirReasonsWhereTheyAreSkippedToo) {
   EXPECT_THAT(ended.err, HasSubstr("there is no row to train on (2 lines; "));
   EXPECT_THAT(ended.err, HasSubstr("d.jsonl:1: 'text' should be a string"));
   EXPECT_THAT(ended.err, HasSubstr("d.jsonl:2: not valid JSON"));
+}
+
+TEST(Data, AValidationFileWithoutARowIsNamedAsThatWithTheWayOut) {
+  const Program program;
+  const std::string train = program.write("d/train.jsonl", "{\"text\":\"a row to train on\"}\n");
+  const std::string valid = program.write("d/valid.jsonl", "");
+  const Ended found = program.run({"data", "--model", demo_model(), "--data", train});
+  EXPECT_EQ(found.exit_code, 2);
+  EXPECT_THAT(found.err, AllOf(HasSubstr("valid.jsonl: there is no row to validate on (0 lines; "),
+                               HasSubstr("beside the data"), HasSubstr("move it away")));
+  const Ended given =
+      program.run({"data", "--model", demo_model(), "--data", train, "--valid-data", valid});
+  EXPECT_EQ(given.exit_code, 2);
+  EXPECT_THAT(given.err, HasSubstr("Name a file with rows, or leave the flag out"));
 }
 
 TEST(Data, WhatIsNoRegularFileIsNamedWithTheWayOut) {
