@@ -22,12 +22,17 @@ double speed_of(const RunTrial& trial) {
   return std::isfinite(speed) ? speed : 0;
 }
 
-// Whether a larger batch of the same (rank, layers) was measured to fit.
+// Whether a larger batch of the same (rank, layers) was measured to fit, and no later run of it
+// says otherwise.
 bool is_outgrown(const RunTrial& trial, const std::vector<RunTrial>& trials) {
-  return std::any_of(trials.begin(), trials.end(), [&](const RunTrial& other) {
-    return other.outcome.fits() && cell_of(other.configuration) == cell_of(trial.configuration) &&
-           other.configuration.batch_size > trial.configuration.batch_size;
-  });
+  for (std::size_t i = 0; i < trials.size(); ++i) {
+    const Configuration& other = trials[i].configuration;
+    if (trials[i].outcome.fits() && cell_of(other) == cell_of(trial.configuration) &&
+        other.batch_size > trial.configuration.batch_size && is_current(i, trials)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 // The best of `among` by `rank`, a function to an ordered value; the first of equals.

@@ -247,6 +247,31 @@ TEST(Search, APlanThatKnowsNoCliffsCostsNoMeasuredTruth) {
   }
 }
 
+// All memory that it needs is there, but less than the margin's share: the trial under it dies.
+TEST(Search, AConfirmationThatFailsLeavesTheNextSmallerBatch) {
+  for (const auto objective : {Objective::kBalanced, Objective::kLargest, Objective::kFastest}) {
+    Bench bench;
+    bench.space = {{8}, {4}, 8};
+    bench.land.token = 50;
+    bench.has_plan = false;
+    bench.limits.objective = objective;
+    std::int64_t overturned = 0;
+    bench.verdict = [&](const Configuration& c) -> std::optional<Verdict> {
+      const bool again = std::count(bench.asked.begin(), bench.asked.end(), c) > 1;
+      if (again && overturned == 0) overturned = c.batch_size;
+      return again && c.batch_size == overturned ? std::optional(Verdict::kOutOfMemory)
+                                                 : std::nullopt;
+    };
+    const SearchResult result = bench.search();
+    ASSERT_GT(overturned, 1) << name_of(objective);
+    EXPECT_EQ(result.status, SearchResult::Status::kComplete);
+    for (const auto& index : {result.optimal, result.balanced, result.largest, result.fastest}) {
+      ASSERT_TRUE(index) << name_of(objective);
+      EXPECT_EQ(result.trials[*index].configuration.batch_size, overturned - 1);
+    }
+  }
+}
+
 TEST(Search, AnyMixOfVerdictsEndsWithoutAskingTwiceOrChoosingWhatWasNotMeasured) {
   std::mt19937_64 random(7);
   for (int round = 0; round < 300; ++round) {
@@ -386,6 +411,15 @@ TEST(Choose, ASmallerBatchOfACellIsNeitherTheBalancedAnswerNorItsYardstick) {
                                         measured({6, 16, 4}, 950)};
   EXPECT_EQ(choose(trials, Objective::kFastest), 0U);
   EXPECT_EQ(choose(trials, Objective::kBalanced), 2U);
+}
+
+TEST(Choose, AFitThatALaterRunOverturnedOutgrowsNothing) {
+  const std::vector<RunTrial> trials = {measured({1, 8, 4}, 900), measured({2, 8, 4}, 1000),
+                                        measured({3, 8, 4}, 1100),
+                                        measured({3, 8, 4}, 1100, Verdict::kOutOfMemory)};
+  for (const auto objective : {Objective::kBalanced, Objective::kLargest, Objective::kFastest}) {
+    EXPECT_EQ(choose(trials, objective), 1U) << name_of(objective);
+  }
 }
 
 TEST(ParetoFront, HasWhatNothingBeatsInBothMemoryAndSpeed) {
