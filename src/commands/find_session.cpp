@@ -9,6 +9,7 @@
 #include "machine/cap.h"
 #include "machine/interrupt.h"
 #include "trial/observation.h"
+#include "trial/statistics.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
@@ -93,11 +94,13 @@ TrialSpec FindSession::spec_of(const Question& question) {
 }
 
 // What the trials so far let one expect, never too little by much: the largest time for a row, a
-// layer and a token, over all of them. It only tells a slow step from one that has no end.
+// layer and a token, over all of their steps, since a trial's first are its worst batches. It only
+// tells a slow step from one that has no end.
 std::chrono::milliseconds FindSession::predicted_step(const Configuration& configuration) const {
   double seconds = 0;
   for (const JournalEntry& entry : journal_.entries()) {
-    if (!entry.outcome || entry.outcome->step_seconds <= 0) continue;
+    const double longest = entry.outcome ? longest_step(entry.outcome->steps) : 0;
+    if (longest <= 0) continue;
     const TrialSpec& known = entry.spec;
     const double rows =
         static_cast<double>(configuration.batch_size) / static_cast<double>(known.batch_size);
@@ -107,8 +110,8 @@ std::chrono::milliseconds FindSession::predicted_step(const Configuration& confi
     const double tokens =
         sequence > 0 ? static_cast<double>(configuration.sequence) / static_cast<double>(sequence)
                      : 1.0;
-    seconds = std::max(seconds, entry.outcome->step_seconds * std::max(rows, 1.0) *
-                                    std::max(layers, 1.0) * std::max(tokens, 1.0));
+    seconds = std::max(seconds, longest * std::max(rows, 1.0) * std::max(layers, 1.0) *
+                                    std::max(tokens, 1.0));
   }
   return std::chrono::milliseconds(static_cast<std::int64_t>(std::min(seconds, 1e6) * 1000));
 }

@@ -106,4 +106,10 @@ StepSpeed speed_of(const std::vector<TrialStep>& steps) {
           .spread = relative_spread(rates)};
 }
 
+double longest_step(const std::vector<TrialStep>& steps) {
+  double longest = 0;
+  for (const TrialStep& step : steps) longest = std::max(longest, step.seconds);
+  return longest;
+}
+
 }  // namespace loadline

@@ -16,6 +16,8 @@ struct StepSpeed {
   double spread = 0;               // half the interquartile range of tokens_per_second, relative
 };
 StepSpeed speed_of(const std::vector<TrialStep>& steps);
+// Seconds of the longest of all steps; 0 where there is none.
+double longest_step(const std::vector<TrialStep>& steps);
 
 // With linear interpolation between ranks; `values` must not be empty, fraction in [0, 1].
 double quantile(std::vector<double> values, double fraction);

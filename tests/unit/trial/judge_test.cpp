@@ -383,5 +383,15 @@ TEST(Speed, MedianAndSpreadOfSteadySteps) {
   EXPECT_DOUBLE_EQ(speed_of({}).tokens_per_second, 0);
 }
 
+// They are its worst batches: the median of the others is no bound for the next trial's.
+TEST(Speed, TheLongestStepMayBeOneOfTheFirst) {
+  std::vector<TrialStep> steps;
+  for (const double seconds : {9.0, 5.0, 1.0, 2.0}) {
+    steps.push_back({static_cast<std::int64_t>(steps.size()) + 1, 2, seconds, 400, {}, {}});
+  }
+  EXPECT_DOUBLE_EQ(longest_step(steps), 9);
+  EXPECT_DOUBLE_EQ(longest_step({}), 0);
+}
+
 }  // namespace
 }  // namespace loadline
