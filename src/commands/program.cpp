@@ -17,6 +17,7 @@
 #include "commands/command.h"
 #include "commands/config_file.h"
 #include "commands/mistyped.h"
+#include "machine/interrupt.h"
 #include "machine/standard_streams.h"
 #include "machine/thread_waits.h"
 
@@ -150,6 +151,7 @@ int parse_and_run(int argc, char** argv) {
 
 int run_program(int argc, char** argv) {
   hold_standard_streams();
+  keep_ended_children();
   try {
     return parse_and_run(argc, argv);
   } catch (const Error& error) {

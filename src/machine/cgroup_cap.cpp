@@ -60,8 +60,10 @@ std::optional<std::string> try_entrance(int entrance) {
   if (pid < 0) return system_reason();
   if (pid == 0) ::_exit(::write(entrance, "0", 1) == 1 ? 0 : errno);
   int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  pid_t ended = 0;
+  while ((ended = ::waitpid(pid, &status, 0)) < 0 && errno == EINTR) {
   }
+  if (ended != pid) return "whether a process can be moved there is not known: " + system_reason();
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return std::nullopt;
   return "no process can be moved there: " +
          std::generic_category().message(WIFEXITED(status) ? WEXITSTATUS(status) : EIO);

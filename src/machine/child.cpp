@@ -273,9 +273,12 @@ std::optional<ChildExit> Child::poll_exit() {
   siginfo_t info{};
   // Not reaped: as long as it is a zombie, its number and its group's cannot become another's.
   const int flags = WEXITED | WNOHANG | WNOWAIT;
-  if (::waitid(P_PID, static_cast<id_t>(pid_), &info, flags) != 0 || info.si_pid != pid_) {
-    return std::nullopt;
+  if (::waitid(P_PID, static_cast<id_t>(pid_), &info, flags) != 0) {
+    // Somebody reaped it: where SIGCHLD is ignored, the kernel does.
+    if (errno == ECHILD) exit_ = ChildExit{.is_known = false};
+    return exit_;
   }
+  if (info.si_pid != pid_) return std::nullopt;
   const bool exited = info.si_code == CLD_EXITED;
   exit_ = ChildExit{.code = exited ? info.si_status : 0, .signal = exited ? 0 : info.si_status};
   return exit_;

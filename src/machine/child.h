@@ -29,8 +29,9 @@ struct ChildCommand {
 std::vector<std::string> worker_environment();
 
 struct ChildExit {
-  int code = 0;    // of exit(); 0 when a signal ended it
-  int signal = 0;  // 0 when it exited by itself
+  int code = 0;          // of exit(); 0 when a signal ended it
+  int signal = 0;        // 0 when it exited by itself
+  bool is_known = true;  // false: it is gone, and nobody can tell how it ended
 };
 
 // The child begins with:

@@ -50,6 +50,8 @@ void release_interrupts() {
 
 bool interrupted() { return signals_seen != 0 || hung_up != 0; }
 
+void keep_ended_children() { handle(SIGCHLD, SIG_DFL); }
+
 void ignore_closed_pipes() { handle(SIGPIPE, SIG_IGN); }
 
 }  // namespace loadline

@@ -20,6 +20,10 @@ class Interruptible {
   ~Interruptible() { release_interrupts(); }
 };
 
+// From here on a child that ended waits until it is asked how, also where whoever started us
+// ignores SIGCHLD: then the kernel would forget it at once.
+void keep_ended_children();
+
 // From here on a reader of our output that goes away (`| head`) does not end the process: what is
 // written to it fails. Children begin with the default.
 void ignore_closed_pipes();

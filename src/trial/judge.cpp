@@ -146,6 +146,12 @@ std::optional<Conclusion> own_word(const TrialSpec& spec, const TrialObservation
 std::optional<Conclusion> bad_end(const TrialSpec& spec, const TrialObservation& seen) {
   const std::string where = progress(spec, seen.report);
   const std::string words = last_words(seen.stderr_tail);
+  if (!seen.exit.is_known) {
+    return Conclusion{Verdict::kKilled,
+                      fmt::format("ended {}, cause unknown: another reaped it, and how it ended "
+                                  "was not told; {}",
+                                  where, words)};
+  }
   if (seen.exit.signal == SIGKILL) {
     return Conclusion{Verdict::kKilled,
                       fmt::format("killed {}, cause unknown: SIGKILL, but no out-of-memory kill "

@@ -195,6 +195,13 @@ TEST(MainJob, WhereEveryTrialDivergesTheExitCodeIsOneAndNoFlagIsBlamed) {
             HasSubstr("would not come further"), Not(HasSubstr("--learning-rate"))));
 }
 
+TEST(MainJob, WhereSigchldIsIgnoredOnEntryASearchEnds) {
+  const Ended ended = Program().run_in_shell(
+      "trap '' CHLD; exec timeout 120 \"$LOADLINE\" find --demo --ranks 8 --layers-grid 1 "
+      "--max-batch 1 --steps 3 --yes --no-save");
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+}
+
 TEST(MainJob, CtrlCEndsASearchWithThreeAndTheSameCommandGoesOn) {
   const Program program;
   const Ended stopped = program.run_and_signal(kFind, "SUCCESS", SIGINT);

@@ -55,6 +55,19 @@ TEST_F(ChildTest, ExitCodesAndSignalsAreToldApart) {
   EXPECT_EQ(wait_for(dies).signal, SIGSEGV);
 }
 
+TEST_F(ChildTest, WhereTheKernelReapedItThatItEndedIsKnownButNotHow) {
+  ::signal(SIGCHLD, SIG_IGN);
+  {
+    Child child(shell("exit 9"), *cap_);
+    EXPECT_FALSE(wait_for(child).is_known);
+    EXPECT_EQ(wait_for(child).code, 0);
+  }
+  keep_ended_children();
+  Child child(shell("exit 9"), *cap_);
+  EXPECT_TRUE(wait_for(child).is_known);
+  EXPECT_EQ(wait_for(child).code, 9);
+}
+
 TEST_F(ChildTest, TheEnvironmentIsWhatWasGiven) {
   Child child(shell("env | grep -v -E '^(PWD|SHLVL|_|OLDPWD)=' | sort"), *cap_);
   wait_for(child);

@@ -100,6 +100,13 @@ TEST(Judge, ASigkillNeedsEvidence) {
 }
 
 // Neighbours took what the budget had promised: that is no "does not fit".
+TEST(Judge, AnEndThatNobodyTellsIsNoSuccess) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.exit.is_known = false;
+  EXPECT_EQ(verdict_of(seen), Verdict::kKilled);
+  EXPECT_THAT(judge(spec_of_15(), seen).cause, testing::HasSubstr("cause unknown"));
+}
+
 TEST(Judge, AnOomKillBelowItsOwnCeilingIsTheNeighboursFault) {
   TrialObservation seen = finished_with(80_MiB);
   seen.report.finished.reset();
