@@ -28,24 +28,35 @@ void handle(int number, void (*handler)(int)) {
   ::sigaction(number, &action, nullptr);
 }
 
-void handle_hang_up(void (*handler)(int)) {
-  struct sigaction before {};
-  ::sigaction(SIGHUP, nullptr, &before);
-  if (before.sa_handler != SIG_IGN) handle(SIGHUP, handler);
-}
+// What a signal did before, to be given back.
+struct Caught {
+  int number;
+  void (*handler)(int);
+  struct sigaction before;
+  bool is_caught;
+};
+Caught caught[] = {{SIGINT, on_signal, {}, false},
+                   {SIGTERM, on_signal, {}, false},
+                   {SIGHUP, on_hang_up, {}, false}};
 
 }  // namespace
 
 void catch_interrupts() {
-  handle(SIGINT, on_signal);
-  handle(SIGTERM, on_signal);
-  handle_hang_up(on_hang_up);
+  for (Caught& one : caught) {
+    if (one.is_caught) continue;
+    ::sigaction(one.number, nullptr, &one.before);
+    // A shell's background job ignores SIGINT, nohup's SIGHUP: whoever started us meant it so.
+    if (one.before.sa_handler == SIG_IGN) continue;
+    handle(one.number, one.handler);
+    one.is_caught = true;
+  }
 }
 
 void release_interrupts() {
-  handle(SIGINT, SIG_DFL);
-  handle(SIGTERM, SIG_DFL);
-  handle_hang_up(SIG_DFL);
+  for (Caught& one : caught) {
+    if (one.is_caught) ::sigaction(one.number, &one.before, nullptr);
+    one.is_caught = false;
+  }
 }
 
 bool interrupted() { return signals_seen != 0 || hung_up != 0; }

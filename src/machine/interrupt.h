@@ -4,10 +4,11 @@
 namespace loadline {
 
 // From here on the first SIGINT or SIGTERM only sets a flag; a second one ends the process at once
-// (128 + n). SIGHUP sets it too, however often it comes; where it is ignored (nohup) it stays so.
+// (128 + n). SIGHUP sets it too, however often it comes. What is ignored stays so: SIGHUP under
+// nohup, SIGINT in a script's background.
 void catch_interrupts();
 [[nodiscard]] bool interrupted();
-// Ends that: a signal ends the process again, as it did before.
+// Ends that: a signal does again what it did before.
 void release_interrupts();
 
 // The question is asked as long as this lives. What does not ask it ends with the signal

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstddef>
 #include <functional>
 #include <thread>
@@ -281,6 +282,7 @@ TEST(Interrupts, TheFirstIsAskedForAndTheSecondEnds) {
   const auto run = [](int times) {
     const pid_t pid = ::fork();
     if (pid == 0) {
+      ::signal(SIGINT, SIG_DFL);  // which a test in the background ignores
       catch_interrupts();
       if (interrupted()) ::_exit(1);
       for (int i = 0; i < times; ++i) ::raise(SIGINT);
@@ -312,15 +314,34 @@ TEST(Interrupts, ATerminalThatClosesAsksHoweverOftenItSaysSo) {
             0);
 }
 
-TEST(Interrupts, ATerminalThatClosesStaysIgnoredUnderNohup) {
+TEST(Interrupts, WhatIsIgnoredOnEntryStaysIgnored) {
+  for (const int number : {SIGHUP, SIGINT, SIGTERM}) {
+    EXPECT_EQ(answer_of_fork([number] {
+                ::signal(number, SIG_IGN);
+                catch_interrupts();
+                ::raise(number);
+                ::raise(number);
+                const bool asked = interrupted();
+                release_interrupts();
+                ::raise(number);
+                return !asked;
+              }),
+              0)
+        << number;
+  }
+}
+
+volatile std::sig_atomic_t own_handler_calls = 0;
+
+TEST(Interrupts, AfterwardsASignalDoesWhatItDidBefore) {
   EXPECT_EQ(answer_of_fork([] {
-              ::signal(SIGHUP, SIG_IGN);
+              ::signal(SIGINT, [](int) { own_handler_calls = own_handler_calls + 1; });
               catch_interrupts();
-              ::raise(SIGHUP);
-              const bool asked = interrupted();
+              catch_interrupts();
+              ::raise(SIGINT);
               release_interrupts();
-              ::raise(SIGHUP);
-              return !asked;
+              ::raise(SIGINT);
+              return interrupted() && own_handler_calls == 1;
             }),
             0);
 }
