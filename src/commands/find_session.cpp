@@ -110,8 +110,8 @@ std::chrono::milliseconds FindSession::predicted_step(const Configuration& confi
     const double tokens =
         sequence > 0 ? static_cast<double>(configuration.sequence) / static_cast<double>(sequence)
                      : 1.0;
-    seconds = std::max(seconds, longest * std::max(rows, 1.0) * std::max(layers, 1.0) *
-                                    std::max(tokens, 1.0));
+    seconds = std::max(
+        seconds, longest * std::max(rows, 1.0) * std::max(layers, 1.0) * std::max(tokens, 1.0));
   }
   return std::chrono::milliseconds(static_cast<std::int64_t>(std::min(seconds, 1e6) * 1000));
 }
@@ -141,7 +141,8 @@ RunTrial FindSession::run_one(const Question& question) {
           .trial = spec.id,
           .planned = spec.planned,
           .outcome = outcome,
-          .under_margin = question.under_margin};
+          .under_margin = question.under_margin,
+          .cap = spec.cap};
 }
 
 std::vector<RunTrial> FindSession::known_trials() const {
@@ -149,15 +150,14 @@ std::vector<RunTrial> FindSession::known_trials() const {
   for (const JournalEntry& entry : journal_.entries()) {
     if (!entry.outcome || entry.outcome->verdict == Verdict::kInterrupted) continue;
     // The machine may have more memory left than when the search began, or less.
-    const auto outcome =
-        under_budget(entry.spec, *entry.outcome, question_.limits.budget, cap_of(false));
+    const auto outcome = under_budget(entry.spec, *entry.outcome, question_.limits.budget);
     if (!outcome) continue;
     known.push_back({.configuration = configuration_of(entry.spec, question_.space),
                      .trial = entry.spec.id,
                      .planned = entry.spec.planned,
                      .outcome = *outcome,
-                     .under_margin = entry.spec.is_under_margin() &&
-                                     entry.spec.cap <= question_.limits.budget});
+                     .under_margin = proves_margin(entry.spec, question_.limits.budget),
+                     .cap = entry.spec.cap});
   }
   return known;
 }

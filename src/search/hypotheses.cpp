@@ -58,7 +58,9 @@ std::vector<Observation> observations(const Hypothesis& of, const Grounds& groun
         one.low = one.high - block;
       }
     } else {
-      one.low = trial.under_margin ? 1 : 1 + grounds.limits.margin;
+      one.low = trial.cap.count > 0  ? static_cast<double>(trial.cap.count) / grounds.room()
+                : trial.under_margin ? 1
+                                     : 1 + grounds.limits.margin;
       if (block > 0) one.low = std::floor(one.low / block) * block;
       one.high = Observation::kUnbounded;
     }

@@ -61,6 +61,9 @@ struct RunTrial {
   TrialOutcome outcome;
   // It ran under a cap of budget / (1 + margin): where it fits, the margin is a fact.
   bool under_margin = false;
+  // What it was held under, which on an earlier day may have been more or less; 0: what this
+  // search's limits say.
+  Bytes cap = {};
 };
 
 struct Question {

@@ -80,6 +80,17 @@ Conclusion killed_for_memory(const TrialSpec& spec, const TrialObservation& seen
           refused_text(end + ". Other processes took what the budget had promised: close them")};
 }
 
+// Whether killed_for_memory() concluded so, as an outcome's evidence tells.
+bool ran_out_around_it(const TrialOutcome& outcome) {
+  const Json* kills = json_find(outcome.evidence, "oom_kills");
+  const bool was_killed = kills != nullptr && kills->is_number() && *kills != 0;
+  if (!was_killed || outcome.signal != SIGKILL) return false;
+  const Json* kind = json_find(outcome.evidence, "cap_kind");
+  const Json* full = json_find(outcome.evidence, "cap_was_full");
+  const bool is_limit = kind != nullptr && *kind == Json(name_of(CapKind::kRlimit));
+  return is_limit || (full != nullptr && *full == Json(false));
+}
+
 // Only what the kernel, our own allocator or our own count says is evidence.
 std::optional<Conclusion> out_of_memory(const TrialSpec& spec, const TrialObservation& seen,
                                         Bytes peak) {
@@ -318,11 +329,16 @@ TrialOutcome refuse(const std::string& why) {
   return outcome;
 }
 
-std::optional<TrialOutcome> under_budget(TrialSpec spec, TrialOutcome outcome, Bytes budget,
-                                         Bytes cap) {
+std::optional<TrialOutcome> under_budget(TrialSpec spec, TrialOutcome outcome, Bytes budget) {
   if (budget == spec.budget) return outcome;
   if (outcome.verdict == Verdict::kOutOfMemory) {
-    if (spec.cap < cap) return std::nullopt;
+    // What ran out around it is taken by what it wanted, as killed_for_memory() did.
+    const Bytes peak = outcome.peak.value_or(MeasuredBytes{}).bytes;
+    const bool is_too_much =
+        ran_out_around_it(outcome)
+            ? adjusted(std::max(peak, spec.planned.bytes), spec.margin) > budget
+            : spec.cap >= cap_under_margin(budget, spec.margin);
+    if (!is_too_much) return std::nullopt;
     return outcome;
   }
   const bool ran = outcome.fits() || outcome.verdict == Verdict::kExceedsBudget;
@@ -332,6 +348,12 @@ std::optional<TrialOutcome> under_budget(TrialSpec spec, TrialOutcome outcome, B
   outcome.verdict = conclusion.verdict;
   outcome.cause = conclusion.cause;
   return outcome;
+}
+
+bool proves_margin(const TrialSpec& spec, Bytes budget) {
+  constexpr double kDrift = 0.02;
+  return spec.is_under_margin() &&
+         spec.cap <= cap_under_margin(budget, spec.margin).scaled(1 + kDrift);
 }
 
 }  // namespace loadline

@@ -66,11 +66,13 @@ struct TrialObservation {
 // (time, stall, protocol); the worker's own word, or a loss that is not finite; a signal; an exit
 // code; no result; steps missing; then the budget.
 TrialOutcome judge(const TrialSpec& spec, const TrialObservation& seen);
-// What the outcome says where the budget is another than the trial's, and trials are held under
-// `cap`: a peak is compared anew. Nothing where that is open: it ran out of less memory than there
-// is now.
-std::optional<TrialOutcome> under_budget(TrialSpec spec, TrialOutcome outcome, Bytes budget,
-                                         Bytes cap);
+// What the outcome says where the budget is another than the trial's: a peak is compared anew, and
+// what ran out of memory needed more than it was held under. Nothing where that is open: it would
+// fit if it needed just a little more.
+std::optional<TrialOutcome> under_budget(TrialSpec spec, TrialOutcome outcome, Bytes budget);
+// Whether a trial that fits under such a cap still proves the margin where the budget is another
+// than the trial's: a machine's budget drifts by itself, so 2 % more than today's cap will do.
+bool proves_margin(const TrialSpec& spec, Bytes budget);
 
 // The outcome of a trial that was not started: neighbours hold what it needs.
 TrialOutcome refuse(Bytes needed, Bytes available);

@@ -41,8 +41,8 @@ void set_up_environment(const std::filesystem::path& home,
   for (const auto& [name, value] : added) ::setenv(name.c_str(), value.c_str(), 1);
 }
 
-// Where the tests run in a script's background, SIGINT is ignored; a program under test that is sent
-// it is not meant to inherit that.
+// Where the tests run in a script's background, SIGINT is ignored; a program under test that is
+// sent it is not meant to inherit that.
 [[maybe_unused]] const auto reset_interrupt = ::signal(SIGINT, SIG_DFL);
 
 std::string program_file() { return std::string(LOADLINE_BINARY_DIR) + "/loadline"; }
