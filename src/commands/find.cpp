@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "commands/binds.h"
 #include "commands/command.h"
+#include "commands/cut_rows.h"
 #include "commands/find_output.h"
 #include "commands/find_session.h"
 #include "commands/options.h"
@@ -192,6 +193,23 @@ bool wants_profile(const FindOptions& options, TerminalView& view) {
   return wanted;
 }
 
+// Of the lengths that are compared each, or of the one there is.
+void say_cuts(const FindQuestion& question, const Workload& workload, TerminalView& view) {
+  for (const std::int64_t compared : question.space.sequences) {
+    const std::int64_t length = compared > 0 ? compared : workload.base.max_seq_length;
+    for (const std::string& warning : cut_warnings(workload, length)) view.line(warning);
+  }
+}
+
+// At the end too: the beginning of a search is hours and a thousand lines away.
+void say_cuts_of_choice(const SearchResult& result, const Workload& workload, TerminalView& view) {
+  if (!result.optimal) return;
+  const Configuration& chosen = result.trials[*result.optimal].configuration;
+  for (const std::string& warning : cut_warnings(workload, workload.with(chosen).max_seq_length)) {
+    view.line(warning);
+  }
+}
+
 // What is written at the end can be written.
 void require_places(const FindOptions& options, const Workload& workload,
                     const fs::path& run_folder) {
@@ -256,6 +274,7 @@ int run_find(FindOptions options) {
 
   catch_interrupts();
   if (!workload.distrust_note.empty()) view.line(workload.distrust_note);
+  say_cuts(question, workload, view);
   if (workload.base.checkpointing == ActivationCheckpointing::kOn) {
     view.line("Activation checkpointing is on: it costs time, and saves memory.");
   }
@@ -280,6 +299,7 @@ int run_find(FindOptions options) {
   view.search_ends(result, question.limits);
   const Json binds = binds_of(result, workload);
   say_what_binds(binds, view);
+  say_cuts_of_choice(result, workload, view);
 
   ResultContext context{.machine = machine,
                         .model = workload.model_document(),

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "commands/cut_rows.h"
 #include "report/print.h"
 #include "report/text.h"
 #include "training/run_folder.h"
@@ -77,6 +78,7 @@ void say_start(std::FILE* out, const TrainingSettings& settings, const TrainOpti
   say(memory_line(settings, workload, budget, options.workload.margin));
   if (settings.distrust.mode != DistrustMode::kOff) say(distrust_line(settings.distrust));
   if (!workload.distrust_note.empty()) say(workload.distrust_note);
+  for (const std::string& warning : cut_warnings(workload, settings.max_seq_length)) say(warning);
   const std::filesystem::path folder = run_folder(settings);
   if (folder != settings.adapter_path) {
     say(fmt::format(

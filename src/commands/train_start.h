@@ -12,7 +12,8 @@
 namespace loadline {
 
 // Model, adapter, who said what, effective batch, updates and their rates, memory against the
-// budget, the distrust term where there is one, and a finished run that is replaced: a line each.
+// budget, the distrust term where there is one, what the cut of long rows loses, and a finished run
+// that is replaced: a line each.
 void say_start(std::FILE* out, const TrainingSettings& settings, const TrainOptions& options,
                const Workload& workload, const TrainChoice& choice, const Budget& budget);
 

@@ -168,6 +168,17 @@ TEST_F(Train, AFinishedRunIsReplacedWhichIsSaidAndOtherAdaptersAreNot) {
   EXPECT_TRUE(std::filesystem::exists(adapter / "best/adapter_model.safetensors"));
 }
 
+TEST_F(Train, WhatTheCutLosesIsSaidBeforeTheFirstUpdate) {
+  std::string long_row = "{\"input_ids\":[1";
+  for (int i = 1; i < 20; ++i) long_row += ",2";
+  data_ = program_.write("rows.jsonl", "{\"input_ids\":[1,2,3,4]}\n" + long_row + "]}\n");
+  const Ended ended = run({"--batch-size", "1", "--max-steps", "1"});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  const std::size_t warning = ended.out.find(
+      "rows.jsonl: 1 of 2 rows are longer than 16 tokens; cutting them loses 16.7 % of all tokens");
+  EXPECT_LT(warning, ended.out.find("Iter 1:")) << ended.out;
+}
+
 TEST_F(Train, ATestAnEpochAndTheUseOfRowsAreSaid) {
   std::string rows;
   for (int i = 0; i < 10; ++i) rows += row("row number " + std::to_string(i) + " of ten rows");
