@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "commands/command.h"
+#include "commands/cut_rows.h"
 #include "commands/options.h"
 #include "commands/workload.h"
 
@@ -48,12 +49,8 @@ void print_histogram(const LengthHistogram& lengths) {
   }
 }
 
-double percent(std::int64_t part, std::int64_t whole) {
-  return whole == 0 ? 0 : 100 * static_cast<double>(part) / static_cast<double>(whole);
-}
-
+// Lengths are of the rows as they are: whoever looks for a --max-seq-length wants to see them.
 void print_split(const PackedSplit& split, std::int64_t max_seq_length) {
-  const LengthHistogram lengths(split.rows, max_seq_length);
   const PackReport& report = split.report;
   fmt::print("{}\n", split.source.string());
   fmt::print("  rows                 {}\n", report.rows);
@@ -64,17 +61,18 @@ void print_split(const PackedSplit& split, std::int64_t max_seq_length) {
                max_seq_length);
   if (report.bad > 0) fmt::print("  bad lines            {}, left out\n", report.bad);
   const std::int64_t in_loss = split.rows.in_loss_within(max_seq_length);
-  fmt::print("  tokens               {}, {} of them ({:.1f} %) in the loss\n", report.tokens,
-             in_loss, percent(in_loss, report.tokens));
-  fmt::print("  length               median {}, 90 % {}, 99 % {}, longest {}\n",
+  fmt::print("  tokens               {}, {} of them ({}) in the loss\n", report.tokens, in_loss,
+             share_text(in_loss, report.tokens));
+  const LengthHistogram lengths(rows_as_they_are(split));
+  fmt::print("  length before a cut  median {}, 90 % {}, 99 % {}, longest {}\n",
              lengths.percentile(0.5), lengths.percentile(0.9), lengths.percentile(0.99),
-             report.longest);
-  const std::int64_t cut = report.tokens - lengths.total_tokens();
-  fmt::print("  cut at {:<6}        {} rows ({:.1f} %), {} tokens ({:.1f} %)\n", max_seq_length,
-             lengths.truncated_rows(), percent(lengths.truncated_rows(), report.rows), cut,
-             percent(cut, report.tokens));
-  fmt::print("  with distrust fields {} ({:.1f} %)\n", report.with_provenance,
-             percent(report.with_provenance, report.rows));
+             lengths.longest());
+  const CutRows cut = cut_rows(split, max_seq_length);
+  fmt::print("  cut at {:<6}        {} rows are longer ({}), {} tokens are lost ({})\n",
+             max_seq_length, cut.longer, share_text(cut.longer, cut.rows), cut.lost,
+             share_text(cut.lost, cut.tokens));
+  fmt::print("  with distrust fields {} ({})\n", report.with_provenance,
+             share_text(report.with_provenance, report.rows));
   print_histogram(lengths);
 }
 

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "checkpoint/weights.h"
+#include "commands/cut_rows.h"
 #include "commands/demo.h"
 #include "commands/model_source.h"
 #include "commands/packing.h"
@@ -124,19 +125,21 @@ TrainingSettings base_settings(const WorkloadOptions& options, const Workload& w
   return settings;
 }
 
+// Lengths are of the rows as they are, before the cut and what is left out for it.
 Json split_document(const PackedSplit& split, std::int64_t max_seq_length) {
-  const LengthHistogram lengths(split.rows, max_seq_length);
+  const LengthHistogram lengths(rows_as_they_are(split));
   Json classes = Json::array();
   for (const LengthClass& c : length_classes(lengths)) {
     classes.push_back({{"from", c.from}, {"to", c.to}, {"rows", c.rows}});
   }
+  const CutRows cut = cut_rows(split, max_seq_length);
   return {{"path", split.source.string()},
           {"rows", split.report.rows},
           {"tokens", split.report.tokens},
           {"tokens_in_loss", split.rows.in_loss_within(max_seq_length)},
-          {"longest_row", split.report.longest},
-          {"rows_truncated", lengths.truncated_rows()},
-          {"tokens_truncated", split.report.tokens - lengths.total_tokens()},
+          {"longest_row", lengths.longest()},
+          {"rows_truncated", cut.longer},
+          {"tokens_truncated", cut.lost},
           {"median_row", lengths.percentile(0.5)},
           {"p90_row", lengths.percentile(0.9)},
           {"p99_row", lengths.percentile(0.99)},

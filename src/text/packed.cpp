@@ -227,6 +227,9 @@ LengthHistogram::LengthHistogram(const PackedRows& rows, std::int64_t max_seq_le
   std::sort(sorted_.begin(), sorted_.end(), std::greater<>());
 }
 
+LengthHistogram::LengthHistogram(const PackedRows& rows)
+    : LengthHistogram(rows, std::numeric_limits<std::int64_t>::max()) {}
+
 std::int64_t LengthHistogram::longest() const { return sorted_.empty() ? 0 : sorted_.front(); }
 
 std::int64_t LengthHistogram::total_tokens() const {

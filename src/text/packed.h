@@ -160,6 +160,8 @@ class LengthHistogram {
  public:
   // Lengths after truncation to max_seq_length.
   LengthHistogram(const PackedRows& rows, std::int64_t max_seq_length);
+  // Lengths as they are.
+  explicit LengthHistogram(const PackedRows& rows);
   [[nodiscard]] std::int64_t rows() const { return static_cast<std::int64_t>(sorted_.size()); }
   [[nodiscard]] std::int64_t longest() const;
   [[nodiscard]] std::int64_t total_tokens() const;

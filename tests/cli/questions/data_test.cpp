@@ -41,7 +41,9 @@ TEST(Data, BadRowsAreNamedAndLeftOutOnlyWhenAskedFor) {
     EXPECT_THAT(skipped.err, HasSubstr("2 bad lines are left out"));
     EXPECT_THAT(skipped.out, HasSubstr("1 without a token to predict"));
     EXPECT_THAT(skipped.out, HasSubstr("bad lines            2, left out"));
-    EXPECT_THAT(skipped.out, HasSubstr("cut at 4             1 rows (50.0 %), 1 tokens (12.5 %)"));
+    EXPECT_THAT(
+        skipped.out,
+        HasSubstr("cut at 4             1 rows are longer (50.0 %), 1 tokens are lost (12.5 %)"));
     EXPECT_THAT(skipped.out, HasSubstr("with distrust fields 1 (50.0 %)"));
   }
   const Json document = parse_json(data({"--skip-bad-rows", "--json"}).out, "stdout");
@@ -66,10 +68,35 @@ TEST(Data, RowsThatAreCutBeforeTheirAnswerAreLeftOutAndCounted) {
   EXPECT_EQ(some.exit_code, 0) << some.err;
   EXPECT_THAT(some.out, HasSubstr("rows                 1\n"));
   EXPECT_THAT(some.out, HasSubstr("left out             2 without one within 64 tokens"));
-  EXPECT_THAT(some.out, HasSubstr("cut at 64            0 rows"));
+  EXPECT_THAT(some.out, HasSubstr("cut at 64            2 rows are longer (66.7 %), "));
   const Ended none = data(program.write("none.jsonl", row(200)));
   EXPECT_EQ(none.exit_code, 2);
   EXPECT_THAT(none.err, HasSubstr("none.jsonl: no row has a token to predict within 64 tokens"));
+}
+
+// A cut that hides what it cuts would not help to choose one.
+TEST(Data, LengthsAreThoseOfTheRowsBeforeTheyAreCut) {
+  const Program program;
+  std::string rows;
+  for (const int length : {10, 20, 30, 40}) {
+    rows += "{\"input_ids\":[1";
+    for (int i = 1; i < length; ++i) rows += ",2";
+    rows += "]}\n";
+  }
+  std::vector<std::string> words{
+      "data", "--model", demo_model(), "--data", program.write("d.jsonl", rows), "--max-seq-length",
+      "15"};
+  const Ended ended = program.run(words);
+  EXPECT_THAT(ended.out, HasSubstr("length before a cut  median 20, 90 % 40, 99 % 40, longest 40"));
+  EXPECT_THAT(ended.out, HasSubstr("3 rows are longer (75.0 %), 45 tokens are lost (45.0 %)"));
+  words.emplace_back("--json");
+  const Json document = parse_json(program.run(words).out, "stdout");
+  EXPECT_EQ(document["median_row"], 20);
+  EXPECT_EQ(document["p90_row"], 40);
+  EXPECT_EQ(document["longest_row"], 40);
+  EXPECT_EQ(document["lengths"].back()["to"], 40);
+  EXPECT_EQ(document["rows_truncated"], 3);
+  EXPECT_EQ(document["tokens_truncated"], 45);
 }
 
 // With a foreign fingerprint a run would end at its first save.
