@@ -20,6 +20,7 @@
 #include "commands/proven_profile.h"
 #include "commands/save_question.h"
 #include "commands/search_folder.h"
+#include "commands/train_start.h"
 #include "machine/interrupt.h"
 #include "report/print.h"
 #include "report/result.h"
@@ -273,6 +274,8 @@ int run_find(FindOptions options) {
       options.restart, profile_folder(), [&](const std::string& line) { view.line(line); });
 
   catch_interrupts();
+  const std::string distrust = distrust_line(workload.base.distrust);
+  if (!distrust.empty()) view.line(distrust);
   if (!workload.distrust_note.empty()) view.line(workload.distrust_note);
   say_cuts(question, workload, view);
   if (workload.base.checkpointing == ActivationCheckpointing::kOn) {

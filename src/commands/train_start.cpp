@@ -57,15 +57,16 @@ std::string memory_line(const TrainingSettings& s, const Workload& workload, con
                      to_string(budget.bytes), budget.binds);
 }
 
+}  // namespace
+
 std::string distrust_line(const DistrustSettings& distrust) {
+  if (distrust.mode == DistrustMode::kOff) return "";
   if (distrust.mode == DistrustMode::kWeighted) {
     return "Distrust: weighted; rows count by their distrust (docs/distrust.md)";
   }
-  return "Distrust: additive; it is part of the loss that is shown and has no gradient "
+  return "Distrust: additive; it is part of the loss that training shows and has no gradient "
          "(docs/distrust.md)";
 }
-
-}  // namespace
 
 void say_start(std::FILE* out, const TrainingSettings& settings, const TrainOptions& options,
                const Workload& workload, const TrainChoice& choice, const Budget& budget) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdio>
+#include <string>
 
 #include "commands/train_choice.h"
 #include "commands/train_options.h"
@@ -16,5 +17,8 @@ namespace loadline {
 // that is replaced: a line each.
 void say_start(std::FILE* out, const TrainingSettings& settings, const TrainOptions& options,
                const Workload& workload, const TrainChoice& choice, const Budget& budget);
+
+// "Distrust: additive; ..."; empty where it is off.
+std::string distrust_line(const DistrustSettings& distrust);
 
 }  // namespace loadline

@@ -39,8 +39,10 @@ class Reporter final : public TrainingObserver {
                 report.worst_batch_tokens, report.longest_row});
   }
   void stepped(const StepReport& report) override {
-    send(Stepped{{report.step, report.loss, report.seconds, report.tokens, report.peak,
-                  read_own_memory().anonymous}});
+    TrialStep step{report.step,   report.loss, report.seconds,
+                   report.tokens, report.peak, read_own_memory().anonymous};
+    if (report.loss != report.cross_entropy) step.cross_entropy = report.cross_entropy;
+    send(Stepped{step});
   }
   void evaluated(const EvaluationReport& report) override {
     send(Evaluated{report.valid_loss, report.seconds, report.peak});

@@ -40,7 +40,8 @@ struct TerminalView::State {
   bool colour = false;
   bool bar_is_drawn = false;
   Progress progress;
-  std::string cell;  // of the trial before
+  std::string cell;           // of the trial before
+  bool loss_is_more = false;  // than the cross-entropy, in the steps of this trial
 
   void clear_bar() {
     if (bar_is_drawn) write(kClearLine);
@@ -89,7 +90,13 @@ struct TerminalView::State {
     }
   }
 
+  // An evaluation has no other loss than the cross-entropy: both are shown by one measure.
+  [[nodiscard]] std::string_view loss_name() const {
+    return loss_is_more ? "cross-entropy" : "loss";
+  }
+
   void show(const TrialSpec& spec, const Loaded& loaded) {
+    loss_is_more = false;
     say(
         fmt::format("  Loaded {} training samples ({}; longest row {} tokens, largest batch {} "
                     "tokens; planned {})",
@@ -99,11 +106,13 @@ struct TerminalView::State {
   void show(const TrialSpec& spec, const Stepped& stepped) {
     const TrialStep& step = stepped.step;
     if (!is_shown(step.step, spec.steps)) return;
-    say(fmt::format("  Step {:>2}/{}: loss {:.4f}, memory {}, {}", step.step, spec.steps, step.loss,
-                    in_mib(step.peak), in_seconds(step.seconds)));
+    loss_is_more = step.cross_entropy.has_value();
+    say(fmt::format("  Step {:>2}/{}: {} {:.4f}, memory {}, {}", step.step, spec.steps, loss_name(),
+                    step.cross_entropy.value_or(step.loss), in_mib(step.peak),
+                    in_seconds(step.seconds)));
   }
   void show(const TrialSpec& /*spec*/, const Evaluated& evaluated) {
-    say(fmt::format("  Evaluation: loss {:.4f}, memory {}, {}", evaluated.loss,
+    say(fmt::format("  Evaluation: {} {:.4f}, memory {}, {}", loss_name(), evaluated.loss,
                     in_mib(evaluated.peak), in_seconds(evaluated.seconds)));
   }
   void show(const TrialSpec& /*spec*/, const Saved& saved) {

@@ -65,6 +65,15 @@ const Json& object_field(const Json& object, std::string_view key, std::string_v
 
 Json number_json(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
+std::optional<double> cross_entropy_field(const Json& object, std::string_view source) {
+  if (json_find(object, "cross_entropy") == nullptr) return std::nullopt;
+  return loss_field(object, "cross_entropy", source);
+}
+
+void put_cross_entropy(Json& document, const std::optional<double>& value) {
+  if (value) document["cross_entropy"] = number_json(*value);
+}
+
 std::string dump_line(const Json& document) {
   return document.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -24,6 +24,10 @@ const Json& object_field(const Json& object, std::string_view key, std::string_v
 
 Json number_json(double value);  // null where it is not finite
 
+// `cross_entropy`, which stands beside a loss that is more than that; absent elsewhere.
+std::optional<double> cross_entropy_field(const Json& object, std::string_view source);
+void put_cross_entropy(Json& document, const std::optional<double>& value);
+
 // Compact text; bytes that are not UTF-8 are replaced, never thrown about.
 std::string dump_line(const Json& document);
 

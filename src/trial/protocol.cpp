@@ -20,13 +20,15 @@ Json document_of(const Loaded& e) {
           {"longest_row", e.longest_row}};
 }
 Json document_of(const Stepped& e) {
-  return {{"event", "step"},
-          {"step", e.step.step},
-          {"loss", number_json(e.step.loss)},
-          {"seconds", e.step.seconds},
-          {"tokens", e.step.tokens},
-          {"peak_bytes", e.step.peak.count},
-          {"anonymous_bytes", e.step.anonymous.count}};
+  Json document{{"event", "step"},
+                {"step", e.step.step},
+                {"loss", number_json(e.step.loss)},
+                {"seconds", e.step.seconds},
+                {"tokens", e.step.tokens},
+                {"peak_bytes", e.step.peak.count},
+                {"anonymous_bytes", e.step.anonymous.count}};
+  put_cross_entropy(document, e.step.cross_entropy);
+  return document;
 }
 Json document_of(const Evaluated& e) {
   return {{"event", "evaluated"},
@@ -62,7 +64,8 @@ Stepped stepped_from(const Json& d) {
            .peak = bytes_field(d, "peak_bytes", kSource),
            .anonymous = json_find(d, "anonymous_bytes") == nullptr
                             ? Bytes{}
-                            : bytes_field(d, "anonymous_bytes", kSource)}};
+                            : bytes_field(d, "anonymous_bytes", kSource),
+           .cross_entropy = cross_entropy_field(d, kSource)}};
 }
 Evaluated evaluated_from(const Json& d) {
   return {.loss = loss_field(d, "loss", kSource),

@@ -16,6 +16,17 @@ Json bytes_or_null(const std::optional<Bytes>& bytes) {
   return bytes ? Json(bytes->count) : Json(nullptr);
 }
 
+Json step_json(const TrialStep& step) {
+  Json document{{"step", step.step},
+                {"loss", number_json(step.loss)},
+                {"seconds", step.seconds},
+                {"tokens", step.tokens},
+                {"peak_bytes", step.peak.count},
+                {"anonymous_bytes", step.anonymous.count}};
+  put_cross_entropy(document, step.cross_entropy);
+  return document;
+}
+
 // Absent in documents of a version that did not tell: 0.
 template <typename Value>
 Value or_nothing(const Json& object, std::string_view key, const std::string& source,
@@ -29,7 +40,8 @@ TrialStep step_from(const Json& object, const std::string& source) {
           .seconds = amount_field(object, "seconds", source),
           .tokens = count_field(object, "tokens", source),
           .peak = bytes_field(object, "peak_bytes", source),
-          .anonymous = or_nothing(object, "anonymous_bytes", source, bytes_field)};
+          .anonymous = or_nothing(object, "anonymous_bytes", source, bytes_field),
+          .cross_entropy = cross_entropy_field(object, source)};
 }
 
 Json phases_json(const PhasePeaks& phases) {
@@ -136,16 +148,9 @@ Bytes Growth::over(std::int64_t steps) const {
 }
 
 Json steps_json(const std::vector<TrialStep>& steps) {
-  Json list = Json::array();
-  for (const TrialStep& step : steps) {
-    list.push_back({{"step", step.step},
-                    {"loss", number_json(step.loss)},
-                    {"seconds", step.seconds},
-                    {"tokens", step.tokens},
-                    {"peak_bytes", step.peak.count},
-                    {"anonymous_bytes", step.anonymous.count}});
-  }
-  return list;
+  Json all = Json::array();
+  for (const TrialStep& step : steps) all.push_back(step_json(step));
+  return all;
 }
 
 Json growth_json(const std::optional<Growth>& growth) {

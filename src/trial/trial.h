@@ -73,6 +73,7 @@ struct TrialStep {
   std::int64_t tokens = 0;  // useful ones
   Bytes peak;
   Bytes anonymous;  // RssAnon after the step; 0 where the worker does not tell
+  std::optional<double> cross_entropy = std::nullopt;  // where the loss is more than that
 };
 
 // Least squares of the memory that is the worker's own (RssAnon, where it tells; else its peak)

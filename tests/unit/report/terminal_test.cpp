@@ -97,6 +97,25 @@ TEST(TerminalView, ShowsATrialAsTheGuideDoes) {
             "  Memory growth: +0.2 % over steps 10 to 15 (4.8 MiB ± 976.6 KiB a step)\n");
 }
 
+// With the additive distrust term a step's loss is near 100, and the evaluation's near 5.
+TEST(TerminalView, StepsAndEvaluationAreShownByOneMeasure) {
+  const std::string text = shown(false, [](TerminalView& view) {
+    const TrialSpec spec = spec_of(1, 64, 16);
+    view.trial_begins(spec, {1, 64, 16});
+    view.trial_event(spec, Stepped{{.step = 1,
+                                    .loss = 95.9,
+                                    .seconds = 1,
+                                    .tokens = 812,
+                                    .peak = 100_MiB,
+                                    .anonymous = {},
+                                    .cross_entropy = 5.02}});
+    view.trial_event(spec, Evaluated{.loss = 4.99, .seconds = 0.5, .peak = 100_MiB});
+  });
+  EXPECT_THAT(
+      text, AllOf(HasSubstr("  Step  1/15: cross-entropy 5.0200, memory"),
+                  HasSubstr("  Evaluation: cross-entropy 4.9900, memory"), Not(HasSubstr("loss"))));
+}
+
 std::string ending(Verdict verdict, const std::string& cause) {
   return shown(false, [&](TerminalView& view) {
     TrialOutcome outcome;

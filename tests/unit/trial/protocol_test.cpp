@@ -26,6 +26,7 @@ TEST(Protocol, EachEventSurvivesTheWay) {
   const std::vector<WorkerEvent> events{
       Loaded{1.5, 100_MiB, 90_MiB, 500, 4096, 812},
       Stepped{{3, 2.25, 0.125, 4000, 110_MiB, 90_MiB}},
+      Stepped{{4, 96.5, 0.125, 4000, 110_MiB, 90_MiB, 4.75}},
       Evaluated{2.5, 0.5, 120_MiB},
       Saved{121_MiB},
       Finished{122_MiB, 100_MiB, 20_MiB, "covers 100 % of batches"},
