@@ -29,6 +29,8 @@ int unit_shift(std::string unit) {
   }
 }
 
+constexpr double kLeastWithoutUnit = 1 << 20;
+
 }  // namespace
 
 Bytes parse_bytes(std::string_view text) {
@@ -41,6 +43,11 @@ Bytes parse_bytes(std::string_view text) {
   while (*end == ' ') ++end;
   const int shift = unit_shift(end);
   const double bytes = std::ldexp(amount, shift);
+  if (starts_with_digit && *end == '\0' && amount > 0 && amount < kLeastWithoutUnit) {
+    throw usage_error(
+        "'{}' has no unit, and bytes are hardly meant. Write for example {}GiB or {}MiB.", text,
+        text, text);
+  }
   if (!starts_with_digit || shift < 0 || !(bytes <= std::ldexp(1.0, 60))) {
     throw usage_error("'{}' is not an amount of memory. Write for example 512MiB or 20GiB.", text);
   }

@@ -50,7 +50,8 @@ struct MeasuredBytes {
 constexpr Bytes adjusted(Bytes peak, double margin) { return peak.scaled(1.0 + margin); }
 
 // "1.5GiB", "512MiB", "300M", "20gb", "1048576"; K, M and G mean powers of 1024 with or without the
-// "i". Throws Error(kUsage) for anything else, for a negative amount and above 2^60.
+// "i". A number alone is bytes, and at least 2^20 or 0: of 20, GiB are meant and not said. Throws
+// Error(kUsage) for anything else, for a negative amount and above 2^60.
 Bytes parse_bytes(std::string_view text);
 
 // "6.58 GiB", "412.0 MiB", "12.0 KiB", "17 B".

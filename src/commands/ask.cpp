@@ -160,13 +160,15 @@ void print_answer(const Configuration& asked, const Answers& answers, const Aske
                   bool only_memory) {
   const Configuration c = run.as_run(asked);
   const SearchLimits& limits = run.limits();
-  const auto mib = [](double bytes) { return in_mib(Bytes{static_cast<std::uint64_t>(bytes)}); };
+  const auto text = [](double bytes) {
+    return to_string(Bytes{static_cast<std::uint64_t>(bytes)});
+  };
   const Answer peak = answers.peak(c);
   const Bytes needed = adjusted(Bytes{static_cast<std::uint64_t>(peak.value)}, limits.margin);
   fmt::print("{}\n", describe(asked));
-  fmt::print("  Memory: {}{}; with margin {} of {}: {} [{}]\n", mib(peak.value),
-             interval(peak, mib(peak.low), mib(peak.high)), in_mib(needed), in_mib(limits.budget),
-             fit_of(c, answers), name_of(peak.support));
+  fmt::print("  Memory: {}{}; with margin {} of {}: {} [{}]\n", text(peak.value),
+             interval(peak, text(peak.low), text(peak.high)), to_string(needed),
+             to_string(limits.budget), fit_of(c, answers), name_of(peak.support));
   const auto speed = only_memory ? std::nullopt : answers.speed(c);
   if (speed) {
     fmt::print(

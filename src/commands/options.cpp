@@ -31,7 +31,8 @@ std::optional<Bytes> WorkloadOptions::limit() const {
   if (!memory_limit) return std::nullopt;
   const Bytes bytes = parse_bytes(*memory_limit);
   if (bytes < 16_MiB)
-    throw usage_error("--memory-limit {}: no training fits into less than 16MiB", *memory_limit);
+    throw usage_error("--memory-limit {}: should be at least 16MiB, which the program itself needs",
+                      *memory_limit);
   return bytes;
 }
 
@@ -111,7 +112,8 @@ void add_distrust_flags(Flags flags, WorkloadOptions& options) {
 
 void add_memory_flags(Flags flags, WorkloadOptions& options) {
   flags = flags.under(kMemoryAndSpeed);
-  flags.value("--memory-limit", options.memory_limit, "Use no more than this, for example 20GiB");
+  flags.value("--memory-limit", options.memory_limit,
+              "Use no more than this, for example 20GiB; GiB, GB and G are all 1024^3 bytes");
   flags.value("--margin", options.margin, "Fits means: peak x (1 + margin) is within the budget");
 }
 

@@ -142,7 +142,7 @@ std::string next_larger_text(const SearchResult& result, const SearchLimits& lim
   if (result.status == SearchResult::Status::kComplete && result.next_larger_planned) {
     const Bytes needed = adjusted(result.next_larger_planned->bytes, limits.margin);
     return fmt::format("batch={} was not tried: the confirmed plan puts it at {} of {}", next,
-                       in_mib(needed), in_mib(limits.budget));
+                       to_string(needed), to_string(limits.budget));
   }
   return fmt::format("batch={} was not tried yet", next);
 }
@@ -163,14 +163,14 @@ void add_optimal(Lines& lines, const SearchResult& result, const SearchLimits& l
     lines.push_back(
         fmt::format("  Checkpointing: {}", trial.configuration.checkpointing == 1 ? "on" : "off"));
   }
-  lines.push_back(fmt::format("  Peak memory:  {} (with {} margin: {} of {})", in_mib(peak),
-                              percent(limits.margin), in_mib(adjusted(peak, limits.margin)),
-                              in_mib(limits.budget)));
+  lines.push_back(fmt::format("  Peak memory:  {} (with {} margin: {} of {})", to_string(peak),
+                              percent(limits.margin), to_string(adjusted(peak, limits.margin)),
+                              to_string(limits.budget)));
   if (trial.planned.bytes.count > 0 && peak.count > 0) {
     const double error =
         static_cast<double>(peak.count) / static_cast<double>(trial.planned.bytes.count) - 1;
     lines.push_back(fmt::format("  Planned:      {} (measured {:+.1f} %)",
-                                in_mib(trial.planned.bytes), error * 100));
+                                to_string(trial.planned.bytes), error * 100));
   }
   lines.push_back(fmt::format("  Step time:    {}", in_seconds(trial.outcome.step_seconds)));
   lines.push_back(fmt::format("  Speed:        {:.0f} tokens/s", trial.outcome.tokens_per_second));
@@ -206,7 +206,7 @@ void add_comparison(Lines& lines, const SearchResult& result, const SearchLimits
         [](const RunTrial& t) { return t.configuration.checkpointing == 1 ? "on" : "off"; });
   }
   row("With margin", [&](const RunTrial& t) {
-    return in_mib(adjusted(t.outcome.peak ? t.outcome.peak->bytes : Bytes{}, limits.margin));
+    return to_string(adjusted(t.outcome.peak ? t.outcome.peak->bytes : Bytes{}, limits.margin));
   });
   row("Step time", [](const RunTrial& t) { return in_seconds(t.outcome.step_seconds); });
   row("Speed", [](const RunTrial& t) {
@@ -223,7 +223,7 @@ void add_pareto(Lines& lines, const SearchResult& result, const SearchLimits& li
   for (const std::size_t index : front) {
     const RunTrial& trial = result.trials[index];
     lines.push_back(fmt::format("  {:>10} {:>8.0f} tokens/s  {}",
-                                in_mib(adjusted(trial.outcome.peak->bytes, limits.margin)),
+                                to_string(adjusted(trial.outcome.peak->bytes, limits.margin)),
                                 trial.outcome.tokens_per_second, describe(trial.configuration)));
   }
 }
@@ -236,7 +236,7 @@ void add_way_out(Lines& lines, const SearchResult& result, const SearchLimits& l
   }
   if (smallest == nullptr) return;
   lines.push_back(fmt::format("  Not even {} fits within {}: {}", describe(smallest->configuration),
-                              in_mib(limits.budget), printable(smallest->outcome.cause)));
+                              to_string(limits.budget), printable(smallest->outcome.cause)));
   lines.emplace_back("  What may help: close other programs and look at `loadline machine`;");
   lines.emplace_back("  shorter rows (--max-seq-length), smaller --ranks and --layers-grid,");
   lines.emplace_back("  or a higher --memory-limit where one was given. Nothing was saved.");

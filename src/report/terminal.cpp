@@ -67,8 +67,8 @@ struct TerminalView::State {
   void say_peak(const TrialSpec& spec, const TrialOutcome& outcome) {
     if (!outcome.peak) return;
     const Bytes peak = outcome.peak->bytes;
-    say(fmt::format("  Peak memory: {} (adjusted: {} of {})", in_mib(peak),
-                    in_mib(adjusted(peak, spec.margin)), in_mib(spec.budget)));
+    say(fmt::format("  Peak memory: {} (adjusted: {} of {})", to_string(peak),
+                    to_string(adjusted(peak, spec.margin)), to_string(spec.budget)));
   }
   void say_shortened(const TrialSpec& spec, const TrialOutcome& outcome) {
     const auto done = static_cast<std::int64_t>(outcome.steps.size());
@@ -101,22 +101,22 @@ struct TerminalView::State {
         fmt::format("  Loaded {} training samples ({}; longest row {} tokens, largest batch {} "
                     "tokens; planned {})",
                     loaded.rows, in_seconds(loaded.seconds), loaded.longest_row,
-                    loaded.worst_batch_tokens, in_mib(spec.planned.bytes)));
+                    loaded.worst_batch_tokens, to_string(spec.planned.bytes)));
   }
   void show(const TrialSpec& spec, const Stepped& stepped) {
     const TrialStep& step = stepped.step;
     if (!is_shown(step.step, spec.steps)) return;
     loss_is_more = step.cross_entropy.has_value();
     say(fmt::format("  Step {:>2}/{}: {} {:.4f}, memory {}, {}", step.step, spec.steps, loss_name(),
-                    step.cross_entropy.value_or(step.loss), in_mib(step.peak),
+                    step.cross_entropy.value_or(step.loss), to_string(step.peak),
                     in_seconds(step.seconds)));
   }
   void show(const TrialSpec& /*spec*/, const Evaluated& evaluated) {
     say(fmt::format("  Evaluation: {} {:.4f}, memory {}, {}", loss_name(), evaluated.loss,
-                    in_mib(evaluated.peak), in_seconds(evaluated.seconds)));
+                    to_string(evaluated.peak), in_seconds(evaluated.seconds)));
   }
   void show(const TrialSpec& /*spec*/, const Saved& saved) {
-    say("  Adapter saved: memory " + in_mib(saved.peak));
+    say("  Adapter saved: memory " + to_string(saved.peak));
   }
   // The outcome tells how it ended.
   void show(const TrialSpec& /*spec*/, const Finished& /*finished*/) {}
@@ -142,7 +142,7 @@ void TerminalView::search_begins(const SearchSpace& space, const SearchLimits& l
   state_->say(
       fmt::format("Memory budget: {} (set by {}); a configuration fits when its measured "
                   "peak x {:g} is within it",
-                  in_mib(limits.budget), printable(budget_binds), 1 + limits.margin));
+                  to_string(limits.budget), printable(budget_binds), 1 + limits.margin));
   state_->say(fmt::format("Searching ranks {} x layers {}, batch 1 to {}, objective {}",
                           joined(space.ranks), joined(space.layers), space.max_batch,
                           name_of(limits.objective)));

@@ -72,8 +72,6 @@ std::string wrapped(const std::string& line) {
   return text + rest;
 }
 
-std::string in_mib(Bytes bytes) { return fmt::format("{:.0f} MiB", bytes.mib()); }
-
 std::string in_seconds(double seconds) {
   if (seconds >= 10) return fmt::format("{:.1f} s", seconds);
   if (seconds >= 1) return fmt::format("{:.2f} s", seconds);

@@ -16,8 +16,6 @@ std::string shell_quoted(const std::string& text);
 // In lines of at most 80 columns, broken between words. What follows the first one stands below the
 // text behind a label ("  Planned:      "), or two columns further in.
 std::string wrapped(const std::string& line);
-// "14535 MiB", as the progress shows memory: rounded to the nearest.
-std::string in_mib(Bytes bytes);
 // "3.24 s", "0.031 s", "12.5 s": three digits that mean something.
 std::string in_seconds(double seconds);
 // "45 s", "3 min", "1 h 20 min", rounded up to what people plan with.

@@ -36,6 +36,19 @@ TEST(Bytes, RefuseAnythingElseAndSayWhatToWrite) {
   }
 }
 
+TEST(Bytes, ASmallNumberWithoutAUnitIsRefusedWithTheUnitsItMayMean) {
+  for (const char* text : {"20", "1", "512", "1048575"}) {
+    try {
+      parse_bytes(text);
+      ADD_FAILURE() << text;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+      EXPECT_THAT(error.what(), HasSubstr(std::string(text) + "GiB"));
+      EXPECT_THAT(error.what(), HasSubstr("has no unit"));
+    }
+  }
+}
+
 TEST(Bytes, ArePrintedInPowersOf1024) {
   EXPECT_EQ(to_string(0_B), "0 B");
   EXPECT_EQ(to_string(1023_B), "1023 B");

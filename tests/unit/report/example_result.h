@@ -21,7 +21,7 @@ inline RunTrial example_trial(int id, Configuration configuration, Verdict verdi
       {.step = 1, .loss = 2.5, .seconds = 2, .tokens = 812, .peak = peak, .anonymous = peak}};
   trial.outcome.coverage = "covers 100 % of batches, longest row 812 tokens";
   if (verdict == Verdict::kExceedsBudget) {
-    trial.outcome.cause = "adjusted peak 20700 MiB is above the budget of 20480 MiB";
+    trial.outcome.cause = "adjusted peak 20.21 GiB is above the budget of 20.00 GiB";
   }
   return trial;
 }

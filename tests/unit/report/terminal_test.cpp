@@ -84,15 +84,15 @@ TEST(TerminalView, ShowsATrialAsTheGuideDoes) {
             "Testing: batch=1, rank=64, layers=16 (15 steps)\n"
             "  Loading model and data...\n"
             "  Loaded 500 training samples (0.800 s; longest row 812 tokens, largest batch 812 "
-            "tokens; planned 14400 MiB)\n"
-            "  Step  1/15: loss 2.4900, memory 14500 MiB, 2.04 s\n"
-            "  Step  5/15: loss 2.4500, memory 14500 MiB, 2.04 s\n"
-            "  Step 10/15: loss 2.4000, memory 14500 MiB, 2.04 s\n"
-            "  Step 15/15: loss 2.3500, memory 14500 MiB, 2.04 s\n"
-            "  Evaluation: loss 2.3000, memory 14535 MiB, 0.500 s\n"
-            "  Adapter saved: memory 14535 MiB\n"
+            "tokens; planned 14.06 GiB)\n"
+            "  Step  1/15: loss 2.4900, memory 14.16 GiB, 2.04 s\n"
+            "  Step  5/15: loss 2.4500, memory 14.16 GiB, 2.04 s\n"
+            "  Step 10/15: loss 2.4000, memory 14.16 GiB, 2.04 s\n"
+            "  Step 15/15: loss 2.3500, memory 14.16 GiB, 2.04 s\n"
+            "  Evaluation: loss 2.3000, memory 14.19 GiB, 0.500 s\n"
+            "  Adapter saved: memory 14.19 GiB\n"
             "  SUCCESS\n"
-            "  Peak memory: 14535 MiB (adjusted: 16715 MiB of 20480 MiB)\n"
+            "  Peak memory: 14.19 GiB (adjusted: 16.32 GiB of 20.00 GiB)\n"
             "  Average step time: 2.00 s ± 3 % (406 tokens/s)\n"
             "  Memory growth: +0.2 % over steps 10 to 15 (4.8 MiB ± 976.6 KiB a step)\n");
 }
@@ -229,8 +229,8 @@ TEST(TerminalView, OnATerminalNoLineIsLongerThanEightyColumns) {
   EXPECT_THAT(
       shown(true, search_ends, false),
       AllOf(
-          HasSubstr("  Next larger:  batch=18 does not fit (trial 3): adjusted peak 20700 MiB is\n"
-                    "                above the budget of 20480 MiB\n"),
+          HasSubstr("  Next larger:  batch=18 does not fit (trial 3): adjusted peak 20.21 GiB is\n"
+                    "                above the budget of 20.00 GiB\n"),
           HasSubstr("  * settled by the plan, which trials confirmed, not by a trial; a chance of\n"
                     "    error of 1.2 % at most\n")));
 }
@@ -292,25 +292,25 @@ OPTIMAL CONFIGURATION
   Batch size:   17
   LoRA rank:    128
   LoRA layers:  16
-  Peak memory:  16086 MiB (with 15 % margin: 18499 MiB of 20480 MiB)
-  Planned:      15925 MiB (measured +1.0 %)
+  Peak memory:  15.71 GiB (with 15 % margin: 18.07 GiB of 20.00 GiB)
+  Planned:      15.55 GiB (measured +1.0 %)
   Step time:    3.20 s
   Speed:        512 tokens/s
   Trial:        2, covers 100 % of batches, longest row 812 tokens
-  Next larger:  batch=18 does not fit (trial 3): adjusted peak 20700 MiB is above the budget of 20480 MiB
+  Next larger:  batch=18 does not fit (trial 3): adjusted peak 20.21 GiB is above the budget of 20.00 GiB
 
                         BALANCED         LARGEST         FASTEST
   Batch size                  17              17              18
   LoRA rank                  128             128              64
   LoRA layers                 16              16              16
-  With margin          18499 MiB       18499 MiB       18975 MiB
+  With margin          18.07 GiB       18.07 GiB       18.53 GiB
   Step time               3.20 s          3.20 s          3.00 s
   Speed             512 tokens/s    512 tokens/s    530 tokens/s
 
 Memory against speed (no other trial beats these in both):
-   16715 MiB      410 tokens/s  batch=1, rank=64, layers=16
-   18499 MiB      512 tokens/s  batch=17, rank=128, layers=16
-   18975 MiB      530 tokens/s  batch=18, rank=64, layers=16
+   16.32 GiB      410 tokens/s  batch=1, rank=64, layers=16
+   18.07 GiB      512 tokens/s  batch=17, rank=128, layers=16
+   18.53 GiB      530 tokens/s  batch=18, rank=64, layers=16
 )");
 }
 
@@ -320,7 +320,7 @@ TEST(TerminalView, SaysWhatToDoWhenNothingFits) {
       testing::example_trial(1, {1, 64, 16}, Verdict::kExceedsBudget, 20000_MiB, 2, 400)};
   const std::string text = ended(result);
   EXPECT_THAT(text, HasSubstr("NOTHING FITS\n  Not even batch=1, rank=64, layers=16 fits within "
-                              "20480 MiB: adjusted peak"));
+                              "20.00 GiB: adjusted peak"));
   EXPECT_THAT(text, HasSubstr("--max-seq-length"));
   EXPECT_THAT(text, Not(HasSubstr("OPTIMAL")));
 }
@@ -353,7 +353,7 @@ TEST(TerminalView, SaysWhyANextLargerBatchWasNotTried) {
   result.next_larger.reset();
   result.next_larger_planned = PredictedBytes{50000_MiB};
   EXPECT_THAT(ended(result), HasSubstr("batch=18 was not tried: the confirmed plan puts it at "
-                                       "57500 MiB of 20480 MiB"));
+                                       "56.15 GiB of 20.00 GiB"));
   result.frontier[2].at_limit = true;
   EXPECT_THAT(ended(result), HasSubstr("batch=18 was not asked for (--max-batch"));
   result = testing::example_result();
