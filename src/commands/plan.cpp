@@ -96,7 +96,20 @@ void print_configuration(const TrainingSettings& s, const ModelConfig& model) {
       s.checkpointing == ActivationCheckpointing::kOn ? "on" : "off");
 }
 
+// Without data a batch is full rows, and what is said of data would change nothing.
+void validate_plan(const WorkloadOptions& options) {
+  if (!options.data.empty() || options.demo) return;
+  const auto refuse = [](const std::string& flag) {
+    throw usage_error("{}: has no effect without --data. Give the data, or leave it out", flag);
+  };
+  if (options.valid_data) refuse("--valid-data " + *options.valid_data);
+  if (options.mask_prompt) refuse("--mask-prompt");
+  if (options.skip_bad_rows) refuse("--skip-bad-rows");
+  if (options.seed != 0) refuse(fmt::format("--seed {}", options.seed));
+}
+
 int run_plan(const PlanOptions& options) {
+  validate_plan(options.workload);
   const MachineFacts machine = read_machine();
   const Workload workload = prepare_workload(options.workload, machine, stderr, ModelParts::kText);
   const std::int64_t all = workload.model.layers;

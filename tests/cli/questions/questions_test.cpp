@@ -90,6 +90,21 @@ TEST(Questions, PlanListsBuffersWhoseSumIsShown) {
             plan["arena_bytes"].get<std::int64_t>() + plan["process_bytes"].get<std::int64_t>());
 }
 
+TEST(Questions, PlanRefusesWhatIsSaidOfDataThatIsNotThere) {
+  const Program program;
+  const std::vector<std::vector<std::string>> refused{
+      {"--valid-data", "nosuch.jsonl"}, {"--mask-prompt"}, {"--skip-bad-rows"}, {"--seed", "1"}};
+  for (const std::vector<std::string>& flags : refused) {
+    std::vector<std::string> words{"plan", "--model", demo_model()};
+    words.insert(words.end(), flags.begin(), flags.end());
+    const Ended ended = program.run(words);
+    EXPECT_EQ(ended.exit_code, 2) << flags[0];
+    EXPECT_THAT(ended.err, HasSubstr(flags[0]));
+    EXPECT_THAT(ended.err, HasSubstr("has no effect without --data"));
+  }
+  EXPECT_EQ(program.run({"plan", "--demo", "--seed", "1", "--json"}).exit_code, 0);
+}
+
 TEST(Questions, PlanSaysWhichConfigurationItIsFor) {
   const Program program;
   const std::vector<std::string> flags{
