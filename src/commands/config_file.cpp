@@ -3,8 +3,10 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -15,7 +17,21 @@ namespace {
 constexpr Bytes kMaxConfig = 1_MiB;
 constexpr std::string_view kLong = "--config=";
 
-using HasFlag = std::function<bool(const std::string& flag)>;
+// Of each pair one excludes the other, under their first names.
+constexpr std::pair<std::string_view, std::string_view> kContradictions[] = {
+    {"--epochs", "--max-steps"},
+    {"--yes", "--no-save"},
+    {"--model", "--demo"},
+    {"--no-shuffle", "--batching"},
+    {"--memory", "--speed-loss"},
+    {"--raw-prompt", "--system-prompt"},
+    {"--resume", "--resume-adapter-file"}};
+
+struct FileFlag {
+  std::string name;  // its first one
+  std::string key;   // as it stands in the file
+  std::string word;  // "--batch-size=4"
+};
 
 std::string scalar_text(const toml::node& value, const std::string& file, std::string_view key) {
   if (const auto text = value.value_exact<std::string>()) return *text;
@@ -36,11 +52,12 @@ std::string joined(const toml::array& list, const std::string& file, std::string
 }
 
 // As one word each, so that no value is taken for a flag, and `false` turns a toggle off.
-std::string flag_of(std::string_view key, const toml::node& value, const std::string& file,
-                    const HasFlag& has_flag) {
+FileFlag flag_of(std::string_view key, const toml::node& value, const std::string& file,
+                 const KnownFlags& known) {
   std::string flag = "--" + std::string(key);
   std::replace(flag.begin() + 2, flag.end(), '_', '-');
-  if (flag == "--config" || flag == "--help" || !has_flag(flag)) {
+  const std::string name = known.first_name(flag);
+  if (flag == "--config" || flag == "--help" || name.empty()) {
     throw bad_input("{}:{}: '{}' is no flag of this command; --help lists them", file,
                     value.source().begin.line, key);
   }
@@ -50,7 +67,7 @@ std::string flag_of(std::string_view key, const toml::node& value, const std::st
   if (text.empty()) {
     throw bad_input("{}:{}: '{}' is empty", file, value.source().begin.line, key);
   }
-  return flag + "=" + text;
+  return {name, std::string(key), flag + "=" + text};
 }
 
 toml::table parse_toml(const std::string& file) {
@@ -61,12 +78,84 @@ toml::table parse_toml(const std::string& file) {
   }
 }
 
-std::vector<std::string> flags_of(const std::string& file, const HasFlag& has_flag) {
-  std::vector<std::string> flags;
-  for (const auto& [key, value] : parse_toml(file)) {
-    flags.push_back(flag_of(key.str(), value, file, has_flag));
+// Those of a table that are no sections. As for typed flags, two names of one are a mistake.
+std::vector<FileFlag> flags_in(const toml::table& table, const std::string& file,
+                               const KnownFlags& known) {
+  std::vector<FileFlag> flags;
+  for (const auto& [key, value] : table) {
+    if (value.is_table()) continue;
+    FileFlag flag = flag_of(key.str(), value, file, known);
+    for (const FileFlag& other : flags) {
+      if (other.name != flag.name) continue;
+      throw bad_input("{}:{}: '{}' and '{}' are two names of one flag: leave one out", file,
+                      value.source().begin.line, other.key, flag.key);
+    }
+    flags.push_back(std::move(flag));
   }
   return flags;
+}
+
+// The section of the command that was typed, if any. Others are for other commands.
+const toml::table* section_of(const std::string& command, const toml::table& table,
+                              const std::string& file, const KnownFlags& known) {
+  const toml::table* section = nullptr;
+  for (const auto& [key, value] : table) {
+    if (!value.is_table()) continue;
+    if (!known.is_command(std::string(key.str()))) {
+      throw bad_input("{}:{}: '{}' is no command, and a section is for the command of its name",
+                      file, value.source().begin.line, key.str());
+    }
+    if (key.str() == command) section = value.as_table();
+  }
+  if (section == nullptr) return nullptr;
+  for (const auto& [key, value] : *section) {
+    if (!value.is_table()) continue;
+    throw bad_input("{}:{}: '{}' stands in a section, where no other one may be", file,
+                    value.source().begin.line, key.str());
+  }
+  return section;
+}
+
+bool contradict(std::string_view a, std::string_view b) {
+  return std::any_of(std::begin(kContradictions), std::end(kContradictions), [&](const auto& pair) {
+    return (pair.first == a && pair.second == b) || (pair.first == b && pair.second == a);
+  });
+}
+
+// Takes out of `flags` what the flags of these first names replace.
+void give_way(std::vector<FileFlag>& flags, const std::vector<std::string>& names, bool same_too) {
+  std::erase_if(flags, [&](const FileFlag& flag) {
+    return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+      return (same_too && flag.name == name) || contradict(flag.name, name);
+    });
+  });
+}
+
+std::vector<FileFlag> flags_of(const std::string& file, const std::string& command,
+                               const KnownFlags& known) {
+  const toml::table table = parse_toml(file);
+  const toml::table* section = section_of(command, table, file, known);
+  std::vector<FileFlag> flags = flags_in(table, file, known);
+  if (section == nullptr) return flags;
+  const std::vector<FileFlag> own = flags_in(*section, file, known);
+  std::vector<std::string> names;
+  names.reserve(own.size());
+  for (const FileFlag& flag : own) names.push_back(flag.name);
+  give_way(flags, names, true);
+  flags.insert(flags.end(), own.begin(), own.end());
+  return flags;
+}
+
+// First names of the flags that were typed; a toggle that was turned off is none.
+std::vector<std::string> typed_names(const std::vector<std::string>& words,
+                                     const KnownFlags& known) {
+  std::vector<std::string> names;
+  for (const std::string& word : words) {
+    if (!word.starts_with("--") || word.ends_with("=false")) continue;
+    std::string name = known.first_name(word.substr(0, word.find('=')));
+    if (!name.empty()) names.push_back(std::move(name));
+  }
+  return names;
 }
 
 // The arguments without `-c FILE`, which is moved to `file`.
@@ -95,14 +184,17 @@ std::vector<std::string> without_config(const std::vector<std::string>& argument
 }  // namespace
 
 std::vector<std::string> expand_config_file(const std::vector<std::string>& arguments,
-                                            const HasFlag& has_flag) {
+                                            const KnownFlags& known) {
   if (arguments.empty()) return arguments;
   std::optional<std::string> file;
   std::vector<std::string> words = without_config(arguments, file);
   if (!file || words.empty()) return words;
-  const std::vector<std::string> flags = flags_of(*file, has_flag);
-  words.insert(words.begin() + 1, flags.begin(), flags.end());
-  return words;
+  std::vector<FileFlag> flags = flags_of(*file, words.front(), known);
+  give_way(flags, typed_names(words, known), false);
+  std::vector<std::string> expanded{words.front()};
+  for (const FileFlag& flag : flags) expanded.push_back(flag.word);
+  expanded.insert(expanded.end(), words.begin() + 1, words.end());
+  return expanded;
 }
 
 }  // namespace loadline

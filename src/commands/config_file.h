@@ -2,6 +2,8 @@
 //   batch-size = 4
 //   target_modules = ["q_proj", "v_proj"]
 //   mask-prompt = true
+//   [find]                      # for `loadline find` alone
+//   ranks = "8,16"
 #pragma once
 
 #include <functional>
@@ -10,12 +12,20 @@
 
 namespace loadline {
 
+struct KnownFlags {
+  // "--lora-layers" for "--num-layers", which is another name of it; empty where the command that
+  // was typed has no such flag.
+  std::function<std::string(const std::string& flag)> first_name;
+  std::function<bool(const std::string& word)> is_command;
+};
+
 // Replaces `-c FILE` (or --config FILE) behind the command's name by the file's flags, before the
-// flags that were typed, so that what was typed wins. has_flag("--batch-size") says what the
-// command knows. Throws Error(kBadInput) naming file, line and key for what it does not know, and
-// for what is no value of a flag; Error(kUsage) for a second file.
-std::vector<std::string> expand_config_file(
-    const std::vector<std::string>& arguments,
-    const std::function<bool(const std::string& flag)>& has_flag);
+// flags that were typed, so that what was typed wins, over a flag that contradicts it too
+// (--max-steps over the file's epochs). A section is for the command of its name, and wins over
+// what stands above all sections. Throws Error(kBadInput) naming file, line and key for what the
+// command does not know, for a flag that stands there twice, in two spellings or under two names,
+// and for what is no value of a flag; Error(kUsage) for a second file.
+std::vector<std::string> expand_config_file(const std::vector<std::string>& arguments,
+                                            const KnownFlags& known);
 
 }  // namespace loadline

@@ -87,21 +87,33 @@ int report_parse_end(const CLI::App& app, std::span<const std::string> arguments
   return report(mistyped(app, arguments, error), 2);
 }
 
-// Whether the command that is typed has the flag, or one below it does.
-bool has_flag(const CLI::App& app, const std::string& flag) {
-  if (app.get_option_no_throw(flag) != nullptr) return true;
-  const auto below = app.get_subcommands([](const CLI::App*) { return true; });
-  return std::any_of(below.begin(), below.end(),
-                     [&](const CLI::App* command) { return has_flag(*command, flag); });
+// The flag's first name, where the command that is typed has it, or one below it does.
+std::string first_name(const CLI::App& app, const std::string& flag) {
+  const CLI::Option* option = app.get_option_no_throw(flag);
+  if (option != nullptr && !option->get_lnames().empty())
+    return "--" + option->get_lnames().front();
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    std::string name = first_name(*command, flag);
+    if (!name.empty()) return name;
+  }
+  return "";
 }
 
 // Where no command of the name is, all flags are let through: parsing says what is wrong.
 std::vector<std::string> with_config_file(const CLI::App& app, std::vector<std::string> arguments) {
   const std::string name = arguments.empty() ? "" : arguments.front();
   const auto named = app.get_subcommands([&](const CLI::App* c) { return c->get_name() == name; });
-  return expand_config_file(arguments, [&](const std::string& flag) {
-    return named.empty() || has_flag(*named.front(), flag);
-  });
+  const KnownFlags known{.first_name =
+                             [&](const std::string& flag) {
+                               return named.empty() ? flag : first_name(*named.front(), flag);
+                             },
+                         .is_command =
+                             [](const std::string& word) {
+                               return std::any_of(
+                                   std::begin(kCommands), std::end(kCommands),
+                                   [&](const CommandEntry& entry) { return word == entry.name; });
+                             }};
+  return expand_config_file(arguments, known);
 }
 
 // expand_config_file() takes it away before parsing: this stands in --help, and what still comes
@@ -110,8 +122,10 @@ void describe_config_flag(CLI::App& command) {
   const auto refuse = [](const std::string& file) {
     throw usage_error("-c{}: give the file as a word of its own, -c {}", file, file);
   };
-  command.add_option_function<std::string>(
-      "-c,--config", refuse, "FILE.toml: flags from a file, as batch-size = 4; what is typed wins");
+  command.add_option_function<std::string>("-c,--config", refuse,
+                                           "FILE.toml: flags from a file, as batch-size = 4, in a "
+                                           "section [find] for find alone; what is "
+                                           "typed wins");
 }
 
 int parse_and_run(int argc, char** argv) {

@@ -20,8 +20,14 @@ class ConfigFile : public testing::Test {
     return file_.string();
   }
   static std::vector<std::string> expand(const std::vector<std::string>& arguments) {
+    const auto first_name = [](const std::string& flag) {
+      if (flag == "--bach-size") return std::string();
+      return flag == "--iters" ? std::string("--max-steps") : flag;
+    };
     return expand_config_file(arguments,
-                              [](const std::string& flag) { return flag != "--bach-size"; });
+                              {.first_name = first_name, .is_command = [](const std::string& word) {
+                                 return word == "find" || word == "train";
+                               }});
   }
   static std::string refusal(const std::vector<std::string>& arguments) {
     try {
@@ -65,6 +71,38 @@ TEST_F(ConfigFile, WhatIsNoFlagIsRefusedWithFileLineAndKey) {
   EXPECT_THAT(refusal({"train", "-c", write("config = 'other.toml'\n")}), HasSubstr("'config'"));
   EXPECT_THAT(refusal({"train", "-c", write("[lora]\nrank = 4\n")}), HasSubstr("'lora'"));
   EXPECT_THAT(refusal({"train", "-c", write("seed = \n")}), HasSubstr("flags.toml:1"));
+}
+
+TEST_F(ConfigFile, AFlagThatStandsTwiceIsRefusedAsATypedOneIs) {
+  EXPECT_THAT(refusal({"train", "-c", write("max_steps = 4\nmax-steps = 5\n")}),
+              AllOf(HasSubstr("'max-steps' and 'max_steps'"), HasSubstr("leave one out")));
+  EXPECT_THAT(refusal({"train", "-c", write("max_steps = 4\niters = 5\n")}),
+              AllOf(HasSubstr("flags.toml:"), HasSubstr("'iters' and 'max_steps'")));
+}
+
+TEST_F(ConfigFile, WhatIsTypedWinsOverWhatContradictsIt) {
+  const std::string file = write("epochs = 2\nseed = 3\n");
+  EXPECT_THAT(expand({"train", "-c", file, "--max-steps", "3"}),
+              ElementsAre("train", "--seed=3", "--max-steps", "3"));
+  EXPECT_THAT(expand({"train", "-c", file, "--iters=3"}),
+              ElementsAre("train", "--seed=3", "--iters=3"));
+  const std::string saves = write("yes = true\n");
+  EXPECT_THAT(expand({"find", "-c", saves, "--no-save"}), ElementsAre("find", "--no-save"));
+  EXPECT_THAT(expand({"find", "-c", saves, "--no-save=false"}),
+              ElementsAre("find", "--yes=true", "--no-save=false"));
+}
+
+TEST_F(ConfigFile, ASectionIsForItsCommandAndWinsOverWhatStandsAbove) {
+  const std::string file =
+      write("seed = 1\nmax_steps = 9\n[find]\nranks = '8,16'\n[train]\nepochs = 2\nseed = 4\n");
+  EXPECT_THAT(
+      expand({"find", "-c", file, "--demo"}),
+      testing::UnorderedElementsAre("find", "--seed=1", "--max-steps=9", "--ranks=8,16", "--demo"));
+  EXPECT_THAT(expand({"train", "-c", file}),
+              testing::UnorderedElementsAre("train", "--epochs=2", "--seed=4"));
+  EXPECT_THAT(refusal({"train", "-c", write("[train]\nbach_size = 4\n")}),
+              HasSubstr("flags.toml:2: 'bach_size'"));
+  EXPECT_THAT(refusal({"train", "-c", write("[train.deep]\nseed = 4\n")}), HasSubstr("'deep'"));
 }
 
 TEST_F(ConfigFile, NoneOrTwoFilesAreRefused) {
