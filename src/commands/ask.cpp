@@ -178,8 +178,9 @@ void print_answer(const Configuration& asked, const Answers& answers, const Aske
   }
 }
 
-int run_ask(const AskOptions& options) {
+int run_ask(AskOptions options) {
   const AskedRun run(folder_of(options.run));
+  if (options.lora_layers == -1) options.lora_layers = run.model_layers();
   validate(options, run);
   Estimates estimates([&](const Configuration& c) { return run.estimate(c); });
   const Answers answers(estimates, run.limits(), run.trials(),
@@ -209,7 +210,8 @@ CommandFunction add_ask(Flags flags) {
   flags.word("run", options->run, "The folder of a search, or its name among the runs");
   flags.value("--batch-size", options->batch_size, "What is left out is the run's optimum");
   flags.value("--lora-rank", options->lora_rank, "LoRA rank");
-  flags.value("--lora-layers,--num-layers", options->lora_layers, "The last N layers");
+  flags.layers("--lora-layers,--num-layers", options->lora_layers,
+               "The last N layers; -1 or all: all");
   flags.value("--max-seq-length", options->sequence, "Rows of exactly so many tokens");
   flags.value("--max", options->max, "The largest that fits of: batch, rank, layers, seq");
   flags.value("--speed-loss", options->speed_loss,

@@ -49,9 +49,8 @@ constexpr const char* kDemoLimit = "320MiB";
 
 // The default grid clipped to the model's layers; a layer count that was typed must exist.
 std::vector<std::int64_t> layers_of(const FindOptions& options, const ModelConfig& model) {
-  if (options.layers_grid == "-1" || options.layers_grid == "all") return {model.layers};
   std::vector<std::int64_t> layers =
-      parse_numbers(options.layers_grid.value_or("8,16,24,32"), "--layers-grid");
+      parse_numbers(options.layers_grid.value_or("8,16,24,32"), "--layers-grid", model.layers);
   if (options.layers_grid && layers.back() > model.layers) {
     throw usage_error("--layers-grid {}: the model has {} layers", *options.layers_grid,
                       model.layers);

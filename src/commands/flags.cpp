@@ -28,6 +28,12 @@ std::optional<T> parsed(const std::string& text) {
   return value;
 }
 
+// The digits of a number, which then is out of the range that is named.
+bool has_digits_alone(const std::string& text) {
+  const std::size_t sign = text.starts_with('-') || text.starts_with('+') ? 1 : 0;
+  return text.size() > sign && text.find_first_not_of("0123456789", sign) == std::string::npos;
+}
+
 template <typename T>
 std::string refuse_no_number(const std::string& text) {
   if (parsed<T>(text)) return "";
@@ -35,9 +41,18 @@ std::string refuse_no_number(const std::string& text) {
   if constexpr (std::is_floating_point_v<T>) {
     return fmt::format("{} is no number", word);
   } else {
+    if (!has_digits_alone(text)) return fmt::format("{} is no whole number", word);
     return fmt::format("{} is no whole number from {} to {}", word, std::numeric_limits<T>::min(),
                        std::numeric_limits<T>::max());
   }
+}
+
+constexpr std::int64_t kAllLayers = -1;
+
+std::string refuse_no_layers(const std::string& text) {
+  if (text == "all") return "";
+  const std::string refusal = refuse_no_number<std::int64_t>(text);
+  return refusal.empty() ? "" : refusal + ", nor all";
 }
 
 std::string refuse_empty(const std::string& text) { return text.empty() ? "is empty" : ""; }
@@ -91,6 +106,13 @@ void Flags::value(const char* names, std::optional<std::int64_t>& into, const st
 }
 void Flags::value(const char* names, std::optional<double>& into, const std::string& help) {
   place(number<double>(*app_, names, into, help));
+}
+void Flags::layers(const char* names, std::optional<std::int64_t>& into, const std::string& help) {
+  const auto put = [&into](const std::string& text) {
+    into = text == "all" ? kAllLayers : *parsed<std::int64_t>(text);
+  };
+  CLI::Option* option = app_->add_option_function<std::string>(names, put, help);
+  place(option->type_name("INT")->check(refuse_no_layers));
 }
 void Flags::toggle(const char* names, bool& into, const std::string& help) {
   place(app_->add_flag(names, into, help));

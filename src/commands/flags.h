@@ -31,6 +31,8 @@ class Flags {
   void value(const char* names, std::optional<std::string>& into, const std::string& help);
   void value(const char* names, std::optional<std::int64_t>& into, const std::string& help);
   void value(const char* names, std::optional<double>& into, const std::string& help);
+  // A number of layers; -1 where `all` was typed.
+  void layers(const char* names, std::optional<std::int64_t>& into, const std::string& help);
   void toggle(const char* names, bool& into, const std::string& help);
   // A flag with a value that must be given.
   void required(const char* names, std::string& into, const std::string& help);

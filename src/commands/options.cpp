@@ -180,14 +180,19 @@ std::chrono::seconds parse_duration(const std::string& text, const std::string& 
   return std::chrono::seconds(amount * seconds);
 }
 
-std::vector<std::int64_t> parse_numbers(const std::string& text, const std::string& flag) {
+std::vector<std::int64_t> parse_numbers(const std::string& text, const std::string& flag,
+                                        std::optional<std::int64_t> all) {
   std::vector<std::int64_t> numbers;
   for (const std::string& word : split(text)) {
+    if (all && (word == "all" || word == "-1")) {
+      numbers.push_back(*all);
+      continue;
+    }
     std::int64_t number = 0;
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
     if (error != std::errc{} || end != word.data() + word.size() || number < 1) {
-      throw usage_error("{} {}: '{}' should be a number of at least 1, as in 8,16,32", flag, text,
-                        word);
+      throw usage_error("{} {}: '{}' should be a number of at least 1{}, as in 8,16,32", flag, text,
+                        word, all ? " or all" : "");
     }
     numbers.push_back(number);
   }

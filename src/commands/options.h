@@ -67,7 +67,9 @@ void validate(const WorkloadOptions& options);
 // "90s", "30m", "2h", "45" (seconds). Throws Error(kUsage) naming `flag`.
 std::chrono::seconds parse_duration(const std::string& text, const std::string& flag);
 
-// "8,16,32" as rising positive numbers without repeats. Throws Error(kUsage) naming `flag`.
-std::vector<std::int64_t> parse_numbers(const std::string& text, const std::string& flag);
+// "8,16,32" as rising positive numbers without repeats; where `all` is given, the words all and -1
+// stand for it. Throws Error(kUsage) naming `flag`.
+std::vector<std::int64_t> parse_numbers(const std::string& text, const std::string& flag,
+                                        std::optional<std::int64_t> all = std::nullopt);
 
 }  // namespace loadline

@@ -142,8 +142,8 @@ CommandFunction add_plan(Flags flags) {
   add_demo_flag(flags, options->workload, "Plan for the embedded model and data");
   flags.value("--batch-size", options->batch_size, "Rows of a micro-batch");
   flags.value("--lora-rank", options->lora_rank, "LoRA rank");
-  flags.value("--lora-layers,--num-layers", options->lora_layers,
-              "The last N layers, 16 where none is given; -1: all");
+  flags.layers("--lora-layers,--num-layers", options->lora_layers,
+               "The last N layers, 16 where none is given; -1 or all: all");
   return [options] { return run_plan(*options); };
 }
 

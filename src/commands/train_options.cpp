@@ -38,8 +38,8 @@ void add_configuration_flags(Flags flags, TrainOptions& options) {
   flags = flags.under("Configuration (from the saved profile where not given)");
   flags.value("--batch-size", options.given.batch_size, "Rows of a micro-batch");
   flags.value("--lora-rank", options.given.lora_rank, "LoRA rank");
-  flags.value("--lora-layers,--num-layers", options.given.lora_layers,
-              "The last N layers; -1: all");
+  flags.layers("--lora-layers,--num-layers", options.given.lora_layers,
+               "The last N layers; -1 or all: all");
   flags.toggle("--conservative", options.conservative,
                "The guide's table where no profile matches; untested here");
   flags.toggle("--verify", options.verify,

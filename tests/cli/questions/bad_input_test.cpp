@@ -87,6 +87,9 @@ TEST(BadInput, AValueThatIsNoNumberIsNamedWithItsFlag) {
   EXPECT_THAT(err("--seed", "-1"), HasSubstr("--seed: -1 is no whole number from 0 to"));
   EXPECT_THAT(err("--lora-alpha", "1e400"), HasSubstr("--lora-alpha: 1e400 is no number"));
   EXPECT_THAT(err("--lora-alpha", "nan"), HasSubstr("--lora-alpha: nan is no number"));
+  EXPECT_THAT(err("--batch-size", "many"), ::testing::Not(HasSubstr("from")));
+  EXPECT_THAT(err("--lora-layers", "some"),
+              HasSubstr("--lora-layers: some is no whole number, nor all"));
   EXPECT_THAT(err("--batch-size", ""), HasSubstr("--batch-size: an empty word is no whole number"));
 }
 

@@ -128,6 +128,15 @@ TEST(Questions, PlanSaysWhichConfigurationItIsFor) {
                          "checkpointing on\n"));
 }
 
+TEST(Questions, AllLayersMayBeSaidAsAWordAndAsMinusOne) {
+  for (const char* layers : {"all", "-1"}) {
+    const Ended ended = Program().run(
+        {"plan", "--model", demo_model(), "--lora-layers", layers, "--lora-rank", "8", "--json"});
+    ASSERT_EQ(ended.exit_code, 0) << ended.err;
+    EXPECT_EQ(parse_json(ended.out, "stdout")["configuration"]["lora_layers"], 6);
+  }
+}
+
 TEST(Questions, ATomlFileGivesFlagsAndTypedOnesWin) {
   const Program program;
   const std::string file =

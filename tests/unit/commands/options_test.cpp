@@ -66,5 +66,17 @@ TEST(WorkloadOptions, WhatTrainNeedsForTheSameRunIsWhatWasGiven) {
   EXPECT_EQ(words.size(), 21U);
 }
 
+TEST(Numbers, AreARisingListInWhichAllMayStandForTheModelsLayers) {
+  using testing::ElementsAre;
+  EXPECT_THAT(parse_numbers("16,8,8", "--ranks"), ElementsAre(8, 16));
+  EXPECT_THAT(parse_numbers("2,all", "--layers-grid", 6), ElementsAre(2, 6));
+  EXPECT_THAT(parse_numbers("-1,2", "--layers-grid", 6), ElementsAre(2, 6));
+  EXPECT_THAT(parse_numbers("all", "--layers-grid", 6), ElementsAre(6));
+  for (const char* text : {"", "0", "8,", "8;16", "-2", "all"}) {
+    EXPECT_THROW((void)parse_numbers(text, "--ranks"), Error) << text;
+  }
+  EXPECT_THROW((void)parse_numbers("2,-2", "--layers-grid", 6), Error);
+}
+
 }  // namespace
 }  // namespace loadline
