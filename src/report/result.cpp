@@ -116,7 +116,8 @@ Json frontier_of(const SearchResult& result) {
                                  cell.checkpointing});
     document.erase("batch_size");
     document["max_batch"] = cell.max_batch;
-    document["basis"] = name_of(cell.basis);
+    const bool is_known = cell.max_batch > 0 || cell.settled;  // else nothing was asked yet
+    document["basis"] = is_known ? Json(name_of(cell.basis)) : Json();
     document["settled"] = cell.settled;
     document["at_limit"] = cell.at_limit;
     document["next_fails"] =
