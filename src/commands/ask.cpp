@@ -1,4 +1,5 @@
 // loadline ask: what a search's trials say about configurations, without running anything.
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -117,6 +118,16 @@ std::int64_t largest_part(const AskOptions& options, const AskedRun& run, const 
   });
 }
 
+std::uint64_t whole(double bytes) { return static_cast<std::uint64_t>(std::llround(bytes)); }
+
+// Bytes are integers in every document.
+Json bytes_json(const Answer& answer) {
+  return {{"value", whole(answer.value)},
+          {"low", whole(answer.low)},
+          {"high", whole(answer.high)},
+          {"support", name_of(answer.support)}};
+}
+
 Json answer_json(const Answer& answer) {
   return {{"value", answer.value},
           {"low", answer.low},
@@ -138,7 +149,7 @@ Json document_of(const Configuration& asked, const Answers& answers, const Asked
                {"max_seq_length", asked.sequence > 0 ? Json(asked.sequence) : Json(nullptr)},
                {"fits", answers.fits(c)},
                {"support", name_of(peak.support)},
-               {"peak_bytes", answer_json(peak)},
+               {"peak_bytes", bytes_json(peak)},
                {"adjusted_bytes", adjusted(bytes, limits.margin).count},
                {"budget_bytes", limits.budget.count}};
   if (only_memory) return json;
@@ -151,9 +162,25 @@ std::string interval(const Answer& answer, const std::string& low, const std::st
   return answer.support == Support::kMeasured ? "" : fmt::format(" ({} to {})", low, high);
 }
 
-std::string_view fit_of(const Configuration& c, const Answers& answers) {
+// What needs too much even where the expectation errs by all that it may does not fit.
+std::string_view fit_of(const Configuration& c, const Answers& answers,
+                        const SearchLimits& limits) {
   if (answers.fits(c)) return "fits";
-  return answers.fails(c) ? "does not fit" : "does not surely fit";
+  const Bytes least{whole(answers.peak(c).low)};
+  const bool fails = answers.fails(c) || adjusted(least, limits.margin) > limits.budget;
+  return fails ? "does not fit" : "does not surely fit";
+}
+
+// An interval of several times its own lower end is no answer, and says so.
+std::string speed_text(const Answer& speed) {
+  constexpr double kUseless = 3;
+  if (speed.high > kUseless * speed.low) {
+    return fmt::format("about {:.0f} tokens/s, very uncertain: anything from {:.0f} to {:.0f}",
+                       speed.value, speed.low, speed.high);
+  }
+  return fmt::format(
+      "{:.0f} tokens/s{}", speed.value,
+      interval(speed, fmt::format("{:.0f}", speed.low), fmt::format("{:.0f}", speed.high)));
 }
 
 void print_answer(const Configuration& asked, const Answers& answers, const AskedRun& run,
@@ -168,13 +195,10 @@ void print_answer(const Configuration& asked, const Answers& answers, const Aske
   fmt::print("{}\n", describe(asked));
   fmt::print("  Memory: {}{}; with margin {} of {}: {} [{}]\n", text(peak.value),
              interval(peak, text(peak.low), text(peak.high)), to_string(needed),
-             to_string(limits.budget), fit_of(c, answers), name_of(peak.support));
+             to_string(limits.budget), fit_of(c, answers, limits), name_of(peak.support));
   const auto speed = only_memory ? std::nullopt : answers.speed(c);
   if (speed) {
-    fmt::print(
-        "  Speed:  {:.0f} tokens/s{} [{}]\n", speed->value,
-        interval(*speed, fmt::format("{:.0f}", speed->low), fmt::format("{:.0f}", speed->high)),
-        name_of(speed->support));
+    fmt::print("  Speed:  {} [{}]\n", speed_text(*speed), name_of(speed->support));
   }
 }
 

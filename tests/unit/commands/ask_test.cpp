@@ -107,6 +107,15 @@ TEST_F(AskTest, WhatIsLeftOutIsTheOptimumThatTheRunChose) {
   EXPECT_THAT(ask({}), HasSubstr("batch=1"));
 }
 
+TEST_F(AskTest, WhatNeedsManyTimesTheBudgetDoesNotFitAlthoughItWasNotRun) {
+  run_trials({1, 2, 4, 6}, 128_MiB);
+  EXPECT_THAT(ask({"--batch-size", "999"}), HasSubstr(": does not fit [extrapolated]"));
+  const Json answer = parse_json(ask({"--batch-size", "999", "--json"}), "stdout");
+  for (const char* member : {"value", "low", "high"}) {
+    EXPECT_TRUE(answer["peak_bytes"][member].is_number_integer()) << member;
+  }
+}
+
 TEST_F(AskTest, WhatWasMeasuredNotToFitDoesNotFit) {
   run_trials({1, 6}, 64_MiB);
   EXPECT_THAT(ask({"--batch-size", "6"}), HasSubstr(": does not fit [measured]"));
