@@ -262,7 +262,7 @@ int run_find(FindOptions options) {
           : runs_folder() / fmt::format("{}-{}", workload.model_folder.filename().string(),
                                         sha256_hex(asked.dump()).substr(0, 12));
   require_places(options, workload, run_folder);
-  TerminalView view(out, draws(out), colour_wanted());
+  TerminalView view(out, draws(out), colour_wanted(), [out] { return columns_of(out); });
   const std::optional<Json> earlier = open_search_folder(
       run_folder,
       {{"schema_version", 1},

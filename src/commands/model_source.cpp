@@ -80,7 +80,7 @@ DownloadState state_of(const PullProgress& progress) {
 
 PullReport download(const HubModel& model, ModelParts parts, const HubEnvironment& hub) {
   const Interruptible scope;
-  DownloadView view(stderr, draws(stderr));
+  DownloadView view(stderr, draws(stderr), [] { return columns_of(stderr); });
   view.line(fmt::format("Downloading {} from {}", model.text(), hub.endpoint));
   const Stopwatch watch;
   const PullReport report = pull_model(

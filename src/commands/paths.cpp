@@ -1,5 +1,6 @@
 #include "commands/paths.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -35,6 +36,16 @@ std::filesystem::path cache_folder() { return user_folder("XDG_CACHE_HOME", ".ca
 bool draws(std::FILE* out) {
   const char* terminal = std::getenv("TERM");
   return isatty(fileno(out)) != 0 && (terminal == nullptr || std::string_view(terminal) != "dumb");
+}
+
+std::int64_t columns_of(std::FILE* out) {
+  constexpr std::int64_t kUnknown = 80, kMost = 10'000;
+  const char* said = std::getenv("COLUMNS");
+  const std::int64_t columns = said == nullptr ? 0 : std::strtoll(said, nullptr, 10);
+  if (columns > 0 && columns < kMost) return columns;
+  winsize size{};
+  const bool known = ::ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? size.ws_col : kUnknown;
 }
 
 bool colour_wanted() {

@@ -2,6 +2,7 @@
 // what the terminal can. Only commands ask it.
 #pragma once
 
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 
@@ -13,6 +14,9 @@ std::filesystem::path cache_folder();    // $XDG_CACHE_HOME/loadline
 
 // It is a terminal that obeys escape sequences: TERM is not "dumb".
 bool draws(std::FILE* out);
+
+// How wide it is: COLUMNS, else what the terminal says, else 80.
+std::int64_t columns_of(std::FILE* out);
 
 // NO_COLOR (no-color.org) is not set.
 bool colour_wanted();

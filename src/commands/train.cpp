@@ -155,7 +155,7 @@ TrainingSettings settled(const TrainOptions& options, const Workload& workload,
 }
 
 int train_and_tell(const TrainingSettings& settings, std::FILE* out, bool json) {
-  TrainView view(settings, out, draws(out));
+  TrainView view(settings, out, draws(out), [out] { return columns_of(out); });
   const TrainingEnd end = train(settings, view);
   view.ended(end);
   if (json) tell(stdout, "{}\n", view.document(end).dump(2));

@@ -27,7 +27,10 @@ void TrainView::say(const std::string& line) {
 }
 
 // Lines of numbers stay whole, as other programs print them.
-void TrainView::say_words(const std::string& words) { say(is_terminal_ ? wrapped(words) : words); }
+void TrainView::say_words(const std::string& words) {
+  const std::int64_t width = columns_ ? columns_() : kUsualColumns;
+  say(is_terminal_ ? wrapped(words, width) : words);
+}
 
 void TrainView::clear_bar() {
   if (!bar_is_drawn_) return;

@@ -5,8 +5,10 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/json.h"
+#include "report/text.h"
 #include "training/trainer.h"
 
 namespace loadline {
@@ -15,8 +17,9 @@ namespace loadline {
 // on a terminal a bar with the time left below them, or how far an evaluation is.
 class TrainView final : public TrainingObserver {
  public:
-  TrainView(const TrainingSettings& settings, std::FILE* out, bool is_terminal)
-      : settings_(settings), out_(out), is_terminal_(is_terminal) {}
+  TrainView(const TrainingSettings& settings, std::FILE* out, bool is_terminal,
+            Columns columns = {})
+      : settings_(settings), out_(out), is_terminal_(is_terminal), columns_(std::move(columns)) {}
   void loaded(const LoadReport& report) override;
   void stepped(const StepReport& report) override;
   void evaluating(EvaluationReport::Rows rows, std::int64_t done, std::int64_t all) override;
@@ -42,6 +45,7 @@ class TrainView final : public TrainingObserver {
   const TrainingSettings& settings_;
   std::FILE* out_;
   bool is_terminal_;
+  Columns columns_;  // none where nobody knows
   bool bar_is_drawn_ = false;
   using Clock = std::chrono::steady_clock;
   Clock::time_point drawn_;  // when, the last time

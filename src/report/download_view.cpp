@@ -57,7 +57,8 @@ void DownloadView::progress(double seconds, const DownloadState& state) {
   meter_.add(seconds, state);
   if (state.total == 0) return;
   if (is_terminal_) {
-    tell(out_, "\r\x1b[2K{}", meter_.line());
+    const std::int64_t width = columns_ ? columns_() : kUsualColumns;
+    tell(out_, "\r\x1b[2K{}", cut_to(meter_.line(), width - 1));
     drawn_ = true;
     std::fflush(out_);
   } else if (seconds - last_line_ >= kBetweenLines) {

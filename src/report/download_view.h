@@ -6,6 +6,9 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
+
+#include "report/text.h"
 
 namespace loadline {
 
@@ -38,7 +41,8 @@ class DownloadMeter {
 // On a terminal a line that is drawn over; elsewhere a line every ten seconds.
 class DownloadView {
  public:
-  DownloadView(std::FILE* out, bool is_terminal) : out_(out), is_terminal_(is_terminal) {}
+  DownloadView(std::FILE* out, bool is_terminal, Columns columns = {})
+      : out_(out), is_terminal_(is_terminal), columns_(std::move(columns)) {}
   DownloadView(const DownloadView&) = delete;
   DownloadView& operator=(const DownloadView&) = delete;
   ~DownloadView();  // clears the line
@@ -51,6 +55,7 @@ class DownloadView {
 
   std::FILE* out_;
   bool is_terminal_;
+  Columns columns_;  // none where nobody knows
   bool drawn_ = false;
   double last_line_ = 0;
   DownloadMeter meter_;

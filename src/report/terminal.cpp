@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "report/progress.h"
 #include "report/summary.h"
 #include "report/text.h"
@@ -38,24 +40,26 @@ struct TerminalView::State {
   std::FILE* out = nullptr;
   bool is_terminal = false;
   bool colour = false;
+  Columns columns;  // none where nobody knows
   bool bar_is_drawn = false;
   Progress progress;
   std::string cell;           // of the trial before
   bool loss_is_more = false;  // than the cross-entropy, in the steps of this trial
 
+  [[nodiscard]] std::int64_t width() const { return columns ? columns() : kUsualColumns; }
   void clear_bar() {
     if (bar_is_drawn) write(kClearLine);
     bar_is_drawn = false;
   }
   void draw_bar() {
     if (!is_terminal) return;
-    write(std::string(kClearLine) + progress.bar());
+    write(std::string(kClearLine) + cut_to(progress.bar(), width() - 1));
     std::fflush(out);
     bar_is_drawn = true;
   }
   // Who reads a pipe wants a message to be a line.
   void say(const std::string& message, std::string_view style = "") {
-    const std::string text = is_terminal ? wrapped(message) : message;
+    const std::string text = is_terminal ? wrapped(message, width()) : message;
     clear_bar();
     const bool styled = colour && !style.empty();
     write(styled ? std::string(style) + text + std::string(kPlain) + "\n" : text + "\n");
@@ -123,11 +127,12 @@ struct TerminalView::State {
   void show(const TrialSpec& /*spec*/, const Failed& /*failed*/) {}
 };
 
-TerminalView::TerminalView(std::FILE* out, bool is_terminal, bool colour)
+TerminalView::TerminalView(std::FILE* out, bool is_terminal, bool colour, Columns columns)
     : state_(std::make_unique<State>()) {
   state_->out = out;
   state_->is_terminal = is_terminal;
   state_->colour = is_terminal && colour;
+  state_->columns = std::move(columns);
 }
 
 TerminalView::~TerminalView() {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "report/text.h"
 #include "search/search.h"
 #include "trial/protocol.h"
 
@@ -14,10 +15,10 @@ namespace loadline {
 
 class TerminalView {
  public:
-  // `is_terminal`: draw a bar below the lines, wrap them at 80 columns, and colours unless `colour`
+  // `is_terminal`: draw a bar below the lines, wrap them at its width, and colours unless `colour`
   // is false (NO_COLOR).
   // Writes to `out` (stderr with --json, else stdout), which it does not own.
-  TerminalView(std::FILE* out, bool is_terminal, bool colour = true);
+  TerminalView(std::FILE* out, bool is_terminal, bool colour = true, Columns columns = {});
   TerminalView(const TerminalView&) = delete;
   TerminalView& operator=(const TerminalView&) = delete;
   ~TerminalView();  // clears the bar

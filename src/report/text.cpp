@@ -57,13 +57,23 @@ std::string shell_quoted(const std::string& text) {
   return quoted + "'";
 }
 
-std::string wrapped(const std::string& line) {
-  constexpr std::int64_t kColumns = 80;
+std::string cut_to(std::string_view line, std::int64_t columns) {
+  std::size_t end = 0;
+  for (std::int64_t taken = 0; end < line.size(); ++end) {
+    taken += columns_of(line.substr(end, 1));
+    if (taken > columns) break;
+  }
+  return std::string(line.substr(0, end));
+}
+
+std::string wrapped(const std::string& line, std::int64_t columns) {
+  constexpr std::int64_t kFewest = 40, kMost = 100;
+  columns = std::clamp(columns, kFewest, kMost);
   std::string text;
   std::string rest = line;
-  while (columns_of(rest) > kColumns) {
+  while (columns_of(rest) > columns) {
     const std::size_t indent = hanging_indent(line);
-    const std::size_t place = place_to_break(rest, indent, kColumns);
+    const std::size_t place = place_to_break(rest, indent, columns);
     const std::size_t next = rest.find_first_not_of(' ', place);
     if (next == std::string::npos) break;
     text += rest.substr(0, place) + "\n";

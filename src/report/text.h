@@ -1,6 +1,8 @@
 // Text for people, from values and from strings that nobody vouches for.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -13,9 +15,15 @@ namespace loadline {
 std::string printable(std::string_view text);
 // As one word of a shell's command line: in quotes where it needs them.
 std::string shell_quoted(const std::string& text);
-// In lines of at most 80 columns, broken between words. What follows the first one stands below the
+// How wide a terminal is, asked anew each time, as people resize it; none: kUsualColumns.
+using Columns = std::function<std::int64_t()>;
+inline constexpr std::int64_t kUsualColumns = 80;
+// The first so many columns of a line.
+std::string cut_to(std::string_view line, std::int64_t columns);
+// In lines of at most so many columns, but 40 to 100 on any terminal, as lines beyond are hard to
+// read; broken between words. What follows the first one stands below the
 // text behind a label ("  Planned:      "), or two columns further in.
-std::string wrapped(const std::string& line);
+std::string wrapped(const std::string& line, std::int64_t columns = kUsualColumns);
 // "3.24 s", "0.031 s", "12.5 s": three digits that mean something.
 std::string in_seconds(double seconds);
 // "45 s", "3 min", "1 h 20 min", rounded up to what people plan with.

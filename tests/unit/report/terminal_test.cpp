@@ -265,6 +265,52 @@ TEST(TerminalView, TheBarShowsTrialsStepsAndTheTimeLeft) {
   }
 }
 
+TEST(Text, IsWrappedAtTheTerminalsWidthWithinWhatIsReadWell) {
+  const auto widest = [](std::int64_t columns) {
+    std::string words;
+    for (int i = 0; i < 100; ++i) words += "word ";
+    std::istringstream lines(wrapped(words, columns));
+    std::size_t most = 0;
+    for (std::string line; std::getline(lines, line);) most = std::max(most, line.size());
+    return most;
+  };
+  EXPECT_LE(widest(60), 60U);
+  EXPECT_GT(widest(60), 55U);
+  EXPECT_LE(widest(300), 100U);
+  EXPECT_GT(widest(300), 95U);
+  EXPECT_LE(widest(10), 40U);
+  EXPECT_GT(widest(10), 35U);
+}
+
+TEST(Text, IsCutByColumnsAndNeverWithinACharacter) {
+  EXPECT_EQ(cut_to("2.0 s ± 3 %", 7), "2.0 s ±");
+  EXPECT_EQ(cut_to("2.0 s ± 3 %", 6), "2.0 s ");
+  EXPECT_EQ(cut_to("short", 80), "short");
+  EXPECT_EQ(cut_to("short", -1), "");
+}
+
+TEST(TerminalView, TheBarIsNeverWiderThanTheTerminal) {
+  char* text = nullptr;
+  std::size_t size = 0;
+  std::FILE* out = ::open_memstream(&text, &size);
+  {
+    TerminalView view(out, true, false, [] { return std::int64_t{30}; });
+    whole_search(view);
+  }
+  (void)std::fclose(out);
+  const std::string shown_text(text, size);
+  std::free(text);  // NOLINT: open_memstream gives memory of malloc
+  std::size_t bars = 0;
+  const std::string begin = "\r\x1b[2K[";
+  for (std::size_t at = shown_text.find(begin); at != std::string::npos;
+       at = shown_text.find(begin, at + 1)) {
+    const std::size_t bar = at + begin.size() - 1;
+    EXPECT_LT(shown_text.find_first_of("\r\n", bar) - bar, 30U);
+    ++bars;
+  }
+  EXPECT_GT(bars, 10U);
+}
+
 TEST(TerminalView, ColoursOnlyOnATerminalThatWantsThem) {
   EXPECT_THAT(shown(true, whole_search), HasSubstr("\x1b[32m"));
   EXPECT_THAT(shown(true, whole_search, false), Not(HasSubstr("\x1b[32m")));
