@@ -3,13 +3,16 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "commands/command.h"
 #include "commands/options.h"
 #include "commands/plan_view.h"
+#include "commands/train_refusal.h"
 #include "commands/workload.h"
 #include "training/settings.h"
 
@@ -27,6 +30,42 @@ struct PlanOptions {
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
   return fmt::format("({})", fmt::join(shape, ", "));
+}
+
+// One buffer, or those of all layers that are alike.
+struct PlanLine {
+  std::string name;
+  const Buffer* first;
+  Bytes bytes;
+  int buffers = 1;
+};
+
+// "layer weights q,k,v" for that of layer 3; any other name as it is.
+std::string name_without_layer(const std::string& name) {
+  constexpr std::string_view kLayer = "layer ";
+  if (!name.starts_with(kLayer)) return name;
+  const std::size_t end = name.find_first_not_of("0123456789", kLayer.size());
+  if (end == std::string::npos || end == kLayer.size() || name[end] != ' ') return name;
+  return "layer" + name.substr(end);
+}
+
+// In the plan's order. A model of 32 layers has hundreds of buffers, and few kinds of them.
+std::vector<PlanLine> lines_of(const MemoryPlan& plan) {
+  std::vector<PlanLine> lines;
+  for (const Buffer& buffer : plan.buffers()) {
+    std::string name = name_without_layer(buffer.name);
+    const auto alike = std::find_if(lines.begin(), lines.end(), [&](const PlanLine& line) {
+      return line.name == name && line.name != buffer.name && line.first->phase == buffer.phase &&
+             line.first->shape == buffer.shape && line.first->dtype == buffer.dtype;
+    });
+    if (alike == lines.end()) {
+      lines.push_back({.name = std::move(name), .first = &buffer, .bytes = buffer.bytes});
+    } else {
+      alike->bytes += buffer.bytes;
+      ++alike->buffers;
+    }
+  }
+  return lines;
 }
 
 }  // namespace
@@ -58,16 +97,19 @@ Json plan_document(const MemoryPlan& plan, const Budget& budget, double margin) 
 
 void print_plan(const MemoryPlan& plan, const Budget& budget, double margin) {
   fmt::print("{:<44} {:>22} {:>5} {:>12}  {}\n", "buffer", "shape", "type", "bytes", "phase");
-  for (const Buffer& buffer : plan.buffers()) {
-    fmt::print("{:<44} {:>22} {:>5} {:>12}  {}\n", buffer.name, shape_text(buffer.shape),
-               name_of(buffer.dtype), to_string(buffer.bytes), buffer.phase);
+  for (const PlanLine& line : lines_of(plan)) {
+    const std::string name =
+        line.buffers > 1 ? fmt::format("{} x {}", line.buffers, line.name) : line.first->name;
+    fmt::print("{:<44} {:>22} {:>5} {:>12}  {}\n", name, shape_text(line.first->shape),
+               name_of(line.first->dtype), to_string(line.bytes), line.first->phase);
   }
   const Bytes total = plan.total().bytes;
   const Bytes needed = adjusted(total, margin);
+  fmt::print("\nBy phase (--json has every buffer):\n{}\n", plan_table(plan));
   fmt::print("\narena {} (buffers that do not live together share it) + process {} = {}\n",
              to_string(plan.arena()), to_string(plan.process()), to_string(total));
-  fmt::print("with {:.0f} % margin {}, budget {} ({}): predicted to {}\n", margin * 100,
-             to_string(needed), to_string(budget.bytes), budget.binds,
+  fmt::print("\nVerdict: {} with {:.0f} % margin, the budget is {} ({}): predicted to {}\n",
+             to_string(needed), margin * 100, to_string(budget.bytes), budget.binds,
              needed <= budget.bytes ? "fit" : "exceed it");
 }
 

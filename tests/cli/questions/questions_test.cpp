@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 #include "base/json.h"
@@ -88,6 +89,26 @@ TEST(Questions, PlanListsBuffersWhoseSumIsShown) {
   EXPECT_GT(plan["lines"].size(), 20U);
   EXPECT_EQ(plan["total_bytes"].get<std::int64_t>(),
             plan["arena_bytes"].get<std::int64_t>() + plan["process_bytes"].get<std::int64_t>());
+}
+
+TEST(Questions, PlanShowsWhatAllLayersHaveAlikeAsOneLineAndTheVerdictLast) {
+  const Ended ended = Program().run({"plan", "--model", demo_model(), "--batch-size", "4",
+                                     "--lora-rank", "8", "--lora-layers", "4"});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_THAT(ended.out, HasSubstr("\n6 x layer weights q,k,v "));
+  EXPECT_THAT(ended.out, HasSubstr("\n4 x layer LoRA inner "));
+  EXPECT_THAT(ended.out, ::testing::Not(HasSubstr("layer 3")));
+  EXPECT_LT(std::count(ended.out.begin(), ended.out.end(), '\n'), 90);
+  const std::size_t sums = ended.out.find("By phase");
+  ASSERT_NE(sums, std::string::npos);
+  EXPECT_LT(sums, ended.out.find("\n  weights ", sums));
+  const std::string last = ended.out.substr(ended.out.rfind('\n', ended.out.size() - 2) + 1);
+  EXPECT_THAT(last, StartsWith("Verdict: "));
+  EXPECT_THAT(last, ::testing::EndsWith(": predicted to fit\n"));
+  const Ended small = Program().run(
+      {"plan", "--model", demo_model(), "--lora-rank", "8", "--memory-limit", "20MiB"});
+  EXPECT_EQ(small.exit_code, 1);
+  EXPECT_THAT(small.out, HasSubstr(": predicted to exceed it\n"));
 }
 
 TEST(Questions, PlanRefusesWhatIsSaidOfDataThatIsNotThere) {
