@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "jinja/parse_number.h"
 #include "jinja/text.h"
 
 namespace loadline::jinja {
@@ -61,27 +62,11 @@ std::optional<NumberLiteral> read_float(std::string_view text) {
   return literal;
 }
 
-int base_of(std::string_view text) {
-  if (text.size() < 3 || text[0] != '0') return 10;
-  switch (text[1]) {
-    case 'x':
-    case 'X':
-      return 16;
-    case 'o':
-    case 'O':
-      return 8;
-    case 'b':
-    case 'B':
-      return 2;
-    default:
-      return 10;
-  }
-}
-
 std::optional<NumberLiteral> read_integer(std::string_view text) {
   NumberLiteral literal;
-  int base = base_of(text);
-  std::size_t begin = base == 10 ? 0 : 2;
+  const int prefix = prefix_base(text);
+  int base = prefix == 0 ? 10 : prefix;
+  std::size_t begin = prefix == 0 ? 0 : 2;
   std::size_t digits = digits_from(text, begin, base);
   if (base != 10 && digits == 0) {
     base = 10;

@@ -9,23 +9,6 @@
 namespace loadline::jinja {
 namespace {
 
-int prefix_base(std::string_view text) {
-  if (text.size() < 2 || text[0] != '0') return 0;
-  switch (text[1]) {
-    case 'x':
-    case 'X':
-      return 16;
-    case 'o':
-    case 'O':
-      return 8;
-    case 'b':
-    case 'B':
-      return 2;
-    default:
-      return 0;
-  }
-}
-
 bool take_sign(std::string_view& text) {
   if (text.empty() || (text[0] != '-' && text[0] != '+')) return false;
   const bool negative = text[0] == '-';
@@ -70,6 +53,23 @@ bool is_decimal_number(std::string_view text) {
 }
 
 }  // namespace
+
+int prefix_base(std::string_view text) {
+  if (text.size() < 2 || text[0] != '0') return 0;
+  switch (text[1]) {
+    case 'x':
+    case 'X':
+      return 16;
+    case 'o':
+    case 'O':
+      return 8;
+    case 'b':
+    case 'B':
+      return 2;
+    default:
+      return 0;
+  }
+}
 
 std::optional<Integer> parse_integer(std::string_view text, int base) {
   if (base != 0 && (base < 2 || base > 36)) return std::nullopt;
