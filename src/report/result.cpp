@@ -53,8 +53,9 @@ Json adjusted_of(const RunTrial& trial, double margin) {
 
 // Measured over planned: 1.02 says that the trial needed 2 % more than was planned.
 Json ratio_of(const RunTrial& trial) {
-  const bool ran_through = trial.outcome.fits() || trial.outcome.verdict == Verdict::kExceedsBudget;
-  if (!ran_through || !trial.outcome.peak || trial.planned.bytes.count == 0) return {};
+  if (!trial.outcome.ran_through() || !trial.outcome.peak || trial.planned.bytes.count == 0) {
+    return {};
+  }
   return static_cast<double>(trial.outcome.peak->bytes.count) /
          static_cast<double>(trial.planned.bytes.count);
 }
@@ -142,12 +143,6 @@ Json noise_of(const Noise& noise) {
           {"available_after_bytes", noise.available_after.count}};
 }
 
-// It ran through with fewer steps than were asked for: they are slow.
-bool is_shortened(const RunTrial& trial, std::int64_t asked_steps) {
-  const bool ran_through = trial.outcome.fits() || trial.outcome.verdict == Verdict::kExceedsBudget;
-  return ran_through && static_cast<std::int64_t>(trial.outcome.steps.size()) < asked_steps;
-}
-
 Json trial_document(const RunTrial& trial, double margin, std::int64_t asked_steps) {
   Json document = Json::object();
   document["id"] = trial.trial;
@@ -166,7 +161,7 @@ Json trial_document(const RunTrial& trial, double margin, std::int64_t asked_ste
   document["tokens_per_second_spread"] = number_json(trial.outcome.tokens_per_second_spread);
   document["seconds"] = number_json(trial.outcome.seconds);
   document["steps"] = steps_json(trial.outcome.steps);
-  document["shortened"] = is_shortened(trial, asked_steps);
+  document["shortened"] = trial.outcome.is_shortened(asked_steps);
   document["growth"] = growth_json(trial.outcome.growth);
   document["noise"] = noise_of(trial.outcome.noise);
   document["coverage"] = trial.outcome.coverage;

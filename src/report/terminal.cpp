@@ -75,14 +75,11 @@ struct TerminalView::State {
                     to_string(adjusted(peak, spec.margin)), to_string(spec.budget)));
   }
   void say_shortened(const TrialSpec& spec, const TrialOutcome& outcome) {
-    const auto done = static_cast<std::int64_t>(outcome.steps.size());
-    if (!(outcome.fits() || outcome.verdict == Verdict::kExceedsBudget) || done >= spec.steps) {
-      return;
-    }
+    if (!outcome.is_shortened(spec.steps)) return;
     say(
         fmt::format("  {} of {} steps were enough: they are slow, and the longest batch was among "
                     "them",
-                    done, spec.steps));
+                    outcome.steps.size(), spec.steps));
   }
   void say_growth(const TrialOutcome& outcome) {
     if (!outcome.growth || outcome.steps.empty()) return;

@@ -12,17 +12,12 @@ namespace {
 // Two deviations: about 95 of 100.
 constexpr double kInterval = 2;
 
-bool ran_through(const RunTrial& trial) {
-  const Verdict verdict = trial.outcome.verdict;
-  return (verdict == Verdict::kFits || verdict == Verdict::kExceedsBudget) && trial.outcome.peak;
-}
-
 // The grid that the trials span.
 SearchSpace space_of(const std::vector<RunTrial>& trials) {
   std::set<std::int64_t> ranks, layers, sequences;
   std::int64_t batch = 0;
   for (const RunTrial& trial : trials) {
-    if (!ran_through(trial)) continue;
+    if (!has_whole_peak(trial)) continue;
     ranks.insert(trial.configuration.lora_rank);
     layers.insert(trial.configuration.lora_layers);
     sequences.insert(trial.configuration.sequence);
@@ -87,14 +82,14 @@ double Answers::room() const {
 
 Support Answers::support_of(const Configuration& c) const {
   const auto trial = trial_of(c, trials_);
-  if (trial && ran_through(trials_[*trial])) return Support::kMeasured;
+  if (trial && has_whole_peak(trials_[*trial])) return Support::kMeasured;
   const auto within = [](const std::vector<std::int64_t>& values, std::int64_t value) {
     return value >= values.front() && value <= values.back();
   };
   bool fewer = false;
   bool more = false;
   for (const RunTrial& other : trials_) {
-    if (!ran_through(other)) continue;
+    if (!has_whole_peak(other)) continue;
     fewer = fewer || tokens_(other.configuration) <= tokens_(c);
     more = more || tokens_(other.configuration) >= tokens_(c);
   }

@@ -143,9 +143,8 @@ std::optional<double> Estimates::of(const Configuration& configuration) {
 }
 
 bool has_whole_peak(const RunTrial& trial) {
-  const Verdict verdict = trial.outcome.verdict;
-  return (verdict == Verdict::kFits || verdict == Verdict::kExceedsBudget) &&
-         trial.outcome.peak.has_value() && trial.outcome.peak->bytes.count > 0;
+  return trial.outcome.ran_through() && trial.outcome.peak.has_value() &&
+         trial.outcome.peak->bytes.count > 0;
 }
 
 // In budgets: the plan is right within a fifth and an offset of a twentieth, and then to about a

@@ -10,10 +10,8 @@ namespace {
 constexpr std::size_t kEnoughSpeeds = 3;
 
 bool has_speed(const RunTrial& trial) {
-  const Verdict verdict = trial.outcome.verdict;
-  const bool whole = verdict == Verdict::kFits || verdict == Verdict::kExceedsBudget;
   const double speed = trial.outcome.tokens_per_second;
-  return whole && speed > 0 && std::isfinite(speed);
+  return trial.outcome.ran_through() && speed > 0 && std::isfinite(speed);
 }
 
 double share(std::int64_t part, std::int64_t of) {

@@ -341,8 +341,7 @@ std::optional<TrialOutcome> under_budget(TrialSpec spec, TrialOutcome outcome, B
     if (!is_too_much) return std::nullopt;
     return outcome;
   }
-  const bool ran = outcome.fits() || outcome.verdict == Verdict::kExceedsBudget;
-  if (!ran || !outcome.peak) return outcome;
+  if (!outcome.ran_through() || !outcome.peak) return outcome;
   spec.budget = budget;
   const Conclusion conclusion = against_budget(spec, outcome.peak->bytes);
   outcome.verdict = conclusion.verdict;

@@ -124,6 +124,12 @@ struct TrialOutcome {
   Json evidence = Json::object();  // oom_kill count, cap kind, swap, faults
 
   [[nodiscard]] bool fits() const { return verdict == Verdict::kFits; }
+  // To its end, so that its peak is whole.
+  [[nodiscard]] bool ran_through() const { return fits() || verdict == Verdict::kExceedsBudget; }
+  // So, but with fewer steps than were asked for: they are slow.
+  [[nodiscard]] bool is_shortened(std::int64_t asked_steps) const {
+    return ran_through() && static_cast<std::int64_t>(steps.size()) < asked_steps;
+  }
   [[nodiscard]] Bytes adjusted_peak(double margin) const;  // 0 when nothing was measured
 };
 
