@@ -20,7 +20,7 @@ std::string way_out_of_divergence(const TrainingSettings& settings, std::int64_t
 
 std::string words_of_divergence(const TrainingSettings& settings, const std::string& seen,
                                 std::int64_t updates, const std::string& kept) {
-  if (settings.order == RowOrder::kWorstFirst) return seen;
+  if (settings.is_trial()) return seen;
   return fmt::format("{}; {}. {}", seen, kept, way_out_of_divergence(settings, updates));
 }
 

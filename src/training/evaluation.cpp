@@ -8,7 +8,7 @@ namespace {
 
 std::vector<std::int64_t> rows_to_evaluate(const PackedRows& rows,
                                            const TrainingSettings& settings) {
-  if (settings.order == RowOrder::kWorstFirst) {
+  if (settings.is_trial()) {
     const std::int64_t batches = std::max<std::int64_t>(1, settings.eval_batches);
     // Compared by division: batches x batch_size may pass 63 bits.
     const std::int64_t wanted =
@@ -28,9 +28,8 @@ Evaluation::Evaluation(const PackedRows& rows, const TrainingSettings& settings,
       batch_size_(settings.batch_size),
       max_seq_length_(settings.max_seq_length),
       tokens_(tokens),
-      batches_(settings.order == RowOrder::kWorstFirst
-                   ? std::max<std::int64_t>(1, settings.eval_batches)
-                   : settings.eval_batches),
+      batches_(settings.is_trial() ? std::max<std::int64_t>(1, settings.eval_batches)
+                                   : settings.eval_batches),
       indices_(rows_to_evaluate(rows, settings)),
       buffer_(tokens, settings.batch_size) {}
 

@@ -77,7 +77,7 @@ void require_run_to_resume(const TrainingSettings& settings) {
     throw usage_error("--resume: {} holds no checkpoint. Leave --resume out to start a new run",
                       folder.string());
   }
-  if (settings.resume || settings.order == RowOrder::kWorstFirst) return;
+  if (settings.resume || settings.is_trial()) return;
   require_no_unfinished_run(settings);
   require_adapters_of_a_run(settings, settings.adapter_path);
   if (folder != settings.adapter_path) require_adapters_of_a_run(settings, folder);

@@ -76,7 +76,7 @@ void validate_rates(const TrainingSettings& s) {
   require_rate("--distrust-alpha", s.distrust.alpha, 2.3, 3.0);
   require_rate("--distrust-lambda", s.distrust.lambda, 0, kMost);
   require_count("--warmup-steps", s.warmup_steps, 0, kMostCount);
-  if (s.warmup_steps > s.max_steps && s.order != RowOrder::kWorstFirst) {
+  if (s.warmup_steps > s.max_steps && !s.is_trial()) {
     throw usage_error(
         "--warmup-steps {}: more than the {} of --max-steps, so that the learning "
         "rate would never be reached",

@@ -75,6 +75,8 @@ struct TrainingSettings {
   // Continues the run in adapter_path from its last checkpoint, to the last bit as if it had never
   // stopped (docs/training-state.md). Contradicts resume_adapter_file.
   bool resume = false;
+
+  [[nodiscard]] bool is_trial() const { return order == RowOrder::kWorstFirst; }
 };
 
 // Throws Error(kUsage) naming the flag, the value and the allowed range: batch size, rank, steps,

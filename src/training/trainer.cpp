@@ -58,7 +58,7 @@ class Run {
         shape_(checked_shape()),
         model_(config_, settings.lora, shape_),
         batch_(train_, settings, shape_.tokens) {
-    if (valid_ || settings.order == RowOrder::kWorstFirst) {
+    if (valid_ || settings.is_trial()) {
       evaluation_.emplace(valid_ ? *valid_ : train_, settings, shape_.tokens);
     }
   }
@@ -66,7 +66,7 @@ class Run {
   TrainingEnd train() {
     load();
     metrics_.emplace(saved_.folder(), first_step_);
-    if (!is_trial()) tensorboard_.emplace(saved_.folder(), first_step_);
+    if (!settings_.is_trial()) tensorboard_.emplace(saved_.folder(), first_step_);
     TrainingEnd end = loop();
     end.folder = saved_.settle();
     if (trunk_) {
@@ -81,7 +81,7 @@ class Run {
 
  private:
   std::optional<CoverageMeter> meter() const {
-    if (settings_.order != RowOrder::kWorstFirst) return std::nullopt;
+    if (!settings_.is_trial()) return std::nullopt;
     return std::optional<CoverageMeter>(std::in_place, train_, settings_);
   }
 
@@ -129,8 +129,6 @@ class Run {
     model_.use_trunk(&*trunk_);
     if (evaluation_ && valid_) evaluation_->give_keys(train_.size());
   }
-
-  [[nodiscard]] bool is_trial() const { return settings_.order == RowOrder::kWorstFirst; }
 
   void load_weights() {
     if (settings_.generated_weights) {
@@ -192,7 +190,7 @@ class Run {
   // Before the first update, and when a run is resumed that was stopped in this very evaluation or
   // lacks nothing but its last one.
   [[nodiscard]] bool evaluates_first() const {
-    if (is_trial()) return false;
+    if (settings_.is_trial()) return false;
     if (first_step_ == 0) return settings_.steps_per_eval > 0;
     return first_step_ >= settings_.max_steps ||
            (is_due(first_step_, settings_.steps_per_eval) &&
@@ -205,7 +203,7 @@ class Run {
 
   // A trial of slow steps ends early.
   [[nodiscard]] bool is_enough(std::int64_t step) const {
-    return is_trial() && settings_.enough_seconds > 0 && step >= kLeastTrialSteps &&
+    return settings_.is_trial() && settings_.enough_seconds > 0 && step >= kLeastTrialSteps &&
            step_seconds_ >= settings_.enough_seconds;
   }
 
@@ -284,7 +282,7 @@ class Run {
   // An adapter that has not learned anything is never the best.
   std::optional<TrainingEnd> keep_if_best(EvaluationReport& report) {
     const bool counts = report.rows == EvaluationReport::Rows::kValidation && report.targets > 0 &&
-                        report.step > 0 && !is_trial();
+                        report.step > 0 && !settings_.is_trial();
     if (!counts || !saved_.best_adapter().beaten_by(report.valid_loss)) return std::nullopt;
     if (std::optional<TrainingEnd> end = require_finite(report.step)) return end;
     saved_.save_best(model_, report.step, report.valid_loss);
