@@ -8,6 +8,8 @@
 
 #include <array>
 #include <cstdlib>
+#include <iterator>
+#include <sstream>
 #include <stdexcept>
 #include <string_view>
 #include <thread>
@@ -189,5 +191,18 @@ std::string Program::write(const std::string& name, const std::string& content) 
 std::string demo_model() { return std::string(LOADLINE_SOURCE_DIR) + "/demo/model"; }
 std::string demo_data() { return std::string(LOADLINE_SOURCE_DIR) + "/demo/data"; }
 std::string demo_train() { return demo_data() + "/train.jsonl"; }
+
+std::vector<std::string> with(std::vector<std::string> arguments,
+                              const std::vector<std::string>& more) {
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+std::vector<std::string> on_demo(const std::string& line, const std::vector<std::string>& more) {
+  std::istringstream words(line);
+  std::vector<std::string> arguments{std::istream_iterator<std::string>(words), {}};
+  arguments.insert(arguments.begin() + 1, {"--model", demo_model(), "--data", demo_train()});
+  return with(std::move(arguments), more);
+}
 
 }  // namespace loadline::testing

@@ -62,4 +62,12 @@ std::string demo_model();
 std::string demo_train();
 std::string demo_data();
 
+// The arguments, and then `more`.
+std::vector<std::string> with(std::vector<std::string> arguments,
+                              const std::vector<std::string>& more);
+// A command over the demo's model and rows: the words of `line` ("train --max-steps 3"), and then
+// `more`. A flag that is given again has its last value.
+std::vector<std::string> on_demo(const std::string& line,
+                                 const std::vector<std::string>& more = {});
+
 }  // namespace loadline::testing

@@ -38,11 +38,9 @@ std::vector<double> valid_losses(const fs::path& metrics) {
   return losses;
 }
 
-const std::vector<std::string> kFind{
-    "find",  "--model",       demo_model(), "--data",           demo_train(), "--ranks",
-    "8,16",  "--layers-grid", "2,4",        "--max-seq-length", "256",        "--memory-limit",
-    "72MiB", "--max-batch",   "64",         "--compute-dtype",  "f32",        "--steps",
-    "5",     "--yes",         "--json"};
+const std::vector<std::string> kFind = on_demo(
+    "find --ranks 8,16 --layers-grid 2,4 --max-seq-length 256 --memory-limit 72MiB --max-batch 64 "
+    "--compute-dtype f32 --steps 5 --yes --json");
 
 // The trials of the result with these values, in order.
 std::vector<Json> trials_with(const Json& result, const Json& chosen, std::int64_t batch_size) {
@@ -101,9 +99,9 @@ TEST(MainJob, FindProvesABatchThatFitsAndShowsThatTheNextDoesNotThenTrainUsesThe
 
   const fs::path adapter = program.home() / "adapter";
   const Ended train = program.run(
-      {"train", "--model", demo_model(), "--data", demo_train(), "--max-seq-length", "256",
-       "--compute-dtype", "f32", "--max-steps", "12", "--steps-per-eval", "6", "--learning-rate",
-       "2e-3", "--lr-schedule", "constant", "--adapter-path", adapter.string()});
+      on_demo("train --max-seq-length 256 --compute-dtype f32 --max-steps 12 --steps-per-eval 6 "
+              "--learning-rate 2e-3 --lr-schedule constant",
+              {"--adapter-path", adapter.string()}));
   ASSERT_EQ(train.exit_code, 0) << train.err << train.out;
   EXPECT_THAT(train.out, HasSubstr("profile"));
   EXPECT_TRUE(fs::exists(adapter / "adapter_config.json"));
@@ -122,30 +120,18 @@ TEST(MainJob, BeforeTheDownloadAProfileIsProvenWithGeneratedWeightsAndAnotherLen
   for (const char* name : {"config.json", "tokenizer.json"}) {
     fs::copy_file(fs::path(demo_model()) / name, model / name);
   }
-  const Ended find = program.run({"find", "--model", model.string(), "--data", demo_train(),
-                                  "--ranks", "8", "--layers-grid", "2", "--max-batch", "1",
-                                  "--max-seq-length", "64", "--steps", "3", "--yes", "--json"});
+  const Ended find = program.run(
+      on_demo("find --ranks 8 --layers-grid 2 --max-batch 1 --max-seq-length 64 --steps 3 --yes "
+              "--json",
+              {"--model", model.string()}));
   ASSERT_EQ(find.exit_code, 0) << find.err;
   EXPECT_EQ(parse_json(find.out, "stdout")["generated_weights"], true);
 
-  const auto train = [&](const std::string& length, std::vector<std::string> more) {
-    std::vector<std::string> words = {"train",
-                                      "--model",
-                                      demo_model(),
-                                      "--data",
-                                      demo_train(),
-                                      "--max-seq-length",
-                                      length,
-                                      "--max-steps",
-                                      "1",
-                                      "--steps-per-eval",
-                                      "0",
-                                      "--val-batches",
-                                      "1",
-                                      "--adapter-path",
-                                      (program.home() / ("adapter" + length)).string()};
-    words.insert(words.end(), more.begin(), more.end());
-    return program.run(words);
+  const auto train = [&](const std::string& length, const std::vector<std::string>& more) {
+    return program.run(with(on_demo("train --max-steps 1 --steps-per-eval 0 --val-batches 1",
+                                    {"--max-seq-length", length, "--adapter-path",
+                                     (program.home() / ("adapter" + length)).string()}),
+                            more));
   };
   const Ended same = train("64", {});
   ASSERT_EQ(same.exit_code, 0) << same.err;
@@ -161,9 +147,8 @@ TEST(MainJob, BeforeTheDownloadAProfileIsProvenWithGeneratedWeightsAndAnotherLen
 
 TEST(MainJob, WhereNotEvenBatchOneFitsNothingIsSavedAndTheExitCodeIsOne) {
   const Program program;
-  const Ended ended = program.run({"find", "--model", demo_model(), "--data", demo_train(),
-                                   "--ranks", "8", "--layers-grid", "2", "--memory-limit", "16MiB",
-                                   "--steps", "3", "--yes", "--json"});
+  const Ended ended = program.run(
+      on_demo("find --ranks 8 --layers-grid 2 --memory-limit 16MiB --steps 3 --yes --json"));
   EXPECT_EQ(ended.exit_code, 1) << ended.err;
   EXPECT_EQ(parse_json(ended.out, "stdout")["status"], "nothing_fits");
   const Ended list = program.run({"profile", "list", "--json"});
@@ -185,9 +170,7 @@ std::string model_without_numbers(const Program& program) {
 
 TEST(MainJob, WhereEveryTrialDivergesTheExitCodeIsOneAndNoFlagIsBlamed) {
   const Program program;
-  std::vector<std::string> find = kFind;
-  find[2] = model_without_numbers(program);
-  const Ended ended = program.run(find);
+  const Ended ended = program.run(with(kFind, {"--model", model_without_numbers(program)}));
   EXPECT_EQ(ended.exit_code, 1) << ended.err;
   EXPECT_THAT(
       ended.err,
@@ -218,11 +201,10 @@ TEST(MainJob, CtrlCEndsASearchWithThreeAndTheSameCommandGoesOn) {
 TEST(MainJob, ASearchThatWasKilledGoesOnWhereItWasAndRestartBeginsAnew) {
   const Program program;
   const fs::path run = program.home() / "run";
-  std::vector<std::string> find{"find",       "--model",     demo_model(), "--data",
-                                demo_train(), "--ranks",     "8",          "--layers-grid",
-                                "2",          "--max-batch", "4",          "--memory-limit",
-                                "200MiB",     "--steps",     "3",          "--run-dir",
-                                run.string(), "--yes",       "--json"};
+  const std::vector<std::string> find = on_demo(
+      "find --ranks 8 --layers-grid 2 --max-batch 4 --memory-limit 200MiB --steps 3 --yes "
+      "--json",
+      {"--run-dir", run.string()});
   const Ended killed = program.run_and_signal(find, "SUCCESS", SIGKILL);
   ASSERT_EQ(killed.exit_code, 128 + SIGKILL) << killed.err;
   const Ended again = program.run(find);
@@ -236,8 +218,7 @@ TEST(MainJob, ASearchThatWasKilledGoesOnWhereItWasAndRestartBeginsAnew) {
     return count;
   };
   EXPECT_EQ(parse_json(again.out, "stdout")["trials"][0]["id"], 1);
-  find.emplace_back("--restart");
-  const Ended anew = program.run(find);
+  const Ended anew = program.run(with(find, {"--restart"}));
   ASSERT_EQ(anew.exit_code, 0) << anew.err;
   EXPECT_LT(tested(again.err), tested(anew.err)) << "what was answered is not asked again";
   const auto kept = std::count_if(fs::directory_iterator(program.home()), {},
@@ -248,15 +229,15 @@ TEST(MainJob, ASearchThatWasKilledGoesOnWhereItWasAndRestartBeginsAnew) {
   EXPECT_GE(kept, 1) << "the old answers stand beside it";
 }
 
+std::vector<std::string> small_find(const fs::path& run) {
+  return on_demo("find --ranks 8 --layers-grid 2 --max-seq-length 64 --max-batch 2 --steps 3 --yes",
+                 {"--run-dir", run.string()});
+}
+
 TEST(MainJob, AnAnswerWhoseProfileIsNotSavedYetIsNotSearchedForAgain) {
   const Program program;
   const fs::path run = program.home() / "run";
-  const std::vector<std::string> find{
-      "find",       "--model",          demo_model(), "--data",
-      demo_train(), "--ranks",          "8",          "--layers-grid",
-      "2",          "--max-seq-length", "64",         "--max-batch",
-      "2",          "--steps",          "3",          "--yes",
-      "--run-dir",  run.string()};
+  const std::vector<std::string> find = small_find(run);
   ASSERT_EQ(program.run(find).exit_code, 0);
   Json answer = read_json(run / "result.json");
   fs::remove(answer["profile"].get<std::string>());
@@ -303,11 +284,7 @@ TEST(MainJob, AFinishedSearchTypedAgainIsAnsweredFromItsTrialsAndRestartLosesNoE
 TEST(MainJob, AReaderThatGoesAwayCostsNeitherTheSearchNorItsProfile) {
   const Program program;
   const fs::path run = program.home() / "run";
-  const Ended ended = program.run_and_close_output(
-      {"find", "--model", demo_model(), "--data", demo_train(), "--ranks", "8", "--layers-grid",
-       "2", "--max-batch", "2", "--max-seq-length", "64", "--steps", "3", "--run-dir", run.string(),
-       "--yes"},
-      "Testing:");
+  const Ended ended = program.run_and_close_output(small_find(run), "Testing:");
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
   EXPECT_EQ(read_json(run / "result.json")["status"], "complete");
   EXPECT_TRUE(fs::exists(read_json(run / "result.json")["profile"].get<std::string>()));
@@ -317,9 +294,9 @@ TEST(MainJob, CtrlCEndsTrainingWithThreeAndTheAdapterIsThere) {
   const Program program;
   const fs::path adapter = program.home() / "adapter";
   const Ended ended = program.run_and_signal(
-      {"train", "--model", demo_model(), "--data", demo_train(), "--batch-size", "2", "--lora-rank",
-       "4", "--lora-layers", "2", "--max-steps", "100000", "--steps-per-report", "1",
-       "--adapter-path", adapter.string()},
+      on_demo("train --batch-size 2 --lora-rank 4 --lora-layers 2 --max-steps 100000 "
+              "--steps-per-report 1",
+              {"--adapter-path", adapter.string()}),
       "Iter 2:", SIGINT);
   EXPECT_EQ(ended.exit_code, 3) << ended.err;
   EXPECT_TRUE(fs::exists(adapter / "adapter_model.safetensors"));
@@ -328,9 +305,8 @@ TEST(MainJob, CtrlCEndsTrainingWithThreeAndTheAdapterIsThere) {
 TEST(MainJob, FlagsWinOverTheProfileAndTheConservativeTableIsNamedAsUntested) {
   const Program program;
   const Ended ended =
-      program.run({"train", "--model", demo_model(), "--data", demo_train(), "--conservative",
-                   "--batch-size", "1", "--max-steps", "1", "--max-seq-length", "64",
-                   "--adapter-path", (program.home() / "adapter").string()});
+      program.run(on_demo("train --conservative --batch-size 1 --max-steps 1 --max-seq-length 64",
+                          {"--adapter-path", (program.home() / "adapter").string()}));
   ASSERT_EQ(ended.exit_code, 0) << ended.err;
   EXPECT_THAT(ended.out, HasSubstr("not tested on this machine"));
   EXPECT_THAT(ended.out,

@@ -16,27 +16,10 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
 std::vector<std::string> training(const fs::path& adapter) {
-  return {"train",
-          "--model",
-          demo_model(),
-          "--data",
-          demo_train(),
-          "--quantize",
-          "nf4",
-          "--batch-size",
-          "2",
-          "--lora-rank",
-          "4",
-          "--lora-layers",
-          "2",
-          "--max-seq-length",
-          "64",
-          "--max-steps",
-          "3",
-          "--distrust",
-          "off",
-          "--adapter-path",
-          adapter.string()};
+  return on_demo(
+      "train --quantize nf4 --batch-size 2 --lora-rank 4 --lora-layers 2 --max-seq-length 64 "
+      "--max-steps 3 --distrust off",
+      {"--adapter-path", adapter.string()});
 }
 
 TEST(Quantized, TrainingFromPreparedWeightsGivesTheAdapterOfTheRunThatPreparedThem) {

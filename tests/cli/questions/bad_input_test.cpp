@@ -22,25 +22,6 @@ std::string copied_model(const Program& program) {
   return folder.string();
 }
 
-std::vector<std::string> train_with(const std::string& model, const std::string& data,
-                                    const fs::path& adapter) {
-  return {"train",
-          "--model",
-          model,
-          "--data",
-          data,
-          "--batch-size",
-          "2",
-          "--lora-rank",
-          "4",
-          "--lora-layers",
-          "2",
-          "--max-steps",
-          "1",
-          "--adapter-path",
-          adapter.string()};
-}
-
 TEST(BadInput, NoArgumentsAreWrongUsage) {
   const Ended ended = Program().run({});
   EXPECT_EQ(ended.exit_code, 2);
@@ -117,9 +98,8 @@ TEST(BadInput, AFlagUnderTwoNamesIsAMistakeAndTypedAgainItsLastValueCounts) {
   EXPECT_THAT(Program().run({"train", "--demo", "--max-steps", "2", "--iters", "3"}).err,
               HasSubstr("--max-steps and --iters are two names of one flag: leave one out"));
   const auto plan_of = [](const std::vector<std::string>& flags) {
-    std::vector<std::string> words{"plan", "--demo", "--json"};
-    words.insert(words.end(), flags.begin(), flags.end());
-    return Json::parse(Program().run(words).out).at("total_bytes");
+    const Ended ended = Program().run(with({"plan", "--demo", "--json"}, flags));
+    return Json::parse(ended.out).at("total_bytes");
   };
   EXPECT_EQ(plan_of({"--batch-size", "2", "--batch-size=3"}), plan_of({"--batch-size", "3"}));
 }
@@ -132,7 +112,7 @@ TEST(BadInput, ANameThatIsNotUtf8IsRefusedAtOnce) {
 
 TEST(BadInput, AMissingModelIsNamedWithTheWayOut) {
   const Program program;
-  const Ended ended = program.run({"find", "--model", "/no/such/model", "--data", demo_train()});
+  const Ended ended = program.run(on_demo("find", {"--model", "/no/such/model"}));
   EXPECT_EQ(ended.exit_code, 2);
   EXPECT_THAT(ended.err, HasSubstr("/no/such/model"));
   EXPECT_THAT(ended.err, HasSubstr("Download"));
@@ -161,7 +141,7 @@ TEST(BadInput, AModelWithoutTokenizerIsNamed) {
   const Program program;
   const std::string model = copied_model(program);
   fs::remove(model + "/tokenizer.json");
-  const Ended ended = program.run({"find", "--model", model, "--data", demo_train()});
+  const Ended ended = program.run(on_demo("find", {"--model", model}));
   EXPECT_EQ(ended.exit_code, 2);
   EXPECT_THAT(ended.err, HasSubstr("tokenizer.json"));
 }
@@ -171,7 +151,9 @@ TEST(BadInput, TruncatedWeightsAreNamedAndNoAdapterIsWritten) {
   const std::string model = copied_model(program);
   fs::resize_file(model + "/model.safetensors", 100'000);
   const fs::path adapter = program.home() / "adapter";
-  const Ended ended = program.run(train_with(model, demo_train(), adapter));
+  const Ended ended =
+      program.run(on_demo("train --batch-size 2 --lora-rank 4 --lora-layers 2 --max-steps 1",
+                          {"--model", model, "--adapter-path", adapter.string()}));
   EXPECT_EQ(ended.exit_code, 2) << ended.err;
   EXPECT_THAT(ended.err, HasSubstr("model.safetensors"));
   EXPECT_FALSE(fs::exists(adapter / "adapter_model.safetensors"));
@@ -214,8 +196,7 @@ TEST(BadInput, RankZeroAndTooManyLayersAreRefused) {
   const Ended layers = program.run({"plan", "--model", demo_model(), "--lora-layers", "7"});
   EXPECT_EQ(layers.exit_code, 2);
   EXPECT_THAT(layers.err, HasSubstr("6"));
-  const Ended grid = program.run(
-      {"find", "--model", demo_model(), "--data", demo_train(), "--layers-grid", "2,9"});
+  const Ended grid = program.run(on_demo("find --layers-grid 2,9"));
   EXPECT_EQ(grid.exit_code, 2);
   EXPECT_THAT(grid.err, HasSubstr("6 layers"));
 }
@@ -223,8 +204,7 @@ TEST(BadInput, RankZeroAndTooManyLayersAreRefused) {
 TEST(BadInput, AnOutputThatCannotBeWrittenIsRefusedBeforeTheSearch) {
   const Program program;
   const std::string file = program.write("a-file", "x");
-  const Ended ended = program.run(
-      {"find", "--model", demo_model(), "--data", demo_train(), "--run-dir", file + "/run"});
+  const Ended ended = program.run(on_demo("find", {"--run-dir", file + "/run"}));
   EXPECT_EQ(ended.exit_code, 4) << ended.err;
   EXPECT_THAT(ended.err, HasSubstr("a-file"));
 }
@@ -237,7 +217,7 @@ TEST(BadInput, AMemoryLimitThatIsNoneIsRefused) {
 
 TEST(BadInput, TrainWithoutProfileOrFlagsSaysTheThreeWays) {
   const Program program;
-  const Ended ended = program.run({"train", "--model", demo_model(), "--data", demo_train()});
+  const Ended ended = program.run(on_demo("train"));
   EXPECT_EQ(ended.exit_code, 2);
   EXPECT_THAT(ended.err, HasSubstr("loadline find"));
   EXPECT_THAT(ended.err, HasSubstr("--conservative"));

@@ -25,9 +25,7 @@ TEST(Data, BadRowsAreNamedAndLeftOutOnlyWhenAskedFor) {
                                          "\"prov_entropy\":2}\n{\"text\":7}\nno JSON\n"
                                          "{\"input_ids\":[4]}\n{\"input_ids\":[1,2,3,4,5]}\n");
   const auto data = [&](const std::vector<std::string>& more) {
-    std::vector<std::string> words{"data", "--model", demo_model(), "--data", file};
-    words.insert(words.end(), more.begin(), more.end());
-    return program.run(words);
+    return program.run(with({"data", "--model", demo_model(), "--data", file}, more));
   };
   // The second time, the packed file of the time between is in the cache.
   for (int time = 1; time <= 2; ++time) {

@@ -13,8 +13,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 std::vector<std::string> find_in(const std::filesystem::path& run_folder) {
-  return {"find",  "--model",   demo_model(),        "--data",        demo_train(), "--ranks",  "8",
-          "--yes", "--run-dir", run_folder.string(), "--layers-grid", "2",          "--restart"};
+  return on_demo("find --ranks 8 --layers-grid 2 --yes --restart",
+                 {"--run-dir", run_folder.string()});
 }
 
 TEST(Environment, AReadOnlyRunFolderIsRefusedBeforeATrial) {
@@ -61,9 +61,9 @@ class OutputOfFind : public ::testing::Test {
  protected:
   // A search over rows of its own, with this --output.
   Ended find(const std::filesystem::path& output) {
-    return program_.run({"find", "--model", demo_model(), "--data", data_, "--valid-data", valid_,
-                         "--ranks", "8", "--layers-grid", "2", "--yes", "--run-dir",
-                         (home() / "run").string(), "--output", output.string()});
+    return program_.run(on_demo("find --ranks 8 --layers-grid 2 --yes",
+                                {"--data", data_, "--valid-data", valid_, "--run-dir",
+                                 (home() / "run").string(), "--output", output.string()}));
   }
   void expect_refused(const std::filesystem::path& output, int exit_code, const char* why) {
     const Ended ended = find(output);

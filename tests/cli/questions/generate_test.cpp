@@ -22,12 +22,6 @@ const std::vector<std::string> kGenesis{
     "generate", "--model",         demo_model(), "--raw-prompt", "--max-tokens",
     "24",       "--compute-dtype", "f32",        "--prompt",     "And God said unto"};
 
-std::vector<std::string> with(std::vector<std::string> arguments,
-                              const std::vector<std::string>& more) {
-  arguments.insert(arguments.end(), more.begin(), more.end());
-  return arguments;
-}
-
 TEST(Generate, ContinuesARawPromptAsTheReferenceDoes) {
   const Ended ended = Program().run(kGenesis);
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
@@ -113,11 +107,10 @@ TEST(Fuse, GivesAModelThatSaysWhatBaseAndAdapterSay) {
   }
   const std::string plain = program.run(kGenesis).out;
   const std::string adapted = program.run(with(kGenesis, {"--adapter-path", adapter})).out;
-  std::vector<std::string> of_fused = kGenesis;
-  of_fused[2] = fused;
   EXPECT_NE(adapted, plain);
   // Rounded to bf16 once more: the first words are the same.
-  EXPECT_EQ(program.run(of_fused).out.substr(0, 20), adapted.substr(0, 20));
+  EXPECT_EQ(program.run(with(kGenesis, {"--model", fused})).out.substr(0, 20),
+            adapted.substr(0, 20));
   const Ended again = program.run(fuse);
   EXPECT_EQ(again.exit_code, 2);
   EXPECT_THAT(again.err, HasSubstr("not an empty folder"));

@@ -24,23 +24,10 @@ class Train : public ::testing::Test {
   Train() { ::setenv("OMP_WAIT_POLICY", "passive", 1); }  // as others run beside
   // A short run of the demo with these flags besides.
   Ended run(const std::vector<std::string>& flags) {
-    std::vector<std::string> words{"train",
-                                   "--model",
-                                   demo_model(),
-                                   "--data",
-                                   data_,
-                                   "--compute-dtype",
-                                   "f32",
-                                   "--lora-rank",
-                                   "2",
-                                   "--lora-layers",
-                                   "2",
-                                   "--max-seq-length",
-                                   "16",
-                                   "--adapter-path",
-                                   (program_.home() / "adapter").string()};
-    words.insert(words.end(), flags.begin(), flags.end());
-    return program_.run(words);
+    return program_.run(
+        with(on_demo("train --compute-dtype f32 --lora-rank 2 --lora-layers 2 --max-seq-length 16",
+                     {"--data", data_, "--adapter-path", (program_.home() / "adapter").string()}),
+             flags));
   }
   static std::string row(const std::string& text) { return R"({"text":")" + text + "\"}\n"; }
 
@@ -76,10 +63,7 @@ TEST_F(Train, WhatDoesNotFitIsRefusedWithThePlanTheBudgetAndTheWaysOut) {
   std::set<std::string> named;
   for (const std::vector<std::string>& way : ways_in(ended.err)) {
     named.insert(way[0]);
-    std::vector<std::string> words = flags;
-    words.insert(words.end(), way.begin(), way.end());
-    words.emplace_back("--json");
-    const Ended tried = run(words);
+    const Ended tried = run(with(with(flags, way), {"--json"}));
     ASSERT_EQ(tried.exit_code, 0) << way[0] << ": " << tried.err;
     EXPECT_LE(parse_json(tried.out, "stdout")["peak_bytes"], kLimit.count) << way[0];
   }
@@ -97,9 +81,7 @@ TEST_F(Train, WhereNoSingleFlagIsEnoughSeveralAreNamedThatAre) {
   EXPECT_THAT(ended.err, HasSubstr("No single flag would make it fit, but these together:"));
   const auto ways = ways_in(ended.err);
   ASSERT_EQ(ways.size(), 1U) << ended.err;
-  std::vector<std::string> words = flags;
-  words.insert(words.end(), ways[0].begin(), ways[0].end());
-  EXPECT_EQ(run(words).exit_code, 0);
+  EXPECT_EQ(run(with(flags, ways[0])).exit_code, 0);
 }
 
 TEST_F(Train, FlagsThatContradictOrWouldBeIgnoredAreErrors) {
@@ -121,9 +103,7 @@ TEST_F(Train, FlagsThatContradictOrWouldBeIgnoredAreErrors) {
       {"--distrust-alpha", "2.5"},
       {"--distrust-lambda", "2", "--distrust", "off"}};
   for (const std::vector<std::string>& flags : refused) {
-    std::vector<std::string> words{"--batch-size", "1"};
-    words.insert(words.end(), flags.begin(), flags.end());
-    const Ended ended = run(words);
+    const Ended ended = run(with({"--batch-size", "1"}, flags));
     EXPECT_EQ(ended.exit_code, 2) << flags[0] << ": " << ended.err;
     EXPECT_THAT(ended.err, HasSubstr(flags[0]));
   }
@@ -135,10 +115,9 @@ TEST_F(Train, AnAdapterThatARunStartsFromAndFlagsThatSayOtherwiseContradict) {
   const std::string first = (program_.home() / "adapter").string();
   const std::string next = (program_.home() / "next").string();
   const auto start = [&](const std::vector<std::string>& flags) {
-    std::vector<std::string> words{"--batch-size",          "1",   "--max-steps",    "1",
-                                   "--resume-adapter-file", first, "--adapter-path", next};
-    words.insert(words.end(), flags.begin(), flags.end());
-    return run(words);
+    return run(with({"--batch-size", "1", "--max-steps", "1", "--resume-adapter-file", first,
+                     "--adapter-path", next},
+                    flags));
   };
   const std::vector<std::vector<std::string>> refused{{"--lora-rank", "4"},
                                                       {"--lora-layers", "3"},

@@ -19,42 +19,20 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 std::vector<std::string> training_into(const fs::path& adapter) {
-  return {"train",
-          "--model",
-          demo_model(),
-          "--data",
-          demo_train(),
-          "--max-seq-length",
-          "16",
-          "--batch-size",
-          "1",
-          "--lora-rank",
-          "2",
-          "--lora-layers",
-          "2",
-          "--max-steps",
-          "100000",
-          "--save-every",
-          "1",
-          "--steps-per-eval",
-          "0",
-          "--steps-per-report",
-          "1",
-          "--val-batches",
-          "1",
-          "--adapter-path",
-          adapter.string()};
+  return on_demo(
+      "train --max-seq-length 16 --batch-size 1 --lora-rank 2 --lora-layers 2 --max-steps 100000 "
+      "--save-every 1 --steps-per-eval 0 --steps-per-report 1 --val-batches 1",
+      {"--adapter-path", adapter.string()});
 }
 
 TEST(AdapterFolder, ASecondRunIntoItIsRefusedAndTheFirstGoesOn) {
   const Program program;
   const fs::path adapter = program.home() / "adapter";
-  std::vector<std::string> resumed = training_into(adapter);
-  resumed.emplace_back("--resume");
   std::vector<Ended> others;
   const Ended first = program.run_and_look(training_into(adapter), [&](pid_t pid) {
     if (!others.empty() || !fs::exists(adapter / "checkpoints/latest")) return;
-    others = {program.run(training_into(adapter)), program.run(resumed)};
+    others = {program.run(training_into(adapter)),
+              program.run(with(training_into(adapter), {"--resume"}))};
     ::kill(pid, SIGINT);
   });
   ASSERT_EQ(others.size(), 2U) << first.err;
@@ -139,9 +117,7 @@ TEST(AdapterFolder, AFinishedRunStaysWhenItsCommandIsTypedAgainAndStopped) {
 TEST(AdapterFolder, AMistypedOneIsNotMadeByResume) {
   const Program program;
   const fs::path adapter = program.home() / "adatper";
-  std::vector<std::string> words = training_into(adapter);
-  words.emplace_back("--resume");
-  const Ended ended = program.run(words);
+  const Ended ended = program.run(with(training_into(adapter), {"--resume"}));
   EXPECT_EQ(ended.exit_code, 2) << ended.err;
   EXPECT_FALSE(fs::exists(adapter));
 }

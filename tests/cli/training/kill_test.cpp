@@ -21,41 +21,12 @@ namespace fs = std::filesystem;
 constexpr int kKills = 20;
 
 std::vector<std::string> command(const fs::path& adapter, bool resume) {
-  std::vector<std::string> words{"train",
-                                 "--model",
-                                 demo_model(),
-                                 "--data",
-                                 demo_train(),
-                                 "--max-seq-length",
-                                 "16",
-                                 "--compute-dtype",
-                                 "f32",
-                                 "--batch-size",
-                                 "1",
-                                 "--lora-dropout",
-                                 "0.1",
-                                 "--lora-rank",
-                                 "2",
-                                 "--lora-layers",
-                                 "2",
-                                 "--grad-accumulation-steps",
-                                 "2",
-                                 "--max-steps",
-                                 "14",
-                                 "--warmup-steps",
-                                 "3",
-                                 "--weight-decay",
-                                 "0.01",
-                                 "--save-every",
-                                 "1",
-                                 "--steps-per-eval",
-                                 "5",
-                                 "--val-batches",
-                                 "2",
-                                 "--adapter-path",
-                                 adapter.string()};
-  if (resume) words.emplace_back("--resume");
-  return words;
+  const std::vector<std::string> arguments = on_demo(
+      "train --max-seq-length 16 --compute-dtype f32 --batch-size 1 --lora-dropout 0.1 "
+      "--lora-rank 2 --lora-layers 2 --grad-accumulation-steps 2 --max-steps 14 --warmup-steps 3 "
+      "--weight-decay 0.01 --save-every 1 --steps-per-eval 5 --val-batches 2",
+      {"--adapter-path", adapter.string()});
+  return resume ? with(arguments, {"--resume"}) : arguments;
 }
 
 std::string hash_of(const fs::path& file) { return sha256_hex(read_file(file, 64_MiB)); }
@@ -111,9 +82,9 @@ TEST(Killed, SigtermAndCtrlCSaveEndWithThreeAndTheRunGoesOn) {
   ASSERT_EQ(program.run(command(whole, false)).exit_code, 0);
   for (const int signal : {SIGTERM, SIGINT}) {
     const fs::path adapter = program.home() / std::to_string(signal);
-    std::vector<std::string> words = command(adapter, false);
-    words.insert(words.end(), {"--steps-per-report", "1", "--save-every", "0"});
-    const Ended ended = program.run_and_signal(words, "Iter 2:", signal);
+    const Ended ended = program.run_and_signal(
+        with(command(adapter, false), {"--steps-per-report", "1", "--save-every", "0"}),
+        "Iter 2:", signal);
     ASSERT_EQ(ended.exit_code, 3) << ended.err;
     EXPECT_NE(ended.err.find("which is saved; continue with --resume"), std::string::npos);
     ASSERT_TRUE(has_checkpoint(adapter));
@@ -125,10 +96,8 @@ TEST(Killed, SigtermAndCtrlCSaveEndWithThreeAndTheRunGoesOn) {
 
 // A run that is far from its end whenever it is stopped.
 std::vector<std::string> endless(const fs::path& adapter) {
-  std::vector<std::string> words = command(adapter, false);
-  words.insert(words.end(), {"--steps-per-report", "1", "--save-every", "0", "--max-steps",
-                             "100000", "--steps-per-eval", "0"});
-  return words;
+  return with(command(adapter, false), {"--steps-per-report", "1", "--save-every", "0",
+                                        "--max-steps", "100000", "--steps-per-eval", "0"});
 }
 
 TEST(Killed, ATerminalThatClosesSavesAndEndsWithThreeHoweverOftenItSaysSo) {
@@ -147,8 +116,8 @@ TEST(Killed, ATerminalThatClosesSavesAndEndsWithThreeHoweverOftenItSaysSo) {
 
 TEST(Killed, UnderNohupATerminalThatClosesIsNothing) {
   const Program program;
-  std::vector<std::string> words = command(program.home() / "adapter", false);
-  words.insert(words.end(), {"--steps-per-report", "1"});
+  const std::vector<std::string> words =
+      with(command(program.home() / "adapter", false), {"--steps-per-report", "1"});
   (void)std::signal(SIGHUP, SIG_IGN);  // as nohup does; the program inherits it
   const Ended ended = program.run_and_signal(words, "Iter 2:", SIGHUP);
   (void)std::signal(SIGHUP, SIG_DFL);
@@ -158,9 +127,8 @@ TEST(Killed, UnderNohupATerminalThatClosesIsNothing) {
 TEST(Killed, AReaderThatGoesAwayCostsNeitherTheTrainingNorItsExitCode) {
   const Program program;
   const fs::path adapter = program.home() / "adapter";
-  std::vector<std::string> words = command(adapter, false);
-  words.insert(words.end(), {"--steps-per-report", "1"});
-  const Ended ended = program.run_and_close_output(words, "Iter 1:");
+  const Ended ended = program.run_and_close_output(
+      with(command(adapter, false), {"--steps-per-report", "1"}), "Iter 1:");
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
   EXPECT_TRUE(fs::exists(adapter / "checkpoints/0000014"));
 }

@@ -25,9 +25,9 @@ class Proof : public ::testing::Test {
  protected:
   // A search that saves a profile; as its evidence tells what it is told here.
   void save_profile(Bytes peak) {
-    const Ended find = program_.run({"find", "--model", demo_model(), "--data", demo_train(),
-                                     "--ranks", "8", "--layers-grid", "2", "--max-batch", "1",
-                                     "--max-seq-length", "64", "--steps", "3", "--yes", "--json"});
+    const Ended find = program_.run(
+        on_demo("find --ranks 8 --layers-grid 2 --max-batch 1 --max-seq-length 64 --steps 3 --yes "
+                "--json"));
     ASSERT_EQ(find.exit_code, 0) << find.err;
     const fs::path file = parse_json(find.out, "stdout")["profile"].get<std::string>();
     Json profile = read_json(file);
@@ -37,23 +37,10 @@ class Proof : public ::testing::Test {
   }
 
   Ended train(const std::vector<std::string>& flags) {
-    std::vector<std::string> words{"train",
-                                   "--model",
-                                   demo_model(),
-                                   "--data",
-                                   demo_train(),
-                                   "--max-seq-length",
-                                   "64",
-                                   "--max-steps",
-                                   "1",
-                                   "--steps-per-eval",
-                                   "0",
-                                   "--val-batches",
-                                   "1",
-                                   "--adapter-path",
-                                   (program_.home() / "adapter").string()};
-    words.insert(words.end(), flags.begin(), flags.end());
-    return program_.run(words);
+    return program_.run(
+        with(on_demo("train --max-seq-length 64 --max-steps 1 --steps-per-eval 0 --val-batches 1",
+                     {"--adapter-path", (program_.home() / "adapter").string()}),
+             flags));
   }
 
   Program program_;
@@ -79,10 +66,9 @@ TEST_F(Proof, AProfileWithoutDropoutDoesNotProveARunWithIt) {
 TEST_F(Proof, CheckpointingIsAutoWhereTheProfileProvedAnotherConfiguration) {
   save_profile(10_MiB);
   const auto needed = [&](const char* checkpointing) {
-    const Ended plan =
-        program_.run({"plan", "--model", demo_model(), "--data", demo_train(), "--max-seq-length",
-                      "64", "--batch-size", "32", "--lora-rank", "8", "--lora-layers", "2",
-                      "--grad-checkpoint", checkpointing, "--json"});
+    const Ended plan = program_.run(
+        on_demo("plan --max-seq-length 64 --batch-size 32 --lora-rank 8 --lora-layers 2 --json",
+                {"--grad-checkpoint", checkpointing}));
     return Bytes{parse_json(plan.out, "stdout")["adjusted_bytes"].get<std::uint64_t>()};
   };
   const Bytes on = needed("on");
@@ -113,9 +99,9 @@ TEST_F(Proof, AProfileThatNeedsMoreThanTodaysBudgetIsRefusedWithBoth) {
 TEST_F(Proof, BeforeTheTrialOfVerifyTheFolderIsLookedAt) {
   const std::vector<std::string> verify{"--verify", "--batch-size",  "1", "--lora-rank",
                                         "4",        "--lora-layers", "2"};
-  const auto expect_refused = [&](std::vector<std::string> more, int exit_code, const char* why) {
-    more.insert(more.begin(), verify.begin(), verify.end());
-    const Ended ended = train(more);
+  const auto expect_refused = [&](const std::vector<std::string>& more, int exit_code,
+                                  const char* why) {
+    const Ended ended = train(with(verify, more));
     EXPECT_EQ(ended.exit_code, exit_code) << ended.err;
     EXPECT_THAT(ended.err, HasSubstr(why));
     EXPECT_THAT(ended.out, Not(HasSubstr("Testing:")));
@@ -128,11 +114,10 @@ TEST_F(Proof, BeforeTheTrialOfVerifyTheFolderIsLookedAt) {
 }
 
 TEST_F(Proof, AnInterruptedVerifySaysThatItBeginsAnew) {
-  const Ended ended = program_.run_and_signal(
-      {"train", "--model", demo_model(), "--data", demo_train(), "--batch-size", "1", "--lora-rank",
-       "4", "--lora-layers", "2", "--verify", "--adapter-path",
-       (program_.home() / "adapter").string()},
-      "Loading model", SIGINT);
+  const Ended ended =
+      program_.run_and_signal(on_demo("train --batch-size 1 --lora-rank 4 --lora-layers 2 --verify",
+                                      {"--adapter-path", (program_.home() / "adapter").string()}),
+                              "Loading model", SIGINT);
   EXPECT_EQ(ended.exit_code, 3) << ended.err;
   EXPECT_THAT(ended.err, AllOf(HasSubstr("The same command begins with the trial again"),
                                Not(HasSubstr("to go on from here"))));

@@ -27,12 +27,10 @@ std::vector<Sizes> trials_of(const std::vector<std::string>& flags) {
   // Other processes may hold the cores: threads that wait should then not spin.
   ::setenv("OMP_WAIT_POLICY", "passive", 1);
   const Program program;
-  std::vector<std::string> arguments{
-      "find",    "--demo",    "--json",    "--memory-limit",
-      "1GiB",    "--no-save", "--run-dir", (program.home() / "run").string(),
-      "--steps", "3"};
-  arguments.insert(arguments.end(), flags.begin(), flags.end());
-  const Ended ended = program.run(arguments);
+  const Ended ended =
+      program.run(with({"find", "--demo", "--json", "--memory-limit", "1GiB", "--no-save",
+                        "--run-dir", (program.home() / "run").string(), "--steps", "3"},
+                       flags));
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
   if (ended.exit_code != 0) return {};
   std::vector<Sizes> all;
@@ -117,10 +115,9 @@ TEST(PlanAgainstTheProgram, TrainingWithoutASearchIsNeverUnder) {
 TEST(GenerationPlan, IsWhatGeneratingMeasures) {
   for (const std::vector<std::string>& flags :
        {std::vector<std::string>{"--compute-dtype", "f32"}, {"--quantize", "nf4"}}) {
-    std::vector<std::string> arguments{"generate", "--model", demo_model(),   "--prompt",
-                                       "Who?",     "--json",  "--max-tokens", "20"};
-    arguments.insert(arguments.end(), flags.begin(), flags.end());
-    expect_right_by_itself(arguments);
+    expect_right_by_itself(with(
+        {"generate", "--model", demo_model(), "--prompt", "Who?", "--json", "--max-tokens", "20"},
+        flags));
   }
 }
 

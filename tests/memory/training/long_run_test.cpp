@@ -65,40 +65,15 @@ TEST(LongRun, TwoThousandUpdatesHoldNoMoreMemoryAndNoMoreDescriptors) {
   const Program program;
   std::vector<Sample> samples;  // one with each line that the run prints, after the first ones
   int lines = 0;
-  const Ended ended = program.run_and_look({"train",
-                                            "--model",
-                                            demo_model(),
-                                            "--data",
-                                            demo_train(),
-                                            "--max-seq-length",
-                                            "8",
-                                            "--compute-dtype",
-                                            "f32",
-                                            "--batch-size",
-                                            "1",
-                                            "--lora-rank",
-                                            "2",
-                                            "--lora-layers",
-                                            "1",
-                                            "--trunk-cache",
-                                            "on",
-                                            "--max-steps",
-                                            "2000",
-                                            "--steps-per-report",
-                                            "40",
-                                            "--steps-per-eval",
-                                            "200",
-                                            "--val-batches",
-                                            "2",
-                                            "--save-every",
-                                            "200",
-                                            "--adapter-path",
-                                            (program.home() / "adapter").string()},
-                                           [&](pid_t pid) {
-                                             if (++lines <= 12) return;
-                                             for (const Sample& s : sample_of(pid))
-                                               samples.push_back(s);
-                                           });
+  const Ended ended = program.run_and_look(
+      on_demo("train --max-seq-length 8 --compute-dtype f32 --batch-size 1 --lora-rank 2 "
+              "--lora-layers 1 --trunk-cache on --max-steps 2000 --steps-per-report 40 "
+              "--steps-per-eval 200 --val-batches 2 --save-every 200",
+              {"--adapter-path", (program.home() / "adapter").string()}),
+      [&](pid_t pid) {
+        if (++lines <= 12) return;
+        for (const Sample& s : sample_of(pid)) samples.push_back(s);
+      });
   ASSERT_EQ(ended.exit_code, 0) << ended.err << ended.out;
   ASSERT_GE(samples.size(), 20U);
   // A save or an evaluation holds files open for a moment: what a leak raises is the least.
@@ -145,31 +120,14 @@ TEST(LongRun, UpdatesFaultInNoPagesButThoseOfTheirRows) {
   for (const std::string dtype : {"f32", "bf16"}) {
     const Program program;
     std::vector<long> faults;  // at each line that the run prints
-    const Ended ended = program.run_and_look({"train",
-                                              "--model",
-                                              demo_model(),
-                                              "--data",
-                                              demo_train(),
-                                              "--max-seq-length",
-                                              "32",
-                                              "--compute-dtype",
-                                              dtype,
-                                              "--batch-size",
-                                              std::to_string(kRows),
-                                              "--lora-rank",
-                                              "2",
-                                              "--lora-layers",
-                                              "2",
-                                              "--max-steps",
-                                              "220",
-                                              "--steps-per-report",
-                                              std::to_string(kUpdatesALine),
-                                              "--adapter-path",
-                                              (program.home() / "adapter").string()},
-                                             [&](pid_t pid) {
-                                               for (const long n : page_faults_of(pid))
-                                                 faults.push_back(n);
-                                             });
+    const Ended ended = program.run_and_look(
+        on_demo("train --max-seq-length 32 --lora-rank 2 --lora-layers 2 --max-steps 220",
+                {"--compute-dtype", dtype, "--batch-size", std::to_string(kRows),
+                 "--steps-per-report", std::to_string(kUpdatesALine), "--adapter-path",
+                 (program.home() / "adapter").string()}),
+        [&](pid_t pid) {
+          for (const long n : page_faults_of(pid)) faults.push_back(n);
+        });
     ASSERT_EQ(ended.exit_code, 0) << ended.err << ended.out;
     ASSERT_GE(faults.size(), 25U);
     const std::size_t first = 8;  // lines before the first updates, and these

@@ -39,27 +39,10 @@ std::string hide_control_groups() {
 }
 
 std::vector<std::string> small_find(const fs::path& run_folder) {
-  return {"find",
-          "--model",
-          demo_model(),
-          "--data",
-          demo_train(),
-          "--ranks",
-          "8",
-          "--layers-grid",
-          "2",
-          "--max-batch",
-          "2",
-          "--memory-limit",
-          "200MiB",
-          "--max-seq-length",
-          "128",
-          "--steps",
-          "3",
-          "--run-dir",
-          run_folder.string(),
-          "--yes",
-          "--json"};
+  return on_demo(
+      "find --ranks 8 --layers-grid 2 --max-batch 2 --memory-limit 200MiB --max-seq-length 128 "
+      "--steps 3 --yes --json",
+      {"--run-dir", run_folder.string()});
 }
 
 TEST(DataLimit, AWholeSearchRunsWithoutAControlGroup) {
