@@ -110,7 +110,7 @@ TEST_F(Proof, BeforeTheTrialOfVerifyTheFolderIsLookedAt) {
   const std::string file = program_.write("a_file", "");
   expect_refused({"--adapter-path", file + "/adapter"}, 4, "a_file/adapter");
   ASSERT_EQ(train({"--batch-size", "1", "--lora-rank", "8", "--lora-layers", "2"}).exit_code, 0);
-  expect_refused({"--resume"}, 2, "lora_rank is 4");
+  expect_refused({"--resume"}, 2, "--lora-rank is 4");
 }
 
 TEST_F(Proof, AnInterruptedVerifySaysThatItBeginsAnew) {
