@@ -150,7 +150,8 @@ std::string mistyped(const CLI::App& app, std::span<const std::string> arguments
   const std::string way_out = fmt::format("\nRun {} --help for the flags.", at.name);
   if (!commands_of(*at.app).empty()) {
     if (at.words == arguments.size()) {
-      return fmt::format("a subcommand is required.\n\n{}", at.app->help());
+      return fmt::format("a subcommand is required.\n\n{}",
+                         at.app->help(at.app == &app ? "" : app.get_name()));
     }
     const std::string& word = arguments[at.words];
     return is_flag(word) ? no_flag(at, word) + way_out : no_command(at, word);

@@ -21,6 +21,12 @@ TEST(Questions, VersionAndHelpEndWithZero) {
   EXPECT_THAT(help.out, HasSubstr("--memory-limit"));
 }
 
+TEST(Questions, ACommandWithoutItsSubcommandShowsHowItIsTyped) {
+  const Ended ended = Program().run({"profile"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("Usage: loadline profile [OPTIONS] SUBCOMMAND"));
+}
+
 TEST(Questions, MachineSaysMemoryAndCap) {
   const Json machine = parse_json(Program().run({"machine", "--json"}).out, "stdout");
   EXPECT_EQ(machine["schema_version"], 1);
