@@ -6,6 +6,7 @@
 
 #include "report/text.h"
 #include "search/evidence.h"
+#include "trial/advice.h"
 
 namespace loadline {
 namespace {
@@ -236,10 +237,13 @@ void add_way_out(Lines& lines, const SearchResult& result, const SearchLimits& l
   }
   if (smallest == nullptr) return;
   lines.push_back(fmt::format("  Not even {} fits within {}: {}", describe(smallest->configuration),
-                              to_string(limits.budget), printable(smallest->outcome.cause)));
+                              to_string(limits.budget),
+                              printable(without_advice(smallest->outcome.cause))));
   lines.emplace_back("  What may help: close other programs and look at `loadline machine`;");
-  lines.emplace_back("  shorter rows (--max-seq-length), smaller --ranks and --layers-grid,");
-  lines.emplace_back("  or a higher --memory-limit where one was given. Nothing was saved.");
+  lines.emplace_back("  --quantize nf4 (weights in 4 bits), shorter rows (--max-seq-length),");
+  lines.emplace_back(
+      "  smaller --ranks and --layers-grid, or a higher --memory-limit, each where it");
+  lines.emplace_back("  was not given so. Nothing was saved.");
 }
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <string_view>
 
+#include "trial/advice.h"
+
 namespace loadline {
 namespace {
 
@@ -122,7 +124,8 @@ std::string heading_of(Verdict verdict) {
 }
 
 std::string cause_after_heading(const TrialOutcome& outcome) {
-  return printable(is_memory_failure(outcome.verdict) ? outcome.cause : cause_after_name(outcome));
+  return printable(is_memory_failure(outcome.verdict) ? without_advice(outcome.cause)
+                                                      : cause_after_name(outcome));
 }
 
 }  // namespace loadline

@@ -36,7 +36,7 @@ std::string describe(const Configuration& configuration);
 std::string describe_cell(const Configuration& configuration);
 // "Does not fit", "Not usable (timed_out)", "Stopped (interrupted)": never a cause by guess.
 std::string heading_of(Verdict verdict);
-// The cause, printable, without what the heading has said.
+// The cause, printable, without what the heading has said and the advice that a search needs not.
 std::string cause_after_heading(const TrialOutcome& outcome);
 
 }  // namespace loadline

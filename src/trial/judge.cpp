@@ -6,16 +6,19 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "trial/advice.h"
 #include "trial/observation.h"
 #include "trial/statistics.h"
 
 namespace loadline {
 namespace {
 
-constexpr std::string_view kSmaller =
-    "Lower the batch size, the rank, the layers or the sequence length";
 // Not at the learning rate: all trials have the same.
 constexpr std::string_view kLookAtWeights = "Look at the model's weights and at the data";
+
+std::string_view smaller(const TrialSpec& spec) {
+  return spec.batch_size > 1 ? kLowerBatch : kLowerRank;
+}
 
 std::string signal_name(int number) {
   const char* name = ::sigabbrev_np(number);
@@ -64,7 +67,7 @@ Conclusion killed_for_memory(const TrialSpec& spec, const TrialObservation& seen
     return {Verdict::kOutOfMemory,
             fmt::format("out of memory: the kernel killed it at the ceiling of {} {} (oom_kill "
                         "{}). {}",
-                        to_string(spec.cap), where, kills, kSmaller)};
+                        to_string(spec.cap), where, kills, smaller(spec))};
   }
   const std::string end = fmt::format(
       "the kernel killed it {} (oom_kill {}) as memory ran out around it: it held {}, and its "
@@ -72,9 +75,10 @@ Conclusion killed_for_memory(const TrialSpec& spec, const TrialObservation& seen
       where, kills, to_string(peak), to_string(spec.cap));
   const Bytes wanted = adjusted(std::max(peak, spec.planned.bytes), spec.margin);
   if (wanted > spec.budget) {
-    return {Verdict::kOutOfMemory,
-            fmt::format("out of memory: {}; with {:.0f} % margin it wants {} of {}. {}", end,
-                        spec.margin * 100, to_string(wanted), to_string(spec.budget), kSmaller)};
+    return {
+        Verdict::kOutOfMemory,
+        fmt::format("out of memory: {}; with {:.0f} % margin it wants {} of {}. {}", end,
+                    spec.margin * 100, to_string(wanted), to_string(spec.budget), smaller(spec))};
   }
   return {Verdict::kRefused,
           refused_text(end + ". Other processes took what the budget had promised: close them")};
@@ -98,11 +102,12 @@ std::optional<Conclusion> out_of_memory(const TrialSpec& spec, const TrialObserv
   if (killed_by_the_kernel(seen)) return killed_for_memory(spec, seen, peak);
   if (seen.ending == Ending::kTree) {
     return Conclusion{Verdict::kOutOfMemory,
-                      fmt::format("out of memory: {}. {}", seen.ending_detail, kSmaller)};
+                      fmt::format("out of memory: {}. {}", seen.ending_detail, smaller(spec))};
   }
   if (seen.report.failed && seen.report.failed->verdict == Verdict::kOutOfMemory) {
-    return Conclusion{Verdict::kOutOfMemory, fmt::format("out of memory {}: {}. {}", where,
-                                                         seen.report.failed->detail, kSmaller)};
+    return Conclusion{
+        Verdict::kOutOfMemory,
+        fmt::format("out of memory {}: {}. {}", where, seen.report.failed->detail, smaller(spec))};
   }
   return std::nullopt;
 }
@@ -207,7 +212,7 @@ Conclusion against_budget(const TrialSpec& spec, Bytes peak) {
             fmt::format("fits: {}, within the budget of {}", figures, to_string(spec.budget))};
   }
   return {Verdict::kExceedsBudget, fmt::format("it ran, but {} is above the budget of {}. {}",
-                                               figures, to_string(spec.budget), kSmaller)};
+                                               figures, to_string(spec.budget), smaller(spec))};
 }
 
 Conclusion conclude(const TrialSpec& spec, const TrialObservation& seen, Bytes peak) {

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "report/text.h"
+#include "trial/advice.h"
 #include "unit/report/example_result.h"
 
 namespace loadline {
@@ -139,6 +140,9 @@ TEST(TerminalView, NamesTheCauseAndCallsNothingOutOfMemoryByGuess) {
               HasSubstr("  Stopped (refused): nei"));
   EXPECT_THAT(ending(Verdict::kOutOfMemory, "out of memory: the kernel"),
               HasSubstr("  Does not fit: out of memory: the kernel\n"));
+  EXPECT_THAT(ending(Verdict::kExceedsBudget, "it ran, but above. " + std::string(kLowerBatch)),
+              HasSubstr("  Does not fit: it ran, but above\n"))
+      << "the search lowers them itself";
   for (const Verdict verdict : {Verdict::kKilled, Verdict::kTimedOut, Verdict::kCrashed}) {
     EXPECT_THAT(ending(verdict, "x"), Not(HasSubstr("Does not fit")));
   }

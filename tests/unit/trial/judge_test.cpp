@@ -110,6 +110,15 @@ TEST(Judge, FewerStepsAreEnoughOnlyWhereTheSpecSaysSo) {
   EXPECT_EQ(trial_spec_from_json(to_json(spec), "spec").least_steps, 3);
 }
 
+TEST(Judge, OfABatchOfOneNoSmallerOneIsAdvised) {
+  TrialSpec spec = spec_of_15();
+  spec.batch_size = 2;
+  EXPECT_THAT(judge(spec, finished_with(110_MiB)).cause,
+              testing::HasSubstr("Lower the batch size"));
+  spec.batch_size = 1;
+  EXPECT_THAT(judge(spec, finished_with(110_MiB)).cause, testing::HasSubstr("Lower the rank"));
+}
+
 TEST(Judge, TheLargerOfTheTwoPeaksCounts) {
   TrialObservation seen = finished_with(80_MiB);
   seen.memory.peak = 101_MiB;  // the worker told less than was seen from outside
