@@ -238,8 +238,8 @@ int exit_code_of(const SearchResult& result) {
 int run_find(FindOptions options) {
   ignore_closed_pipes();
   validate(options);
-  if (options.workload.demo && !options.workload.memory_limit)
-    options.workload.memory_limit = kDemoLimit;
+  const bool limited_by_demo = options.workload.demo && !options.workload.memory_limit;
+  if (limited_by_demo) options.workload.memory_limit = kDemoLimit;
   options.both_checkpointings = options.workload.grad_checkpoint == "both";
   if (options.both_checkpointings) options.workload.grad_checkpoint = "off";
   std::FILE* out = options.workload.json ? stderr : stdout;
@@ -252,7 +252,8 @@ int run_find(FindOptions options) {
     workload.train_flags.insert(workload.train_flags.end(),
                                 {"--max-steps", std::to_string(options.max_steps)});
   }
-  const Budget budget = compute_budget(machine.memory, options.workload.limit());
+  Budget budget = compute_budget(machine.memory, options.workload.limit());
+  if (limited_by_demo && budget.binds == "--memory-limit") budget.binds = "--demo";
   const FindQuestion question = question_of(options, workload, budget);
   settle_checkpointing(workload, question);
   const Json asked = question_document(question, workload, machine, options.workload.memory_limit);

@@ -281,6 +281,12 @@ TEST(MainJob, AFinishedSearchTypedAgainIsAnsweredFromItsTrialsAndRestartLosesNoE
   EXPECT_EQ(std::distance(fs::directory_iterator(profile.parent_path()), {}), 1);
 }
 
+TEST(MainJob, ALimitThatNobodyTypedIsNotSaidToBeAFlagsValue) {
+  const Program program;
+  const Ended demo = program.run_and_signal({"find", "--demo", "--no-save"}, "Testing:", SIGINT);
+  EXPECT_THAT(demo.out, HasSubstr("(set by --demo)"));
+}
+
 TEST(MainJob, AReaderThatGoesAwayCostsNeitherTheSearchNorItsProfile) {
   const Program program;
   const fs::path run = program.home() / "run";
