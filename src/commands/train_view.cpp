@@ -189,9 +189,10 @@ void TrainView::ended(const TrainingEnd& end) {
                     (end.folder / "best").string()));
   }
   if (end.reason != TrainingEnd::Reason::kDone) return;
-  say(fmt::format("Adapter: {}; `loadline generate --model {} --adapter-path {}` reads it",
-                  settings_.adapter_path.string(), shell_quoted(settings_.model.string()),
-                  shell_quoted(settings_.adapter_path.string())));
+  say(fmt::format(
+      "Adapter: {}; `loadline generate --model {} --adapter-path {} --prompt \"...\"` reads it",
+      settings_.adapter_path.string(), shell_quoted(settings_.model.string()),
+      shell_quoted(settings_.adapter_path.string())));
 }
 
 Json TrainView::document(const TrainingEnd& end) const {
