@@ -22,6 +22,7 @@
 #include "commands/search_folder.h"
 #include "commands/train_start.h"
 #include "machine/interrupt.h"
+#include "report/counted.h"
 #include "report/print.h"
 #include "report/result.h"
 #include "search/evidence.h"
@@ -289,9 +290,9 @@ int run_find(FindOptions options) {
   view.search_begins(question.space, question.limits, budget.binds);
   if (question.space.max_batch < options.max_batch) {
     view.line(
-        fmt::format("The data has {} rows: larger batches than that are not tried, as rows "
+        fmt::format("The data has {}: larger batches than that are not tried, as rows "
                     "would repeat in them",
-                    question.space.max_batch));
+                    counted(question.space.max_batch, "row")));
   }
   if (earlier) {
     view.line(

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "report/counted.h"
 #include "report/print.h"
 #include "training/trainer.h"
 
@@ -208,12 +209,12 @@ void require_fit(const Workload& workload, const TrainingSettings& settings, con
   if (needed <= budget.bytes) return;
   throw Error(
       ErrorKind::kDoesNotFit,
-      fmt::format("batch {} at rank {} on {} layers does not fit:\n{}\n"
+      fmt::format("batch {} at rank {} on {} does not fit:\n{}\n"
                   "  with {:.0f} % margin {}, but the budget is {} ({}).\n{}\n"
                   "  `loadline plan` shows every buffer; --margin changes the margin.",
-                  settings.batch_size, settings.lora.rank, settings.lora.layers, plan_table(plan),
-                  margin * 100, to_string(needed), to_string(budget.bytes), budget.binds,
-                  ways_out(workload, settings, budget.bytes, margin)));
+                  settings.batch_size, settings.lora.rank, counted(settings.lora.layers, "layer"),
+                  plan_table(plan), margin * 100, to_string(needed), to_string(budget.bytes),
+                  budget.binds, ways_out(workload, settings, budget.bytes, margin)));
 }
 
 Configuration configuration_of(const Profile& profile) {

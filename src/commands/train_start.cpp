@@ -5,6 +5,7 @@
 #include <string>
 
 #include "commands/cut_rows.h"
+#include "report/counted.h"
 #include "report/print.h"
 #include "report/text.h"
 #include "training/run_folder.h"
@@ -19,31 +20,33 @@ std::string in_millions(std::int64_t parameters) {
 }
 
 std::string model_line(const TrainingSettings& s, const ModelConfig& model) {
-  return fmt::format("Model: {} ({}, {} layers, {} parameters{})", printable(s.model.string()),
-                     printable(model.model_type), model.layers, in_millions(parameter_count(model)),
+  return fmt::format("Model: {} ({}, {}, {} parameters{})", printable(s.model.string()),
+                     printable(model.model_type), counted(model.layers, "layer"),
+                     in_millions(parameter_count(model)),
                      s.quantize == Quantization::kNf4 ? ", its projections in nf4" : "");
 }
 
 std::string adapter_line(const TrainingSettings& s) {
-  return fmt::format("Adapter: LoRA of rank {}, alpha {:g}, on {} of the last {} layers{}",
-                     s.lora.rank, s.lora.alpha, names_of(s.lora.targets), s.lora.layers,
+  return fmt::format("Adapter: LoRA of rank {}, alpha {:g}, on {} of the last {}{}", s.lora.rank,
+                     s.lora.alpha, names_of(s.lora.targets), counted(s.lora.layers, "layer"),
                      s.lora.dropout > 0 ? fmt::format(", dropout {:g}", s.lora.dropout) : "");
 }
 
 std::string batch_line(const TrainingSettings& s) {
   return fmt::format(
-      "Effective batch: {} x {} accumulation = {} rows of at most {} tokens, compute {}, "
+      "Effective batch: {} x {} accumulation = {} of at most {} tokens, compute {}, "
       "checkpointing {}",
-      s.batch_size, s.grad_accumulation_steps, s.batch_size * s.grad_accumulation_steps,
-      s.max_seq_length, name_of(s.compute),
-      s.checkpointing == ActivationCheckpointing::kOn ? "on" : "off");
+      s.batch_size, s.grad_accumulation_steps,
+      counted(s.batch_size * s.grad_accumulation_steps, "row"), s.max_seq_length,
+      name_of(s.compute), s.checkpointing == ActivationCheckpointing::kOn ? "on" : "off");
 }
 
 std::string updates_line(const TrainingSettings& s, const TrainOptions& options,
                          std::int64_t rows) {
   const std::int64_t uses = s.max_steps * s.batch_size * s.grad_accumulation_steps;
-  return fmt::format("Updates: {} ({:.2f} epochs of {} rows){}; AdamW, learning rate {:g}, {}{}",
-                     s.max_steps, static_cast<double>(uses) / static_cast<double>(rows), rows,
+  return fmt::format("Updates: {} ({:.2f} epochs of {}){}; AdamW, learning rate {:g}, {}{}",
+                     s.max_steps, static_cast<double>(uses) / static_cast<double>(rows),
+                     counted(rows, "row"),
                      options.epochs ? fmt::format(", from --epochs {}", *options.epochs) : "",
                      s.learning_rate, name_of(s.schedule),
                      s.warmup_steps > 0 ? fmt::format(" after {} of warm-up", s.warmup_steps) : "");

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/json.h"
+#include "report/counted.h"
 #include "report/print.h"
 #include "report/text.h"
 
@@ -76,9 +77,9 @@ void TrainView::loaded(const LoadReport& report) {
   planned_ = report.planned.bytes;
   first_step_ = last_.step = report.first_step;
   trained_tokens_ = tokens_before_ = report.trained_tokens;
-  say_words(fmt::format(
-      "Loaded {} rows in {:.1f}s, largest batch {} tokens, {} trainable parameters", report.rows,
-      report.seconds, report.worst_batch_tokens, report.trainable_parameters));
+  say_words(fmt::format("Loaded {} in {:.1f}s, largest batch {} tokens, {} trainable parameters",
+                        counted(report.rows, "row"), report.seconds, report.worst_batch_tokens,
+                        report.trainable_parameters));
   if (first_step_ > 0) {
     say(fmt::format("Resumed after step {} of {}", first_step_, settings_.max_steps));
   }
@@ -156,23 +157,26 @@ void TrainView::endangered(std::int64_t step, const std::string& what) {
 }
 
 // Of this process: what came before a resumption was said then.
-void TrainView::say_done() {
+void TrainView::say_done(TrainingEnd::Reason reason) {
+  const char* const how = reason == TrainingEnd::Reason::kDone          ? "Done"
+                          : reason == TrainingEnd::Reason::kInterrupted ? "Stopped"
+                                                                        : "Diverged";
   const std::chrono::duration<double> took = Clock::now() - loaded_;
   const std::int64_t tokens = trained_tokens_ - tokens_before_;
-  say_words(fmt::format(
-      "Done: {} updates with {} tokens in {}, {:.1f} tokens/s; peak {}, {} were planned",
-      last_.step - first_step_, tokens, in_time_left(took.count()),
-      static_cast<double>(tokens) / std::max(took.count(), 1e-9), to_string(peak_),
-      to_string(planned_)));
+  say_words(fmt::format("{}: {} with {} in {}, {:.1f} tokens/s; peak {}, {} were planned", how,
+                        counted(last_.step - first_step_, "update"), counted(tokens, "token"),
+                        in_time_left(took.count()),
+                        static_cast<double>(tokens) / std::max(took.count(), 1e-9),
+                        to_string(peak_), to_string(planned_)));
 }
 
 void TrainView::ended(const TrainingEnd& end) {
   clear_bar();
-  if (last_.step > first_step_) say_done();
+  if (last_.step > first_step_) say_done(end.reason);
   const RowUse& use = end.rows;
   if (use.uses > 0) {
     const std::string each = use.least == use.most
-                                 ? fmt::format("each {} times", use.least)
+                                 ? "each " + counted(use.least, "time")
                                  : fmt::format("each {} to {} times", use.least, use.most);
     say(fmt::format("Rows: {} of {} used, {} ({:.2f} epochs).", use.rows - use.unused, use.rows,
                     each, static_cast<double>(use.uses) / static_cast<double>(use.rows)));

@@ -39,7 +39,7 @@ class TrainView final : public TrainingObserver {
   [[nodiscard]] std::string bar() const;
   void say_average();
   void say_words(const std::string& words);
-  void say_done();
+  void say_done(TrainingEnd::Reason reason);
   [[nodiscard]] double seconds_left() const;
 
   const TrainingSettings& settings_;

@@ -16,6 +16,7 @@
 #include "commands/paths.h"
 #include "kernels/wide_product.h"
 #include "model/prepared_weights.h"
+#include "report/counted.h"
 #include "report/print.h"
 #include "training/readiness.h"
 #include "training/trainer.h"
@@ -53,8 +54,9 @@ void leave_out_cut_rows(std::optional<PackedSplit>& split, std::int64_t shortest
   split->rows = split->rows.within(longest);
   split->report = report_of(split->rows);
   if (split->report.cut_away == 0) return;
-  fmt::print(out, "{}: {} rows are left out: they have no token to predict within {} tokens\n",
-             split->source.string(), split->report.cut_away, longest);
+  const std::int64_t rows = split->report.cut_away;
+  fmt::print(out, "{}: {} left out: no token to predict within {} tokens\n", split->source.string(),
+             counted(rows, "row") + (rows == 1 ? " is" : " are"), longest);
 }
 
 void leave_out_cut_rows(Workload& workload, const WorkloadOptions& options, std::FILE* out) {

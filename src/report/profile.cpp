@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "report/counted.h"
 #include "report/text.h"
 
 namespace loadline {
@@ -229,8 +230,8 @@ std::string as_text(const Profile& profile) {
                     (profile.generated_weights ? " (measured with generated weights)" : ""));
   line("data", profile.data_path.empty() ? "none" : profile.data_path);
   line("proven",
-       fmt::format("batch {}, rank {}, {} layers of LoRA on {}", profile.batch_size, profile.lora_rank,
-                   profile.lora_layers, joined(key.target_modules)));
+       fmt::format("batch {}, rank {}, {} of LoRA on {}", profile.batch_size, profile.lora_rank,
+                   counted(profile.lora_layers, "layer"), joined(key.target_modules)));
   line("", fmt::format("sequences up to {}, {}{}{}{}", key.max_seq_length, key.compute,
                        key.quantize == "none" ? "" : ", " + key.quantize,
                        key.grad_checkpoint ? ", activation checkpointing" : "",
@@ -262,7 +263,8 @@ std::string train_command(const Profile& profile) {
     command += " --compute-dtype " + shell_quoted(profile.key.compute);
   }
   if (profile.key.grad_checkpoint) command += " --grad-checkpoint on";
-  for (const std::string& word : profile.train_flags) command += " " + shell_quoted(word);
+  for (const std::string& word : profile.train_flags)
+    command += fmt::format(" {}", shell_quoted(word));
   return command + " --adapter-path adapters";
 }
 

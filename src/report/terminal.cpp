@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "report/counted.h"
 #include "report/progress.h"
 #include "report/summary.h"
 #include "report/text.h"
@@ -99,10 +100,10 @@ struct TerminalView::State {
   void show(const TrialSpec& spec, const Loaded& loaded) {
     loss_is_more = false;
     say(
-        fmt::format("  Loaded {} training samples ({}; longest row {} tokens, largest batch {} "
+        fmt::format("  Loaded {} ({}; longest row {} tokens, largest batch {} "
                     "tokens; planned {})",
-                    loaded.rows, in_seconds(loaded.seconds), loaded.longest_row,
-                    loaded.worst_batch_tokens, to_string(spec.planned.bytes)));
+                    counted(loaded.rows, "training sample"), in_seconds(loaded.seconds),
+                    loaded.longest_row, loaded.worst_batch_tokens, to_string(spec.planned.bytes)));
   }
   void show(const TrialSpec& spec, const Stepped& stepped) {
     const TrialStep& step = stepped.step;

@@ -103,12 +103,13 @@ TEST_F(TrainViewTest, AResumedRunGoesOnWithItsTokensAndItsBest) {
   end.best = BestLoss{.step = 2, .valid_loss = 1.5};
   end.folder = settings_.adapter_path;
   view.ended(end);
-  EXPECT_THAT(shown(),
-              AllOf(HasSubstr("Resumed after step 2 of 4"), HasSubstr("Iter 3: Train loss 2.000"),
-                    HasSubstr("Trained Tokens 877"), HasSubstr("Done: 1 updates with 100 tokens"),
-                    HasSubstr("peak 45.0 MiB, 50.0 MiB were planned"),
-                    HasSubstr("Best: validation loss 1.500 after step 2, in /runs/a/best"),
-                    HasSubstr("--model '/models/it'\\''s' --adapter-path /runs/a`")));
+  EXPECT_THAT(
+      shown(),
+      AllOf(HasSubstr("Resumed after step 2 of 4"), HasSubstr("Iter 3: Train loss 2.000"),
+            HasSubstr("Trained Tokens 877"), HasSubstr("Done: 1 update with 100 tokens"),
+            HasSubstr("peak 45.0 MiB, 50.0 MiB were planned"),
+            HasSubstr("Best: validation loss 1.500 after step 2, in /runs/a/best"),
+            HasSubstr("--model '/models/it'\\''s' --adapter-path /runs/a --prompt \"...\"`")));
   EXPECT_EQ(view.document(end)["best"]["step"], 2);
 }
 
@@ -120,7 +121,7 @@ TEST_F(TrainViewTest, AnUpdateThatDivergedWasNotDone) {
   end.reason = TrainingEnd::Reason::kDiverged;
   end.step = 2;
   view.ended(end);
-  EXPECT_THAT(shown(), HasSubstr("Done: 1 updates with 100 tokens"));
+  EXPECT_THAT(shown(), HasSubstr("Diverged: 1 update with 100 tokens"));
   EXPECT_EQ(view.document(end)["steps"], 1);
 }
 

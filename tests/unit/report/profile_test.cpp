@@ -266,6 +266,12 @@ TEST(ProfileText, SaysWhatWasProvenAndFromWhat) {
   }
 }
 
+TEST(ProfileText, OneLayerIsNotSaidAsMany) {
+  Profile profile = example();
+  profile.lora_layers = 1;
+  EXPECT_THAT(as_text(profile), HasSubstr(" 1 layer of LoRA"));
+}
+
 TEST(TrainCommand, CanBePastedIntoAShell) {
   EXPECT_EQ(
       train_command(example()),
