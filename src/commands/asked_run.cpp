@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "checkpoint/config.h"
+#include "commands/known_trial.h"
 #include "training/trainer.h"
 #include "trial/journal.h"
 
@@ -23,16 +24,16 @@ auto if_there(Read read) -> std::optional<decltype(read())> {
   }
 }
 
-RunTrial trial_of(const JournalEntry& entry, const TrainingSettings& settings) {
-  const TrialSpec& spec = entry.spec;
-  RunTrial trial;
-  trial.configuration = {spec.batch_size, spec.lora_rank, spec.lora_layers, settings.max_seq_length,
-                         settings.checkpointing == ActivationCheckpointing::kOn ? 1 : 0};
-  trial.trial = spec.id;
-  trial.planned = spec.planned;
-  trial.outcome = *entry.outcome;
-  trial.under_margin = spec.is_under_margin();
-  return trial;
+Configuration asked_about(const TrialSpec& spec, const TrainingSettings& settings) {
+  return {spec.batch_size, spec.lora_rank, spec.lora_layers, settings.max_seq_length,
+          settings.checkpointing == ActivationCheckpointing::kOn ? 1 : 0};
+}
+
+// What the search last held its trials under: a continued one goes by the memory of its own day.
+SearchLimits limits_of(const std::vector<JournalEntry>& entries) {
+  if (entries.empty()) return {};
+  const TrialSpec& last = entries.back().spec;
+  return {.budget = last.budget, .margin = last.margin};
 }
 
 std::int64_t positions_in(const fs::path& run_file) {
@@ -75,13 +76,14 @@ void drop_what_is_shared(std::vector<RunTrial>& trials) {
 }  // namespace
 
 AskedRun::AskedRun(const fs::path& folder) {
-  for (const JournalEntry& entry : read_journal(folder)) {
+  const std::vector<JournalEntry> entries = read_journal(folder);
+  limits_ = limits_of(entries);
+  for (const JournalEntry& entry : entries) {
     if (!entry.outcome) continue;
     const std::string source = fmt::format("{}, trial {}", folder.string(), entry.spec.id);
-    const TrainingSettings settings = training_settings_from_json(entry.spec.worker, source);
-    trials_.push_back(trial_of(entry, settings));
-    base_ = settings;
-    limits_ = {.budget = entry.spec.budget, .margin = entry.spec.margin};
+    base_ = training_settings_from_json(entry.spec.worker, source);
+    const auto trial = known_trial(entry, asked_about(entry.spec, base_), limits_);
+    if (trial) trials_.push_back(*trial);
   }
   drop_what_is_shared(trials_);
   const auto chosen_by_run = if_there([&] { return chosen_in(folder, trials_); });

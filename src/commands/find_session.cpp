@@ -6,9 +6,9 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "commands/known_trial.h"
 #include "machine/cap.h"
 #include "machine/interrupt.h"
-#include "trial/observation.h"
 #include "trial/statistics.h"
 
 namespace loadline {
@@ -148,16 +148,8 @@ RunTrial FindSession::run_one(const Question& question) {
 std::vector<RunTrial> FindSession::known_trials() const {
   std::vector<RunTrial> known;
   for (const JournalEntry& entry : journal_.entries()) {
-    if (!entry.outcome || entry.outcome->verdict == Verdict::kInterrupted) continue;
-    // The machine may have more memory left than when the search began, or less.
-    const auto outcome = under_budget(entry.spec, *entry.outcome, question_.limits.budget);
-    if (!outcome) continue;
-    known.push_back({.configuration = configuration_of(entry.spec, question_.space),
-                     .trial = entry.spec.id,
-                     .planned = entry.spec.planned,
-                     .outcome = *outcome,
-                     .under_margin = proves_margin(entry.spec, question_.limits.budget),
-                     .cap = entry.spec.cap});
+    const Configuration tested = configuration_of(entry.spec, question_.space);
+    if (const auto trial = known_trial(entry, tested, question_.limits)) known.push_back(*trial);
   }
   return known;
 }

@@ -42,6 +42,7 @@ class AskTest : public testing::Test {
     spec.lora_layers = settings_.lora.layers;
     spec.budget = spec.cap = budget;
     spec.margin = margin_;
+    spec.id = static_cast<int>(journal.entries().size());
     for (const std::int64_t batch : batches) {
       ++spec.id;
       spec.batch_size = settings_.batch_size = batch;
@@ -120,6 +121,15 @@ TEST_F(AskTest, WhatWasMeasuredNotToFitDoesNotFit) {
   run_trials({1, 6}, 64_MiB);
   EXPECT_THAT(ask({"--batch-size", "6"}), HasSubstr(": does not fit [measured]"));
   EXPECT_THAT(ask({"--batch-size", "7"}), HasSubstr(": does not surely fit [extrapolated]"));
+}
+
+// The search went on on a day with another budget: all of its trials are compared with that.
+TEST_F(AskTest, WhatFitsIsSaidByTheBudgetOfTheLastDay) {
+  run_trials({6}, 64_MiB);
+  run_trials({1}, 4_GiB);
+  EXPECT_THAT(ask({"--batch-size", "6"}), HasSubstr(": fits [measured]"));
+  run_trials({1}, 64_MiB);
+  EXPECT_THAT(ask({"--batch-size", "6"}), HasSubstr(": does not fit [measured]"));
 }
 
 TEST_F(AskTest, WithoutAMarginATrialUnderTheBudgetWasUnderTheMarginToo) {
