@@ -1,49 +1,75 @@
 #include "training/metrics.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "text/byte_source.h"
 
 namespace loadline {
 namespace {
 
-constexpr Bytes kMostMetrics = 1_GiB;
+constexpr std::size_t kPiece = 256 << 10;
+constexpr std::size_t kLongestLine = 16 << 10;  // far above any of ours
 constexpr std::array kAllRows{EvaluationReport::Rows::kValidation, EvaluationReport::Rows::kTest};
 
 const char* loss_name(EvaluationReport::Rows rows) {
   return rows == EvaluationReport::Rows::kTest ? "test_loss" : "valid_loss";
 }
 
+// Each line of the file with its end, in bounded memory: the plan is all that a run may need. What
+// has no end is torn, and what is longer than kLongestLine is not ours.
+template <typename Line>
+void for_each_line(const std::filesystem::path& path, Line on_line) {
+  const std::uint64_t size = regular_size(path);
+  std::string piece;
+  std::string line;
+  for (std::uint64_t offset = 0; offset < size; offset += piece.size()) {
+    piece.resize(std::min<std::uint64_t>(kPiece, size - offset));
+    read_at(path, offset, std::as_writable_bytes(std::span(piece)));
+    for (std::string_view rest = piece; !rest.empty();) {
+      const std::size_t newline = rest.find('\n');
+      const std::string_view part = rest.substr(0, newline == rest.npos ? newline : newline + 1);
+      if (line.size() <= kLongestLine) line += part.substr(0, kLongestLine + 1);
+      if (newline != rest.npos) {
+        if (line.size() <= kLongestLine) on_line(line);
+        line.clear();
+      }
+      rest.remove_prefix(part.size());
+    }
+  }
+}
+
 }  // namespace
 
-std::string Metrics::lines_up_to(const std::filesystem::path& path, std::int64_t last_step) {
-  const std::string content = read_file(path, kMostMetrics);
+void Metrics::keep_lines_up_to(std::int64_t last_step, const std::filesystem::path& path,
+                               ReplacementFile& into) {
   std::string kept;
-  std::string_view rest = content;
-  while (true) {
-    const std::size_t end = rest.find('\n');
-    if (end == std::string_view::npos) return kept;
-    const Json line = Json::parse(rest.substr(0, end), nullptr, false);
+  for_each_line(path, [&](const std::string& text) {
+    const Json line = Json::parse(text, nullptr, false);
     const Json* step = json_find(line, "step");
     const bool is_metric = step != nullptr && step->is_number_unsigned();
-    if (is_metric && step->get<std::int64_t>() <= last_step) {
-      kept += rest.substr(0, end + 1);
-      for (const EvaluationReport::Rows rows : kAllRows) {
-        if (line.contains(loss_name(rows))) evaluated_.insert({rows, step->get<std::int64_t>()});
-      }
+    if (!is_metric || step->get<std::int64_t>() > last_step) return;
+    kept += text;
+    if (kept.size() >= kPiece) into.write(std::exchange(kept, ""));
+    for (const EvaluationReport::Rows rows : kAllRows) {
+      if (line.contains(loss_name(rows))) evaluated_.insert({rows, step->get<std::int64_t>()});
     }
-    rest.remove_prefix(end + 1);
-  }
+  });
+  into.write(kept);
 }
 
 Metrics::Metrics(const std::filesystem::path& folder, std::int64_t last_step) {
   const std::filesystem::path path = folder / "metrics.jsonl";
-  const bool keeps = last_step > 0 && std::filesystem::exists(path);
-  replace_file(path, keeps ? lines_up_to(path, last_step) : "");
+  ReplacementFile anew(path);
+  if (last_step > 0 && std::filesystem::exists(path)) keep_lines_up_to(last_step, path, anew);
+  anew.commit();
   file_ = AppendFile(path, AppendFile::Durability::kBuffered);
 }
 

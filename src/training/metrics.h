@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <set>
-#include <string>
 #include <utility>
 
 #include "base/file.h"
@@ -27,7 +26,8 @@ class Metrics {
   }
 
  private:
-  std::string lines_up_to(const std::filesystem::path& path, std::int64_t last_step);
+  void keep_lines_up_to(std::int64_t last_step, const std::filesystem::path& path,
+                        ReplacementFile& into);
 
   AppendFile file_;
   std::set<std::pair<EvaluationReport::Rows, std::int64_t>> evaluated_;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "training/metrics.h"
 #include "training_fixture.h"
 
 namespace loadline {
@@ -113,6 +114,26 @@ TEST_F(Resume, MetricsHaveEachUpdateOnce) {
   run(resumed(s));
   EXPECT_EQ(timeless(s.adapter_path), timeless(whole.adapter_path));
   EXPECT_EQ(adapter_hash(s), adapter_hash(whole));
+}
+
+// Far more lines than are read at once, a foreign one longer than that, and a torn last one.
+TEST_F(Resume, AllMetricsUpToTheStepAreKeptHoweverManyThereAre) {
+  const fs::path file = folder_.path() / "metrics.jsonl";
+  std::string kept;
+  std::string text;
+  for (int step = 1; step <= 30'000; ++step) {
+    const std::string line = fmt::format("{{\"step\":{},\"loss\":2.{}}}\n", step, step);
+    text += line;
+    if (step <= 20'000) kept += line;
+    if (step == 10'000) text += "{\"step\":1,\"notes\":\"" + std::string(1 << 20, 'x') + "\"}\n";
+    if (step == 15'000) text += "{\"step\":1,\"notes\":\"no end\n[]\n\n";
+  }
+  kept += "{\"step\":20000,\"valid_loss\":1.5}\n";
+  replace_file(file, text + "{\"step\":20000,\"valid_loss\":1.5}\n{\"step\":7,\"lo");
+  const Metrics metrics(folder_.path(), 20'000);
+  EXPECT_TRUE(metrics.has(EvaluationReport::Rows::kValidation, 20'000));
+  EXPECT_FALSE(metrics.has(EvaluationReport::Rows::kTest, 20'000));
+  EXPECT_TRUE(content(file) == kept);
 }
 
 TEST_F(Resume, TheLastTwoCheckpointsAreKept) {
