@@ -15,9 +15,7 @@ namespace loadline {
 namespace fs = std::filesystem;
 namespace {
 
-// Steps of a trial that take longer than this together are enough for its memory; two updates of
-// the longest batch and one more are always run.
-constexpr double kEnoughSeconds = 120;
+static_assert(kLeastSteps == kLeastTrialSteps, "the worker ends no earlier than is asked of it");
 
 Configuration configuration_of(const TrialSpec& spec, const SearchSpace& space) {
   Configuration c{
@@ -72,7 +70,7 @@ TrialSpec FindSession::spec_of(const Question& question) {
   spec.lora_rank = configuration.lora_rank;
   spec.lora_layers = configuration.lora_layers;
   spec.steps = question_.steps;
-  spec.least_steps = std::min(kLeastTrialSteps, question_.steps);
+  spec.least_steps = std::min(kLeastSteps, question_.steps);
   spec.budget = question_.limits.budget;
   spec.cap = cap_of(question.under_margin);
   spec.margin = question_.limits.margin;
@@ -84,7 +82,7 @@ TrialSpec FindSession::spec_of(const Question& question) {
   if (question.under_margin) {
     spec.least_steps = 0;
   } else {
-    settings.enough_seconds = kEnoughSeconds;
+    settings.enough_seconds = kEnoughStepSeconds;
   }
   const MemoryPlan plan = workload_.plan(settings);
   spec.planned = plan.total();

@@ -22,6 +22,7 @@ void Progress::expects(const Outlook& outlook) {
 void Progress::trial_begins(const TrialSpec& spec, const Configuration& tested) {
   running_ = true;
   tested_ = tested;
+  under_margin_ = spec.least_steps == 0;
   most_layers_ = std::max(most_layers_, tested.lora_layers);
   step_ = 0;
   step_seconds_ = 0;
@@ -54,7 +55,7 @@ void Progress::trial_ends(const TrialOutcome& outcome) {
 // Steps are nearly all of a trial; the load before them and the evaluation after are one step each.
 double Progress::running_share() const {
   if (!running_) return 0;
-  return static_cast<double>(step_) / static_cast<double>(steps_ + 2);
+  return static_cast<double>(step_) / static_cast<double>(running_steps() + 2);
 }
 
 double Progress::share() const {
@@ -86,7 +87,21 @@ std::optional<double> Progress::cost_of(const ExpectedTrial& trial) const {
   }
   if (!(work > 0)) return std::nullopt;
   if (trial.dies) return start;
-  return start + static_cast<double>(steps_) * work_of(trial.configuration) * seconds / work;
+  const double one = work_of(trial.configuration) * seconds / work;
+  return start + static_cast<double>(steps_of(one, trial.under_margin)) * one;
+}
+
+std::int64_t Progress::steps_of(double seconds_a_step, bool under_margin) const {
+  if (under_margin || !(seconds_a_step * static_cast<double>(steps_) > kEnoughStepSeconds)) {
+    return steps_;
+  }
+  const auto enough = static_cast<std::int64_t>(std::ceil(kEnoughStepSeconds / seconds_a_step));
+  return std::clamp(enough, std::min(kLeastSteps, steps_), steps_);
+}
+
+std::int64_t Progress::running_steps() const {
+  if (step_ == 0) return steps_;
+  return std::max(steps_of(step_seconds_ / static_cast<double>(step_), under_margin_), step_);
 }
 
 std::size_t Progress::trials_left() const {
@@ -97,8 +112,9 @@ std::size_t Progress::trials_left() const {
 // By its own steps as soon as there is one.
 std::optional<double> Progress::running_left() const {
   if (!running_) return 0;
-  if (step_ == 0) return cost_of({tested_});
-  return static_cast<double>(steps_ - step_) * step_seconds_ / static_cast<double>(step_);
+  if (step_ == 0) return cost_of({.configuration = tested_, .under_margin = under_margin_});
+  const auto left = static_cast<double>(running_steps() - step_);
+  return left * step_seconds_ / static_cast<double>(step_);
 }
 
 std::optional<double> Progress::seconds_left() const {

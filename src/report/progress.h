@@ -2,6 +2,7 @@
 // finished ones took. Knows no clock: trials bring their seconds along.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,7 +23,8 @@ class Progress {
   [[nodiscard]] double share() const;
   // Nothing before a first step. A trial's seconds are taken as a start, and steps that rise with
   // the tokens and, from a forward through all layers on, with the LoRA layers. The geometric mean
-  // of what the ways ahead take.
+  // of what the ways ahead take. Only a trial under its margin runs all of its steps; another ends
+  // after kEnoughStepSeconds.
   [[nodiscard]] std::optional<double> seconds_left() const;
   // "[######..............] trial 3 of about 7, step 5 of 15, about 2 min left"
   [[nodiscard]] std::string bar() const;
@@ -37,6 +39,10 @@ class Progress {
   [[nodiscard]] double work_of(const Configuration& configuration) const;
   [[nodiscard]] std::optional<double> cost_of(const ExpectedTrial& trial) const;
   [[nodiscard]] std::optional<double> running_left() const;
+  // How many steps of so long a trial runs.
+  [[nodiscard]] std::int64_t steps_of(double seconds_a_step, bool under_margin) const;
+  // Of the running trial, as far as its own steps tell.
+  [[nodiscard]] std::int64_t running_steps() const;
   // With the running one, on the likeliest way.
   [[nodiscard]] std::size_t trials_left() const;
   [[nodiscard]] double running_share() const;
@@ -46,6 +52,7 @@ class Progress {
   std::size_t done_ = 0;
   bool running_ = false;
   Configuration tested_;
+  bool under_margin_ = false;  // the running one
   std::int64_t step_ = 0, steps_ = 0;
   double step_seconds_ = 0;       // of the running trial's steps so far, together
   std::int64_t most_layers_ = 1;  // of any configuration seen or expected

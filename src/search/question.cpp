@@ -378,8 +378,9 @@ std::vector<ExpectedTrial> trials_ahead(const SearchSpace& space, const SearchLi
     const auto question = next_question(space, limits, estimates, trials);
     if (!question) break;
     trials.push_back(imagined(*question, space, limits, estimates, trials, way));
-    ahead.push_back(
-        {question->configuration, trials.back().outcome.verdict == Verdict::kOutOfMemory});
+    ahead.push_back({.configuration = question->configuration,
+                     .dies = trials.back().outcome.verdict == Verdict::kOutOfMemory,
+                     .under_margin = question->under_margin});
   }
   return ahead;
 }

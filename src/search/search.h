@@ -116,6 +116,7 @@ struct SearchResult {
 struct ExpectedTrial {
   Configuration configuration;
   bool dies = false;  // out of memory, in its first step
+  bool under_margin = false;
   friend bool operator==(const ExpectedTrial&, const ExpectedTrial&) = default;
 };
 // What lies ahead, as far as the estimate can tell: some ways that the search may take, each as

@@ -18,6 +18,11 @@ constexpr Bytes cap_under_margin(Bytes budget, double margin) {
   return budget.scaled(1 / (1 + margin));
 }
 
+// Steps of a trial that take longer than this together are enough for its memory; two updates of
+// the longest batch and one more are always run.
+inline constexpr double kEnoughStepSeconds = 120;
+inline constexpr std::int64_t kLeastSteps = 3;
+
 struct TrialSpec {
   int id = 0;  // its number in the run, and the name of its folder
   std::int64_t batch_size = 1;

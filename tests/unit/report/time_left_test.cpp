@@ -55,7 +55,7 @@ Machine random_machine(std::uint64_t seed) {
 }
 
 // A trial with its steps and the seconds of all of it; one that runs out of memory dies in its
-// first step.
+// first step, and only one under its margin runs more steps than are enough.
 RunTrial run(const Machine& m, const Question& question) {
   RunTrial trial = m.land.run(question, m.limits);
   const Configuration& c = question.configuration;
@@ -63,14 +63,18 @@ RunTrial run(const Machine& m, const Question& question) {
   trial.outcome.step_seconds = tokens / m.land.speed(c);
   trial.outcome.seconds = m.start;
   if (trial.outcome.verdict == Verdict::kOutOfMemory) return trial;
+  double in_steps = 0;
   for (std::int64_t step = 1; step <= kSteps; ++step) {
     TrialStep one;
     one.step = step;
     one.seconds = trial.outcome.step_seconds;
     trial.outcome.steps.push_back(one);
+    in_steps += one.seconds;
+    const bool is_enough = step >= kLeastSteps && in_steps >= kEnoughStepSeconds;
+    if (is_enough && !question.under_margin) break;
   }
   // An evaluation is about two steps.
-  trial.outcome.seconds += static_cast<double>(kSteps + 2) * trial.outcome.step_seconds;
+  trial.outcome.seconds += in_steps + 2 * trial.outcome.step_seconds;
   return trial;
 }
 
@@ -92,6 +96,7 @@ std::optional<double> said_over_true(const Machine& m) {
   functions.run = [&](const Question& question) {
     TrialSpec spec;
     spec.steps = kSteps;
+    spec.least_steps = question.under_margin ? 0 : kLeastSteps;
     progress.trial_begins(spec, question.configuration);
     RunTrial trial = run(m, question);
     progress.trial_ends(trial.outcome);
@@ -140,6 +145,48 @@ TEST(TimeLeft, IsTheSameWheneverTheMostLayersBecomeKnown) {
   };
   EXPECT_EQ(left({.trials_done = 0, .ways = {{few}}}),
             left({.trials_done = 0, .ways = {{few, most}}}));
+}
+
+// Steps of 100 s each: three of them are more than enough, but all run under the margin.
+TEST(TimeLeft, SlowTrialsEndWhereTheirStepsAreEnough) {
+  const auto left = [](bool under_margin) {
+    Progress progress;
+    TrialSpec spec;
+    spec.steps = 15;
+    spec.least_steps = kLeastSteps;
+    const ExpectedTrial next{.configuration = {1, 8, 4}, .under_margin = under_margin};
+    progress.trial_begins(spec, next.configuration);
+    TrialOutcome outcome;
+    TrialStep step;
+    step.seconds = 100;
+    outcome.steps.assign(3, step);
+    outcome.seconds = 300;
+    progress.trial_ends(outcome);
+    progress.expects({.trials_done = 1, .ways = {{next}}});
+    return progress.seconds_left();
+  };
+  EXPECT_DOUBLE_EQ(left(false).value_or(0), 300);
+  EXPECT_DOUBLE_EQ(left(true).value_or(0), 1500);
+}
+
+TEST(TimeLeft, ARunningTrialHasNoMoreStepsThanAreEnough) {
+  const auto left_after = [](std::int64_t steps, std::int64_t least_steps) {
+    Progress progress;
+    TrialSpec spec;
+    spec.steps = 15;
+    spec.least_steps = least_steps;
+    progress.trial_begins(spec, {1, 8, 4});
+    for (std::int64_t step = 1; step <= steps; ++step) {
+      TrialStep one;
+      one.step = step;
+      one.seconds = 50;
+      progress.trial_event(Stepped{one});
+    }
+    return progress.seconds_left().value_or(-1);
+  };
+  EXPECT_DOUBLE_EQ(left_after(1, 3), 100);
+  EXPECT_DOUBLE_EQ(left_after(3, 3), 0);
+  EXPECT_DOUBLE_EQ(left_after(1, 0), 700);
 }
 
 }  // namespace
