@@ -137,7 +137,7 @@ Json frontier_of(const SearchResult& result) {
 
 Json noise_of(const Noise& noise) {
   return {{"load_average", number_json(noise.load_average)},
-          {"neighbour_cores", noise.neighbour_cores ? number_json(*noise.neighbour_cores) : Json()},
+          {"neighbour_cores", number_json(noise.neighbour_cores)},
           {"cores", noise.cores},
           {"available_before_bytes", noise.available_before.count},
           {"available_after_bytes", noise.available_after.count}};

@@ -177,9 +177,10 @@ void TerminalView::trial_ends(const TrialSpec& spec, const TrialOutcome& outcome
   if (outcome.fits()) {
     state_->say("  SUCCESS", kGreen);
     state_->say_peak(spec, outcome);
-    state_->say(fmt::format("  Average step time: {} ± {:.0f} % ({:.0f} tokens/s)",
-                            in_seconds(outcome.step_seconds), outcome.step_seconds_spread * 100,
-                            outcome.tokens_per_second));
+    const auto spread = outcome.step_seconds_spread;
+    state_->say(fmt::format(
+        "  Average step time: {}{} ({:.0f} tokens/s)", in_seconds(outcome.step_seconds),
+        spread ? fmt::format(" ± {:.0f} %", *spread * 100) : "", outcome.tokens_per_second));
     state_->say_growth(outcome);
   } else {
     const bool memory = is_memory_failure(outcome.verdict);

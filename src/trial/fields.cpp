@@ -64,6 +64,9 @@ const Json& object_field(const Json& object, std::string_view key, std::string_v
 }
 
 Json number_json(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json number_json(const std::optional<double>& value) {
+  return value ? number_json(*value) : Json(nullptr);
+}
 
 std::optional<double> cross_entropy_field(const Json& object, std::string_view source) {
   if (json_find(object, "cross_entropy") == nullptr) return std::nullopt;

@@ -23,6 +23,7 @@ double loss_field(const Json& object, std::string_view key, std::string_view sou
 const Json& object_field(const Json& object, std::string_view key, std::string_view source);
 
 Json number_json(double value);  // null where it is not finite
+Json number_json(const std::optional<double>& value);
 
 // `cross_entropy`, which stands beside a loss that is more than that; absent elsewhere.
 std::optional<double> cross_entropy_field(const Json& object, std::string_view source);

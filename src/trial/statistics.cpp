@@ -91,7 +91,9 @@ double relative_spread(const std::vector<double>& values) {
 }
 
 StepSpeed speed_of(const std::vector<TrialStep>& steps) {
-  const std::size_t skipped = steps.size() > 2 ? 2 : 0;
+  constexpr std::size_t kEnoughForTwo = 6;
+  std::size_t skipped = 0;
+  if (steps.size() > 2) skipped = steps.size() < kEnoughForTwo ? 1 : 2;
   std::vector<double> seconds;
   std::vector<double> rates;
   for (std::size_t i = skipped; i < steps.size(); ++i) {
@@ -100,10 +102,12 @@ StepSpeed speed_of(const std::vector<TrialStep>& steps) {
     rates.push_back(static_cast<double>(steps[i].tokens) / steps[i].seconds);
   }
   if (seconds.empty()) return {};
-  return {.step_seconds = quantile(seconds, 0.5),
-          .step_seconds_spread = relative_spread(seconds),
-          .tokens_per_second = quantile(rates, 0.5),
-          .spread = relative_spread(rates)};
+  StepSpeed speed{.step_seconds = quantile(seconds, 0.5),
+                  .tokens_per_second = quantile(rates, 0.5)};
+  if (rates.size() < 3) return speed;
+  speed.step_seconds_spread = relative_spread(seconds);
+  speed.spread = relative_spread(rates);
+  return speed;
 }
 
 double longest_step(const std::vector<TrialStep>& steps) {

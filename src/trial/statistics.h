@@ -1,19 +1,22 @@
 // What the steps of a trial say together.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "trial/trial.h"
 
 namespace loadline {
 
-// Of the steps after the first two (caches, page faults, compiled primitives); of all, where there
+// Of the steps after the first two (caches, page faults, compiled primitives, the worst batches);
+// after the first, where there are fewer than six: one step alone says little. Of all, where there
 // are no more than two.
 struct StepSpeed {
-  double step_seconds = 0;         // median
-  double step_seconds_spread = 0;  // half the interquartile range, relative
-  double tokens_per_second = 0;    // median
-  double spread = 0;               // half the interquartile range of tokens_per_second, relative
+  double step_seconds = 0;       // median
+  double tokens_per_second = 0;  // median
+  // Half the interquartile range of each, relative; nothing where it is of fewer than three steps.
+  std::optional<double> step_seconds_spread = {};
+  std::optional<double> spread = {};  // of tokens_per_second
 };
 StepSpeed speed_of(const std::vector<TrialStep>& steps);
 // Seconds of the longest of all steps; 0 where there is none.

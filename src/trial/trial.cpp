@@ -34,6 +34,12 @@ Value or_nothing(const Json& object, std::string_view key, const std::string& so
   return json_find(object, key) == nullptr ? Value{} : read(object, key, source);
 }
 
+std::optional<double> amount_if_there(const Json& object, std::string_view key,
+                                      const std::string& source) {
+  if (json_find(object, key) == nullptr) return std::nullopt;
+  return amount_field(object, key, source);
+}
+
 TrialStep step_from(const Json& object, const std::string& source) {
   return {.step = count_field(object, "step", source),
           .loss = loss_field(object, "loss", source),
@@ -71,7 +77,7 @@ std::optional<Growth> growth_from(const Json& object, const std::string& source)
 Json noise_json(const Noise& noise) {
   return {{"cores", noise.cores},
           {"load_average", noise.load_average},
-          {"neighbour_cores", noise.neighbour_cores ? Json(*noise.neighbour_cores) : Json(nullptr)},
+          {"neighbour_cores", number_json(noise.neighbour_cores)},
           {"available_before_bytes", noise.available_before.count},
           {"available_after_bytes", noise.available_after.count}};
 }
@@ -92,9 +98,7 @@ Noise noise_from(const Json& document, const std::string& source) {
              .neighbour_cores = std::nullopt,
              .available_before = bytes_field(*noise, "available_before_bytes", source),
              .available_after = bytes_field(*noise, "available_after_bytes", source)};
-  if (json_find(*noise, "neighbour_cores") != nullptr) {
-    read.neighbour_cores = amount_field(*noise, "neighbour_cores", source);
-  }
+  read.neighbour_cores = amount_if_there(*noise, "neighbour_cores", source);
   return read;
 }
 
@@ -214,9 +218,9 @@ Json to_json(const TrialOutcome& outcome) {
           {"cgroup_peak_bytes", bytes_or_null(outcome.cgroup_peak)},
           {"growth", growth_json(outcome.growth)},
           {"step_seconds", outcome.step_seconds},
-          {"step_seconds_spread", outcome.step_seconds_spread},
+          {"step_seconds_spread", number_json(outcome.step_seconds_spread)},
           {"tokens_per_second", outcome.tokens_per_second},
-          {"tokens_per_second_spread", outcome.tokens_per_second_spread},
+          {"tokens_per_second_spread", number_json(outcome.tokens_per_second_spread)},
           {"seconds", outcome.seconds},
           {"coverage", outcome.coverage},
           {"exit_code", outcome.exit_code},
@@ -233,9 +237,9 @@ TrialOutcome trial_outcome_from_json(const Json& document, const std::string& so
   outcome.cause = json_string(document, "cause", source);
   read_measured(outcome, document, source);
   outcome.step_seconds = amount_field(document, "step_seconds", source);
-  outcome.step_seconds_spread = or_nothing(document, "step_seconds_spread", source, amount_field);
+  outcome.step_seconds_spread = amount_if_there(document, "step_seconds_spread", source);
   outcome.tokens_per_second = amount_field(document, "tokens_per_second", source);
-  outcome.tokens_per_second_spread = amount_field(document, "tokens_per_second_spread", source);
+  outcome.tokens_per_second_spread = amount_if_there(document, "tokens_per_second_spread", source);
   outcome.seconds = amount_field(document, "seconds", source);
   outcome.coverage = json_string(document, "coverage", source);
   outcome.exit_code = small_int(document, "exit_code", source);

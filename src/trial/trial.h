@@ -116,12 +116,12 @@ struct TrialOutcome {
   std::optional<Bytes> cgroup_peak;
   std::vector<TrialStep> steps;
   std::optional<Growth> growth;
-  double step_seconds = 0;              // median over steady steps
-  double step_seconds_spread = 0;       // half the interquartile range, relative
-  double tokens_per_second = 0;         // useful tokens: median over steady steps
-  double tokens_per_second_spread = 0;  // half the interquartile range, relative
-  double seconds = 0;                   // of the whole trial
-  std::string coverage;                 // "covers 100 % of batches, longest row 812 tokens"
+  double step_seconds = 0;       // median over steady steps
+  double tokens_per_second = 0;  // useful tokens: median over steady steps
+  // Half the interquartile range, relative; nothing where the steps were too few to tell.
+  std::optional<double> step_seconds_spread, tokens_per_second_spread;
+  double seconds = 0;    // of the whole trial
+  std::string coverage;  // "covers 100 % of batches, longest row 812 tokens"
   int exit_code = 0;
   int signal = 0;
   std::string stderr_tail;

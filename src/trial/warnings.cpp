@@ -52,9 +52,9 @@ void add_noise(const TrialOutcome& outcome, std::vector<std::string>& warnings) 
     what =
         fmt::format("other processes used {:.1f} of {} cores", *noise.neighbour_cores, noise.cores);
   }
-  if (outcome.step_seconds_spread > kSteady) {
+  if (outcome.step_seconds_spread.value_or(0) > kSteady) {
     what += what.empty() ? "" : ", and ";
-    what += fmt::format("the steps' times spread by {:.0f} %", outcome.step_seconds_spread * 100);
+    what += fmt::format("the steps' times spread by {:.0f} %", *outcome.step_seconds_spread * 100);
   }
   if (what.empty()) return;
   warnings.push_back("noisy machine: " + what +

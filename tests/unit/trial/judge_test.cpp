@@ -314,7 +314,7 @@ TEST(Judge, PhasesAndSpeedComeFromTheEvents) {
   EXPECT_EQ(outcome.phases.save, 75_MiB);
   EXPECT_DOUBLE_EQ(outcome.step_seconds, 0.5);
   EXPECT_DOUBLE_EQ(outcome.tokens_per_second, 200);
-  EXPECT_DOUBLE_EQ(outcome.tokens_per_second_spread, 0);
+  EXPECT_EQ(outcome.tokens_per_second_spread, 0.0);
 }
 
 TEST(Judge, AnOutcomeSurvivesItsDocument) {
@@ -423,26 +423,48 @@ TEST(Growth, EarlyStepsAreNotGrowth) {
   EXPECT_EQ(late->relative, 0);
 }
 
-TEST(Speed, MedianAndSpreadOfSteadySteps) {
+std::vector<TrialStep> steps_of_400_tokens(const std::vector<double>& seconds) {
   std::vector<TrialStep> steps;
-  for (const double seconds : {9.0, 5.0, 1.0, 2.0, 4.0}) {
-    steps.push_back({static_cast<std::int64_t>(steps.size()) + 1, 2, seconds, 400, {}, {}});
+  for (const double one : seconds) {
+    steps.push_back({static_cast<std::int64_t>(steps.size()) + 1, 2, one, 400, {}, {}});
   }
-  const StepSpeed speed = speed_of(steps);
+  return steps;
+}
+
+TEST(Speed, MedianAndSpreadOfSteadySteps) {
+  const StepSpeed speed = speed_of(steps_of_400_tokens({9, 5, 1, 2, 4, 2}));
   EXPECT_DOUBLE_EQ(speed.step_seconds, 2);
-  EXPECT_DOUBLE_EQ(speed.tokens_per_second, 200);  // of 400, 200, 100
-  EXPECT_DOUBLE_EQ(speed.spread, (300.0 - 150.0) / 2 / 200);
-  EXPECT_DOUBLE_EQ(speed.step_seconds_spread, (3.0 - 1.5) / 2 / 2);
+  EXPECT_DOUBLE_EQ(speed.tokens_per_second, 200);  // of 400, 200, 100, 200
+  EXPECT_DOUBLE_EQ(speed.spread.value_or(-1), (250.0 - 175.0) / 2 / 200);
+  EXPECT_DOUBLE_EQ(speed.step_seconds_spread.value_or(-1), (2.5 - 1.75) / 2 / 2);
   EXPECT_DOUBLE_EQ(speed_of({}).tokens_per_second, 0);
+}
+
+// A trial that was shortened has three steps: its speed does not rest on the last alone.
+TEST(Speed, OfFewStepsOnlyTheFirstIsLeftOutAndOfFewerThanThreeTheSpreadIsUnknown) {
+  const StepSpeed few = speed_of(steps_of_400_tokens({9, 4, 2}));
+  EXPECT_DOUBLE_EQ(few.step_seconds, 3);
+  EXPECT_DOUBLE_EQ(few.tokens_per_second, 150);
+  EXPECT_FALSE(few.spread || few.step_seconds_spread);
+  const StepSpeed more = speed_of(steps_of_400_tokens({9, 4, 2, 1}));
+  EXPECT_DOUBLE_EQ(more.tokens_per_second, 200);
+  EXPECT_TRUE(more.spread && more.step_seconds_spread);
+}
+
+TEST(Judge, ASpreadThatIsUnknownIsNoneInTheDocument) {
+  TrialSpec spec = spec_of_15();
+  spec.least_steps = 3;
+  TrialObservation seen = finished_with(80_MiB);
+  seen.report.steps.resize(3);
+  const Json document = to_json(judge(spec, seen));
+  EXPECT_TRUE(document["tokens_per_second_spread"].is_null());
+  EXPECT_TRUE(document["step_seconds_spread"].is_null());
+  EXPECT_FALSE(trial_outcome_from_json(document, "outcome").tokens_per_second_spread);
 }
 
 // They are its worst batches: the median of the others is no bound for the next trial's.
 TEST(Speed, TheLongestStepMayBeOneOfTheFirst) {
-  std::vector<TrialStep> steps;
-  for (const double seconds : {9.0, 5.0, 1.0, 2.0}) {
-    steps.push_back({static_cast<std::int64_t>(steps.size()) + 1, 2, seconds, 400, {}, {}});
-  }
-  EXPECT_DOUBLE_EQ(longest_step(steps), 9);
+  EXPECT_DOUBLE_EQ(longest_step(steps_of_400_tokens({9, 5, 1, 2})), 9);
   EXPECT_DOUBLE_EQ(longest_step({}), 0);
 }
 
