@@ -14,7 +14,7 @@ namespace {
 // Below these a trial counts as undisturbed.
 constexpr double kQuietShare = 0.1;  // of the machine's cores, used by others
 constexpr double kQuietCores = 0.2;
-constexpr double kSteady = 0.1;  // spread of the steps' times
+constexpr double kSteady = 0.1;  // spread of the speeds: times differ with the batches' tokens
 
 std::string signed_bytes(double bytes) {
   const Bytes size{static_cast<std::uint64_t>(std::min(std::abs(bytes), 1e18))};
@@ -52,9 +52,10 @@ void add_noise(const TrialOutcome& outcome, std::vector<std::string>& warnings) 
     what =
         fmt::format("other processes used {:.1f} of {} cores", *noise.neighbour_cores, noise.cores);
   }
-  if (outcome.step_seconds_spread.value_or(0) > kSteady) {
+  const double spread = outcome.tokens_per_second_spread.value_or(0);
+  if (spread > kSteady) {
     what += what.empty() ? "" : ", and ";
-    what += fmt::format("the steps' times spread by {:.0f} %", *outcome.step_seconds_spread * 100);
+    what += fmt::format("the steps' speeds spread by {:.0f} %", spread * 100);
   }
   if (what.empty()) return;
   warnings.push_back("noisy machine: " + what +
