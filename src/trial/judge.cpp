@@ -227,6 +227,11 @@ Conclusion conclude(const TrialSpec& spec, const TrialObservation& seen, Bytes p
   if (const auto found = ended_by_us(spec, seen)) return *found;
   if (const auto found = own_word(spec, seen)) return *found;
   if (const auto found = bad_end(spec, seen)) return *found;
+  if (peak.count == 0) {
+    return {Verdict::kCrashed,
+            "it ran, but no peak of its memory was measured: it told of none, "
+            "and /proc had none"};
+  }
   return against_budget(spec, peak);
 }
 

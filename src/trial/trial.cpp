@@ -11,6 +11,10 @@ namespace loadline {
 namespace {
 
 constexpr std::int64_t kMostSteps = 1'000'000'000;
+// As the command line and the worker have them.
+constexpr std::int64_t kMostRows = 1 << 20;
+constexpr std::int64_t kMostRank = 16384;
+constexpr double kMostMargin = 4;
 
 Json bytes_or_null(const std::optional<Bytes>& bytes) {
   return bytes ? Json(bytes->count) : Json(nullptr);
@@ -102,12 +106,21 @@ Noise noise_from(const Json& document, const std::string& source) {
   return read;
 }
 
-std::int64_t at_least_one(const Json& object, std::string_view key, const std::string& source) {
+std::int64_t one_to(std::int64_t most, const Json& object, std::string_view key,
+                    const std::string& source) {
   const std::int64_t value = json_int(object, key, source);
-  if (value < 1 || value > kMostSteps) {
-    throw bad_input("{}: '{}' is {}, but must be 1 to {}", source, key, value, kMostSteps);
+  if (value < 1 || value > most) {
+    throw bad_input("{}: '{}' is {}, but must be 1 to {}", source, key, value, most);
   }
   return value;
+}
+
+double margin_field(const Json& object, const std::string& source) {
+  const double margin = amount_field(object, "margin", source);
+  if (margin > kMostMargin) {
+    throw bad_input("{}: 'margin' is {}, but must be 0 to {}", source, margin, kMostMargin);
+  }
+  return margin;
 }
 
 std::chrono::milliseconds duration_field(const Json& object, std::string_view key,
@@ -136,6 +149,14 @@ void read_measured(TrialOutcome& outcome, const Json& document, const std::strin
   }
   for (const Json& step : *steps) outcome.steps.push_back(step_from(step, source));
   outcome.growth = growth_from(document, source);
+}
+
+// These verdicts are of a peak.
+void require_peak(const TrialOutcome& outcome, const std::string& source) {
+  if (!outcome.fits() && outcome.verdict != Verdict::kExceedsBudget) return;
+  if (outcome.peak && outcome.peak->bytes.count > 0) return;
+  throw bad_input("{}: 'verdict' is {}, but 'peak_bytes' tells no peak", source,
+                  name_of(outcome.verdict));
 }
 
 }  // namespace
@@ -188,17 +209,17 @@ Json to_json(const TrialSpec& spec) {
 TrialSpec trial_spec_from_json(const Json& document, const std::string& source) {
   TrialSpec spec;
   spec.id = small_int(document, "id", source);
-  spec.batch_size = at_least_one(document, "batch_size", source);
-  spec.lora_rank = count_field(document, "lora_rank", source);
+  spec.batch_size = one_to(kMostRows, document, "batch_size", source);
+  spec.lora_rank = one_to(kMostRank, document, "lora_rank", source);
   spec.lora_layers = count_field(document, "lora_layers", source);
-  spec.steps = at_least_one(document, "steps", source);
+  spec.steps = one_to(kMostSteps, document, "steps", source);
   if (document.contains("least_steps")) {
     spec.least_steps = count_field(document, "least_steps", source);
   }
   spec.budget = bytes_field(document, "budget_bytes", source);
   spec.cap = bytes_field(document, "cap_bytes", source);
   spec.untouched = or_nothing(document, "untouched_bytes", source, bytes_field);
-  spec.margin = amount_field(document, "margin", source);
+  spec.margin = margin_field(document, source);
   spec.planned = {bytes_field(document, "planned_bytes", source)};
   spec.time_limit = duration_field(document, "time_limit_ms", source);
   spec.predicted_step = duration_field(document, "predicted_step_ms", source);
@@ -236,6 +257,7 @@ TrialOutcome trial_outcome_from_json(const Json& document, const std::string& so
   outcome.verdict = verdict_from(json_string(document, "verdict", source));
   outcome.cause = json_string(document, "cause", source);
   read_measured(outcome, document, source);
+  require_peak(outcome, source);
   outcome.step_seconds = amount_field(document, "step_seconds", source);
   outcome.step_seconds_spread = amount_if_there(document, "step_seconds_spread", source);
   outcome.tokens_per_second = amount_field(document, "tokens_per_second", source);

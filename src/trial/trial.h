@@ -26,7 +26,7 @@ inline constexpr std::int64_t kLeastSteps = 3;
 struct TrialSpec {
   int id = 0;  // its number in the run, and the name of its folder
   std::int64_t batch_size = 1;
-  std::int64_t lora_rank = 0;
+  std::int64_t lora_rank = 1;
   std::int64_t lora_layers = 0;
   std::int64_t steps = 15;
   // A worker whose steps are slow may end after this many; 0: never before `steps`.

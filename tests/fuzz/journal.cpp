@@ -24,7 +24,7 @@ std::string document_of(const JournalEntry& entry) {
 void check(const JournalEntry& entry) {
   const TrialSpec& spec = entry.spec;
   require(spec.batch_size > 0 && spec.steps > 0 && spec.margin >= 0);
-  require(spec.lora_rank >= 0 && spec.lora_layers >= 0 && spec.time_limit.count() >= 0);
+  require(spec.lora_rank > 0 && spec.lora_layers >= 0 && spec.time_limit.count() >= 0);
   if (!entry.outcome) return;
   (void)entry.outcome->adjusted_peak(spec.margin);
   if (entry.outcome->growth) (void)entry.outcome->growth->over(spec.planned_steps);

@@ -24,6 +24,7 @@ class JournalTest : public testing::Test {
     TrialOutcome made;
     made.verdict = verdict;
     made.cause = "because";
+    made.peak = MeasuredBytes{5_MiB};
     return made;
   }
   // Three trials: two ended, one was running.

@@ -352,18 +352,36 @@ TEST(TrialDocuments, VerdictsHaveTheirNames) {
   EXPECT_THROW(verdict_from("OOM"), Error);
 }
 
+TEST(TrialDocuments, AVerdictOfAPeakNeedsOne) {
+  const TrialObservation seen = finished_with(80_MiB);
+  for (const Bytes budget : {115_MiB, 60_MiB}) {
+    TrialSpec spec = spec_of_15();
+    spec.budget = budget;
+    Json document = to_json(judge(spec, seen));
+    EXPECT_NO_THROW(trial_outcome_from_json(document, "outcome"));
+    for (const Json& none : {Json(nullptr), Json(0)}) {
+      document["peak_bytes"] = none;
+      EXPECT_THROW(trial_outcome_from_json(document, "outcome"), Error) << document["verdict"];
+    }
+  }
+}
+
+TEST(Judge, WithoutAnyPeakItHasNotShownThatItFits) {
+  TrialObservation seen = finished_with({});
+  seen.report.loaded->peak = seen.report.evaluated->peak = seen.report.saved->peak = {};
+  for (TrialStep& step : seen.report.steps) step.peak = {};
+  EXPECT_EQ(verdict_of(seen), Verdict::kCrashed);
+}
+
 TEST(TrialDocuments, HostileSpecsAreRefused) {
   const Json good = to_json(spec_of_15());
   EXPECT_EQ(to_json(trial_spec_from_json(good, "spec")), good);
-  const std::vector<std::pair<const char*, Json>> changes{{"id", 1LL << 40},
-                                                          {"batch_size", 0},
-                                                          {"steps", -3},
-                                                          {"steps", 1e300},
-                                                          {"budget_bytes", -1},
-                                                          {"cap_bytes", "many"},
-                                                          {"margin", -0.1},
-                                                          {"time_limit_ms", INT64_MAX},
-                                                          {"planned_bytes", nullptr}};
+  const std::vector<std::pair<const char*, Json>> changes{
+      {"id", 1LL << 40},         {"batch_size", 0},    {"batch_size", 1'000'000'000},
+      {"lora_rank", 0},          {"lora_rank", 16385}, {"steps", -3},
+      {"steps", 1e300},          {"budget_bytes", -1}, {"cap_bytes", "many"},
+      {"margin", -0.1},          {"margin", 1e300},    {"time_limit_ms", INT64_MAX},
+      {"planned_bytes", nullptr}};
   for (const auto& [key, value] : changes) {
     Json bad = good;
     bad[key] = value;
