@@ -45,9 +45,16 @@ std::optional<Json> result_in(const fs::path& folder) {
   const fs::path result = folder / "result.json";
   if (!fs::exists(result)) return std::nullopt;
   const Json answer = read_json(result);
-  const Json* status = json_find(answer, "status");
-  if (status == nullptr || *status == "unfinished") return std::nullopt;
+  if (json_string(answer, "status", result.string()) == "unfinished") return std::nullopt;
   return answer;
+}
+
+Json question_in(const fs::path& run_file) {
+  const Json run = read_json(run_file);
+  const Json* question = json_find(run, "question");
+  if (question != nullptr) return *question;
+  throw bad_input("{}: 'question' is missing. Give another --run-dir, or --restart.",
+                  run_file.string());
 }
 
 }  // namespace
@@ -57,8 +64,7 @@ std::optional<Json> open_search_folder(const fs::path& folder, const Json& conte
                                        const std::function<void(const std::string&)>& say) {
   const fs::path run_file = folder / "run.json";
   if (fs::exists(run_file)) {
-    const bool same = read_json(run_file)["question"] == context["question"];
-    if (!same && !restart) {
+    if (!restart && question_in(run_file) != context["question"]) {
       throw usage_error(
           "{}: holds a search of another question. Give another --run-dir, or --restart.",
           folder.string());

@@ -21,7 +21,8 @@ void BestAdapter::take_up() {
   if (!std::filesystem::exists(path)) return;
   try {
     const Json document = read_json(path);
-    if (document.value("validation", Json(validation_)) != validation_) return;
+    const Json* validation = json_find(document, "validation");
+    if (validation != nullptr && *validation != Json(validation_)) return;
     best_ = {.step = json_int(document, "step", path.string()),
              .valid_loss = json_number(document, "valid_loss", path.string())};
   } catch (const Error&) {

@@ -48,6 +48,18 @@ TEST(Environment, RestartDoesNotTakeTheFolderFromARunningSearch) {
   EXPECT_TRUE(std::filesystem::exists(run / "run.json"));
 }
 
+TEST(Environment, ARunFolderWhoseRecordIsDamagedIsRefusedByName) {
+  const Program program;
+  for (const char* damaged : {"[]", "3", "{}"}) {
+    const std::string file = program.write("run/run.json", damaged);
+    std::vector<std::string> words = find_in(program.home() / "run");
+    words.pop_back();  // --restart
+    const Ended ended = program.run(words);
+    EXPECT_EQ(ended.exit_code, 2) << ended.err;
+    EXPECT_THAT(ended.err, HasSubstr(file + ": 'question' is missing"));
+  }
+}
+
 TEST(Environment, AProfileFolderThatCannotBeMadeIsRefusedBeforeATrial) {
   Program program;
   program.set_environment("XDG_DATA_HOME", program.write("a_file", ""));

@@ -204,6 +204,16 @@ TEST_F(Resume, AnEvaluationThatWasInterruptedIsMadeUpFor) {
   EXPECT_EQ(timeless(s.adapter_path), timeless(whole.adapter_path));
 }
 
+TEST_F(Resume, ABestAdapterWhoseRecordIsDamagedIsNone) {
+  for (const char* damaged : {"[]", "3", "{", R"({"step":"x"})"}) {
+    const TrainingSettings s = long_settings(fmt::format("damaged {}", damaged));
+    run(s, 5);
+    replace_file(s.adapter_path / "best" / "best.json", damaged);
+    EXPECT_EQ(run(resumed(s)).end.reason, TrainingEnd::Reason::kDone);
+    EXPECT_GT(json_int(read_json(s.adapter_path / "best" / "best.json"), "step", "best.json"), 5);
+  }
+}
+
 TEST_F(Resume, AFinishedRunIsOnlyEvaluatedAgain) {
   const TrainingSettings s = long_settings("finished");
   run(s);
