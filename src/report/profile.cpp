@@ -168,7 +168,7 @@ std::vector<std::string> differences_of(const ProfileKey& profile, const Profile
   std::vector<std::string> differences;
   const auto compare = [&](std::string_view part, const auto& then, const auto& today) {
     if (then != today) {
-      differences.push_back(fmt::format("{}: profile {}, now {}", part, then, today));
+      differences.push_back(printable(fmt::format("{}: profile {}, now {}", part, then, today)));
     }
   };
   const auto compare_switch = [&](std::string_view part, bool then, bool today) {
@@ -178,8 +178,8 @@ std::vector<std::string> differences_of(const ProfileKey& profile, const Profile
                                   const std::string& today) {
     constexpr std::size_t kTold = 18;  // "shape " and 12 digits
     if (then == today) return;
-    differences.push_back(fmt::format("{} (profile {}, now {})", what, then.substr(0, kTold),
-                                      today.substr(0, kTold)));
+    differences.push_back(printable(fmt::format("{} (profile {}, now {})", what,
+                                                then.substr(0, kTold), today.substr(0, kTold))));
   };
   compare("machine", profile.machine, now.machine);
   compare_prints("model: another shape, or other weights", profile.model, now.model);
@@ -221,7 +221,7 @@ std::string as_text(const Profile& profile) {
   const ProfileKey& key = profile.key;
   std::string text;
   const auto line = [&](std::string_view name, const std::string& value) {
-    text += fmt::format("{:<13}{}\n", name, value);
+    text += fmt::format("{:<13}{}\n", name, printable(value));
   };
   line("profile",
        fmt::format("{}, of {}, by loadline {}", profile.name, profile.created, key.version));

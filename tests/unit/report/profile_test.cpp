@@ -17,6 +17,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 Profile example() {
@@ -270,6 +271,25 @@ TEST(ProfileText, OneLayerIsNotSaidAsMany) {
   Profile profile = example();
   profile.lora_layers = 1;
   EXPECT_THAT(as_text(profile), HasSubstr(" 1 layer of LoRA"));
+}
+
+TEST(ProfileText, ATerminalObeysNothingThatAProfileSays) {
+  constexpr const char* kEscape = "\x1b]0;mine\x07";
+  Profile hostile = example();
+  for (std::string* field :
+       {&hostile.created, &hostile.machine_text, &hostile.model_path, &hostile.data_path,
+        &hostile.run_folder, &hostile.key.version, &hostile.key.compute, &hostile.key.quantize,
+        &hostile.key.machine, &hostile.key.model, &hostile.key.data}) {
+    *field += kEscape;
+  }
+  hostile.key.target_modules.emplace_back(kEscape);
+  EXPECT_EQ(as_text(hostile).find_first_of("\x1b\x07"), std::string::npos) << as_text(hostile);
+  EXPECT_EQ(train_command(hostile).find_first_of("\x1b\x07"), std::string::npos);
+  const ProfileMatch match = match_profile({hostile}, example().key);
+  EXPECT_THAT(match.differences, Not(IsEmpty()));
+  for (const std::string& difference : match.differences) {
+    EXPECT_EQ(difference.find_first_of("\x1b\x07"), std::string::npos) << difference;
+  }
 }
 
 TEST(TrainCommand, CanBePastedIntoAShell) {
