@@ -23,6 +23,7 @@
 #include "commands/train_start.h"
 #include "machine/interrupt.h"
 #include "report/counted.h"
+#include "report/machine_name.h"
 #include "report/print.h"
 #include "report/result.h"
 #include "search/evidence.h"
@@ -125,7 +126,7 @@ Json question_document(const FindQuestion& question, const Workload& workload,
           {"steps", question.steps},
           {"margin", question.limits.margin},
           {"memory_limit", limit ? Json(*limit) : Json(nullptr)},
-          {"machine", key.machine},
+          {"machine", without_memory(key.machine)},
           {"version", key.version}};
 }
 

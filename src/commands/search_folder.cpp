@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "commands/proven_profile.h"
+#include "report/machine_name.h"
 #include "report/profile.h"
 #include "trial/journal.h"
 
@@ -49,10 +50,16 @@ std::optional<Json> result_in(const fs::path& folder) {
   return answer;
 }
 
+// How much memory the machine has is no part of it: the budget that this leaves is another every
+// day. Earlier versions wrote it.
 Json question_in(const fs::path& run_file) {
   const Json run = read_json(run_file);
-  const Json* question = json_find(run, "question");
-  if (question != nullptr) return *question;
+  if (const Json* found = json_find(run, "question"); found != nullptr && found->is_object()) {
+    Json question = *found;
+    const std::string machine = json_string(question, "machine", run_file.string());
+    question["machine"] = without_memory(machine);
+    return question;
+  }
   throw bad_input("{}: 'question' is missing. Give another --run-dir, or --restart.",
                   run_file.string());
 }

@@ -17,6 +17,7 @@
 #include "kernels/wide_product.h"
 #include "model/prepared_weights.h"
 #include "report/counted.h"
+#include "report/machine_name.h"
 #include "report/print.h"
 #include "training/readiness.h"
 #include "training/trainer.h"
@@ -228,8 +229,8 @@ std::string Workload::shape_fingerprint() const {
 ProfileKey Workload::profile_key(const MachineFacts& machine,
                                  const TrainingSettings& settings) const {
   ProfileKey key;
-  key.machine = fmt::format("{}, {} cores, {:.0f} GiB", machine.cpu.model, machine.cpu.usable,
-                            machine.memory.total.mib() / 1024);
+  key.machine = machine_name(machine.cpu.model, machine.cpu.usable, machine.memory.total);
+  key.memory = machine.memory.total;
   key.model =
       settings.generated_weights ? shape_fingerprint() : WeightFiles(model_folder).fingerprint();
   key.data = lengths_fingerprint(*this, settings.max_seq_length);

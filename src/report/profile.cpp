@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "report/counted.h"
+#include "report/machine_name.h"
 #include "report/text.h"
 
 namespace loadline {
@@ -62,6 +63,7 @@ std::vector<std::string> strings_at(const Json& object, std::string_view key,
 Json key_to_json(const ProfileKey& key) {
   Json document = Json::object();
   document["machine"] = key.machine;
+  document["memory_bytes"] = key.memory.count;
   document["model"] = key.model;
   document["data"] = key.data;
   document["max_seq_length"] = key.max_seq_length;
@@ -75,14 +77,16 @@ Json key_to_json(const ProfileKey& key) {
 }
 
 ProfileKey key_from_json(const Json& document, const std::string& source) {
+  // Profiles of earlier versions do not have all of it.
+  const bool has_memory = document.contains("memory_bytes");
   return {.machine = json_string(document, "machine", source),
+          .memory = has_memory ? bytes_at(document, "memory_bytes", source) : Bytes{},
           .model = json_string(document, "model", source),
           .data = json_string(document, "data", source),
           .max_seq_length = int_in(document, "max_seq_length", 0, kMost, source),
           .quantize = json_string(document, "quantize", source),
           .compute = json_string(document, "compute", source),
           .grad_checkpoint = json_bool(document, "grad_checkpoint", source),
-          // Profiles of earlier versions do not have it.
           .lora_dropout =
               document.contains("lora_dropout") && json_bool(document, "lora_dropout", source),
           .target_modules = strings_at(document, "target_modules", source),
@@ -181,7 +185,11 @@ std::vector<std::string> differences_of(const ProfileKey& profile, const Profile
     differences.push_back(printable(fmt::format("{} (profile {}, now {})", what,
                                                 then.substr(0, kTold), today.substr(0, kTold))));
   };
-  compare("machine", profile.machine, now.machine);
+  if (!is_same_machine(profile.machine, profile.memory, now.machine, now.memory)) {
+    const bool same_name = profile.machine == now.machine;
+    compare("machine", same_name ? to_string(profile.memory) : profile.machine,
+            same_name ? to_string(now.memory) : now.machine);
+  }
   compare_prints("model: another shape, or other weights", profile.model, now.model);
   compare_prints("data: rows of other lengths", profile.data, now.data);
   compare("max_seq_length", profile.max_seq_length, now.max_seq_length);

@@ -16,7 +16,8 @@ namespace loadline {
 
 // A profile is taken only where all of these agree; otherwise the first difference is named.
 struct ProfileKey {
-  std::string machine;  // CPU model, cores, memory
+  std::string machine;  // machine_name()
+  Bytes memory = {};    // the machine's, exactly; 0 in profiles of earlier versions
   std::string model;    // fingerprint of config and weights
   std::string data;     // fingerprint of the length histogram
   std::int64_t max_seq_length = 0;

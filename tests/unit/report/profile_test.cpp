@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "report/machine_name.h"
 
 namespace loadline {
 namespace {
@@ -239,6 +240,40 @@ TEST(MatchProfile, SeesADifferenceInEachPartOfTheKey) {
   ProfileKey reordered = key;
   reordered.target_modules = {"v_proj", "q_proj"};
   EXPECT_THAT(differences_of(key, reordered), IsEmpty());
+}
+
+TEST(MatchProfile, AMachineMayHaveAFewMibMoreOrLessThanOnAnotherDay) {
+  const auto key = [](double gib) {
+    ProfileKey made = example().key;
+    made.memory = Bytes{1_GiB}.scaled(gib);
+    made.machine = machine_name("EPYC", 2, made.memory);
+    return made;
+  };
+  EXPECT_THAT(differences_of(key(23.499), key(23.501)), IsEmpty());
+  EXPECT_THAT(differences_of(key(24), key(23.6)), IsEmpty());
+  EXPECT_THAT(differences_of(key(24.4), key(23.6)),
+              ElementsAre("machine: profile 24.40 GiB, now 23.60 GiB"));
+  EXPECT_THAT(differences_of(key(24), key(23)),
+              ElementsAre("machine: profile EPYC, 2 cores, 24 GiB, now EPYC, 2 cores, 23 GiB"));
+  ProfileKey other = key(24);
+  other.machine = machine_name("EPYC", 4, other.memory);
+  EXPECT_THAT(differences_of(key(24), other), SizeIs(1));
+}
+
+// Its name has whole GiB: what may have been rounded to them is the same.
+TEST(MatchProfile, AProfileOfAnEarlierVersionHasItsMemoryInTheNameAlone) {
+  Json document = to_json(example());
+  document["key"].erase("memory_bytes");
+  const ProfileKey old = profile_from_json(document, "profile").key;
+  EXPECT_EQ(old.machine, "EPYC, 2 cores, 24 GiB");
+  ProfileKey now = old;
+  for (const double gib : {23.45, 24.0, 24.6}) {
+    now.memory = Bytes{1_GiB}.scaled(gib);
+    now.machine = machine_name("EPYC", 2, now.memory);
+    EXPECT_THAT(differences_of(old, now), IsEmpty()) << gib;
+  }
+  now.memory = 32_GiB;
+  EXPECT_THAT(differences_of(old, now), SizeIs(1));
 }
 
 TEST(MatchProfile, AProfileOfAnEarlierVersionWasProvenWithoutDropout) {
