@@ -180,6 +180,7 @@ class Run {
       if (std::optional<TrainingEnd> end = look_for_danger(step)) return *end;
     }
     if (std::optional<TrainingEnd> end = test(step)) return *end;
+    if (!settings_.is_trial()) saved_.checkpoints().mark_finished();
     return {.reason = TrainingEnd::Reason::kDone,
             .step = step,
             .coverage = coverage_ ? describe(coverage_->coverage()) : std::string(),

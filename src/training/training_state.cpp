@@ -80,7 +80,7 @@ void write_state(const fs::path& folder, LoraModel& model, const TrainingSetting
   const Json state{{"schema_version", kStateVersion},
                    {"step", step},
                    {"micro_batches", step * settings.grad_accumulation_steps},
-                   {"finished", step >= settings.max_steps},
+                   {"finished", false},
                    {"parameters_sha256", hash_of(model.parameters())},
                    {"model", identity.model},
                    {"data", identity.data},
@@ -212,6 +212,16 @@ fs::path Checkpoints::save(LoraModel& model, const Adapter& adapter,
   replace_file(folder_ / "latest", name + "\n");
   prune(current, settings.keep_checkpoints);
   return current;
+}
+
+void Checkpoints::mark_finished() const {
+  const std::optional<fs::path> checkpoint = latest();
+  if (!checkpoint) return;
+  Json state = read_state(*checkpoint);
+  const Json* finished = json_find(state, "finished");
+  if (finished != nullptr && *finished == Json(true)) return;
+  state["finished"] = true;
+  replace_file(*checkpoint / kStateFile, state.dump(2) + "\n");
 }
 
 void Checkpoints::prune(const fs::path& current, std::int64_t kept) const {

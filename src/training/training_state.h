@@ -28,7 +28,8 @@ class Checkpoints {
   // The folder that `latest` names; nothing when there is none. Throws Error(kBadInput) when
   // `latest` is damaged.
   [[nodiscard]] std::optional<std::filesystem::path> latest() const;
-  // Whether a run with updates still to do is there. A checkpoint that cannot be read is none.
+  // Whether a run with updates or an evaluation still to do is there. A checkpoint that cannot be
+  // read is none.
   [[nodiscard]] bool holds_unfinished_run() const { return finished() == false; }
   [[nodiscard]] bool holds_finished_run() const { return finished() == true; }
   // Removes what a kill left of files that were being replaced in `adapter_path`, which nobody else
@@ -42,9 +43,11 @@ class Checkpoints {
   std::filesystem::path save(LoraModel& model, const Adapter& adapter,
                              const TrainingSettings& settings, const RunIdentity& identity,
                              std::int64_t step);
+  // The run of the latest checkpoint came to its end, its last evaluation included.
+  void mark_finished() const;
 
  private:
-  // Whether the run that is there has reached its last update.
+  // Whether the run that is there came to its end.
   [[nodiscard]] std::optional<bool> finished() const;
   [[nodiscard]] std::vector<std::filesystem::path> all() const;
   void prune(const std::filesystem::path& current, std::int64_t kept) const;

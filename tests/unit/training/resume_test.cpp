@@ -204,6 +204,26 @@ TEST_F(Resume, AnEvaluationThatWasInterruptedIsMadeUpFor) {
   EXPECT_EQ(timeless(s.adapter_path), timeless(whole.adapter_path));
 }
 
+// All updates are done, but not all that the run was to say.
+TEST_F(Resume, ARunThatWasInterruptedInItsLastEvaluationIsNotFinished) {
+  for (const bool in_test : {false, true}) {
+    TrainingSettings s = long_settings(in_test ? "in the test" : "in the last evaluation");
+    if (in_test) s.test_rows = s.valid_rows;
+    Recorder recorder;
+    const std::size_t before = in_test ? 5 : 4;  // of steps 0, 2, 4, 6, and 8
+    const TrainingHost host{
+        .peak_memory = [] { return 1_MiB; },
+        .stop_requested =
+            [&] { return recorder.steps.size() == 8 && recorder.evaluations.size() == before; }};
+    recorder.end = run_training(s, host, recorder);
+    ASSERT_EQ(recorder.end.reason, TrainingEnd::Reason::kInterrupted);
+    ASSERT_EQ(recorder.end.step, 8);
+    EXPECT_TRUE(Checkpoints(s.adapter_path).holds_unfinished_run());
+    run(resumed(s));
+    EXPECT_TRUE(Checkpoints(s.adapter_path).holds_finished_run());
+  }
+}
+
 TEST_F(Resume, ABestAdapterWhoseRecordIsDamagedIsNone) {
   for (const char* damaged : {"[]", "3", "{", R"({"step":"x"})"}) {
     const TrainingSettings s = long_settings(fmt::format("damaged {}", damaged));
