@@ -70,14 +70,14 @@ void write_fully(const FileDescriptor& fd, std::span<const std::byte> piece, con
   }
 }
 
+}  // namespace
+
 void sync_folder(const fs::path& folder) {
   const FileDescriptor fd(
       ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   // Some file systems cannot sync a folder; the rename itself is done either way.
   if (fd.is_open()) ::fsync(fd.get());
 }
-
-}  // namespace
 
 bool is_there(const fs::path& path) {
   std::error_code ignored;

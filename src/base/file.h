@@ -39,6 +39,10 @@ bool is_there(const std::filesystem::path& path);
 // permission to read it is missing, as read_at() and MappedFile do.
 std::string read_file(const std::filesystem::path& path, Bytes limit);
 
+// What was made, renamed or removed in the folder is on the disk on return, where its file system
+// can do that.
+void sync_folder(const std::filesystem::path& folder);
+
 // Writes `content` beside `path`, flushes it to the disk and renames it over `path`: a reader sees
 // the old file or the new one, whole. Who may read it is as the umask says. Throws
 // Error(kEnvironment) and leaves nothing behind on failure.

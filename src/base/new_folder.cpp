@@ -79,10 +79,14 @@ NewFolder::~NewFolder() {
 
 void NewFolder::commit() {
   std::error_code error;
-  fs::remove(temporary_ / kMark, error);
-  if (!error) fs::rename(temporary_, place_, error);  // over an empty folder too
+  sync_folder(temporary_);
+  // The mark goes last: without it nobody would take what a kill leaves here for an orphan's.
+  fs::rename(temporary_, place_, error);  // over an empty folder too
   if (error) throw environment_error("{}: cannot be made: {}", place_.string(), error.message());
   temporary_.clear();
+  sync_folder(place_.parent_path());
+  fs::remove(place_ / kMark, error);  // A file too many harms nothing.
+  sync_folder(place_);
 }
 
 }  // namespace loadline

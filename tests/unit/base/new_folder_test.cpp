@@ -66,6 +66,7 @@ TEST(NewFolder, TakesThePlaceOfAnEmptyFolderAndOfNothingElse) {
   NewFolder again(place);
   replace_file(place / "a", "1");  // came in between
   EXPECT_THROW(again.commit(), Error);
+  EXPECT_TRUE(fs::exists(again.path() / ".loadline-partial")) << "or nobody would remove it";
   EXPECT_THROW(NewFolder{place}, Error);
   EXPECT_THROW(NewFolder{place / "a"}, Error);
   fs::create_symlink("nowhere", home.path() / "link");
