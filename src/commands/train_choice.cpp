@@ -63,8 +63,10 @@ TrainChoice choose_configuration(const GivenFlags& flags, const ProfileMatch& ma
                              of_table(&Configuration::batch_size));
   const Sourced rank = pick("rank", "--lora-rank", flags.lora_rank, profile, known.lora_rank,
                             of_table(&Configuration::lora_rank));
-  const Sourced layers = pick("layers", "--lora-layers", flags.lora_layers, profile,
-                              known.lora_layers, of_table(&Configuration::lora_layers));
+  const bool all = flags.lora_layers == -1;
+  const Sourced layers =
+      pick("layers", "--lora-layers", all ? std::optional(model.layers) : flags.lora_layers,
+           profile, known.lora_layers, of_table(&Configuration::lora_layers));
   TrainChoice choice;
   if (batch.text.empty() || rank.text.empty() || layers.text.empty()) {
     throw usage_error(
@@ -85,8 +87,7 @@ TrainChoice choose_configuration(const GivenFlags& flags, const ProfileMatch& ma
     choice.notes.emplace_back(
         "The conservative table was not tested on this machine; `loadline find` would be.");
   }
-  choice.configuration = {batch.value, rank.value,
-                          layers.value == -1 ? model.layers : layers.value};
+  choice.configuration = {batch.value, rank.value, layers.value};
   choice.source = fmt::format("{}, {}, {}", batch.text, rank.text, layers.text);
   return choice;
 }

@@ -120,6 +120,15 @@ TEST_F(AskTest, WhatNeedsManyTimesTheBudgetDoesNotFitAlthoughItWasNotRun) {
 TEST_F(AskTest, WhatWasMeasuredNotToFitDoesNotFit) {
   run_trials({1, 6}, 64_MiB);
   EXPECT_THAT(ask({"--batch-size", "6"}), HasSubstr(": does not fit [measured]"));
+  EXPECT_THAT(ask({"--batch-size", "7"}), HasSubstr(": does not fit [extrapolated]"));
+}
+
+TEST_F(AskTest, WhatMayFitOrNotByTheDoubtThereIsDoesNotSurelyFit) {
+  run_trials({1, 6}, 4_GiB);
+  const Json peak = parse_json(ask({"--batch-size", "7", "--json"}), "stdout")["peak_bytes"];
+  std::filesystem::remove(folder_.path() / "journal.jsonl");
+  const Bytes middle{(peak["low"].get<std::uint64_t>() + peak["high"].get<std::uint64_t>()) / 2};
+  run_trials({1, 6}, adjusted(middle, 0.15));
   EXPECT_THAT(ask({"--batch-size", "7"}), HasSubstr(": does not surely fit [extrapolated]"));
 }
 

@@ -19,5 +19,15 @@ TEST(TrainChoice, WhereTheTableIsTakenTheNearestProfileIsNamedWithWhatDiffers) {
                   testing::HasSubstr("was not tested on this machine")));
 }
 
+TEST(TrainChoice, AllLayersAreShownAsTheNumberThatTheyAre) {
+  ModelConfig model;
+  model.layers = 6;
+  const TrainChoice choice = choose_configuration(
+      {.batch_size = 1, .lora_rank = 2, .lora_layers = -1}, ProfileMatch{}, false, model);
+  EXPECT_EQ(choice.configuration.lora_layers, 6);
+  EXPECT_EQ(choice.source,
+            "batch 1 (--batch-size), rank 2 (--lora-rank), layers 6 (--lora-layers)");
+}
+
 }  // namespace
 }  // namespace loadline

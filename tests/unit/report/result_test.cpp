@@ -112,12 +112,12 @@ TEST(Result, NamesTheTrialThatClosedACellForAnotherReasonThanMemory) {
   EXPECT_EQ(cell["unusable"]["batch_size"], 12);
 }
 
-TEST(ResultDocument, ACellOfWhichNothingIsKnownHasNoBasis) {
+TEST(Result, ACellOfWhichNothingIsKnownHasNoBasis) {
   SearchResult result = testing::example_result();
   result.status = SearchResult::Status::kUnfinished;
   result.frontier[0] = {.lora_rank = 64, .lora_layers = 16, .unusable = {}};
   result.frontier[1] = {.lora_rank = 64, .lora_layers = 24, .settled = true, .unusable = {}};
-  const Json document = result_document(result, {.limits = testing::example_limits()});
+  const Json document = result_document(result, example_context());
   EXPECT_EQ(document["frontier"][0]["max_batch"], 0);
   EXPECT_TRUE(document["frontier"][0]["basis"].is_null());
   EXPECT_EQ(document["frontier"][1]["basis"], "measured") << "not even 1 fits: that was measured";
