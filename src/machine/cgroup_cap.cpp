@@ -177,6 +177,16 @@ std::optional<std::string> why_nowhere(const std::optional<CgroupPlace>& place,
   return "no memory controller is mounted and visible in /proc/self/mountinfo";
 }
 
+// v1's peak counts the file cache, with which a group fills by itself. The kernel lets go of that
+// before it kills at the ceiling: where much of it is left, it was not this ceiling that was met.
+bool holds_much_cache(const fs::path& folder, Bytes limit) {
+  const std::string stat = read_kernel_file(folder / "memory.stat").value_or("");
+  const std::uint64_t cache = kernel_field(stat, "total_cache").value_or(0);
+  const std::uint64_t shared = kernel_field(stat, "total_shmem").value_or(0);
+  constexpr std::uint64_t kMuch = 10;  // a tenth
+  return cache > shared && cache - shared > limit.count / kMuch;
+}
+
 }  // namespace
 
 std::optional<std::string> CgroupFolders::make(const fs::path& folder) const {
@@ -204,7 +214,10 @@ CapEvidence cgroup_evidence(const fs::path& folder, CgroupVersion version) {
     const auto peak = read_kernel_number(folder / "memory.max_usage_in_bytes");
     if (peak) evidence.peak = Bytes{*peak};
     // Newer kernels no longer count failures. A huge page finds no room a little earlier.
-    if (peak && limit) evidence.was_full = Bytes{*peak} + 2_MiB >= Bytes{*limit};
+    if (peak && limit) {
+      evidence.was_full =
+          Bytes{*peak} + 2_MiB >= Bytes{*limit} && !holds_much_cache(folder, Bytes{*limit});
+    }
     return evidence;
   }
   const std::string events = read_kernel_file(folder / "memory.events").value_or("");

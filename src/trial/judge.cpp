@@ -58,22 +58,12 @@ bool killed_by_the_kernel(const TrialObservation& seen) {
   return seen.ending == Ending::kByItself && seen.exit.signal == SIGKILL;
 }
 
-// Whether what was killed for memory had met its own ceiling. v1 counts the file cache too, which
-// fills a group by itself: there the trial must have come near it, or be planned to.
-bool met_its_ceiling(const TrialSpec& spec, std::string_view cap_kind, std::optional<bool> was_full,
-                     Bytes peak) {
-  constexpr double kNear = 0.9;
-  if (cap_kind == name_of(CapKind::kRlimit) || !was_full.value_or(true)) return false;
-  const bool is_near = std::max(peak, spec.planned.bytes) >= spec.cap.scaled(kNear);
-  return cap_kind != name_of(CapKind::kCgroupV1) || !was_full || is_near;
-}
-
 // At its own ceiling it is out of memory. Elsewhere the machine, or a group around it, ran out:
 // while it held no more than it was promised, others did that.
 Conclusion killed_for_memory(const TrialSpec& spec, const TrialObservation& seen, Bytes peak) {
   const std::string where = progress(spec, seen.report);
   const auto kills = *seen.evidence.oom_kills;
-  if (met_its_ceiling(spec, name_of(seen.cap), seen.evidence.was_full, peak)) {
+  if (seen.cap != CapKind::kRlimit && seen.evidence.was_full.value_or(true)) {
     return {Verdict::kOutOfMemory,
             fmt::format("out of memory: the kernel killed it at the ceiling of {} {} (oom_kill "
                         "{}). {}",
@@ -94,18 +84,15 @@ Conclusion killed_for_memory(const TrialSpec& spec, const TrialObservation& seen
           refused_text(end + ". Other processes took what the budget had promised: close them")};
 }
 
-// Whether killed_for_memory() found that, as an outcome's evidence tells.
-bool ran_out_around_it(const TrialSpec& spec, const TrialOutcome& outcome) {
+// Whether killed_for_memory() concluded so, as an outcome's evidence tells.
+bool ran_out_around_it(const TrialOutcome& outcome) {
   const Json* kills = json_find(outcome.evidence, "oom_kills");
   const bool was_killed = kills != nullptr && kills->is_number() && *kills != 0;
   if (!was_killed || outcome.signal != SIGKILL) return false;
   const Json* kind = json_find(outcome.evidence, "cap_kind");
   const Json* full = json_find(outcome.evidence, "cap_was_full");
-  const bool is_told = full != nullptr && full->is_boolean();
-  return !met_its_ceiling(spec,
-                          kind != nullptr && kind->is_string() ? kind->get<std::string>() : "",
-                          is_told ? std::optional(full->get<bool>()) : std::nullopt,
-                          outcome.peak.value_or(MeasuredBytes{}).bytes);
+  const bool is_limit = kind != nullptr && *kind == Json(name_of(CapKind::kRlimit));
+  return is_limit || (full != nullptr && *full == Json(false));
 }
 
 // Only what the kernel, our own allocator or our own count says is evidence.
@@ -358,7 +345,7 @@ std::optional<TrialOutcome> under_budget(TrialSpec spec, TrialOutcome outcome, B
     // What ran out around it is taken by what it wanted, as killed_for_memory() did.
     const Bytes peak = outcome.peak.value_or(MeasuredBytes{}).bytes;
     const bool is_too_much =
-        ran_out_around_it(spec, outcome)
+        ran_out_around_it(outcome)
             ? adjusted(std::max(peak, spec.planned.bytes), spec.margin) > budget
             : spec.cap >= cap_under_margin(budget, spec.margin);
     if (!is_too_much) return std::nullopt;

@@ -99,6 +99,20 @@ TEST(Caps, AV1CapThatWasFullIsKnownByItsPeak) {
   EXPECT_EQ(cgroup_evidence(folder.path(), CgroupVersion::kV1).was_full, false);
 }
 
+// The kernel would have dropped it before it killed at this ceiling.
+TEST(Caps, AV1CapThatTheFileCacheFilledWasNotFull) {
+  const TemporaryFolder folder;
+  std::ofstream(folder.path() / "memory.limit_in_bytes") << "104857600\n";
+  std::ofstream(folder.path() / "memory.max_usage_in_bytes") << "104857600\n";
+  const auto was_full_with = [&](const char* stat) {
+    std::ofstream(folder.path() / "memory.stat") << stat;
+    return cgroup_evidence(folder.path(), CgroupVersion::kV1).was_full;
+  };
+  EXPECT_EQ(was_full_with("cache 0\ntotal_cache 31457280\ntotal_shmem 4096\n"), false);
+  EXPECT_EQ(was_full_with("total_cache 9437184\ntotal_shmem 0\n"), true);
+  EXPECT_EQ(was_full_with("total_cache 31457280\ntotal_shmem 31457280\n"), true) << "not a cache";
+}
+
 // Making room for a page by dropping file cache is no lack of memory.
 TEST(Caps, AV2CapThatMadeRoomWasNotFull) {
   const TemporaryFolder folder;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "training/metrics.h"
+#include "training/training_state.h"
 #include "training_fixture.h"
 
 namespace loadline {

@@ -169,25 +169,6 @@ TEST(Judge, AnOomKillBelowItsOwnCeilingIsTheNeighboursFault) {
   EXPECT_EQ(verdict_of(seen), Verdict::kOutOfMemory);
 }
 
-// v1 counts the file cache: it fills the group of a trial that itself is far from the ceiling.
-TEST(Judge, UnderV1AFullGroupIsAFullTrialOnlyNearItsCeiling) {
-  TrialObservation seen = finished_with(80_MiB);
-  seen.report.finished.reset();
-  seen.exit.signal = SIGKILL;
-  seen.cap = CapKind::kCgroupV1;
-  seen.evidence = {.oom_kills = 1, .failures = 9, .was_full = true, .peak = 115_MiB};
-  seen.memory.peak = 80_MiB;
-  EXPECT_EQ(verdict_of(seen), Verdict::kRefused);
-  seen.memory.peak = 104_MiB;  // 90 % of 115 MiB are 103.5
-  EXPECT_THAT(judge(spec_of_15(), seen).cause, testing::HasSubstr("at the ceiling of 115.0 MiB"));
-  seen.memory.peak = 80_MiB;
-  TrialSpec spec = spec_of_15();
-  spec.planned = {104_MiB};
-  EXPECT_EQ(judge(spec, seen).verdict, Verdict::kOutOfMemory);
-  seen.evidence.was_full.reset();  // not known
-  EXPECT_EQ(verdict_of(seen), Verdict::kOutOfMemory);
-}
-
 // MemAvailable is an estimate: the machine may run out just before a cap as large as that is met.
 TEST(Judge, AnOomKillOfOneThatWantsMoreThanTheBudgetIsItsOwn) {
   TrialObservation seen = finished_with(80_MiB);
