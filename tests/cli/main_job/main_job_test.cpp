@@ -181,7 +181,7 @@ TEST(MainJob, WhereEveryTrialDivergesTheExitCodeIsOneAndNoFlagIsBlamed) {
 TEST(MainJob, WhereSigchldIsIgnoredOnEntryASearchEnds) {
   const Ended ended = Program().run_in_shell(
       "trap '' CHLD; exec timeout 120 \"$LOADLINE\" find --demo --ranks 8 --layers-grid 1 "
-      "--max-batch 1 --steps 3 --yes --no-save");
+      "--max-batch 1 --steps 3 --no-save");
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
 }
 
