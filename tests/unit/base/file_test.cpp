@@ -60,10 +60,14 @@ TEST_F(Files, AFileThatMayNotBeReadIsTheEnvironmentsFault) {
   replace_file(path("a"), "secret");
   fs::permissions(path("a"), fs::perms::none);
   const uid_t self = ::geteuid();
-  if (self == 0) ASSERT_EQ(::seteuid(65534), 0);  // root may read all
+  if (self == 0) {
+    ASSERT_EQ(::seteuid(65534), 0);  // root may read all
+  }
   const std::string message =
       message_of(ErrorKind::kEnvironment, [&] { read_file(path("a"), 1_KiB); });
-  if (self == 0) ASSERT_EQ(::seteuid(0), 0);
+  if (self == 0) {
+    ASSERT_EQ(::seteuid(0), 0);
+  }
   EXPECT_THAT(message, AllOf(HasSubstr(path("a").string()), HasSubstr("Permission denied")));
 }
 
