@@ -36,6 +36,7 @@ Profile example() {
           .model_path = "/models/Hermes 2 Pro/",
           .data_path = "rows/train.jsonl",
           .machine_text = "AMD EPYC, 2 cores, 24.0 GiB",
+          .train_flags = {},
           .batch_size = 17,
           .lora_rank = 128,
           .lora_layers = 16,
