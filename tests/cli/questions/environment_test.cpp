@@ -53,7 +53,7 @@ TEST(Environment, ARunFolderWhoseRecordIsDamagedIsRefusedByName) {
   for (const char* damaged : {"[]", "3", "{}"}) {
     const std::string file = program.write("run/run.json", damaged);
     std::vector<std::string> words = find_in(program.home() / "run");
-    words.pop_back();  // --restart
+    std::erase(words, "--restart");
     const Ended ended = program.run(words);
     EXPECT_EQ(ended.exit_code, 2) << ended.err;
     EXPECT_THAT(ended.err, HasSubstr(file + ": 'question' is missing"));
