@@ -3,13 +3,11 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <type_traits>
 
 #include "kernels/block_product.h"
 #include "kernels/kernel_times.h"
-#include "kernels/nf4_reader.h"
 #include "kernels/storage.h"
-#include "kernels/vectors.h"
+#include "kernels/wide_panel.h"
 
 namespace loadline {
 namespace {
@@ -27,111 +25,20 @@ constexpr bool kBuiltForAvx512 = true;
 constexpr bool kBuiltForAvx512 = false;
 #endif
 
-constexpr std::int64_t kColumns = kNf4Block;    // of y that a thread makes at once
+using wide::kColumns;                           // of y that a thread makes at once
 constexpr std::int64_t kInner = 1024;           // weights for each of them that are widened at once
 constexpr std::int64_t kRows = 8 * kBlockRows;  // of y, rounded while they are still near
-constexpr std::int64_t kAhead = 16;             // rows of W that are fetched before they are read
-constexpr std::int64_t kStrip = 16;             // rows of W that are transposed at once
 constexpr std::size_t kSums = 8;                // of a stage
 constexpr std::size_t kDifferentX = 16;
 constexpr std::int64_t kLanes = 16;  // block_product's columns are a multiple of this
-
-// f(count), with 64, which most counts are, as a constant: the compiler then knows the loop's
-// length.
-template <typename F>
-void with_columns(std::int64_t count, F&& f) {
-  if (count == kColumns) return f(std::integral_constant<std::int64_t, kColumns>{});
-  f(count);
-}
 
 constexpr std::int64_t round_up(std::int64_t n, std::int64_t unit) {
   return (n + unit - 1) / unit * unit;
 }
 
-// A row's weights in f32. `col` and, but for the last of a row, `count` are multiples of 64.
-class Bf16Weights {
- public:
-  explicit Bf16Weights(ConstView weight) : weight_(weight) {}
-  // The 64 weights of a row from `col` on: rows are too far from each other for the CPU to foresee.
-  void fetch(std::int64_t row, std::int64_t col) const {
-    constexpr std::int64_t kCacheLine = 32;
-    if (row >= weight_.rows) return;
-    const Bf16* from = weight_.row<Bf16>(row) + col;
-    for (std::int64_t i = 0; i < kColumns; i += kCacheLine) __builtin_prefetch(from + i);
-  }
-  void read(std::int64_t row, std::int64_t col, std::int64_t count, float* to) const {
-    const Bf16* from = weight_.row<Bf16>(row) + col;
-    with_columns(count, [&](auto n) {
-#pragma omp simd
-      for (std::int64_t i = 0; i < n; ++i) to[i] = load(from[i]);
-    });
-  }
-
- private:
-  ConstView weight_;
-};
-
-class Nf4Weights {
- public:
-  explicit Nf4Weights(const Nf4View& weight) : reader_(weight) {}
-  void fetch(std::int64_t /*row*/, std::int64_t /*col*/) const {}
-  void read(std::int64_t row, std::int64_t col, std::int64_t count, float* to) const {
-    reader_.read(row, col / kNf4Block, count / kNf4Block, to);
-  }
-
- private:
-  Nf4Reader reader_;
-};
-
-// Some of the columns of the right side, and some of its inner rows.
-struct Part {
-  std::int64_t column = 0;
-  std::int64_t columns = 0;
-  std::int64_t inner = 0;
-  std::int64_t depth = 0;
-};
-
-void transpose(const float (&from)[kStrip][kColumns], float* to) {
-#ifdef __AVX512BF16__
-  vectors::transpose(kStrip, kColumns, &from[0][0], kColumns, to, kColumns);
-#else
-  for (std::int64_t k = 0; k < kColumns; ++k) {
-    for (std::int64_t j = 0; j < kStrip; ++j) to[k * kColumns + j] = from[j][k];
-  }
-#endif
-}
-
-// panel (depth, kColumns) = the part of W, or of its transposed; columns beyond the part's are 0.
-template <typename Weights>
-void widen_transposed(const Weights& weights, const Part& part, float* panel) {
-  alignas(64) float rows[kStrip][kColumns] = {};
-  for (std::int64_t k = 0; k < part.depth; k += kColumns) {
-    const std::int64_t count = std::min(kColumns, part.depth - k);
-    for (std::int64_t j = 0; j < part.columns; j += kStrip) {
-      for (std::int64_t i = 0; i < kStrip; ++i) {
-        if (j + i < part.columns) {
-          weights.read(part.column + j + i, part.inner + k, count, rows[i]);
-        } else {
-          std::fill(rows[i], rows[i] + kColumns, 0.0F);
-        }
-      }
-      transpose(rows, panel + k * kColumns + j);
-    }
-  }
-}
-
-template <typename Weights>
-void widen_as_it_lies(const Weights& weights, const Part& part, float* panel) {
-  for (std::int64_t k = 0; k < part.depth; ++k, panel += kColumns) {
-    weights.fetch(part.inner + k + kAhead, part.column);
-    weights.read(part.inner + k, part.column, part.columns, panel);
-    std::fill(panel + part.columns, panel + kColumns, 0.0F);
-  }
-}
-
 template <typename T>
 void store_sums(const float* sums, float factor, T* to, std::int64_t count, bool accumulate) {
-  with_columns(count, [&](auto n) {
+  wide::with_columns(count, [&](auto n) {
     if (accumulate) {
 #pragma omp simd
       for (std::int64_t j = 0; j < n; ++j) to[j] = stored<T>(load(to[j]) + factor * sums[j]);
@@ -280,7 +187,7 @@ class WideProducts {
     const std::int64_t width = x.from.cols;
     float* wide = x.wide + t * width;
     if (t < tokens_) {
-      Bf16Weights(x.from).read(first_ + t, 0, width, wide);
+      wide::Bf16Weights(x.from).read(first_ + t, 0, width, wide);
     } else {
       std::fill(wide, wide + width, 0.0F);
     }
@@ -324,7 +231,7 @@ class WideProducts {
     for (const WideTerm& term : sum.terms) {
       const std::int64_t inner = over_tokens(sum) ? tokens_ : term.x.cols;
       const bool is_last_term = &term == sum.terms.end() - 1;
-      Part part{.column = column, .columns = std::min(kColumns, sum.y.cols - column)};
+      wide::Part part{.column = column, .columns = std::min(kColumns, sum.y.cols - column)};
       for (; part.inner < inner; part.inner += kInner) {
         part.depth = std::min(kInner, inner - part.inner);
         widen(term, part, panel);
@@ -340,17 +247,17 @@ class WideProducts {
     }
   }
 
-  void widen(const WideTerm& term, Part part, float* panel) const {
+  void widen(const WideTerm& term, wide::Part part, float* panel) const {
     if (term.product == Product::kTN) part.inner += first_;
     const auto from = [&](const auto& weights) {
-      if (term.product == Product::kNT) return widen_transposed(weights, part, panel);
-      widen_as_it_lies(weights, part, panel);
+      if (term.product == Product::kNT) return wide::widen_transposed(weights, part, panel);
+      wide::widen_as_it_lies(weights, part, panel);
     };
-    if (term.quantized.data != nullptr) return from(Nf4Weights(term.quantized));
-    from(Bf16Weights(term.w));
+    if (term.quantized.data != nullptr) return from(wide::Nf4Weights(term.quantized));
+    from(wide::Bf16Weights(term.w));
   }
 
-  void multiply(const WideTerm& term, const Part& part, std::int64_t row, std::int64_t rows,
+  void multiply(const WideTerm& term, const wide::Part& part, std::int64_t row, std::int64_t rows,
                 const float* panel, float* sum, bool adds) const {
     const bool transposed = term.product == Product::kTN;
     const std::int64_t columns = round_up(part.columns, kLanes);
@@ -366,7 +273,7 @@ class WideProducts {
     }
   }
 
-  void store(const WideSum& sum, const Part& part, std::int64_t row, std::int64_t rows,
+  void store(const WideSum& sum, const wide::Part& part, std::int64_t row, std::int64_t rows,
              const float* sums) const {
     const bool adds = sum.accumulate || (over_tokens(sum) && first_ > 0);
     const std::int64_t first = over_tokens(sum) ? row : first_ + row;

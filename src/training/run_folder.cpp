@@ -72,7 +72,7 @@ fs::path replacing_folder(const fs::path& adapter_path) { return adapter_path / 
 fs::path run_folder(const TrainingSettings& settings) {
   const fs::path& place = settings.adapter_path;
   if (settings.is_trial()) return place;
-  const fs::path replacing = replacing_folder(place);
+  fs::path replacing = replacing_folder(place);
   if (Checkpoints(replacing).latest()) return replacing;
   return !settings.resume && Checkpoints(place).holds_finished_run() ? replacing : place;
 }
