@@ -18,13 +18,20 @@ struct ProfileOptions {
   bool json = false;
 };
 
+// The file's document, and its name, by which `show` and `remove` know it.
+Json named(const Profile& profile) {
+  Json document = to_json(profile);
+  document["name"] = profile.name;
+  return document;
+}
+
 int list(const ProfileOptions& options) {
   std::vector<std::string> warnings;
   const std::vector<Profile> profiles = list_profiles(profile_folder(), warnings);
   for (const std::string& warning : warnings) fmt::print(stderr, "loadline: {}\n", warning);
   if (options.json) {
     Json document{{"schema_version", 1}, {"profiles", Json::array()}};
-    for (const Profile& profile : profiles) document["profiles"].push_back(to_json(profile));
+    for (const Profile& profile : profiles) document["profiles"].push_back(named(profile));
     fmt::print("{}\n", document.dump(2));
     return 0;
   }
@@ -41,7 +48,7 @@ int list(const ProfileOptions& options) {
 int show(const ProfileOptions& options) {
   const Profile profile = load_profile(profile_folder(), options.name);
   if (options.json) {
-    fmt::print("{}\n", to_json(profile).dump(2));
+    fmt::print("{}\n", named(profile).dump(2));
   } else {
     fmt::print("{}\nTo train with it:\n  {}\n", as_text(profile), train_command(profile));
   }

@@ -126,6 +126,10 @@ TEST(MainJob, BeforeTheDownloadAProfileIsProvenWithGeneratedWeightsAndAnotherLen
               {"--model", model.string()}));
   ASSERT_EQ(find.exit_code, 0) << find.err;
   EXPECT_EQ(parse_json(find.out, "stdout")["generated_weights"], true);
+  const Json profiles = parse_json(program.run({"profile", "list", "--json"}).out, "stdout");
+  const auto name = profiles["profiles"][0]["name"].get<std::string>();
+  EXPECT_EQ(parse_json(program.run({"profile", "show", name, "--json"}).out, "stdout")["name"],
+            name);
 
   const auto train = [&](const std::string& length, const std::vector<std::string>& more) {
     return program.run(with(on_demo("train --max-steps 1 --steps-per-eval 0 --val-batches 1",
