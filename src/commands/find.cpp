@@ -12,17 +12,15 @@
 #include "base/json.h"
 #include "commands/binds.h"
 #include "commands/command.h"
-#include "commands/cut_rows.h"
 #include "commands/find_output.h"
 #include "commands/find_session.h"
+#include "commands/find_words.h"
 #include "commands/options.h"
 #include "commands/paths.h"
 #include "commands/proven_profile.h"
 #include "commands/save_question.h"
 #include "commands/search_folder.h"
-#include "commands/train_start.h"
 #include "machine/interrupt.h"
-#include "report/counted.h"
 #include "report/machine_name.h"
 #include "report/print.h"
 #include "report/result.h"
@@ -158,16 +156,6 @@ Json binds_of(const SearchResult& result, const Workload& workload) {
   return binds;
 }
 
-void say_what_binds(const Json& binds, TerminalView& view) {
-  std::vector<std::string> parts;
-  for (const Json& part : binds) {
-    const double share = part["share"].get<double>();
-    if (share < 0.01) continue;
-    parts.push_back(fmt::format("{} {:.0f} %", part["what"].get<std::string>(), share * 100));
-  }
-  if (!parts.empty()) view.line(fmt::format("\nWhat binds: {}", fmt::join(parts, ", ")));
-}
-
 // The profile that the earlier search saved of the very trial that is chosen now.
 std::optional<std::string> saved_profile(const std::optional<Json>& earlier,
                                          const SearchResult& result) {
@@ -195,23 +183,6 @@ bool wants_profile(const FindOptions& options, TerminalView& view) {
   return wanted;
 }
 
-// Of the lengths that are compared each, or of the one there is.
-void say_cuts(const FindQuestion& question, const Workload& workload, TerminalView& view) {
-  for (const std::int64_t compared : question.space.sequences) {
-    const std::int64_t length = compared > 0 ? compared : workload.base.max_seq_length;
-    for (const std::string& warning : cut_warnings(workload, length)) view.line(warning);
-  }
-}
-
-// At the end too: the beginning of a search is hours and a thousand lines away.
-void say_cuts_of_choice(const SearchResult& result, const Workload& workload, TerminalView& view) {
-  if (!result.optimal) return;
-  const Configuration& chosen = result.trials[*result.optimal].configuration;
-  for (const std::string& warning : cut_warnings(workload, workload.with(chosen).max_seq_length)) {
-    view.line(warning);
-  }
-}
-
 // What is written at the end can be written.
 void require_places(const FindOptions& options, const Workload& workload,
                     const fs::path& run_folder) {
@@ -235,6 +206,61 @@ int exit_code_of(const SearchResult& result) {
   if (result.stop_verdict == Verdict::kBadInput) return 2;
   if (result.stop_verdict == Verdict::kRefused) return 4;
   return 3;
+}
+
+struct Found {
+  const SearchResult& result;
+  const Json& binds;
+  const std::optional<Json>& earlier;  // the result of the same search, where it has been finished
+  const fs::path& run_folder;
+};
+
+// result.json, the profile where it is wanted, and the document where else it was asked for.
+void keep_result(const Found& found, const FindOptions& options, const Workload& workload,
+                 const MachineFacts& machine, const FindQuestion& question, TerminalView& view) {
+  const SearchResult& result = found.result;
+  ResultContext context{.machine = machine,
+                        .model = workload.model_document(),
+                        .data = workload.data_document(),
+                        .limits = question.limits,
+                        .steps = question.steps,
+                        .generated_weights = workload.base.generated_weights,
+                        .binds = found.binds,
+                        .run_folder = found.run_folder.string(),
+                        .profile = "",
+                        .versions = {{"compiler", __VERSION__}, {"linux", machine.kernel}}};
+  const auto write_result = [&](bool profile_pending) {
+    Json answer = result_document(result, context);
+    answer["grad_checkpoint"] = workload.base.checkpointing == ActivationCheckpointing::kOn;
+    if (profile_pending) answer["profile_pending"] = true;
+    std::string document = answer.dump(2) + "\n";
+    if (!found.earlier || result.status != SearchResult::Status::kUnfinished) {
+      replace_file(found.run_folder / "result.json", document);
+    }
+    return document;
+  };
+  const bool proven = result.status == SearchResult::Status::kComplete && result.optimal;
+  const std::optional<std::string> saved_before = saved_profile(found.earlier, result);
+  // Saving the profile may fail, or wait for an answer.
+  if (proven && !options.no_save && !saved_before) write_result(true);
+  if (saved_before) {
+    context.profile = *saved_before;
+    view.line("Profile: " + context.profile);
+  } else if (proven && wants_profile(options, view)) {
+    context.profile =
+        save_profile(profile_folder(), profile_of(result.trials[*result.optimal], workload, machine,
+                                                  question.limits, found.run_folder))
+            .string();
+    view.line("Profile saved: " + context.profile);
+  }
+  const std::string document = write_result(false);
+  if (found.earlier && result.status == SearchResult::Status::kUnfinished) {
+    view.line(fmt::format("The result of the search before stands in {}",
+                          (found.run_folder / "result.json").string()));
+  }
+  if (options.output) replace_file(*options.output, document);
+  view.line(fmt::format("Run folder: {}", found.run_folder.string()));
+  if (options.workload.json) tell(stdout, "{}", document);
 }
 
 int run_find(FindOptions options) {
@@ -276,29 +302,7 @@ int run_find(FindOptions options) {
       options.restart, profile_folder(), [&](const std::string& line) { view.line(line); });
 
   catch_interrupts();
-  const std::string distrust = distrust_line(workload.base.distrust);
-  if (!distrust.empty()) view.line(distrust);
-  if (!workload.distrust_note.empty()) view.line(workload.distrust_note);
-  say_cuts(question, workload, view);
-  if (workload.base.checkpointing == ActivationCheckpointing::kOn) {
-    view.line("Activation checkpointing is on: it costs time, and saves memory.");
-  }
-  if (workload.base.generated_weights) {
-    view.line(
-        "Weights are generated, of the model's shapes: memory and speed do not depend on "
-        "their values.");
-  }
-  view.search_begins(question.space, question.limits, budget.binds);
-  if (question.space.max_batch < options.max_batch) {
-    view.line(
-        fmt::format("The data has {}: larger batches than that are not tried, as rows "
-                    "would repeat in them",
-                    counted(question.space.max_batch, "row")));
-  }
-  if (earlier) {
-    view.line(
-        "This search has been finished before, and its trials count; --restart runs them anew");
-  }
+  say_beginning(question, workload, budget, options.max_batch, earlier.has_value(), view);
   FindSession session(workload, machine, question, run_folder, view);
   const SearchResult result = session.run();
   view.search_ends(result, question.limits);
@@ -306,48 +310,8 @@ int run_find(FindOptions options) {
   say_what_binds(binds, view);
   say_cuts_of_choice(result, workload, view);
 
-  ResultContext context{.machine = machine,
-                        .model = workload.model_document(),
-                        .data = workload.data_document(),
-                        .limits = question.limits,
-                        .steps = question.steps,
-                        .generated_weights = workload.base.generated_weights,
-                        .binds = binds,
-                        .run_folder = run_folder.string(),
-                        .profile = "",
-                        .versions = {{"compiler", __VERSION__}, {"linux", machine.kernel}}};
-  const auto write_result = [&](bool profile_pending) {
-    Json answer = result_document(result, context);
-    answer["grad_checkpoint"] = workload.base.checkpointing == ActivationCheckpointing::kOn;
-    if (profile_pending) answer["profile_pending"] = true;
-    std::string document = answer.dump(2) + "\n";
-    if (!earlier || result.status != SearchResult::Status::kUnfinished) {
-      replace_file(run_folder / "result.json", document);
-    }
-    return document;
-  };
-  const bool proven = result.status == SearchResult::Status::kComplete && result.optimal;
-  const std::optional<std::string> saved_before = saved_profile(earlier, result);
-  // Saving the profile may fail, or wait for an answer.
-  if (proven && !options.no_save && !saved_before) write_result(true);
-  if (saved_before) {
-    context.profile = *saved_before;
-    view.line("Profile: " + context.profile);
-  } else if (proven && wants_profile(options, view)) {
-    context.profile =
-        save_profile(profile_folder(), profile_of(result.trials[*result.optimal], workload, machine,
-                                                  question.limits, run_folder))
-            .string();
-    view.line("Profile saved: " + context.profile);
-  }
-  const std::string document = write_result(false);
-  if (earlier && result.status == SearchResult::Status::kUnfinished) {
-    view.line(fmt::format("The result of the search before stands in {}",
-                          (run_folder / "result.json").string()));
-  }
-  if (options.output) replace_file(*options.output, document);
-  view.line(fmt::format("Run folder: {}", run_folder.string()));
-  if (options.workload.json) tell(stdout, "{}", document);
+  keep_result({.result = result, .binds = binds, .earlier = earlier, .run_folder = run_folder},
+              options, workload, machine, question, view);
   return exit_code_of(result);
 }
 

@@ -1,0 +1,71 @@
+#include "commands/find_words.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "commands/cut_rows.h"
+#include "commands/train_start.h"
+#include "report/counted.h"
+
+namespace loadline {
+namespace {
+
+// Of the lengths that are compared each, or of the one there is.
+void say_cuts(const FindQuestion& question, const Workload& workload, TerminalView& view) {
+  for (const std::int64_t compared : question.space.sequences) {
+    const std::int64_t length = compared > 0 ? compared : workload.base.max_seq_length;
+    for (const std::string& warning : cut_warnings(workload, length)) view.line(warning);
+  }
+}
+
+}  // namespace
+
+void say_beginning(const FindQuestion& question, const Workload& workload, const Budget& budget,
+                   std::int64_t asked_batch, bool is_answered, TerminalView& view) {
+  const std::string distrust = distrust_line(workload.base.distrust);
+  if (!distrust.empty()) view.line(distrust);
+  if (!workload.distrust_note.empty()) view.line(workload.distrust_note);
+  say_cuts(question, workload, view);
+  if (workload.base.checkpointing == ActivationCheckpointing::kOn) {
+    view.line("Activation checkpointing is on: it costs time, and saves memory.");
+  }
+  if (workload.base.generated_weights) {
+    view.line(
+        "Weights are generated, of the model's shapes: memory and speed do not depend on "
+        "their values.");
+  }
+  view.search_begins(question.space, question.limits, budget.binds);
+  if (question.space.max_batch < asked_batch) {
+    view.line(
+        fmt::format("The data has {}: larger batches than that are not tried, as rows "
+                    "would repeat in them",
+                    counted(question.space.max_batch, "row")));
+  }
+  if (is_answered) {
+    view.line(
+        "This search has been finished before, and its trials count; --restart runs them anew");
+  }
+}
+
+void say_what_binds(const Json& binds, TerminalView& view) {
+  std::vector<std::string> parts;
+  for (const Json& part : binds) {
+    const double share = part["share"].get<double>();
+    if (share < 0.01) continue;
+    parts.push_back(fmt::format("{} {:.0f} %", part["what"].get<std::string>(), share * 100));
+  }
+  if (!parts.empty()) view.line(fmt::format("\nWhat binds: {}", fmt::join(parts, ", ")));
+}
+
+void say_cuts_of_choice(const SearchResult& result, const Workload& workload, TerminalView& view) {
+  if (!result.optimal) return;
+  const Configuration& chosen = result.trials[*result.optimal].configuration;
+  for (const std::string& warning : cut_warnings(workload, workload.with(chosen).max_seq_length)) {
+    view.line(warning);
+  }
+}
+
+}  // namespace loadline

@@ -1,0 +1,23 @@
+// What `find` says before its first trial and after its last.
+#pragma once
+
+#include <cstdint>
+
+#include "base/json_fwd.h"
+#include "commands/find_session.h"
+#include "machine/facts.h"
+
+namespace loadline {
+
+// asked_batch: --max-batch, of which the data may have fewer rows. is_answered: the same search has
+// come to its end before.
+void say_beginning(const FindQuestion& question, const Workload& workload, const Budget& budget,
+                   std::int64_t asked_batch, bool is_answered, TerminalView& view);
+
+// binds: as binds_of() has it.
+void say_what_binds(const Json& binds, TerminalView& view);
+
+// At the end too: the beginning of a search is hours and a thousand lines away.
+void say_cuts_of_choice(const SearchResult& result, const Workload& workload, TerminalView& view);
+
+}  // namespace loadline
