@@ -252,7 +252,7 @@ void make_folder(const fs::path& path) {
 
 void require_writable_folder(const fs::path& folder) {
   make_folder(folder);
-  std::string probe = (folder / ".loadline-probe-XXXXXX").string();
+  std::string probe = (folder / "probe").string() + kUnfinished + "XXXXXX";
   const FileDescriptor fd(::mkostemp(probe.data(), O_CLOEXEC));
   if (!fd.is_open()) {
     throw environment_error("{}: no file can be written there: {}", folder.string(),
