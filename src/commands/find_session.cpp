@@ -118,6 +118,9 @@ RunTrial FindSession::run_one(const Question& question) {
   const Configuration& configuration = question.configuration;
   const TrialSpec spec = spec_of(question);
   view_.trial_begins(spec, configuration);
+  if (question.for_speed) {
+    view_.line("  Once more: other processes slowed its first trial, and its speed matters");
+  }
   if (question.under_margin) {
     view_.line(fmt::format("  Held under {}, the budget / {:.2f}: a fit proves the margin",
                            to_string(spec.cap), 1 + spec.margin));

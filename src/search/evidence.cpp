@@ -17,6 +17,15 @@ std::int64_t largest_measured_fit(const Cell& cell, const std::vector<RunTrial>&
   return batch;
 }
 
+// An earlier trial of the same configuration has an answer, but others slowed it.
+bool repeats_a_slowed_one(std::size_t index, const std::vector<RunTrial>& trials) {
+  return std::any_of(trials.begin(), trials.begin() + static_cast<std::ptrdiff_t>(index),
+                     [&](const RunTrial& earlier) {
+                       return earlier.configuration == trials[index].configuration &&
+                              earlier.outcome.ran_through() && earlier.outcome.noise.slows();
+                     });
+}
+
 // The smallest batch of this cell that a memory failure, here or below, disproves.
 void lower_by_failures(const Cell& cell, const std::vector<RunTrial>& trials, std::int64_t measured,
                        CellBounds& bounds) {
@@ -109,6 +118,16 @@ CellBounds bounds_of(const Cell& cell, const std::vector<RunTrial>& trials,
 
 bool is_current(std::size_t index, const std::vector<RunTrial>& trials) {
   return trial_of(trials[index].configuration, trials) == index;
+}
+
+bool has_doubtful_speed(std::size_t index, const std::vector<RunTrial>& trials) {
+  constexpr std::size_t kMostRepeats = 2;
+  if (!trials[index].outcome.noise.slows() || repeats_a_slowed_one(index, trials)) return false;
+  std::size_t repeats = 0;
+  for (std::size_t i = 0; i < trials.size(); ++i) {
+    if (repeats_a_slowed_one(i, trials)) ++repeats;
+  }
+  return repeats < kMostRepeats;
 }
 
 std::optional<std::size_t> trial_of(const Configuration& configuration,

@@ -60,6 +60,10 @@ CellBounds bounds_of(const Cell& cell, const std::vector<RunTrial>& trials, std:
 // No later trial of the same configuration has an answer: a second run outweighs the first.
 [[nodiscard]] bool is_current(std::size_t index, const std::vector<RunTrial>& trials);
 
+// Others slowed this trial: its speed is a lower bound, and worth another trial. That is so once
+// for a configuration, and for the first two configurations: some machines are never quiet.
+[[nodiscard]] bool has_doubtful_speed(std::size_t index, const std::vector<RunTrial>& trials);
+
 // The latest trial of exactly this configuration that has an answer.
 std::optional<std::size_t> trial_of(const Configuration& configuration,
                                     const std::vector<RunTrial>& trials);

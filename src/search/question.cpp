@@ -60,8 +60,11 @@ class Inquiry {
         states_(states_of(space, trials, prediction_)) {}
 
   [[nodiscard]] std::optional<Question> next() const {
-    if (const auto open = next_configuration()) return Question{*open, is_likely_to_fit(*open)};
-    return confirmation();
+    const auto open = next_configuration();
+    if (!open) return confirmation();
+    return Question{.configuration = *open,
+                    .under_margin = is_likely_to_fit(*open),
+                    .for_speed = trial_of(*open, trials_).has_value()};
   }
 
  private:
@@ -74,6 +77,7 @@ class Inquiry {
     }
     if (const auto largest = unmeasured_largest()) return largest;
     if (const auto fastest = boundary_of(states_.front())) return fastest;
+    if (const auto yardstick = doubtful_yardstick()) return yardstick;
     if (limits_.objective == Objective::kBalanced) {
       if (const auto speed = next_speed_question(states_, trials_)) return speed;
     }
@@ -99,7 +103,7 @@ class Inquiry {
   [[nodiscard]] std::optional<Question> confirmation() const {
     const auto chosen = choose(trials_, limits_.objective);
     if (!chosen || trials_[*chosen].under_margin) return std::nullopt;
-    return Question{trials_[*chosen].configuration, true};
+    return Question{.configuration = trials_[*chosen].configuration, .under_margin = true};
   }
 
   // Batch 1 of the smallest cell: what fails here fails everywhere. A plan that sees it far below
@@ -233,6 +237,14 @@ class Inquiry {
       return std::nullopt;
     }
     return next;
+  }
+
+  // The smallest cell's largest batch, where the fastest lies, if others slowed its trial.
+  [[nodiscard]] std::optional<Configuration> doubtful_yardstick() const {
+    if (limits_.objective == Objective::kLargest) return std::nullopt;
+    const auto trial = trial_of(states_.front().best(), trials_);
+    if (!trial || !has_doubtful_speed(*trial, trials_)) return std::nullopt;
+    return states_.front().best();
   }
 
   [[nodiscard]] std::optional<Configuration> unmeasured(const CellState& state) const {

@@ -22,7 +22,7 @@ std::vector<CellState> states_of(const SearchSpace& space, const std::vector<Run
                                  const Prediction& prediction);
 
 // Nothing when the search is done. A configuration that has an answer already is asked again only
-// to confirm the choice under budget / (1 + margin).
+// to confirm the choice under budget / (1 + margin), or once for_speed.
 std::optional<Question> next_question(const SearchSpace& space, const SearchLimits& limits,
                                       Estimates& estimates, const std::vector<RunTrial>& trials);
 

@@ -69,6 +69,8 @@ struct RunTrial {
 struct Question {
   Configuration configuration;
   bool under_margin = false;
+  // Run once more, as other processes slowed it and the choice may hang on its speed.
+  bool for_speed = false;
 };
 
 enum class Basis : std::uint8_t { kMeasured, kDominated, kPlanned };

@@ -1,6 +1,7 @@
 // Which speeds the balanced objective needs. Speed falls with rank and layers, so a cell that is
-// too slow rules out all cells above it; of the others a regression says how likely they are to be
-// fast enough: seconds a token as linear in layers, in rank x layers and in one over the batch.
+// too slow, and was not slowed by others, rules out all cells above it; of the others a regression
+// says how likely they are to be fast enough: seconds a token as linear in layers, in rank x layers
+// and in one over the batch.
 #include <algorithm>
 #include <cmath>
 
@@ -18,7 +19,9 @@ constexpr double kUnlikely = 0.02;
 struct Candidate {
   Configuration configuration;
   double size = 0;
-  std::optional<double> speed;  // where it was measured
+  std::optional<double> speed = {};  // where it was measured
+  bool doubtful = false;             // it may be faster than that
+  [[nodiscard]] bool is_slow(double enough) const { return speed && !doubtful && *speed < enough; }
 };
 
 std::vector<Candidate> candidates_of(const std::vector<CellState>& states,
@@ -26,9 +29,11 @@ std::vector<Candidate> candidates_of(const std::vector<CellState>& states,
   std::vector<Candidate> candidates;
   for (const CellState& state : states) {
     if (state.known.fits == 0) continue;
-    Candidate candidate{state.best(), size_of(state.best()), std::nullopt};
-    const auto trial = trial_of(candidate.configuration, trials);
-    if (trial) candidate.speed = trials[*trial].outcome.tokens_per_second;
+    Candidate candidate{.configuration = state.best(), .size = size_of(state.best())};
+    if (const auto trial = trial_of(candidate.configuration, trials)) {
+      candidate.speed = trials[*trial].outcome.tokens_per_second;
+      candidate.doubtful = has_doubtful_speed(*trial, trials);
+    }
     candidates.push_back(candidate);
   }
   return candidates;
@@ -44,11 +49,12 @@ std::vector<Candidate> open_candidates(const std::vector<Candidate>& candidates,
   for (const Candidate& c : candidates) {
     const bool ruled_out =
         std::any_of(candidates.begin(), candidates.end(), [&](const Candidate& slow) {
-          return slow.speed && *slow.speed < enough &&
+          return slow.is_slow(enough) &&
                  lies_within(cell_of(slow.configuration), cell_of(c.configuration)) &&
                  c.configuration.batch_size <= slow.configuration.batch_size;
         });
-    if (!c.speed && c.size > kWorthwhile * best && !ruled_out) open.push_back(c);
+    const bool is_known = c.speed && (!c.doubtful || *c.speed >= enough);
+    if (!is_known && c.size > kWorthwhile * best && !ruled_out) open.push_back(c);
   }
   std::sort(open.begin(), open.end(),
             [](const Candidate& a, const Candidate& b) { return a.size > b.size; });

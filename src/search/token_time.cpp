@@ -8,6 +8,8 @@ namespace {
 
 // A model of fewer speeds than this rules nothing out.
 constexpr std::size_t kEnoughSpeeds = 3;
+// Deviation of the time of a trial that others slowed.
+constexpr double kSlowed = 0.3;
 
 bool has_speed(const RunTrial& trial) {
   const double speed = trial.outcome.tokens_per_second;
@@ -34,7 +36,7 @@ TokenTime::TokenTime(const std::vector<RunTrial>& trials) {
     if (!has_speed(trial)) continue;
     seen.push_back({.point = point_of(trial.configuration),
                     .value = fastest_ / trial.outcome.tokens_per_second,
-                    .noise = 0});
+                    .noise = trial.outcome.noise.slows() ? kSlowed : 0});
   }
   measured_ = seen.size();
   // In units of the fastest: a part that all share, layers, rank x layers, the small batch's loss,

@@ -161,6 +161,12 @@ void require_peak(const TrialOutcome& outcome, const std::string& source) {
 
 }  // namespace
 
+bool Noise::slows() const {
+  constexpr double kQuietShare = 0.1;  // of the machine's cores
+  constexpr double kQuietCores = 0.2;
+  return neighbour_cores && *neighbour_cores > std::max(kQuietCores, kQuietShare * cores);
+}
+
 Bytes TrialOutcome::adjusted_peak(double margin) const {
   return peak ? adjusted(peak->bytes, margin) : Bytes{};
 }

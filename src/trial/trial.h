@@ -100,6 +100,8 @@ struct Noise {
   // Processor time of all others while it ran, as a number of cores; none for a trial that was too
   // short to tell.
   std::optional<double> neighbour_cores;
+  // They used so much that its speed is no more than a lower bound.
+  [[nodiscard]] bool slows() const;
   Bytes available_before, available_after;  // MemAvailable, or what the cgroup leaves
 };
 

@@ -11,9 +11,6 @@
 namespace loadline {
 namespace {
 
-// Below these a trial counts as undisturbed.
-constexpr double kQuietShare = 0.1;  // of the machine's cores, used by others
-constexpr double kQuietCores = 0.2;
 constexpr double kSteady = 0.1;  // spread of the speeds: times differ with the batches' tokens
 
 std::string signed_bytes(double bytes) {
@@ -47,8 +44,7 @@ void add_growth(const TrialSpec& spec, const TrialOutcome& outcome,
 void add_noise(const TrialOutcome& outcome, std::vector<std::string>& warnings) {
   const Noise& noise = outcome.noise;
   std::string what;
-  const double quiet = std::max(kQuietCores, kQuietShare * noise.cores);
-  if (noise.neighbour_cores && *noise.neighbour_cores > quiet) {
+  if (noise.slows()) {
     what =
         fmt::format("other processes used {:.1f} of {} cores", *noise.neighbour_cores, noise.cores);
   }

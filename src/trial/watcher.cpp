@@ -18,7 +18,7 @@ constexpr auto kTreeSampleEvery = std::chrono::milliseconds(500);
 // A worker that has closed its descriptor without a last event may still be on its way out.
 constexpr auto kCloseGrace = std::chrono::milliseconds(2000);
 // The kernel counts processor time in hundredths of a second.
-constexpr double kShortest = 0.5;
+constexpr double kShortest = 0.3;
 constexpr Bytes kMostOutput = 64_MiB;
 
 void keep_largest(ProcessMemory& largest, const ProcessMemory& now) {

@@ -24,22 +24,28 @@ struct Bench {
   SearchLimits limits{.budget = 1000_MiB};
   std::vector<Configuration> asked;
   std::size_t confirmations = 0;  // of those asked, second runs
+  std::set<Configuration> slowed;
   std::vector<RunTrial> known;
   bool has_plan = true;
   // Another answer than the landscape's, for some.
   std::function<std::optional<Verdict>(const Configuration&)> verdict;
+  // Cores of two that others use during a configuration's n-th run (0 is the first).
+  std::function<double(const Configuration&, std::ptrdiff_t)> neighbours;
   std::function<std::string()> must_end;
   std::function<void(const Outlook&)> outlook;
 
   RunTrial run(const Question& question) {
     const Configuration& c = question.configuration;
-    if (std::count(asked.begin(), asked.end(), c) > 0) {
+    const std::ptrdiff_t before = std::count(asked.begin(), asked.end(), c);
+    EXPECT_EQ(question.for_speed, slowed.contains(c) && before == 1);
+    if (before > 0 && !question.for_speed) {
       EXPECT_TRUE(question.under_margin) << "only a choice is run again, to confirm it";
       ++confirmations;
     }
     asked.push_back(c);
     RunTrial trial = land.run(question, limits);
     trial.trial = static_cast<int>(asked.size());
+    if (neighbours) slow(trial, neighbours(c, before));
     const auto other = verdict ? verdict(c) : std::nullopt;
     if (other) {
       trial.outcome.verdict = *other;
@@ -47,6 +53,13 @@ struct Bench {
       trial.outcome.cause = "made so";
     }
     return trial;
+  }
+
+  void slow(RunTrial& trial, double cores) {
+    trial.outcome.noise.cores = 2;
+    trial.outcome.noise.neighbour_cores = cores;
+    trial.outcome.tokens_per_second /= 1 + 3 * cores;
+    if (trial.outcome.noise.slows()) slowed.insert(trial.configuration);
   }
 
   SearchResult search() {
@@ -354,6 +367,53 @@ TEST(Search, SequencesAndCheckpointingAreComparedJointly) {
   const Configuration chosen = result.trials[*result.optimal].configuration;
   EXPECT_EQ(chosen.checkpointing, 1);
   EXPECT_LE(result.trials.size(), 6U);
+}
+
+TEST(Search, AChoiceThatNeighboursSlowedIsMeasuredOnceMoreAndThenChosen) {
+  Bench quiet;
+  quiet.land.token_layer = 1e-6;
+  const SearchResult expected = quiet.search();
+  const Configuration best = expected.trials[*expected.optimal].configuration;
+  ASSERT_NE(best, (Configuration{best.batch_size, 8, 4}));
+
+  Bench bench;
+  bench.land = quiet.land;
+  bench.neighbours = [&](const Configuration& c, std::ptrdiff_t run) {
+    return c == best && run == 0 ? 1.0 : 0.1;
+  };
+  const SearchResult result = bench.search();
+  EXPECT_EQ(result.trials[*result.optimal].configuration, best);
+  EXPECT_EQ(std::count(bench.asked.begin(), bench.asked.end(), best), 2);
+  EXPECT_LE(bench.asked.size(), quiet.asked.size() + 1);
+}
+
+TEST(Search, AYardstickThatNeighboursSlowedLetsNoSlowConfigurationPass) {
+  Bench quiet;
+  quiet.land.token_layer = 2e-4;  // 8 layers are already too slow
+  const SearchResult expected = quiet.search();
+  const Configuration best = expected.trials[*expected.optimal].configuration;
+  ASSERT_EQ(best.lora_layers, 4);
+
+  Bench bench;
+  bench.land = quiet.land;
+  bench.neighbours = [](const Configuration& c, std::ptrdiff_t run) {
+    return c.lora_layers == 4 && c.lora_rank == 8 && run == 0 ? 1.0 : 0.0;
+  };
+  const SearchResult result = bench.search();
+  EXPECT_EQ(result.trials[*result.optimal].configuration, best);
+}
+
+TEST(Search, OnAMachineThatIsNeverQuietNoMoreThanTwoTrialsAreRunAgain) {
+  for (const Objective objective : {Objective::kBalanced, Objective::kFastest}) {
+    Bench quiet;
+    quiet.limits.objective = objective;
+    (void)quiet.search();
+    Bench bench;
+    bench.limits.objective = objective;
+    bench.neighbours = [](const Configuration&, std::ptrdiff_t) { return 1.0; };
+    EXPECT_EQ(bench.search().status, SearchResult::Status::kComplete);
+    EXPECT_LE(bench.asked.size(), quiet.asked.size() + 2) << name_of(objective);
+  }
 }
 
 TEST(Search, TheEstimateIsAskedOnceForAConfiguration) {
