@@ -20,6 +20,7 @@
 #include "commands/proven_profile.h"
 #include "commands/save_question.h"
 #include "commands/search_folder.h"
+#include "kernels/gemm.h"
 #include "machine/interrupt.h"
 #include "report/machine_name.h"
 #include "report/print.h"
@@ -219,16 +220,18 @@ struct Found {
 void keep_result(const Found& found, const FindOptions& options, const Workload& workload,
                  const MachineFacts& machine, const FindQuestion& question, TerminalView& view) {
   const SearchResult& result = found.result;
-  ResultContext context{.machine = machine,
-                        .model = workload.model_document(),
-                        .data = workload.data_document(),
-                        .limits = question.limits,
-                        .steps = question.steps,
-                        .generated_weights = workload.base.generated_weights,
-                        .binds = found.binds,
-                        .run_folder = found.run_folder.string(),
-                        .profile = "",
-                        .versions = {{"compiler", __VERSION__}, {"linux", machine.kernel}}};
+  ResultContext context{
+      .machine = machine,
+      .model = workload.model_document(),
+      .data = workload.data_document(),
+      .limits = question.limits,
+      .steps = question.steps,
+      .generated_weights = workload.base.generated_weights,
+      .binds = found.binds,
+      .run_folder = found.run_folder.string(),
+      .profile = "",
+      .versions = {
+          {"compiler", __VERSION__}, {"oneDNN", onednn_version()}, {"linux", machine.kernel}}};
   const auto write_result = [&](bool profile_pending) {
     Json answer = result_document(result, context);
     answer["grad_checkpoint"] = workload.base.checkpointing == ActivationCheckpointing::kOn;

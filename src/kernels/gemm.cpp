@@ -351,6 +351,11 @@ bool has_isa(dnnl::cpu_isa wanted) {
 
 }  // namespace
 
+std::string onednn_version() {
+  const dnnl::version_t& version = *dnnl::version();
+  return fmt::format("{}.{}.{}", version.major, version.minor, version.patch);
+}
+
 bool bf16_is_fast() { return has_isa(dnnl::cpu_isa::avx512_core_bf16); }
 bool tiles_are_usable() {
   static const bool kUsable = has_isa(dnnl::cpu_isa::avx512_core_amx);

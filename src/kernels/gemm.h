@@ -6,12 +6,15 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/bytes.h"
 #include "kernels/view.h"
 
 namespace loadline {
+
+std::string onednn_version();  // "2.6.0", of the library that is loaded
 
 enum class Product : std::uint8_t {
   kNT,  // C (T,N)  = A (T,K) · B (N,K)^T     a linear layer forward; T is cut into blocks

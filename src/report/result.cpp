@@ -74,6 +74,7 @@ Json choice_of(const SearchResult& result, std::optional<std::size_t> index, dou
   document["adjusted_bytes"] = adjusted_of(trial, margin);
   document["step_seconds"] = number_json(trial.outcome.step_seconds);
   document["tokens_per_second"] = number_json(trial.outcome.tokens_per_second);
+  document["slowed_by_others"] = trial.outcome.noise.slows();
   document["trial"] = trial.trial;
   return document;
 }

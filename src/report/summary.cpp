@@ -148,6 +148,12 @@ std::string next_larger_text(const SearchResult& result, const SearchLimits& lim
   return fmt::format("batch={} was not tried yet", next);
 }
 
+// "512 tokens/s"; "≥ 512 tokens/s" where others slowed the trial.
+std::string speed_text(const RunTrial& trial) {
+  return fmt::format("{}{:.0f} tokens/s", trial.outcome.noise.slows() ? "≥ " : "",
+                     trial.outcome.tokens_per_second);
+}
+
 void add_optimal(Lines& lines, const SearchResult& result, const SearchLimits& limits) {
   const RunTrial& trial = result.trials[*result.optimal];
   const Bytes peak = trial.outcome.peak ? trial.outcome.peak->bytes : Bytes{};
@@ -174,7 +180,7 @@ void add_optimal(Lines& lines, const SearchResult& result, const SearchLimits& l
                                 to_string(trial.planned.bytes), error * 100));
   }
   lines.push_back(fmt::format("  Step time:    {}", in_seconds(trial.outcome.step_seconds)));
-  lines.push_back(fmt::format("  Speed:        {:.0f} tokens/s", trial.outcome.tokens_per_second));
+  lines.push_back("  Speed:        " + speed_text(trial));
   if (!trial.outcome.coverage.empty()) {
     lines.push_back("  Trial:        " + fmt::format("{}, ", trial.trial) +
                     printable(trial.outcome.coverage));
@@ -210,9 +216,11 @@ void add_comparison(Lines& lines, const SearchResult& result, const SearchLimits
     return to_string(adjusted(t.outcome.peak ? t.outcome.peak->bytes : Bytes{}, limits.margin));
   });
   row("Step time", [](const RunTrial& t) { return in_seconds(t.outcome.step_seconds); });
-  row("Speed", [](const RunTrial& t) {
-    return fmt::format("{:.0f} tokens/s", t.outcome.tokens_per_second);
-  });
+  row("Speed", speed_text);
+  if (std::any_of(choices.begin(), choices.end(),
+                  [](const RunTrial* trial) { return trial->outcome.noise.slows(); })) {
+    lines.emplace_back("  ≥ other processes used the cores meanwhile; alone it is faster");
+  }
 }
 
 // More speed costs more memory along this line; everything else measured is worse in both.
@@ -223,9 +231,9 @@ void add_pareto(Lines& lines, const SearchResult& result, const SearchLimits& li
   lines.emplace_back("Memory against speed (no other trial beats these in both):");
   for (const std::size_t index : front) {
     const RunTrial& trial = result.trials[index];
-    lines.push_back(fmt::format("  {:>10} {:>8.0f} tokens/s  {}",
+    lines.push_back(fmt::format("  {:>10} {:>17}  {}",
                                 to_string(adjusted(trial.outcome.peak->bytes, limits.margin)),
-                                trial.outcome.tokens_per_second, describe(trial.configuration)));
+                                speed_text(trial), describe(trial.configuration)));
   }
 }
 

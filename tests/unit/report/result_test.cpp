@@ -35,8 +35,9 @@ TEST(Result, HasEveryFieldThatTheDocumentPromises) {
     EXPECT_TRUE(document.contains(field)) << field;
   }
   for (const char* choice : {"optimal", "largest", "fastest"}) {
-    for (const char* field : {"batch_size", "lora_rank", "lora_layers", "peak_bytes",
-                              "adjusted_bytes", "step_seconds", "tokens_per_second", "trial"}) {
+    for (const char* field :
+         {"batch_size", "lora_rank", "lora_layers", "peak_bytes", "adjusted_bytes", "step_seconds",
+          "tokens_per_second", "slowed_by_others", "trial"}) {
       EXPECT_TRUE(document[choice].contains(field)) << choice << " " << field;
     }
   }

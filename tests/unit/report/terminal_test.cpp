@@ -364,6 +364,18 @@ Memory against speed (no other trial beats these in both):
 )");
 }
 
+TEST(TerminalView, SaysOfASpeedThatOthersSlowedThatItIsAtLeastThat) {
+  SearchResult result = testing::example_result();
+  result.trials[1].outcome.noise = {
+      .cores = 2, .neighbour_cores = 1.0, .available_before = {}, .available_after = {}};
+  const std::string text = ended(result);
+  EXPECT_THAT(text, HasSubstr("  Speed:        ≥ 512 tokens/s\n"));
+  EXPECT_THAT(text,
+              HasSubstr("  Speed           ≥ 512 tokens/s  ≥ 512 tokens/s    530 tokens/s\n"
+                        "  ≥ other processes used the cores meanwhile; alone it is faster\n"));
+  EXPECT_THAT(text, HasSubstr("   18.07 GiB    ≥ 512 tokens/s  batch=17"));
+}
+
 TEST(TerminalView, SaysWhatToDoWhenNothingFits) {
   SearchResult result;
   result.trials = {
