@@ -27,10 +27,9 @@ struct ProductBytes {
 };
 constexpr ProductBytes kProductF32 = {.narrow = 544_KiB, .wide = 832_KiB, .wide_from = 512};
 constexpr ProductBytes kProductBf16 = {.narrow = 704_KiB, .wide = 864_KiB, .wide_from = 96};
-// Where all products are widened, nothing is compiled. What the other lines are short by then
-// (seen: 2 MiB, in `train`) is otherwise in the products' line, which is that much too high, as is
-// what a just linked program has more in memory by chance (docs/memory.md).
-constexpr Bytes kWithoutProducts = 4_MiB;
+// What the other lines are short by (seen: 2 MiB, in `train`) and what a just linked program has
+// more in memory by chance (docs/memory.md). Compiled products' line is that much too high itself.
+constexpr Bytes kByChance = 4_MiB;
 // Without AVX-512 oneDNN has its general product alone, which allocates as it runs, beside its
 // scratch: up to 21 MiB seen where batches have more tokens than these, of which 3 are in the slack
 // of the other lines; little where they do not.
@@ -124,7 +123,6 @@ class Products {
 };
 
 Bytes step_products(const ModelConfig& model, const StepShape& shape, const StepPlan& plan) {
-  if (shape.widens()) return kWithoutProducts;
   Products products(model, shape);
   products.add_frozen();
   products.add_head();
@@ -185,7 +183,11 @@ void add_process_lines(const ModelConfig& model, const StepShape& shape, StepPla
   const auto threads = static_cast<std::uint64_t>(shape.threads);
   memory.add_process("code, libraries and thread stacks", kCode + Bytes{kThread.count * threads},
                      kUntouchedProgram + Bytes{kUntouchedThread.count * threads});
-  memory.add_process("compiled products", step_products(model, shape, plan));
+  if (shape.widens()) {
+    memory.add_process("pages by chance", kByChance);
+  } else {
+    memory.add_process("compiled products", step_products(model, shape, plan));
+  }
   memory.add_process("reading weights and rows", kReading + quantizing(model, shape.quantize));
   memory.add_process("batches", Bytes{kBatchToken * static_cast<std::uint64_t>(shape.tokens)});
   memory.add_process("adapter copy while saving",
