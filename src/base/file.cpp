@@ -21,13 +21,6 @@ namespace {
 
 constexpr const char* kUnfinished = ".loadline-";  // then six characters
 
-// The kernel tells it only to who sets it; no other thread of this program makes files.
-mode_t umask_of_process() {
-  const mode_t current = ::umask(0);
-  ::umask(current);
-  return current;
-}
-
 FileDescriptor open_for_reading(const fs::path& path) {
   // O_NONBLOCK, as opening a pipe would wait for its writer; regular files do not know it.
   FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -79,6 +72,13 @@ void sync_folder(const fs::path& folder) {
   if (fd.is_open()) ::fsync(fd.get());
 }
 
+unsigned as_umask_says(unsigned mode) {
+  // The kernel tells it only to who sets it; no other thread of this program makes files.
+  const mode_t forbidden = ::umask(0);
+  ::umask(forbidden);
+  return mode & ~forbidden;
+}
+
 bool is_there(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(path, ignored);
@@ -125,7 +125,7 @@ ReplacementFile::ReplacementFile(fs::path path) : path_(std::move(path)) {
   if (!fd_.is_open())
     throw environment_error("{}: cannot be created: {}", path_.string(), system_reason());
   temporary_ = name;
-  ::fchmod(fd_.get(), 0666 & ~umask_of_process());  // mkostemp() lets nobody else read
+  ::fchmod(fd_.get(), as_umask_says(0666));  // mkostemp() lets nobody else read
 }
 
 void remove_unfinished(const fs::path& folder, std::chrono::seconds age) {

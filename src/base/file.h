@@ -31,6 +31,9 @@ class FileDescriptor {
   int fd_ = -1;
 };
 
+// What of a mode's bits the process's umask leaves: for what was made readable by nobody else.
+unsigned as_umask_says(unsigned mode);
+
 // Whether anything is there; what cannot be looked at is not.
 bool is_there(const std::filesystem::path& path);
 

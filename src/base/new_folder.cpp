@@ -66,7 +66,7 @@ NewFolder::NewFolder(fs::path place) : place_(fs::absolute(place).lexically_norm
     throw environment_error("{}: cannot be made: {}", place_.string(), system_reason());
   }
   temporary_ = name;
-  ::chmod(name.c_str(), 0755);
+  ::chmod(name.c_str(), as_umask_says(0777));
   std::optional<FileDescriptor> mark = lock_file(temporary_ / kMark);
   if (!mark) throw environment_error("{}: another process holds it", temporary_.string());
   mark_ = std::move(*mark);

@@ -1,6 +1,9 @@
 #include "base/new_folder.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <iterator>
 
@@ -27,6 +30,19 @@ TEST(NewFolder, IsThereWholeAfterTheCommitOnly) {
   }
   EXPECT_EQ(read_file(place / "a", 1_KiB), "1");
   EXPECT_EQ(entries(home.path() / "deep"), 1);
+}
+
+TEST(NewFolder, IsReadableByThoseWhomTheUmaskLets) {
+  const TemporaryFolder home;
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::umask(027);
+    NewFolder(home.path() / "model").commit();
+    ::_exit(0);
+  }
+  ::waitpid(pid, nullptr, 0);
+  const fs::perms given = fs::status(home.path() / "model").permissions();
+  EXPECT_EQ(given, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec);
 }
 
 TEST(NewFolder, LeavesNothingWithoutACommit) {
