@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "checkpoint/weights.h"
 #include "kernels/adamw.h"
+#include "training/update.h"
 
 namespace loadline::golden {
 
@@ -103,10 +104,9 @@ Stepped run_step(LoraModel& model, const GoldenCase& golden, std::size_t step) {
   model.zero_gradients();
   const BatchLoss loss = model.forward_backward(golden.steps[step].batch.view());
   const double norm = std::sqrt(squared_norm(model.gradients()));
-  const double clip = std::min(1.0, golden.max_grad_norm / (norm + 1e-6));
   AdamW adamw = golden.adamw;
   adamw.step = static_cast<std::int64_t>(step) + 1;
-  model.update(adamw, static_cast<float>(clip));
+  model.update(adamw, static_cast<float>(clip_factor(norm, golden.max_grad_norm)));
   return {.loss = loss.cross_entropy / static_cast<double>(loss.targets), .grad_norm = norm};
 }
 
