@@ -83,6 +83,12 @@ void TrainView::loaded(const LoadReport& report) {
   if (first_step_ > 0) {
     say(fmt::format("Resumed after step {} of {}", first_step_, settings_.max_steps));
   }
+  if (report.threads_before > 0 && report.threads_before != report.threads) {
+    say_words(
+        fmt::format("It ran on {} and runs on {} now: its numbers are the same to rounding, "
+                    "not to the last bit",
+                    counted(report.threads_before, "thread"), counted(report.threads, "thread")));
+  }
   draw(bar());
 }
 

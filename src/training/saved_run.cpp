@@ -20,11 +20,15 @@ void SavedRun::clear() {
   best_.clear();
 }
 
-void SavedRun::take_up(const ModelConfig& config, const RunIdentity& identity, LoraModel& model) {
-  step_ = restore(checkpoints_.latest().value(), config, settings_, identity, model);
+Restored SavedRun::take_up(const ModelConfig& config, const RunIdentity& identity,
+                           LoraModel& model) {
+  const Restored restored =
+      restore(checkpoints_.latest().value(), config, settings_, identity, model);
+  step_ = restored.step;
   best_.take_up();
   // The run may have been killed after the checkpoint counted and before this was replaced.
   replace_adapter(adapter_of(model));
+  return restored;
 }
 
 void SavedRun::save(LoraModel& model, const RunIdentity& identity, std::int64_t step) {

@@ -29,7 +29,7 @@ class SavedRun {
   void clear();
   // Takes what an earlier run left: its checkpoint into `model`, whose step is then step(). Throws
   // as restore() does.
-  void take_up(const ModelConfig& config, const RunIdentity& identity, LoraModel& model);
+  Restored take_up(const ModelConfig& config, const RunIdentity& identity, LoraModel& model);
   // Writes a checkpoint, and then the adapter. Both must be finite.
   void save(LoraModel& model, const RunIdentity& identity, std::int64_t step);
   void save_best(const LoraModel& model, std::int64_t step, double valid_loss);

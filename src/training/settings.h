@@ -72,8 +72,8 @@ struct TrainingSettings {
   AdapterFormat adapter_format = AdapterFormat::kPeft;  // of what is saved there
   // Starts a new run from an adapter's weights: nothing else of the run that made it is taken.
   std::optional<std::filesystem::path> resume_adapter_file;
-  // Continues the run in adapter_path from its last checkpoint, to the last bit as if it had never
-  // stopped (docs/training-state.md). Contradicts resume_adapter_file.
+  // Continues the run in adapter_path from its last checkpoint, with the same threads to the last
+  // bit as if it had never stopped (docs/training-state.md). Contradicts resume_adapter_file.
   bool resume = false;
 
   [[nodiscard]] bool is_trial() const { return order == RowOrder::kWorstFirst; }

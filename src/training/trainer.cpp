@@ -65,8 +65,8 @@ class Run {
 
   TrainingEnd train() {
     load();
-    metrics_.emplace(saved_.folder(), first_step_);
-    if (!settings_.is_trial()) tensorboard_.emplace(saved_.folder(), first_step_);
+    metrics_.emplace(saved_.folder(), restored_.step);
+    if (!settings_.is_trial()) tensorboard_.emplace(saved_.folder(), restored_.step);
     TrainingEnd end = loop();
     end.folder = saved_.settle();
     if (trunk_) {
@@ -119,8 +119,10 @@ class Run {
                       .worst_batch_tokens = worst_batch_tokens(settings_, train_),
                       .longest_row = longest_row_tokens(settings_, train_),
                       .trainable_parameters = static_cast<std::int64_t>(model_.parameters().size()),
-                      .first_step = first_step_,
-                      .trained_tokens = row_use(train_, settings_, first_step_).tokens});
+                      .first_step = restored_.step,
+                      .trained_tokens = row_use(train_, settings_, restored_.step).tokens,
+                      .threads = settings_.threads,
+                      .threads_before = restored_.threads});
   }
 
   void use_trunk_cache() {
@@ -149,8 +151,7 @@ class Run {
   void load_adapter() {
     saved_.checkpoints().remove_unfinished_files();
     if (settings_.resume) {
-      saved_.take_up(config_, identity_, model_);
-      first_step_ = saved_.step();
+      restored_ = saved_.take_up(config_, identity_, model_);
       return;
     }
     if (settings_.resume_adapter_file) {
@@ -162,7 +163,7 @@ class Run {
   }
 
   TrainingEnd loop() {
-    std::int64_t step = first_step_;
+    std::int64_t step = restored_.step;
     if (evaluates_first()) {
       if (std::optional<TrainingEnd> end = evaluate(step)) return *end;
     }
@@ -192,10 +193,10 @@ class Run {
   // lacks nothing but its last one.
   [[nodiscard]] bool evaluates_first() const {
     if (settings_.is_trial()) return false;
-    if (first_step_ == 0) return settings_.steps_per_eval > 0;
-    return first_step_ >= settings_.max_steps ||
-           (is_due(first_step_, settings_.steps_per_eval) &&
-            !metrics_->has(EvaluationReport::Rows::kValidation, first_step_));
+    if (restored_.step == 0) return settings_.steps_per_eval > 0;
+    return restored_.step >= settings_.max_steps ||
+           (is_due(restored_.step, settings_.steps_per_eval) &&
+            !metrics_->has(EvaluationReport::Rows::kValidation, restored_.step));
   }
 
   [[nodiscard]] bool is_due(std::int64_t step, std::int64_t every) const {
@@ -357,7 +358,7 @@ class Run {
   std::string weights_key_;  // what a cache of this machine knows the weights by
   std::optional<Metrics> metrics_;
   std::optional<TensorBoard> tensorboard_;
-  std::int64_t first_step_ = 0;  // updates done before this run
+  Restored restored_;  // of the run that is continued
   std::int64_t last_step_ = settings_.max_steps;
   double step_seconds_ = 0;  // of all updates of this run
 };

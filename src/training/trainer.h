@@ -49,6 +49,8 @@ struct LoadReport {
   std::int64_t trainable_parameters = 0;
   std::int64_t first_step = 0;      // updates done before, by the run that is continued
   std::int64_t trained_tokens = 0;  // by these
+  int threads = 0;
+  int threads_before = 0;  // of who saved the checkpoint that is continued; 0: none, or not known
 };
 
 struct TrainingEnd {

@@ -24,7 +24,8 @@ constexpr std::size_t kMostDigits = 18;
 constexpr const char* kTensorFile = "training_state.safetensors";
 constexpr const char* kStateFile = "training_state.json";
 
-// What changes the numbers of a run. Paths, threads, reports and saves do not.
+// What changes the numbers of a run. Paths, reports and saves do not. Threads change the last bits;
+// they are what the machine leaves today, so that another number is said and not refused.
 constexpr auto kMustAgree =
     std::to_array<std::string_view>({"batch_size",      "grad_accumulation_steps",
                                      "max_seq_length",  "lora_rank",
@@ -81,6 +82,7 @@ void write_state(const fs::path& folder, LoraModel& model, const TrainingSetting
                    {"step", step},
                    {"micro_batches", step * settings.grad_accumulation_steps},
                    {"finished", false},
+                   {"threads", settings.threads},
                    {"parameters_sha256", hash_of(model.parameters())},
                    {"model", identity.model},
                    {"data", identity.data},
@@ -127,6 +129,17 @@ std::int64_t step_of(const Json& state, const fs::path& checkpoint) {
     throw bad_input("{}: 'step' is {}, but must be between 1 and 1000000000", source, step);
   }
   return step;
+}
+
+// 0: not known, of a file that an older program wrote.
+int threads_of(const Json& state, const fs::path& checkpoint) {
+  if (json_find(state, "threads") == nullptr) return 0;
+  const std::string source = (checkpoint / kStateFile).string();
+  const std::int64_t threads = json_int(state, "threads", source);
+  if (threads < 1 || threads > 4096) {
+    throw bad_input("{}: 'threads' is {}, but must be between 1 and 4096", source, threads);
+  }
+  return static_cast<int>(threads);
 }
 
 void read_moments(const SafetensorsHeader& header, const std::string& name, std::span<float> into) {
@@ -250,12 +263,12 @@ void require_same_run(const fs::path& checkpoint, const TrainingSettings& settin
   require_made_with(read_state(checkpoint), settings, identity, checkpoint);
 }
 
-std::int64_t restore(const fs::path& checkpoint, const ModelConfig& config,
-                     const TrainingSettings& settings, const RunIdentity& identity,
-                     LoraModel& model) {
+Restored restore(const fs::path& checkpoint, const ModelConfig& config,
+                 const TrainingSettings& settings, const RunIdentity& identity, LoraModel& model) {
   const Json state = read_state(checkpoint);
   require_made_with(state, settings, identity, checkpoint);
-  const std::int64_t step = step_of(state, checkpoint);
+  const Restored restored{.step = step_of(state, checkpoint),
+                          .threads = threads_of(state, checkpoint)};
   model.load_adapter(read_adapter(checkpoint, config));
   if (hash_of(model.parameters()) !=
       json_string(state, "parameters_sha256", (checkpoint / kStateFile).string())) {
@@ -264,9 +277,9 @@ std::int64_t restore(const fs::path& checkpoint, const ModelConfig& config,
         "with --resume-adapter-file",
         checkpoint.string(), kStateFile);
   }
-  read_all_moments(checkpoint, step, model);
+  read_all_moments(checkpoint, restored.step, model);
   model.parameters_changed();
-  return step;
+  return restored;
 }
 
 }  // namespace loadline

@@ -1,4 +1,5 @@
-// Checkpoints: what is needed to continue a run to the last bit. docs/training-state.md.
+// Checkpoints: what is needed to continue a run to the last bit, with as many threads.
+// docs/training-state.md.
 #pragma once
 
 #include <cstdint>
@@ -60,11 +61,14 @@ class Checkpoints {
 void require_same_run(const std::filesystem::path& checkpoint, const TrainingSettings& settings,
                       const RunIdentity& identity);
 
-// Takes parameters and moments from the checkpoint into `model` and returns its step. Throws
-// as require_same_run() does, and Error(kBadInput) when a file is damaged or adapter and state do
-// not belong together.
-std::int64_t restore(const std::filesystem::path& checkpoint, const ModelConfig& config,
-                     const TrainingSettings& settings, const RunIdentity& identity,
-                     LoraModel& model);
+struct Restored {
+  std::int64_t step = 0;  // updates done
+  int threads = 0;        // of who saved it; 0: not known
+};
+
+// Takes parameters and moments from the checkpoint into `model`. Throws as require_same_run() does,
+// and Error(kBadInput) when a file is damaged or adapter and state do not belong together.
+Restored restore(const std::filesystem::path& checkpoint, const ModelConfig& config,
+                 const TrainingSettings& settings, const RunIdentity& identity, LoraModel& model);
 
 }  // namespace loadline

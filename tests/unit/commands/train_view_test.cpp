@@ -113,6 +113,20 @@ TEST_F(TrainViewTest, AResumedRunGoesOnWithItsTokensAndItsBest) {
   EXPECT_EQ(view.document(end)["best"]["step"], 2);
 }
 
+TEST_F(TrainViewTest, ARunThatGoesOnWithOtherThreadsIsToldWhatThatChanges) {
+  for (const int before : {0, 1, 2}) {
+    TrainView view(settings_, out_.get(), false);
+    LoadReport report = load(2, 777);
+    report.threads = 1;
+    report.threads_before = before;
+    view.loaded(report);
+    const char* const told =
+        "It ran on 2 threads and runs on 1 thread now: its numbers are the same "
+        "to rounding, not to the last bit";
+    EXPECT_EQ(shown().find(told) != std::string::npos, before == 2) << before;
+  }
+}
+
 TEST_F(TrainViewTest, AnUpdateThatDivergedWasNotDone) {
   TrainView view(settings_, out_.get(), false);
   view.loaded(load(0, 0));

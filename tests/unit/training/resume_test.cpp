@@ -263,10 +263,37 @@ TEST_F(Resume, OtherSettingsModelOrDataAreRefusedByName) {
   other = resumed(s);
   other.train_rows = pack("other.packed", made_up_rows(20, 5));
   EXPECT_THAT(refusal(other), HasSubstr("the data"));
-  other = resumed(s);
-  other.threads = 2;
+}
+
+TEST_F(Resume, ReportsAndSavesMayDifferAndChangeNoNumber) {
+  const TrainingSettings whole = long_settings("whole");
+  run(whole);
+  const TrainingSettings s = long_settings("run");
+  run(s, 2);
+  TrainingSettings other = resumed(s);
   other.save_every = 1;
-  EXPECT_EQ(run(other).end.reason, TrainingEnd::Reason::kDone) << "these change no number";
+  other.steps_per_report = 1;
+  other.keep_checkpoints = 1;
+  EXPECT_EQ(run(other).end.reason, TrainingEnd::Reason::kDone);
+  EXPECT_EQ(adapter_hash(s), adapter_hash(whole));
+}
+
+// Sums of another order are the same to rounding, not to the last bit.
+TEST_F(Resume, AnotherNumberOfThreadsIsSaid) {
+  const TrainingSettings s = long_settings("run");
+  run(s, 2);
+  TrainingSettings other = resumed(s);
+  other.threads = 2;
+  const Recorder seen = run(other, 1);
+  EXPECT_EQ(seen.load.threads, 2);
+  EXPECT_EQ(seen.load.threads_before, 1);
+  EXPECT_EQ(run(other, 1).load.threads_before, 2) << "that of the checkpoint, not of the first run";
+  // As programs wrote it before they kept the number.
+  const fs::path file = s.adapter_path / "checkpoints" / "0000004" / "training_state.json";
+  Json state = read_json(file);
+  state.erase("threads");
+  replace_file(file, state.dump());
+  EXPECT_EQ(run(resumed(s)).load.threads_before, 0);
 }
 
 TEST_F(Resume, AConstantScheduleMayBeMadeLonger) {
