@@ -81,7 +81,9 @@ void TrainView::loaded(const LoadReport& report) {
                         counted(report.rows, "row"), report.seconds, report.worst_batch_tokens,
                         report.trainable_parameters));
   if (first_step_ > 0) {
-    say(fmt::format("Resumed after step {} of {}", first_step_, settings_.max_steps));
+    const bool is_all = first_step_ >= settings_.max_steps;
+    say(fmt::format("Resumed after step {} of {}{}", first_step_, settings_.max_steps,
+                    is_all ? ": no update is left to do" : ""));
   }
   if (report.threads_before > 0 && report.threads_before != report.threads) {
     say_words(

@@ -110,6 +110,15 @@ Json read_state(const fs::path& checkpoint) {
   return state;
 }
 
+std::int64_t step_of(const Json& state, const fs::path& checkpoint) {
+  const std::string source = (checkpoint / kStateFile).string();
+  const std::int64_t step = json_int(state, "step", source);
+  if (step < 1 || step > 1'000'000'000) {
+    throw bad_input("{}: 'step' is {}, but must be between 1 and 1000000000", source, step);
+  }
+  return step;
+}
+
 void require_made_with(const Json& state, const TrainingSettings& settings,
                        const RunIdentity& identity, const fs::path& checkpoint) {
   require_same("the data (its hash)", state.value("data", Json()), identity.data, checkpoint);
@@ -120,15 +129,10 @@ void require_made_with(const Json& state, const TrainingSettings& settings,
     require_same(flag_of(item.key()), then.is_object() ? then.value(item.key(), Json()) : Json(),
                  item.value(), checkpoint);
   }
-}
-
-std::int64_t step_of(const Json& state, const fs::path& checkpoint) {
-  const std::string source = (checkpoint / kStateFile).string();
-  const std::int64_t step = json_int(state, "step", source);
-  if (step < 1 || step > 1'000'000'000) {
-    throw bad_input("{}: 'step' is {}, but must be between 1 and 1000000000", source, step);
-  }
-  return step;
+  const std::int64_t step = step_of(state, checkpoint);
+  if (settings.max_steps >= step) return;
+  throw usage_error("--resume: --max-steps is {}, but the run in {} is at step {}. Give {} or more",
+                    settings.max_steps, checkpoint.string(), step, step);
 }
 
 // 0: not known, of a file that an older program wrote.

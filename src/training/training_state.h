@@ -57,7 +57,7 @@ class Checkpoints {
 };
 
 // Throws Error(kUsage) naming the setting and both values when the run of the checkpoint was made
-// with other settings, model or data.
+// with other settings, model or data, or has made more updates than max_steps.
 void require_same_run(const std::filesystem::path& checkpoint, const TrainingSettings& settings,
                       const RunIdentity& identity);
 

@@ -113,6 +113,12 @@ TEST_F(TrainViewTest, AResumedRunGoesOnWithItsTokensAndItsBest) {
   EXPECT_EQ(view.document(end)["best"]["step"], 2);
 }
 
+TEST_F(TrainViewTest, ThatNoUpdateIsLeftToDoIsSaid) {
+  TrainView view(settings_, out_.get(), false);
+  view.loaded(load(4, 777));
+  EXPECT_THAT(shown(), HasSubstr("Resumed after step 4 of 4: no update is left to do\n"));
+}
+
 TEST_F(TrainViewTest, ARunThatGoesOnWithOtherThreadsIsToldWhatThatChanges) {
   for (const int before : {0, 1, 2}) {
     TrainView view(settings_, out_.get(), false);

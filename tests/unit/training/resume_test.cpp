@@ -305,6 +305,20 @@ TEST_F(Resume, AConstantScheduleMayBeMadeLonger) {
   EXPECT_EQ(run(longer).steps.size(), 2U);
 }
 
+TEST_F(Resume, FewerUpdatesThanAreDoneAreRefusedAndAsManyAreNot) {
+  TrainingSettings s = long_settings("shorter");
+  s.schedule = LearningRateSchedule::kConstant;
+  run(s, 6);
+  TrainingSettings shorter = resumed(s);
+  shorter.max_steps = 5;
+  EXPECT_THAT(refusal(shorter), AllOf(HasSubstr("--max-steps is 5"), HasSubstr("is at step 6")));
+  EXPECT_TRUE(Checkpoints(s.adapter_path).holds_unfinished_run());
+  shorter.max_steps = 6;
+  const Recorder seen = run(shorter);
+  EXPECT_EQ(seen.end.reason, TrainingEnd::Reason::kDone);
+  EXPECT_EQ(seen.steps.size(), 0U);
+}
+
 TEST_F(Resume, ANewRunDoesNotOverwriteAnUnfinishedOne) {
   const TrainingSettings s = long_settings("run");
   run(s, 2);
