@@ -66,6 +66,7 @@ std::optional<EvaluationLoss> Evaluation::run(
         buffer_.fill(data_, std::span(indices_).subspan(first, end - first), max_seq_length_));
     sum += loss.cross_entropy;
     result.targets += loss.targets;
+    data_.forget_pages();  // else the process would come to hold the whole file
     first = end;
   }
   if (result.targets > 0) result.cross_entropy = sum / static_cast<double>(result.targets);

@@ -258,9 +258,10 @@ class Run {
         [&](std::int64_t done, std::int64_t all) { observer_.evaluating(rows, done, all); });
     if (!loss) return interrupted(step);
     if (!std::isfinite(loss->cross_entropy)) {
+      const char* const of = rows == EvaluationReport::Rows::kTest ? "test" : "validation";
       return diverged(
           step, step,
-          fmt::format("the validation loss is {} after step {}", loss->cross_entropy, step));
+          fmt::format("the {} loss is {} after step {}", of, loss->cross_entropy, step));
     }
     EvaluationReport report{.rows = rows,
                             .step = step,
@@ -277,7 +278,6 @@ class Run {
       if (tensorboard_) tensorboard_->add(report);
     }
     observer_.evaluated(report);
-    (valid_ ? *valid_ : train_).forget_pages();
     return std::nullopt;
   }
 

@@ -216,6 +216,19 @@ TEST_F(Trainer, ALossThatIsNotFiniteBeforeAnyUpdateIsNotBlamedOnTheLearningRate)
   }
 }
 
+TEST_F(Trainer, AnEvaluationThatIsNotFiniteIsSaidWithItsRows) {
+  for (const bool test : {false, true}) {
+    TrainingSettings s = settings(test ? "tested" : "validated");
+    s.learning_rate = 1e30;
+    s.lora.targets = {Projection::kQ, Projection::kK};  // their product is infinite
+    s.max_steps = 1;
+    (test ? s.test_rows : s.valid_rows) = s.train_rows;
+    const Recorder seen = run(s);
+    EXPECT_EQ(seen.end.reason, TrainingEnd::Reason::kDiverged);
+    EXPECT_THAT(seen.end.detail, HasSubstr(test ? "the test loss is" : "the validation loss is"));
+  }
+}
+
 TEST_F(Trainer, ATrialThatDivergesSaysOnlyWhatWasSeen) {
   TrainingSettings s = settings("trial");
   s.model = model_without_numbers(folder_.path() / "model");
@@ -391,6 +404,54 @@ TEST_F(Trainer, TestRowsAreEvaluatedAfterTheLastUpdate) {
   EXPECT_FALSE(test.is_best);
   EXPECT_GT(test.targets, seen.evaluations[1].targets) << "all of its rows, not eval_batches";
   EXPECT_EQ(json_lines(s.adapter_path / "metrics.jsonl").back().at("test_loss"), test.valid_loss);
+}
+
+// KiB of a mapped file that are in this process.
+long resident(const std::filesystem::path& mapped) {
+  std::ifstream maps("/proc/self/smaps");
+  bool here = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.ends_with(".packed")) here = line.ends_with(mapped.string());
+    if (here && line.starts_with("Rss:")) return std::stol(line.substr(4));
+  }
+  return -1;
+}
+
+// Mapped pages count in the process, and would come to be the whole file.
+TEST_F(Trainer, RowsThatWereEvaluatedAreForgottenBatchByBatch) {
+  std::vector<TokenizedRow> rows = made_up_rows(40);
+  for (TokenizedRow& row : rows) {
+    row.ids.resize(2000, 3);
+    row.in_loss.assign(row.ids.size(), true);
+  }
+  TrainingSettings s = settings("forgets");
+  s.max_seq_length = 24;
+  s.valid_rows = pack("valid.packed", rows);
+  s.test_rows = pack("test.packed", rows);
+  struct Looking : TrainingObserver {
+    void evaluating(EvaluationReport::Rows of, std::int64_t done, std::int64_t /*rows*/) override {
+      if (done > 0) look(of);
+    }
+    void evaluated(const EvaluationReport& report) override { look(report.rows); }
+    void look(EvaluationReport::Rows of) {
+      const bool test = of == EvaluationReport::Rows::kTest;
+      const long found = resident(test ? test_rows : valid_rows);
+      most = std::max(most, found);
+      least = std::min(least, found);
+      ++looks;
+    }
+    std::filesystem::path valid_rows, test_rows;
+    long most = 0, least = 0;
+    int looks = 0;
+  } looking;
+  looking.valid_rows = *s.valid_rows;
+  looking.test_rows = *s.test_rows;
+  const TrainingHost host{.peak_memory = [] { return 1_MiB; },
+                          .stop_requested = [] { return false; }};
+  run_training(s, host, looking);
+  EXPECT_GE(looking.looks, 3 * 20) << "of steps 0 and 3, and the test: 20 batches each at least";
+  EXPECT_EQ(looking.least, 0) << "the mappings were found";
+  EXPECT_LE(looking.most, 8) << "the end of a file may share a page with what follows";
 }
 
 TEST_F(Trainer, OnDangerACheckpointIsSavedBeforeItIsSaid) {
