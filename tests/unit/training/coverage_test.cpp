@@ -31,18 +31,13 @@ class CoverageTest : public TrainingRun {
 
 TEST_F(CoverageTest, OnlyTheLargestBatchThatTheDataCanMakeCoversAll) {
   const TrainingSettings s = of_lengths({4, 12, 6, 8, 2, 10}, 2);  // 12 + 10 is the most
-  EXPECT_EQ(met(s, 12, 22).share, 1);
-  EXPECT_LT(met(s, 12, 5).share, 1);
-  EXPECT_EQ(met(s, 1, 1).share, 0);
+  EXPECT_TRUE(met(s, 12, 22).is_all());
+  EXPECT_FALSE(met(s, 12, 21).is_all());
+  EXPECT_FALSE(met(s, 10, 22).is_all());
   EXPECT_EQ(describe(met(s, 12, 22)),
             "covers 100 % of batches, longest row 12 tokens, largest batch 22 tokens");
-}
-
-// Six batches of one row: those that are no longer than the longest that ran.
-TEST_F(CoverageTest, TheShareIsCountedOverAnEpoch) {
-  const TrainingSettings s = of_lengths({4, 12, 6, 8, 2, 10}, 1);
-  EXPECT_DOUBLE_EQ(met(s, 8, 8).share, 4.0 / 6);
-  EXPECT_THAT(describe(met(s, 8, 8)), HasSubstr("covers 66.6 % of batches, longest row 8 tokens"));
+  EXPECT_EQ(describe(met(s, 12, 21)),
+            "does not cover all batches, longest row 12 tokens, largest batch 21 of 22 tokens");
 }
 
 TEST_F(CoverageTest, RowsThatAreCutAndDataThatIsTooShortAreSaid) {
