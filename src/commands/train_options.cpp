@@ -5,6 +5,7 @@
 #include "base/data_file.h"
 #include "base/error.h"
 #include "report/print.h"
+#include "training/run_folder.h"
 #include "training/trunk_cache.h"
 
 namespace loadline {
@@ -171,11 +172,12 @@ void say_trunk_cache(const TrainOptions& options, const Workload& workload,
   const Bytes needed = trunk_cache_bytes(settings, workload.model, workload.train->rows,
                                          workload.valid ? &workload.valid->rows : nullptr);
   Bytes free = free_disk(settings.adapter_path);
-  if (settings.resume) free += disk_use(TrunkCache::path_in(settings.adapter_path));
+  const std::filesystem::path folder = run_folder(settings);
+  if (settings.resume) free += disk_use(TrunkCache::path_in(folder));
   require_room(needed, options.trunk_cache_limit ? parse_bytes(*options.trunk_cache_limit) : needed,
                free);
   tell(out, "Trunk cache: up to {} in {} while the run lasts ({} is free)\n", to_string(needed),
-       settings.adapter_path.string(), to_string(free));
+       folder.string(), to_string(free));
 }
 
 TrainingSettings settings_of(const TrainOptions& options, const Workload& workload,

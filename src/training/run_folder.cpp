@@ -10,6 +10,7 @@
 #include "training/best_adapter.h"
 #include "training/tensorboard.h"
 #include "training/training_state.h"
+#include "training/trunk_cache.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
@@ -99,6 +100,7 @@ void remove_replacing_run(const fs::path& adapter_path) {
   std::error_code ignored;  // What cannot be removed is overwritten, or fails there.
   fs::remove(folder / "metrics.jsonl", ignored);
   fs::remove(folder / kCommandFile, ignored);
+  fs::remove(TrunkCache::path_in(folder), ignored);
   fs::remove(folder / "checkpoints", ignored);  // unless there is more in it
   fs::remove(folder, ignored);
 }

@@ -72,7 +72,6 @@ class Run {
     if (trunk_) {
       end.trunk_batches_read = trunk_->batches_read();
       end.trunk_batches = trunk_->batches_read() + trunk_->batches_computed();
-      if (end.reason == TrainingEnd::Reason::kDone) trunk_->remove();
     }
     end.rows = row_use(train_, settings_, end.step);
     end.best = saved_.best_adapter().best();
@@ -126,8 +125,8 @@ class Run {
   }
 
   void use_trunk_cache() {
-    trunk_.emplace(
-        open_trunk_cache(settings_, config_, weights_key_, train_, valid_ ? &*valid_ : nullptr));
+    trunk_.emplace(open_trunk_cache(saved_.folder(), settings_, config_, weights_key_, train_,
+                                    valid_ ? &*valid_ : nullptr));
     model_.use_trunk(&*trunk_);
     if (evaluation_ && valid_) evaluation_->give_keys(train_.size());
   }
@@ -181,6 +180,7 @@ class Run {
       if (std::optional<TrainingEnd> end = look_for_danger(step)) return *end;
     }
     if (std::optional<TrainingEnd> end = test(step)) return *end;
+    if (trunk_) trunk_->remove();
     if (!settings_.is_trial()) saved_.checkpoints().mark_finished();
     return {.reason = TrainingEnd::Reason::kDone,
             .step = step,

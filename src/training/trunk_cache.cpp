@@ -77,9 +77,7 @@ void require_room(Bytes needed, Bytes limit, Bytes free) {
   }
 }
 
-fs::path TrunkCache::path_in(const fs::path& adapter_path) {
-  return adapter_path / "trunk_cache.bin";
-}
+fs::path TrunkCache::path_in(const fs::path& folder) { return folder / "trunk_cache.bin"; }
 
 TrunkCache::TrunkCache(const fs::path& path, const std::string& identity,
                        const std::vector<std::int64_t>& lengths, std::uint64_t bytes_per_token)
@@ -163,16 +161,16 @@ void TrunkCache::remove() {
   fs::remove(file_.path(), ignored);
 }
 
-TrunkCache open_trunk_cache(const TrainingSettings& settings, const ModelConfig& model,
-                            const std::string& weights, const PackedRows& train,
-                            const PackedRows* valid) {
+TrunkCache open_trunk_cache(const fs::path& folder, const TrainingSettings& settings,
+                            const ModelConfig& model, const std::string& weights,
+                            const PackedRows& train, const PackedRows* valid) {
   const std::string all =
       fmt::format("1|{}|{}|{}|{}|{}|{}|{}|{}", weights, train.fingerprint(),
                   valid == nullptr ? "" : valid->fingerprint(), settings.max_seq_length,
                   model.layers - settings.lora.layers, name_of(settings.compute),
                   name_of(settings.quantize), settings.threads);
-  return {TrunkCache::path_in(settings.adapter_path), sha256_hex(all),
-          lengths_of(settings, train, valid), token_bytes(settings, model)};
+  return {TrunkCache::path_in(folder), sha256_hex(all), lengths_of(settings, train, valid),
+          token_bytes(settings, model)};
 }
 
 }  // namespace loadline

@@ -27,7 +27,7 @@ void require_room(Bytes needed, Bytes limit, Bytes free);
 class TrunkCache final : public TrunkStore {
  public:
   // Where it lies in a run's folder.
-  static std::filesystem::path path_in(const std::filesystem::path& adapter_path);
+  static std::filesystem::path path_in(const std::filesystem::path& folder);
 
   // Row `key` has `lengths[key]` tokens. What the file holds is used when it was made for the same
   // `identity` (64 characters), else it begins anew. Each row is checked by its sum when it is
@@ -59,10 +59,10 @@ class TrunkCache final : public TrunkStore {
   bool is_given_up_ = false;
 };
 
-// The cache of one run: keys are the training rows, then the validation rows. `weights` is
-// WeightFiles::cache_key().
-TrunkCache open_trunk_cache(const TrainingSettings& settings, const ModelConfig& model,
-                            const std::string& weights, const PackedRows& train,
-                            const PackedRows* valid);
+// The cache of the run in `folder`: keys are the training rows, then the validation rows. `weights`
+// is WeightFiles::cache_key().
+TrunkCache open_trunk_cache(const std::filesystem::path& folder, const TrainingSettings& settings,
+                            const ModelConfig& model, const std::string& weights,
+                            const PackedRows& train, const PackedRows* valid);
 
 }  // namespace loadline

@@ -74,6 +74,34 @@ TEST_F(Trunk, ItOutlivesAnInterruptionAndATornRowIsComputedAgain) {
   EXPECT_LT(rest.end.trunk_batches_read, rest.end.trunk_batches);
 }
 
+TEST_F(Trunk, ARunThatReplacesAFinishedOneHasItInItsOwnFolder) {
+  TrainingSettings s = epochs("replaced", true);
+  run(s);
+  TrainingSettings whole = epochs("whole", true);
+  whole.seed = s.seed = 4;
+  run(whole);
+  const auto file = [&](const std::filesystem::path& folder) {
+    return std::filesystem::exists(TrunkCache::path_in(folder));
+  };
+  const std::filesystem::path unfinished = s.adapter_path / "unfinished";
+  // Stopped before its first update it has no folder.
+  Recorder none;
+  const TrainingHost host{.peak_memory = [] { return 1_MiB; },
+                          .stop_requested = [] { return true; }};
+  run_training(s, host, none);
+  EXPECT_FALSE(file(s.adapter_path));
+  EXPECT_FALSE(std::filesystem::exists(unfinished));
+  run(s, 7);
+  EXPECT_FALSE(file(s.adapter_path));
+  EXPECT_TRUE(file(unfinished));
+  s.resume = true;
+  const Recorder rest = run(s);
+  EXPECT_GT(rest.end.trunk_batches_read, 8);
+  EXPECT_EQ(adapter_hash(s), adapter_hash(whole));
+  EXPECT_FALSE(file(s.adapter_path));
+  EXPECT_FALSE(std::filesystem::exists(unfinished));
+}
+
 TEST_F(Trunk, AnotherRunsFileIsNotTaken) {
   const std::vector<std::int64_t> lengths{3, 2};
   const std::filesystem::path path = folder_.path() / "trunk.bin";
