@@ -24,9 +24,15 @@ std::vector<BufferId> weights_of(const MemoryPlan& plan) {
   return ids;
 }
 
-// The first 4096 bytes: magic, key, payload bytes and checksum, a line each, then zeros.
+// What the first 4096 bytes say before anything of the payload is known: magic, key and the
+// payload's size, a line each.
+std::string begin_of_header(const std::string& key, Bytes payload) {
+  return fmt::format("{}{}\n{}\n", kMagic, key, payload.count);
+}
+
+// All of them: then a line with the checksum, and zeros.
 std::string header_of(const std::string& key, Bytes payload, std::uint64_t checksum) {
-  std::string header = fmt::format("{}{}\n{}\n{:016x}\n", kMagic, key, payload.count, checksum);
+  std::string header = begin_of_header(key, payload) + fmt::format("{:016x}\n", checksum);
   header.resize(kHeader, '\0');
   return header;
 }
@@ -49,12 +55,14 @@ void for_pieces(std::span<std::byte> bytes, Visit visit) {
   }
 }
 
-// Reads the weights and says whether the file was made for the key and is whole.
+// Reads the weights of a file that was made for the key, and says whether it is whole.
 bool content_matches(const std::filesystem::path& path, const std::string& key,
                      const MemoryPlan& plan, const Workspace& memory) {
   const std::vector<BufferId> ids = weights_of(plan);
   std::string header(kHeader, '\0');
   read_at(path, 0, std::as_writable_bytes(std::span(header)));
+  const Bytes payload = payload_of(plan, ids);
+  if (!header.starts_with(begin_of_header(key, payload))) return false;
   std::uint64_t sum = 0;
   std::uint64_t at = kHeader;
   for (const BufferId id : ids) {
@@ -64,7 +72,7 @@ bool content_matches(const std::filesystem::path& path, const std::string& key,
     });
     at += plan.buffer(id).bytes.count;
   }
-  return header == header_of(key, payload_of(plan, ids), sum);
+  return header == header_of(key, payload, sum);
 }
 
 }  // namespace
