@@ -152,8 +152,7 @@ void require_projections(const std::vector<Projection>& targets, const ModelConf
 
 std::vector<std::int64_t> claimed_layers(const AdapterClaims& claims, const ModelConfig& model) {
   if (claims.layers) return *claims.layers;
-  const std::int64_t count =
-      claims.last_layers ? std::min(*claims.last_layers, model.layers) : model.layers;
+  const std::int64_t count = claims.last_layers.value_or(model.layers);
   std::vector<std::int64_t> layers;
   for (std::int64_t layer = model.layers - count; layer < model.layers; ++layer) {
     layers.push_back(layer);
