@@ -159,13 +159,6 @@ Weights weights_of(const QueryRow& query, std::int64_t j, const float* score,
   return {_mm512_maskz_mov_ps(seen, p), _mm512_maskz_mov_ps(seen, ds)};
 }
 
-void squash(float* score, float factor) {
-#pragma omp simd
-  for (std::int64_t i = 0; i < kBlock * kBlock; ++i) {
-    score[i] = hyperbolic_tangent(score[i] * factor);
-  }
-}
-
 // The same, two queries at a time: their pairs are written where both rows were read.
 void softmax_gradient(const BackwardInputs& in, const Scratch<Bf16Pair>& s, const Place& at) {
   const float cap = in.shape.softcap;

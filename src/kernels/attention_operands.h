@@ -11,6 +11,7 @@
 
 #include "kernels/attention_blocks.h"
 #include "kernels/block_product.h"
+#include "kernels/exponential.h"
 #include "kernels/vectors.h"
 
 namespace loadline::attention {
@@ -74,6 +75,15 @@ void pair_rows([[maybe_unused]] const E* from, [[maybe_unused]] std::int64_t wid
 #ifdef __AVX512BF16__
   if constexpr (kPairs<E>) vectors::pair_rows(kBlock, width / 2, from, to);
 #endif
+}
+
+// A block of scores becomes the hyperbolic tangents of them times `factor`: what a softcap is made
+// of.
+inline void squash(float* score, float factor) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < kBlock * kBlock; ++i) {
+    score[i] = hyperbolic_tangent(score[i] * factor);
+  }
 }
 
 }  // namespace loadline::attention

@@ -3,7 +3,6 @@
 #ifdef LOADLINE_TILES
 
 #include "kernels/attention_operands.h"
-#include "kernels/exponential.h"
 
 namespace loadline::attention {
 namespace {
@@ -275,13 +274,6 @@ class UnitBackward {
         vectors::store(vectors::paired(a.dscore[0], a.dscore[1]), paired);
         vectors::store(vectors::paired(b.dscore[0], b.dscore[1]), paired + vectors::kLanes);
       }
-    }
-  }
-
-  static void squash(float* score, float factor) {
-#pragma omp simd
-    for (std::int64_t i = 0; i < kBlock * kBlock; ++i) {
-      score[i] = hyperbolic_tangent(score[i] * factor);
     }
   }
 
