@@ -23,13 +23,9 @@ template <>
 inline float stored<float>(float x) {
   return x;
 }
-// float_to_bf16 without a branch, so that loops over it become vector code.
 template <>
 inline Bf16 stored<Bf16>(float x) {
-  const auto bits = std::bit_cast<std::uint32_t>(x);
-  const std::uint32_t rounded = (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
-  const std::uint32_t quiet_nan = (bits >> 16) | 0x40U;
-  return static_cast<Bf16>((bits & 0x7fffffffU) > 0x7f800000U ? quiet_nan : rounded);
+  return float_to_bf16(x);
 }
 
 template <typename T>
