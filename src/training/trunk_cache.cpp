@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 #include <numeric>
 #include <stdexcept>
 
@@ -20,21 +18,9 @@ constexpr double kMostOfFree = 0.9;
 
 std::uint64_t header_bytes(std::size_t rows) { return kIdentity + rows * sizeof(std::uint64_t); }
 
-// Never 0, which means "not there". The bytes are this program's own: a torn or mixed row is to be
-// seen, not a forged one.
+// Never 0, which means "not there".
 std::uint64_t sum_of(std::span<const std::byte> bytes) {
-  std::uint64_t sum = bytes.size();
-  std::size_t at = 0;
-  const auto add = [&](std::uint64_t word) {
-    sum = std::rotl((sum ^ word) * 0x9e3779b97f4a7c15ULL, 29);
-  };
-  for (; at + sizeof(std::uint64_t) <= bytes.size(); at += sizeof(std::uint64_t)) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, bytes.data() + at, sizeof word);
-    add(word);
-  }
-  for (; at < bytes.size(); ++at) add(static_cast<std::uint64_t>(bytes[at]));
-  return std::max<std::uint64_t>(1, sum);
+  return std::max<std::uint64_t>(1, checksum64(bytes));
 }
 
 std::vector<std::int64_t> lengths_of(const TrainingSettings& settings, const PackedRows& train,
@@ -165,7 +151,7 @@ TrunkCache open_trunk_cache(const fs::path& folder, const TrainingSettings& sett
                             const ModelConfig& model, const std::string& weights,
                             const PackedRows& train, const PackedRows* valid) {
   const std::string all =
-      fmt::format("1|{}|{}|{}|{}|{}|{}|{}|{}", weights, train.fingerprint(),
+      fmt::format("2|{}|{}|{}|{}|{}|{}|{}|{}", weights, train.fingerprint(),
                   valid == nullptr ? "" : valid->fingerprint(), settings.max_seq_length,
                   model.layers - settings.lora.layers, name_of(settings.compute),
                   name_of(settings.quantize), settings.threads);
