@@ -1,7 +1,6 @@
 // Private to this room: how elements are read and written. Arithmetic is always in f32.
 #pragma once
 
-#include <bit>
 #include <cstdint>
 #include <stdexcept>
 #include <string>

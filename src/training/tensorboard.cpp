@@ -6,6 +6,7 @@
 #include <bit>
 #include <chrono>
 #include <cmath>
+#include <vector>
 
 namespace loadline {
 namespace fs = std::filesystem;
