@@ -143,10 +143,11 @@ TokenizedRow RowReader::read(std::string_view line) const {
   } else if (fields.text) {
     row = read_text(*fields.text);
   } else if (!fields.messages.is_null()) {
-    row = read_messages(fields.messages, fields.tools);
+    row = read_messages(fields.messages, fields.tools, 0);
   } else if (fields.prompt.is_array()) {
+    const std::size_t begin = fields.prompt.size();
     for (const Json& message : fields.completion) fields.prompt.push_back(message);
-    row = read_messages(fields.prompt, fields.tools);
+    row = read_messages(fields.prompt, fields.tools, begin);
   } else if (fields.instruction) {
     const auto& [instruction, input, output] = *fields.instruction;
     row = chat_named_ ? read_exchange(input.empty() ? instruction : instruction + "\n\n" + input,
@@ -190,7 +191,7 @@ TokenizedRow RowReader::read_exchange(const std::string& user, const std::string
                                       const Json& tools) const {
   const Json messages = {{{"role", "user"}, {"content", user}},
                          {{"role", "assistant"}, {"content", assistant}}};
-  return read_messages(messages, tools);
+  return read_messages(messages, tools, 0);
 }
 
 // Where no chat template is: the completion follows the prompt.
@@ -231,10 +232,11 @@ std::string RowReader::render(const Conversation& conversation, const Json& tool
 }
 
 // The template writes the special tokens, so that none are added.
-TokenizedRow RowReader::read_messages(const Json& messages, const Json& tools) const {
+TokenizedRow RowReader::read_messages(const Json& messages, const Json& tools,
+                                      std::size_t completion) const {
   const Tokenizer& tokenizer = need_tokenizer("messages");
   const std::string text = render(messages, tools, false);
-  if (options_.mask_prompt) return read_masked(messages, tools, text);
+  if (options_.mask_prompt) return read_masked(messages, tools, text, completion);
   TokenizedRow row;
   row.ids = tokenizer.encode(text, false);
   row.in_loss.assign(row.ids.size(), true);

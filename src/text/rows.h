@@ -33,7 +33,7 @@ struct TokenizedRow {
 class RowReader {
  public:
   struct Options {
-    bool mask_prompt = false;  // loss on the completion, or the assistant's turns, only
+    bool mask_prompt = false;  // loss on the assistant's turns, of a completion or of all messages
   };
   // Reads tokenizer.json, tokenizer_config.json, special_tokens_map.json and chat_template.jinja,
   // each if it is there. A chat template that does not parse is an error only for rows that need
@@ -71,14 +71,16 @@ class RowReader {
   // The user's words and the answer to them: a conversation where the model has a template.
   [[nodiscard]] TokenizedRow read_exchange(const std::string& user, const std::string& assistant,
                                            const Json& tools) const;
-  [[nodiscard]] TokenizedRow read_messages(const Json& messages, const Json& tools) const;
+  // The messages before number `completion` are prompt, whoever wrote them.
+  [[nodiscard]] TokenizedRow read_messages(const Json& messages, const Json& tools,
+                                           std::size_t completion) const;
   [[nodiscard]] Json variables(const Json& tools, bool add_generation_prompt) const;
   // What the template makes of a conversation; rows_mask.cpp.
   struct Rendered;
   [[nodiscard]] std::string render(const Conversation& conversation, const Json& tools,
                                    bool add_generation_prompt) const;
   [[nodiscard]] TokenizedRow read_masked(const Json& messages, const Json& tools,
-                                         const std::string& text) const;
+                                         const std::string& text, std::size_t completion) const;
   // The characters [first, second) of the text that the assistant's message `turn` has written.
   [[nodiscard]] std::pair<std::size_t, std::size_t> turn_span(const Rendered& rendered,
                                                               std::size_t turn) const;

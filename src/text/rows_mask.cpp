@@ -98,7 +98,7 @@ struct RowReader::Rendered {
 };
 
 TokenizedRow RowReader::read_masked(const Json& messages, const Json& tools,
-                                    const std::string& text) const {
+                                    const std::string& text, std::size_t completion) const {
   if (messages.size() > kMostMessages) {
     throw bad_input("{} messages, but {} are the most with --mask-prompt: cut the row in pieces",
                     messages.size(), kMostMessages);
@@ -108,7 +108,7 @@ TokenizedRow RowReader::read_masked(const Json& messages, const Json& tools,
   row.ids = tokenizer_->encode(text, seams);
   row.in_loss.assign(row.ids.size(), false);
   const Rendered rendered{messages, tools, text, Conversation(messages)};
-  for (std::size_t turn = 0; turn < messages.size(); ++turn) {
+  for (std::size_t turn = completion; turn < messages.size(); ++turn) {
     if (messages[turn]["role"] != "assistant") continue;
     const auto [begin, end] = turn_span(rendered, turn);
     const std::size_t from = tokens_before(*tokenizer_, text, begin, row.ids, seams);

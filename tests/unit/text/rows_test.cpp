@@ -308,6 +308,20 @@ TEST_F(Rows, MaskingLeavesOutTheHeaderOfAnAnswerThatComesFirst) {
   EXPECT_EQ(learned(), (std::vector<std::int32_t>{2, 3, 8}));
 }
 
+TEST_F(Rows, AMaskedPromptOfMessagesHasNoTurnThatIsLearned) {
+  put("tokenizer.json", kTokenizer);
+  put("chat_template.jinja",
+      "{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}"
+      "{% if add_generation_prompt %}<|im_start|>{% endif %}");
+  const TokenizedRow row = reader(true).read(
+      R"({"prompt":[{"role":"user","content":"a"},{"role":"assistant","content":"cd"},
+          {"role":"user","content":"b"}],"completion":[{"role":"assistant","content":"d"}]})");
+  EXPECT_EQ(row.ids, (std::vector<std::int32_t>{7, 0, 8, 7, 2, 3, 8, 7, 1, 8, 7, 3, 8}));
+  std::vector<bool> completion(13, false);
+  completion[11] = completion[12] = true;
+  EXPECT_EQ(row.in_loss, completion);
+}
+
 TEST_F(Rows, MaskingTakesConversationsOfABoundedLength) {
   put("tokenizer.json", kTokenizer);
   const auto conversation = [](int messages) {
