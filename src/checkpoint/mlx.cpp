@@ -49,6 +49,29 @@ std::optional<std::int64_t> parse_layer_count(const Json& document, const std::s
   return count <= 0 ? std::nullopt : std::optional(count);
 }
 
+// Until May 2024 mlx-lm multiplied by scale * alpha / rank. What came later names one of these, and
+// wrote an alpha that it did not read.
+bool reads_alpha(const Json& document, const Json& parameters) {
+  for (const char* later : {"use_dora", "fine_tune_type", "num_layers"}) {
+    if (document.contains(later)) return false;
+  }
+  return json_find(parameters, "alpha") != nullptr;
+}
+
+double parse_scale(const Json& document, const Json& parameters, std::int64_t rank,
+                   const std::string& source) {
+  double scale = json_number(parameters, "scale", source);
+  const bool by_alpha = reads_alpha(document, parameters);
+  const auto r = static_cast<double>(rank);
+  if (by_alpha) scale *= json_number(parameters, "alpha", source) / r;
+  if (!(scale * r >= kLeastAlpha && scale * r <= kMostAlpha)) {
+    throw bad_input("{}: {} is {}, but with rank {} it must be from {} to {}", source,
+                    by_alpha ? "'scale' x 'alpha' / 'rank'" : "'scale'", scale, rank,
+                    kLeastAlpha / r, kMostAlpha / r);
+  }
+  return scale;
+}
+
 }  // namespace
 
 double alpha_of_scale(double scale, std::int64_t rank) {
@@ -71,6 +94,11 @@ AdapterClaims parse_mlx_config(const Json& document, const std::string& source) 
       throw bad_input("{}: fine_tune_type '{}' is not supported. Supported is lora.", source, type);
     }
   }
+  const Json* dora = json_find(document, "use_dora");
+  if (dora != nullptr && *dora != false) {
+    throw bad_input("{}: 'use_dora' is {:.80}, which is not supported: plain LoRA only", source,
+                    dora->dump());
+  }
   const Json* parameters = json_find(document, "lora_parameters");
   if (parameters == nullptr || !parameters->is_object()) {
     throw bad_input("{}: 'lora_parameters' should be an object with rank and scale", source);
@@ -80,12 +108,7 @@ AdapterClaims parse_mlx_config(const Json& document, const std::string& source) 
   if (claims.rank < 1 || claims.rank > kMaxRank) {
     throw bad_input("{}: 'rank' is {}, but it must be from 1 to {}", source, claims.rank, kMaxRank);
   }
-  const double scale = json_number(*parameters, "scale", source);
-  const auto rank = static_cast<double>(claims.rank);
-  if (!(scale * rank >= kLeastAlpha && scale * rank <= kMostAlpha)) {
-    throw bad_input("{}: 'scale' is {}, but with rank {} it must be from {} to {}", source, scale,
-                    claims.rank, kLeastAlpha / rank, kMostAlpha / rank);
-  }
+  const double scale = parse_scale(document, *parameters, claims.rank, source);
   claims.alpha = alpha_of_scale(scale, claims.rank);
   claims.targets = parse_keys(*parameters, source);
   claims.last_layers = parse_layer_count(document, source);
@@ -116,7 +139,7 @@ Json mlx_config(const Adapter& adapter) {
               {"lora_parameters",
                {{"rank", adapter.lora.rank},
                 {"scale", adapter.lora.scale()},
-                {"dropout", 0.0},
+                {"dropout", adapter.lora.dropout},
                 {"keys", keys}}}};
 }
 

@@ -120,11 +120,37 @@ TEST_F(MlxAdapter, LayersOfOlderVersionsAreUnderstood) {
   expect_same(read_adapter(folder(), small_model()), small_adapter());
 }
 
+// Until May 2024 mlx-lm multiplied by scale * alpha / rank. Later versions still wrote an alpha
+// that they did not read, until April 2025; use_dora, then fine_tune_type and num_layers tell them
+// apart.
+TEST_F(MlxAdapter, AlphaCountsWhereTheVersionThatWroteItReadIt) {
+  const auto scale_of = [&](const Json& keys) {
+    Json json = read_json(config());
+    json["lora_parameters"] = {{"rank", 2}, {"alpha", 16}, {"dropout", 0.0}, {"scale", 10.0}};
+    json.erase("num_layers");
+    json.erase("fine_tune_type");
+    json.update(keys);
+    replace_file(config(), json.dump());
+    return read_adapter(folder(), small_model()).lora.scale();
+  };
+  EXPECT_EQ(scale_of({{"lora_layers", 2}}), 80.0);
+  EXPECT_EQ(scale_of({{"lora_layers", 2}, {"use_dora", false}}), 10.0);
+  EXPECT_EQ(scale_of({{"fine_tune_type", "lora"}, {"num_layers", 2}}), 10.0);
+}
+
+TEST_F(MlxAdapter, DropoutIsWritten) {
+  Adapter adapter = small_adapter();
+  adapter.lora.dropout = 0.25;
+  write_adapter(folder(), adapter, AdapterFormat::kMlx);
+  EXPECT_EQ(read_json(config())["lora_parameters"]["dropout"], 0.25);
+}
+
 TEST_F(MlxAdapter, WhatIsNotSupportedIsRefusedByName) {
   const std::string good = bytes_of(config());
   const std::vector<std::array<const char*, 3>> cases{
       {"/fine_tune_type", R"("dora")", "fine_tune_type 'dora'"},
       {"/fine_tune_type", R"("full")", "fine_tune_type 'full'"},
+      {"/use_dora", "true", "'use_dora'"},
       {"/lora_parameters/rank", "0", "'rank'"},
       {"/lora_parameters/rank", "3", "(6, 2)"},
       {"/lora_parameters/scale", "0", "'scale'"},
