@@ -223,6 +223,7 @@ void read_rope(const Json& document, const Family& family, const std::string& so
   const RopeConfig rope = parse_rope(document, family, config, source);
   config.rope_theta = rope.theta;
   config.rope_local_theta = rope.local_theta;
+  config.rope_local_factor = rope.local_factor;
   config.rope_factor = rope.factor;
   config.rope_dim = rope.dim;
   config.rope_llama3 = rope.llama3;

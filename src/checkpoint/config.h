@@ -44,9 +44,10 @@ struct ModelConfig {
   double rope_theta = 10000;
   std::optional<Llama3Rope> rope_llama3;
   std::optional<LongRope> rope_long;
-  double rope_factor = 1;       // rope_scaling of type "linear": all frequencies are divided by it
-  double rope_local_theta = 0;  // gemma3: of the layers with a window, without scaling; 0: no other
-  std::int64_t rope_dim = 0;    // the first elements of a head that are turned, even; 0: all
+  double rope_factor = 1;        // rope_scaling of type "linear": all frequencies are divided by it
+  double rope_local_theta = 0;   // gemma3: of the layers with a window; 0: no other
+  double rope_local_factor = 1;  // rope_factor of these layers
+  std::int64_t rope_dim = 0;     // the first elements of a head that are turned, even; 0: all
   std::int64_t max_positions = 0;
   std::int64_t sliding_window = 0;  // 0: none
   std::vector<bool> windowed;       // which layers attend through it; empty: all

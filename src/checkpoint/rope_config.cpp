@@ -103,9 +103,12 @@ std::int64_t turned(const Json& document, const Json* rope, const Family& family
   return dim;
 }
 
-void parse_scaling(const Json& document, const Json& rope, std::int64_t max_positions,
-                   const std::string& source, RopeConfig& config) {
+void parse_scaling(const Json& document, const Json& rope, const Family& family,
+                   std::int64_t max_positions, const std::string& source, RopeConfig& config) {
   const std::string type = rope_type(rope, source);
+  if (type == "longrope" && family.local_rope) {
+    throw bad_input("{}: rope type 'longrope' is not supported for {}", source, family.model_type);
+  }
   if (type == "llama3") {
     config.llama3 = parse_llama3(rope, source);
   } else if (type == "longrope") {
@@ -119,13 +122,44 @@ void parse_scaling(const Json& document, const Json& rope, std::int64_t max_posi
   }
 }
 
-// The theta of the layers with a window, where the family has one.
-double local_theta(const Json& document, const Json* of_windowed, const std::string& source) {
-  if (of_windowed != nullptr && json_find(*of_windowed, "rope_theta") != nullptr) {
-    return positive(*of_windowed, "rope_theta", source);
+constexpr std::string_view kOfWindowed = "sliding_attention";
+constexpr std::string_view kOfFull = "full_attention";
+
+// The rope of one type of layers; nullptr where there is none.
+const Json* rope_of(const Json* ropes, std::string_view layers, const std::string& source) {
+  const Json* rope = ropes == nullptr ? nullptr : json_find(*ropes, layers);
+  if (rope != nullptr && !rope->is_object()) {
+    throw bad_input("{}: rope's '{}' should be an object, but it is {}", source, layers,
+                    rope->type_name());
   }
-  if (json_find(document, "rope_local_base_freq") == nullptr) return 10000;
-  return positive(document, "rope_local_base_freq", source);
+  return rope;
+}
+
+void parse_local(const Json& document, const Json* rope, const std::string& source,
+                 RopeConfig& config) {
+  config.local_theta = 10000;
+  if (rope != nullptr && json_find(*rope, "rope_theta") != nullptr) {
+    config.local_theta = positive(*rope, "rope_theta", source);
+  } else if (json_find(document, "rope_local_base_freq") != nullptr) {
+    config.local_theta = positive(document, "rope_local_base_freq", source);
+  }
+  if (rope == nullptr) return;
+  const std::string type = rope_type(*rope, source);
+  if (type == "linear") {
+    config.local_factor = positive(*rope, "factor", source);
+  } else if (type != "default") {
+    throw bad_input(
+        "{}: rope type '{}' is not supported for {}. Supported there are default and linear.",
+        source, type, kOfWindowed);
+  }
+}
+
+void refuse_ropes_by_layer(const Json* rope, const Family& family, const std::string& source) {
+  for (const std::string_view layers : {kOfWindowed, kOfFull}) {
+    if (rope_of(rope, layers, source) == nullptr) continue;
+    throw bad_input("{}: a rope for {} alone is not supported for {}", source, layers,
+                    family.model_type);
+  }
 }
 
 }  // namespace
@@ -141,20 +175,19 @@ RopeConfig parse_rope(const Json& document, const Family& family, const ModelCon
     throw bad_input("{}: '{}' should be an object or null, but it is {}", source,
                     is_new ? "rope_parameters" : "rope_scaling", rope->type_name());
   }
-  const Json* of_windowed = nullptr;
-  if (rope != nullptr && family.local_rope) {
-    of_windowed = json_find(*rope, "sliding_attention");
-    const Json* of_full = json_find(*rope, "full_attention");
-    if (of_full != nullptr) rope = of_full;
+  if (family.local_rope) {
+    parse_local(document, rope_of(rope, kOfWindowed, source), source, config);
+    if (const Json* of_full = rope_of(rope, kOfFull, source)) rope = of_full;
+  } else {
+    refuse_ropes_by_layer(rope, family, source);
   }
-  if (family.local_rope) config.local_theta = local_theta(document, of_windowed, source);
   if (is_new && json_find(*rope, "rope_theta") != nullptr) {
     config.theta = positive(*rope, "rope_theta", source);
   } else if (json_find(document, "rope_theta") != nullptr) {
     config.theta = positive(document, "rope_theta", source);
   }
   config.dim = turned(document, rope, family, model.head_dim, source);
-  if (rope != nullptr) parse_scaling(document, *rope, model.max_positions, source, config);
+  if (rope != nullptr) parse_scaling(document, *rope, family, model.max_positions, source, config);
   return config;
 }
 

@@ -41,7 +41,11 @@ std::vector<Rope> ropes_of(const ModelConfig& model, std::int64_t longest_row) {
     if (model.rope_llama3) frequency = llama3_scaled(frequency, *model.rope_llama3);
     frequency /= model.rope_factor;
   }
-  if (model.rope_local_theta != 0) return {rope, plain(model, model.rope_local_theta)};
+  if (model.rope_local_theta != 0) {
+    Rope local = plain(model, model.rope_local_theta);
+    for (double& frequency : local.frequencies) frequency /= model.rope_local_factor;
+    return {rope, local};
+  }
   if (!model.rope_long) return {rope};
   const LongRope& scaling = *model.rope_long;
   std::vector<Rope> ropes{divided(rope, scaling.short_factors, scaling.magnitude)};

@@ -268,6 +268,30 @@ TEST(ModelConfig, Gemma3HasARopeForItsWindowedLayers) {
               HasSubstr("bidirectional"));
 }
 
+TEST(ModelConfig, TheRopeOfWindowedLayersIsScaledOrRefusedByName) {
+  const auto windowed = [](const std::string& rope) {
+    return R"({"rope_parameters": {"full_attention": {"rope_theta": 5e5}, "sliding_attention": )" +
+           rope + "}}";
+  };
+  const ModelConfig config =
+      parsed("gemma3_text", windowed(R"({"rope_type": "linear", "factor": 4, "rope_theta": 4e4})"));
+  EXPECT_DOUBLE_EQ(config.rope_local_factor, 4);
+  EXPECT_DOUBLE_EQ(config.rope_factor, 1);
+  EXPECT_THAT(refusal("gemma3_text", windowed(R"({"rope_type": "yarn", "factor": 4})")),
+              AllOf(HasSubstr("'yarn'"), HasSubstr("sliding_attention")));
+  EXPECT_THAT(refusal("gemma3_text", windowed("7")), HasSubstr("sliding_attention"));
+  EXPECT_THAT(refusal("gemma3_text", R"({"rope_scaling": {"type": "longrope",
+      "short_factor": [1, 1, 1, 1], "long_factor": [2, 2, 2, 2],
+      "original_max_position_embeddings": 64}, "head_dim": 8})"),
+              AllOf(HasSubstr("'longrope'"), HasSubstr("gemma3_text")));
+}
+
+TEST(ModelConfig, ARopeForEachTypeOfLayerIsRefusedWhereTheFamilyHasOne) {
+  EXPECT_THAT(refusal("qwen3", R"({"rope_theta": "absent", "rope_parameters": {
+      "full_attention": {"rope_type": "default", "rope_theta": 1e6}}})"),
+              AllOf(HasSubstr("full_attention"), HasSubstr("qwen3")));
+}
+
 TEST(ModelConfig, RefusesLlama3RopeThatWouldDivideByZero) {
   EXPECT_THAT(refusal("llama", R"({"rope_scaling": {"rope_type": "llama3", "factor": 8,
       "low_freq_factor": 4, "high_freq_factor": 4, "original_max_position_embeddings": 8192}})"),
