@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 
 #include "base/json.h"
@@ -198,11 +199,15 @@ double round_to(double number, std::int64_t precision) {
   if (!std::isfinite(number)) return number;
   if (precision > 323) return number;
   if (precision >= 0) {
-    return std::stod(fmt::format("{:.{}f}", number, static_cast<int>(precision)));
+    // Not stod, which throws for what is below the smallest normal number.
+    return std::strtod(fmt::format("{:.{}f}", number, static_cast<int>(precision)).c_str(),
+                       nullptr);
   }
   if (precision < -308) return std::copysign(0.0, number);
   const double unit = std::pow(10.0, static_cast<double>(-precision));
-  return std::nearbyint(number / unit) * unit;
+  const double rounded = std::nearbyint(number / unit) * unit;
+  if (std::isinf(rounded)) throw Failure("rounded value too large to represent");
+  return rounded;
 }
 
 Value round_integer(Integer number, std::int64_t precision) {

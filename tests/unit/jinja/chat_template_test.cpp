@@ -45,6 +45,13 @@ TEST(ChatTemplate, ChatMlIsRendered) {
             "<|im_start|>assistant\n");
 }
 
+TEST(ChatTemplate, RoundingKnowsTheSmallestNumbersAndTheLargest) {
+  EXPECT_EQ(render("{{ 1e-310|round(320) }}"), "1e-310");
+  EXPECT_EQ(render("{{ 1e-310|round(3) }}"), "0.0");
+  EXPECT_EQ(render("{{ 1.7e308|round(3) }}"), "1.7e+308");
+  EXPECT_THAT(failure("{{ 1.7e308|round(-308) }}"), HasSubstr("too large"));
+}
+
 TEST(ChatTemplate, OneTemplateRendersManyTimesWithoutMemory) {
   const ChatTemplate chat("{% set ns = namespace(n=0) %}{% set ns.n = ns.n + x %}{{ ns.n }}", "t");
   EXPECT_EQ(chat.render({{"x", 1}}), "1");
