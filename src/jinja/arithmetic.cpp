@@ -18,20 +18,10 @@ Integer checked(bool overflow, Integer result) {
   return result;
 }
 
-Integer plus(Integer a, Integer b) {
-  Integer sum = 0;
-  const bool overflow = __builtin_add_overflow(a, b, &sum);
-  return checked(overflow, sum);
-}
 Integer minus(Integer a, Integer b) {
   Integer difference = 0;
   const bool overflow = __builtin_sub_overflow(a, b, &difference);
   return checked(overflow, difference);
-}
-Integer times(Integer a, Integer b) {
-  Integer product = 0;
-  const bool overflow = __builtin_mul_overflow(a, b, &product);
-  return checked(overflow, product);
 }
 
 void require_divisor(bool zero) {
@@ -159,6 +149,18 @@ Value repeat(const Value& value, Integer times_wanted, Meter& meter) {
 }
 
 }  // namespace
+
+Integer plus(Integer a, Integer b) {
+  Integer sum = 0;
+  const bool overflow = __builtin_add_overflow(a, b, &sum);
+  return checked(overflow, sum);
+}
+
+Integer times(Integer a, Integer b) {
+  Integer product = 0;
+  const bool overflow = __builtin_mul_overflow(a, b, &product);
+  return checked(overflow, product);
+}
 
 Value arithmetic(std::string_view op, const Value& left, const Value& right, Meter& meter) {
   if (left.is_undefined()) fail_undefined(left);

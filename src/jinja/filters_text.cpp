@@ -219,7 +219,7 @@ Value round_integer(Integer number, std::int64_t precision) {
   const Integer rest = number % unit;
   const Integer twice = (rest < 0 ? -rest : rest) - (unit - (rest < 0 ? -rest : rest));
   if (twice > 0 || (twice == 0 && quotient % 2 != 0)) quotient += number < 0 ? -1 : 1;
-  return quotient * unit;
+  return times(quotient, unit);
 }
 
 Value round_number(Interpreter&, const Value& subject, Arguments& arguments) {

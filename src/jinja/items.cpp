@@ -27,6 +27,7 @@ bool has_items(const Sequence& sequence) {
 
 struct Span {
   Integer begin = 0;
+  Integer end = 0;
   Integer step = 1;
   std::size_t count = 0;
 };
@@ -52,8 +53,8 @@ Span span_of(const Value& begin, const Value& end, const Value& step, std::size_
   const Integer low = forward ? 0 : -1;
   const Integer high = forward ? size : size - 1;
   span.begin = bound(begin, forward ? low : high, low, high, size);
-  const Integer stop = bound(end, forward ? high : low, low, high, size);
-  const Integer distance = forward ? stop - span.begin : span.begin - stop;
+  span.end = bound(end, forward ? high : low, low, high, size);
+  const Integer distance = forward ? span.end - span.begin : span.begin - span.end;
   const Integer stride = forward ? span.step : -span.step;
   if (distance > 0) span.count = static_cast<std::size_t>((distance + stride - 1) / stride);
   return span;
@@ -114,9 +115,9 @@ Value slice(const Value& subject, const Value& begin, const Value& end, const Va
   Value made = Value::of(sequence->flavor, std::move(items));
   if (sequence->flavor == Flavor::kRange) {
     Sequence& range = *made.sequence_or_null();
-    range.stride = sequence->stride * span.step;
-    range.start = sequence->start + span.begin * sequence->stride;
-    range.stop = range.start + static_cast<Integer>(span.count) * range.stride;
+    range.stride = times(sequence->stride, span.step);
+    range.start = plus(sequence->start, times(span.begin, sequence->stride));
+    range.stop = plus(sequence->start, times(span.end, sequence->stride));
   }
   return made;
 }

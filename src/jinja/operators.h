@@ -9,6 +9,10 @@
 
 namespace loadline::jinja {
 
+// Throw Failure beyond 128 bits.
+Integer plus(Integer a, Integer b);
+Integer times(Integer a, Integer b);
+
 // op: + - * / // % **
 Value arithmetic(std::string_view op, const Value& left, const Value& right, Meter& meter);
 Value negative(const Value& value);

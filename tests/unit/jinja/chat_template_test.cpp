@@ -52,6 +52,18 @@ TEST(ChatTemplate, RoundingKnowsTheSmallestNumbersAndTheLargest) {
   EXPECT_THAT(failure("{{ 1.7e308|round(-308) }}"), HasSubstr("too large"));
 }
 
+TEST(ChatTemplate, NoIntegerBeyond128BitsIsAWrongOne) {
+  EXPECT_EQ(render("{{ 170141183460469231731687303715884105727|round(-2) }}"),
+            "170141183460469231731687303715884105700");
+  EXPECT_THAT(failure("{{ 170141183460469231731687303715884105727|round(-1) }}"),
+              HasSubstr("128 bits"));
+  EXPECT_EQ(render("{{ range(0, 9 * 10**18, 9 * 10**18)[::2] }}"),
+            "range(0, 9000000000000000000, 18000000000000000000)");
+  EXPECT_EQ(render("{{ range(10)[::3] }} {{ range(10)[::-3] }}"),
+            "range(0, 10, 3) range(9, -1, -3)");
+  EXPECT_THAT(failure("{{ range(0, 9 * 10**18, 9 * 10**18)[::2**99] }}"), HasSubstr("128 bits"));
+}
+
 TEST(ChatTemplate, OneTemplateRendersManyTimesWithoutMemory) {
   const ChatTemplate chat("{% set ns = namespace(n=0) %}{% set ns.n = ns.n + x %}{{ ns.n }}", "t");
   EXPECT_EQ(chat.render({{"x", 1}}), "1");
