@@ -12,7 +12,7 @@
 
 namespace loadline {
 
-// The values are the program's exit codes (DESIGN, "What users type").
+// The values are the program's exit codes (README.md).
 enum class ErrorKind {
   kDoesNotFit = 1,   // memory, by the plan or by measurement
   kUsage = 2,        // a flag or a combination of flags

@@ -8,7 +8,7 @@
 
 namespace loadline {
 
-// The whole program: parses, runs, reports errors on stderr, returns the exit code of DESIGN.
+// The whole program: parses, runs, reports errors on stderr, returns the exit code of README.md.
 int run_program(int argc, char** argv);
 
 // Runs a parsed command and returns the exit code; throws Error.

@@ -1,10 +1,5 @@
 // The Hugging Face cache, as the Python client (huggingface_hub) lays it out, so that both share
-// it:
-//   models--ORG--NAME/blobs/ETAG              a file's content, under the name that the Hub gives
-//   it models--ORG--NAME/snapshots/COMMIT/FILE   a link to a blob models--ORG--NAME/refs/REVISION
-//   the commit that a branch or tag stood for when asked models--ORG--NAME/.no_exist/COMMIT/FILE an
-//   empty file: the commit is known not to have FILE .locks/models--ORG--NAME/ETAG.lock        held
-//   while a blob is downloaded
+// it: docs/hub.md has the table.
 #pragma once
 
 #include <filesystem>

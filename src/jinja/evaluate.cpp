@@ -1,4 +1,4 @@
-// Expressions (jinja_interpreter.h).
+// Expressions (jinja/interpreter.h).
 #include <fmt/format.h>
 
 #include <algorithm>

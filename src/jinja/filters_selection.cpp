@@ -1,5 +1,5 @@
 // Filters that apply another filter or a test to every item, and the lookup of filters by name
-// (jinja_registry.h).
+// (jinja/registry.h).
 #include <fmt/format.h>
 
 #include <algorithm>

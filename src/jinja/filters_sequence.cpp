@@ -1,4 +1,4 @@
-// Filters on lists and dicts (jinja_registry.h).
+// Filters on lists and dicts (jinja/registry.h).
 #include <fmt/format.h>
 
 #include <algorithm>

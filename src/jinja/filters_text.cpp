@@ -1,4 +1,4 @@
-// Filters that make or change texts and numbers (jinja_registry.h).
+// Filters that make or change texts and numbers (jinja/registry.h).
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// str.format (jinja_methods.h).
+// str.format (jinja/methods.h).
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // The functions that a template can call without having made them, and how arguments are bound
-// (jinja_registry.h).
+// (jinja/registry.h).
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Subscripts, slices and % formatting (jinja_operators.h).
+// Subscripts, slices and % formatting (jinja/operators.h).
 #include <fmt/format.h>
 #include <fmt/printf.h>
 

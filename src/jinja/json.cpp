@@ -1,4 +1,4 @@
-// tojson: json.dumps as transformers calls it (jinja_print.h).
+// tojson: json.dumps as transformers calls it (jinja/print.h).
 #include "base/json.h"
 
 #include <fmt/format.h>

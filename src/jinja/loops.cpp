@@ -1,4 +1,4 @@
-// for, macros and call blocks (jinja_interpreter.h).
+// for, macros and call blocks (jinja/interpreter.h).
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Methods of texts, lists, tuples and dicts (jinja_registry.h).
+// Methods of texts, lists, tuples and dicts (jinja/registry.h).
 #include "jinja/methods.h"
 
 #include <fmt/format.h>

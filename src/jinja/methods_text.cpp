@@ -1,4 +1,4 @@
-// str's methods (jinja_methods.h).
+// str's methods (jinja/methods.h).
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// "..." % values (jinja_operators.h).
+// "..." % values (jinja/operators.h).
 #include <fmt/format.h>
 
 #include <array>

@@ -1,4 +1,4 @@
-// What may stand after `is` (jinja_registry.h).
+// What may stand after `is` (jinja/registry.h).
 #include <fmt/format.h>
 
 #include <algorithm>

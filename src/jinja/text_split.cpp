@@ -1,4 +1,4 @@
-// Cutting, finding and replacing in texts (jinja_text.h).
+// Cutting, finding and replacing in texts (jinja/text.h).
 #include <algorithm>
 #include <cstring>
 

@@ -60,8 +60,7 @@ struct MachineFacts {
 MachineFacts read_machine(const std::filesystem::path& root = "/");
 MemoryFacts read_memory(const std::filesystem::path& root = "/");
 
-// budget = min(MemAvailable, cgroup or rlimit ceiling, limit if given). DESIGN, "Bytes, said
-// precisely".
+// budget = min(MemAvailable, cgroup or rlimit ceiling, limit if given).
 struct Budget {
   Bytes bytes;
   std::string binds;  // "MemAvailable", "the cgroup's limit", "RLIMIT_DATA", "--memory-limit"

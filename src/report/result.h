@@ -1,4 +1,4 @@
-// result.json: the document of a finished or interrupted search. DESIGN, "Files"; docs/result.md.
+// result.json: the document of a finished or interrupted search. docs/result.md.
 #pragma once
 
 #include <filesystem>
