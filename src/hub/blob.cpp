@@ -32,8 +32,10 @@ std::uint64_t size_if_there(const fs::path& path) {
 }
 
 // What was damaged since it came, mostly by a full disk or a copy that was cut, has another size.
-bool is_in_cache(const fs::path& blob, const HubFile& file) {
-  return is_there(blob) && size_if_there(blob) == file.size;
+bool is_in_cache(const HubCache& cache, const HubModel& model, const std::string& commit,
+                 const HubFile& file) {
+  const fs::path content = cache.content(model, commit, file.name, file.etag);
+  return is_there(content) && size_if_there(content) == file.size;
 }
 
 FileDescriptor wait_for_lock(const HubClient& client, const fs::path& path) {
@@ -166,22 +168,23 @@ class BlobDownload {
 
 }  // namespace
 
-std::uint64_t bytes_to_fetch(const HubCache& cache, const HubModel& model, const HubFile& file) {
-  const fs::path blob = cache.blob(model, file.etag);
-  if (is_in_cache(blob, file)) return 0;
-  return file.size - std::min(file.size, size_if_there(incomplete(blob)));
+std::uint64_t bytes_to_fetch(const HubCache& cache, const HubModel& model,
+                             const std::string& commit, const HubFile& file) {
+  if (is_in_cache(cache, model, commit, file)) return 0;
+  const fs::path partial = incomplete(cache.blob(model, file.etag));
+  return file.size - std::min(file.size, size_if_there(partial));
 }
 
 void fetch_blob(HubClient& client, const HubCache& cache, const HubModel& model,
                 const std::string& commit, const HubFile& file, PullCounters& counters) {
   const fs::path blob = cache.blob(model, file.etag);
-  if (!is_in_cache(blob, file)) {
+  if (!is_in_cache(cache, model, commit, file)) {
     const fs::path lock_path = cache.lock(model, file.etag);
     make_folder(blob.parent_path());
     make_folder(lock_path.parent_path());
     const FileDescriptor lock = wait_for_lock(client, lock_path);
     // It may have come while another process held the lock.
-    if (!is_in_cache(blob, file)) {
+    if (!is_in_cache(cache, model, commit, file)) {
       BlobDownload(client, model, commit, file, incomplete(blob), counters).run(blob);
       ++counters.files_done;
       return;

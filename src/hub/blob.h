@@ -17,7 +17,8 @@ struct PullCounters {
 };
 
 // The bytes of the file that are not on this disk yet.
-std::uint64_t bytes_to_fetch(const HubCache& cache, const HubModel& model, const HubFile& file);
+std::uint64_t bytes_to_fetch(const HubCache& cache, const HubModel& model,
+                             const std::string& commit, const HubFile& file);
 
 // Returns when the blob is in the cache, whole and checked; one that is there with another size
 // than the Hub says is fetched anew. What is downloaded stands in ETAG.incomplete until then, and

@@ -27,6 +27,12 @@ bool is_file(const fs::path& file) {
   return fs::is_regular_file(file, ignored);
 }
 
+// On a file system without links the snapshot has the content itself.
+bool has_content(const fs::path& file) {
+  std::error_code ignored;
+  return fs::is_regular_file(fs::symlink_status(file, ignored));
+}
+
 bool points_to(const fs::path& link, const fs::path& target) {
   std::error_code error;
   return fs::read_symlink(link, error) == target && !error;
@@ -44,18 +50,37 @@ void find_missing_weights(const fs::path& snapshot, std::vector<std::string>& ne
   }
 }
 
+bool is_without_links(const std::error_code& error) {
+  return error == std::errc::operation_not_permitted ||
+         error == std::errc::operation_not_supported || error == std::errc::function_not_supported;
+}
+
+// What others link to stays for them.
+void put_content(const fs::path& blob, const fs::path& place, bool is_shared,
+                 std::error_code& error) {
+  if (!is_shared) return fs::rename(blob, place, error);
+  error.clear();
+  ReplacementFile copy(place);
+  copy.write(MappedFile(blob).bytes());
+  copy.commit();
+}
+
 // Renamed over what is there, so that a reader never finds nothing. Its first name is its own, as
 // other processes, in containers of equal process ids too, may make the same link now.
-void make_link(const fs::path& target, const fs::path& link, const fs::path& blob) {
+void make_link(const fs::path& target, const fs::path& link, const fs::path& blob, bool is_shared) {
   if (points_to(link, target)) return;
+  if (!is_there(blob) && has_content(link)) return;
+  if (!is_there(blob)) {
+    throw environment_error("{}: was taken away meanwhile. The same command fetches it again",
+                            blob.string());
+  }
   fs::path fresh = link;
   fresh += fmt::format(".{:08x}", std::random_device()());
   std::error_code error;
   fs::create_symlink(target, fresh, error);
-  const bool without_links =
-      error == std::errc::operation_not_permitted || error == std::errc::operation_not_supported;
+  const bool without_links = is_without_links(error);
   if (!error) fs::rename(fresh, link, error);
-  if (without_links) fs::rename(blob, link, error);
+  if (without_links) put_content(blob, link, is_shared, error);
   if (!error) return;
   std::error_code ignored;
   fs::remove(fresh, ignored);
@@ -107,10 +132,16 @@ fs::path HubCache::lock(const HubModel& model, const std::string& etag) const {
 }
 
 void HubCache::link(const HubModel& model, const std::string& commit, const std::string& file,
-                    const std::string& etag) const {
+                    const std::string& etag, bool is_shared) const {
   const fs::path link = snapshot(model, commit) / file;
   make_folder(link.parent_path());
-  make_link(fs::path("../../blobs") / etag, link, blob(model, etag));
+  make_link(fs::path("../../blobs") / etag, link, blob(model, etag), is_shared);
+}
+
+fs::path HubCache::content(const HubModel& model, const std::string& commit,
+                           const std::string& file, const std::string& etag) const {
+  const fs::path place = snapshot(model, commit) / file;
+  return !is_there(blob(model, etag)) && has_content(place) ? place : blob(model, etag);
 }
 
 void HubCache::remember_absent(const HubModel& model, const std::string& commit,

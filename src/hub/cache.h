@@ -44,13 +44,19 @@ class HubCache {
 
   // `etag` must be a plain file name.
   [[nodiscard]] std::filesystem::path blob(const HubModel& model, const std::string& etag) const;
+  // Where FILE of the commit has its content: the blob, or the snapshot's own file where no blob
+  // is.
+  [[nodiscard]] std::filesystem::path content(const HubModel& model, const std::string& commit,
+                                              const std::string& file,
+                                              const std::string& etag) const;
   [[nodiscard]] std::filesystem::path lock(const HubModel& model, const std::string& etag) const;
 
   // The rest writes, each step atomically; Error(kEnvironment) where the disk refuses.
   // Makes FILE of the snapshot a link to the blob. A file system without links gets the blob
-  // itself.
+  // itself, or a copy where the blob `is_shared` by several files. Content that the
+  // snapshot has without a blob stays.
   void link(const HubModel& model, const std::string& commit, const std::string& file,
-            const std::string& etag) const;
+            const std::string& etag, bool is_shared = false) const;
   void remember_absent(const HubModel& model, const std::string& commit,
                        const std::string& file) const;
   void set_ref(const HubModel& model, const std::string& commit) const;

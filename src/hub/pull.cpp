@@ -102,11 +102,11 @@ class Crew {
   std::atomic<bool> failed_{false};
 };
 
-void require_space(const HubCache& cache, const HubModel& model,
+void require_space(const HubCache& cache, const HubModel& model, const std::string& commit,
                    const std::vector<HubFile>& files) {
   std::uint64_t needed = 0;
   for (const HubFile& file : files) {
-    if (__builtin_add_overflow(needed, bytes_to_fetch(cache, model, file), &needed)) {
+    if (__builtin_add_overflow(needed, bytes_to_fetch(cache, model, commit, file), &needed)) {
       throw bad_input("{}: the sizes that the Hub says have no sum", model.text());
     }
   }
@@ -136,7 +136,7 @@ class Pull {
     crew_.run(names.size(), [&](HubClient& client, std::size_t i) {
       files[i] = client.file(model_, listing_, names[i]);
     });
-    require_space(cache_, model_, files);
+    require_space(cache_, model_, listing_.commit, files);
     // The largest first: the last to end should be a small one.
     std::sort(files.begin(), files.end(),
               [](const HubFile& a, const HubFile& b) { return a.size > b.size; });
@@ -144,7 +144,9 @@ class Pull {
     counters_.files += files.size();
     crew_.run(files.size(), [&](HubClient& client, std::size_t i) {
       fetch_blob(client, cache_, model_, listing_.commit, files[i], counters_);
-      cache_.link(model_, listing_.commit, files[i].name, files[i].etag);
+      const auto has_etag = [&](const HubFile& file) { return file.etag == files[i].etag; };
+      const bool is_shared = std::count_if(files.begin(), files.end(), has_etag) > 1;
+      cache_.link(model_, listing_.commit, files[i].name, files[i].etag, is_shared);
     });
     report_.files.insert(report_.files.end(), files.begin(), files.end());
   }

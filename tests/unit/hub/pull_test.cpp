@@ -1,14 +1,31 @@
 // Downloads from a hub on loopback that can stall, cut, corrupt, redirect and refuse.
 #include "hub/pull.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <optional>
 
 #include "base/file_lock.h"
 #include "hub/loopback_hub.h"
 #include "unit/checkpoint/hostile_files.h"
+
+namespace {
+
+std::atomic<bool> links_are_refused{false};
+
+}  // namespace
+
+// Before the C library's: not every machine has a file system without links.
+extern "C" int symlink(const char* target, const char* link) noexcept {
+  if (!links_are_refused) return ::symlinkat(target, AT_FDCWD, link);
+  errno = EPERM;
+  return -1;
+}
 
 namespace loadline {
 namespace {
@@ -111,6 +128,24 @@ TEST_F(Pull, ABlobOfAnotherSizeThanTheHubSaysIsFetchedAnew) {
     EXPECT_EQ(pull().received, kWeights.size());
     expect_whole_weights();
   }
+}
+
+TEST_F(Pull, WithoutLinksTheSnapshotHasTheContentAndItIsNotFetchedAgain) {
+  hub_.put("generation_config.json", "{}");  // of the etag that tokenizer.json has
+  links_are_refused = true;
+  pull();
+  EXPECT_FALSE(fs::is_symlink(snapshot_ / "model.safetensors"));
+  EXPECT_FALSE(fs::exists(blob("model.safetensors"))) << "it is on the disk twice";
+  for (const char* file : {"generation_config.json", "tokenizer.json"}) {
+    EXPECT_EQ(read_file(snapshot_ / file, 1_KiB), "{}");
+  }
+  expect_whole_weights();
+  EXPECT_EQ(pull().received, 0U);
+  fs::resize_file(snapshot_ / "model.safetensors", 1000);
+  EXPECT_EQ(pull().received, kWeights.size());
+  links_are_refused = false;  // as if the cache had been copied
+  EXPECT_EQ(pull().received, 0U);
+  expect_whole_weights();
 }
 
 TEST_F(Pull, TheTextPartsLeaveTheWeights) {
