@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "base/error.h"
@@ -16,7 +15,7 @@ DataFile::DataFile(std::filesystem::path path, Content content) : path_(std::mov
   const int drop = content == Content::kDropped ? O_TRUNC : 0;
   fd_ = FileDescriptor(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | drop, 0644));
   if (!fd_.is_open()) {
-    throw environment_error("{}: cannot be opened: {}", path_.string(), std::strerror(errno));
+    throw environment_error("{}: cannot be opened: {}", path_.string(), system_reason());
   }
 }
 
@@ -32,15 +31,7 @@ bool DataFile::read_at(std::uint64_t offset, std::span<std::byte> into) const {
 }
 
 void DataFile::write_at(std::uint64_t offset, std::span<const std::byte> from) {
-  while (!from.empty()) {
-    const ssize_t n = ::pwrite(fd_.get(), from.data(), from.size(), static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      throw environment_error("{}: cannot be written: {}", path_.string(), std::strerror(errno));
-    }
-    from = from.subspan(static_cast<std::size_t>(n));
-    offset += static_cast<std::uint64_t>(n);
-  }
+  write_fully_at(fd_, offset, from, path_);
 }
 
 Bytes free_disk(const std::filesystem::path& folder) {

@@ -54,6 +54,8 @@ std::size_t read_fully(const FileDescriptor& fd, std::span<std::byte> into, std:
   return done;
 }
 
+}  // namespace
+
 void write_fully(const FileDescriptor& fd, std::span<const std::byte> piece, const fs::path& path) {
   while (!piece.empty()) {
     const ssize_t n = ::write(fd.get(), piece.data(), piece.size());
@@ -63,7 +65,16 @@ void write_fully(const FileDescriptor& fd, std::span<const std::byte> piece, con
   }
 }
 
-}  // namespace
+void write_fully_at(const FileDescriptor& fd, std::uint64_t offset,
+                    std::span<const std::byte> piece, const fs::path& path) {
+  while (!piece.empty()) {
+    const ssize_t n = ::pwrite(fd.get(), piece.data(), piece.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw environment_error("{}: cannot be written: {}", path.string(), system_reason());
+    piece = piece.subspan(static_cast<std::size_t>(n));
+    offset += static_cast<std::uint64_t>(n);
+  }
+}
 
 void sync_folder(const fs::path& folder) {
   const FileDescriptor fd(
@@ -149,14 +160,7 @@ ReplacementFile::~ReplacementFile() {
 void ReplacementFile::write(std::span<const std::byte> piece) { write_fully(fd_, piece, path_); }
 
 void ReplacementFile::write_at(std::uint64_t offset, std::span<const std::byte> piece) {
-  while (!piece.empty()) {
-    const ssize_t n = ::pwrite(fd_.get(), piece.data(), piece.size(), static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0)
-      throw environment_error("{}: cannot be written: {}", path_.string(), system_reason());
-    piece = piece.subspan(static_cast<std::size_t>(n));
-    offset += static_cast<std::uint64_t>(n);
-  }
+  write_fully_at(fd_, offset, piece, path_);
 }
 
 void ReplacementFile::commit() {

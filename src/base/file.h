@@ -33,6 +33,12 @@ class FileDescriptor {
 
 // What of a mode's bits the process's umask leaves: for what was made readable by nobody else.
 unsigned as_umask_says(unsigned mode);
+// Writes all of `piece`, where the file stands or at `offset`. Throws Error(kEnvironment) naming
+// `path` when the disk refuses.
+void write_fully(const FileDescriptor& fd, std::span<const std::byte> piece,
+                 const std::filesystem::path& path);
+void write_fully_at(const FileDescriptor& fd, std::uint64_t offset,
+                    std::span<const std::byte> piece, const std::filesystem::path& path);
 
 // Whether anything is there; what cannot be looked at is not.
 bool is_there(const std::filesystem::path& path);

@@ -32,14 +32,8 @@ PartialFile::PartialFile(std::filesystem::path path) : path_(std::move(path)) {
 }
 
 void PartialFile::append(std::span<const std::byte> piece) {
-  while (!piece.empty()) {
-    const ssize_t n = ::write(fd_.get(), piece.data(), piece.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0)
-      throw environment_error("{}: cannot be written: {}", path_.string(), system_reason());
-    size_ += static_cast<std::uint64_t>(n);
-    piece = piece.subspan(static_cast<std::size_t>(n));
-  }
+  write_fully(fd_, piece, path_);
+  size_ += piece.size();
 }
 
 void PartialFile::read(const std::function<void(std::span<const std::byte>)>& take) const {

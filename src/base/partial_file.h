@@ -17,7 +17,8 @@ class PartialFile {
   explicit PartialFile(std::filesystem::path path);
 
   [[nodiscard]] std::uint64_t size() const { return size_; }
-  // Throws Error(kEnvironment) when the disk refuses, for example when it is full.
+  // Throws Error(kEnvironment) when the disk refuses, for example when it is full; what was written
+  // until then counts when the file is opened again.
   void append(std::span<const std::byte> piece);
   // Gives what is in the file to `take`, a MiB at a time.
   void read(const std::function<void(std::span<const std::byte>)>& take) const;

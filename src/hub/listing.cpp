@@ -69,12 +69,6 @@ std::string other_weights(const HubListing& listing) {
 
 }  // namespace
 
-bool is_hex(std::string_view text, std::size_t digits) {
-  return text.size() == digits && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
-}
-
 bool is_plain_etag(std::string_view etag) {
   return !etag.empty() && etag.size() <= kLongestEtag && etag.front() != '.' &&
          !etag.ends_with(".incomplete") && std::all_of(etag.begin(), etag.end(), [](char c) {

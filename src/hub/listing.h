@@ -38,7 +38,4 @@ std::vector<std::string> files_to_fetch(const HubListing& listing, ModelParts pa
 // Plain characters only, no dot in front: an etag that can be a file's name.
 bool is_plain_etag(std::string_view etag);
 
-// `text` has `digits` lower-case hexadecimal digits.
-bool is_hex(std::string_view text, std::size_t digits);
-
 }  // namespace loadline

@@ -62,10 +62,12 @@ std::optional<HubModel> parse_hub_model(std::string_view text) {
   return model;
 }
 
-bool is_commit(std::string_view text) {
-  return text.size() == 40 && std::all_of(text.begin(), text.end(), [](char c) {
+bool is_hex(std::string_view text, std::size_t digits) {
+  return text.size() == digits && std::all_of(text.begin(), text.end(), [](char c) {
            return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
          });
 }
+
+bool is_commit(std::string_view text) { return is_hex(text, 40); }
 
 }  // namespace loadline

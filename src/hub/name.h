@@ -21,7 +21,8 @@ struct HubModel {
 // revision could not be one: such as "../x".
 std::optional<HubModel> parse_hub_model(std::string_view text);
 
-// 40 lower-case hexadecimal digits.
+// `text` has `digits` lower-case hexadecimal digits; a commit has 40.
+bool is_hex(std::string_view text, std::size_t digits);
 bool is_commit(std::string_view text);
 
 }  // namespace loadline

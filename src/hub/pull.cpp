@@ -5,10 +5,10 @@
 #include <exception>
 #include <mutex>
 #include <set>
-#include <system_error>
 #include <thread>
 #include <utility>
 
+#include "base/data_file.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "checkpoint/weight_index.h"
@@ -111,14 +111,12 @@ void require_space(const HubCache& cache, const HubModel& model, const std::stri
     }
   }
   make_folder(cache.root());
-  std::error_code error;
-  const fs::space_info space = fs::space(cache.root(), error);
-  if (!error && needed > space.available) {
+  const Bytes free = free_disk(cache.root());
+  if (Bytes{needed} > free) {
     throw environment_error(
         "{}: needs {} more, but {} has {} free. Make room, or let HF_HUB_CACHE name a folder on "
         "another disk",
-        model.text(), to_string(Bytes{needed}), cache.root().string(),
-        to_string(Bytes{space.available}));
+        model.text(), to_string(Bytes{needed}), cache.root().string(), to_string(free));
   }
 }
 
