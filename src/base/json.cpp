@@ -149,4 +149,9 @@ bool json_bool(const Json& object, std::string_view key, std::string_view source
   return value.get<bool>();
 }
 
+bool json_bool_or(const Json& object, std::string_view key, bool otherwise,
+                  std::string_view source) {
+  return json_find(object, key) == nullptr ? otherwise : json_bool(object, key, source);
+}
+
 }  // namespace loadline

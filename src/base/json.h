@@ -24,5 +24,8 @@ std::int64_t json_int(const Json& object, std::string_view key, std::string_view
 double json_number(const Json& object, std::string_view key, std::string_view source);
 std::string json_string(const Json& object, std::string_view key, std::string_view source);
 bool json_bool(const Json& object, std::string_view key, std::string_view source);
+// `otherwise` where the key is absent or null.
+bool json_bool_or(const Json& object, std::string_view key, bool otherwise,
+                  std::string_view source);
 
 }  // namespace loadline

@@ -34,10 +34,6 @@ std::int64_t count_or(const Json& document, std::string_view key, std::int64_t l
   return json_find(document, key) == nullptr ? fallback : count(document, key, limit, source);
 }
 
-bool flag_or(const Json& document, std::string_view key, bool fallback, const std::string& source) {
-  return json_find(document, key) == nullptr ? fallback : json_bool(document, key, source);
-}
-
 // Quantized weights have other tensors, under other names: better refused here than missed there.
 void refuse_quantized(const Json& document, const std::string& source) {
   for (const char* key : {"quantization_config", "quantization"}) {
@@ -109,10 +105,10 @@ void read_biases(const Json& document, const Family& family, const std::string& 
                  ModelConfig& config) {
   if (family.biases == Biases::kQkv) config.qkv_bias = true;
   if (family.biases == Biases::kAttention || family.biases == Biases::kAll) {
-    config.qkv_bias = config.o_bias = flag_or(document, "attention_bias", false, source);
+    config.qkv_bias = config.o_bias = json_bool_or(document, "attention_bias", false, source);
   }
   if (family.biases == Biases::kAll) {
-    config.mlp_bias = flag_or(document, "mlp_bias", false, source);
+    config.mlp_bias = json_bool_or(document, "mlp_bias", false, source);
   }
 }
 
@@ -162,7 +158,7 @@ std::vector<bool> windowed_layers(const Json& document, const Family& family,
 std::int64_t window_size(const Json& document, const Family& family, const std::string& source) {
   const bool has_switch = family.windows == Windows::kUpper;
   if (family.windows == Windows::kNone) return 0;
-  if (has_switch && !flag_or(document, "use_sliding_window", false, source)) return 0;
+  if (has_switch && !json_bool_or(document, "use_sliding_window", false, source)) return 0;
   // transformers tells an absent key (its default) from null (no window); json_find does not.
   if (!document.contains("sliding_window")) {
     if (!has_switch) return family.sliding_window;
@@ -207,7 +203,7 @@ void read_traits(const Json& document, const Family& family, const std::string& 
   config.qk_norm = family.qk_norm;
   config.output_norms = config.norm_offset = family.gemma;
   if (!family.gemma) return;
-  if (flag_or(document, "use_bidirectional_attention", false, source)) {
+  if (json_bool_or(document, "use_bidirectional_attention", false, source)) {
     throw bad_input("{}: use_bidirectional_attention makes it an encoder: nothing is generated",
                     source);
   }
@@ -286,7 +282,8 @@ ModelConfig parse_config(const Json& document, const std::string& source) {
   read_rope(document, family, source, config);
   read_window(document, family, source, config);
   read_traits(document, family, source, config);
-  config.tied_embeddings = flag_or(document, "tie_word_embeddings", family.tied_embeddings, source);
+  config.tied_embeddings =
+      json_bool_or(document, "tie_word_embeddings", family.tied_embeddings, source);
   read_token_ids(document, family, source, config);
   return config;
 }

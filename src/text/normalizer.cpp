@@ -159,10 +159,6 @@ UnicodeForm unicode_form(int options, bool composed) {
   return {static_cast<utf8proc_option_t>(options | UTF8PROC_STABLE), composed};
 }
 
-bool flag_or(const Json& value, std::string_view key, bool otherwise, const std::string& source) {
-  return json_find(value, key) == nullptr ? otherwise : json_bool(value, key, source);
-}
-
 CharsMap parse_chars_map(const Json& value, const std::string& source) {
   const auto bytes = base64_decode(json_string(value, "precompiled_charsmap", source));
   if (!bytes) throw bad_input("{}: precompiled_charsmap is not Base64", source);
@@ -227,12 +223,12 @@ void Normalizer::add(const Json& value, const std::string& source) {
 }
 
 void Normalizer::add_bert(const Json& value, const std::string& source) {
-  const bool lowercase = flag_or(value, "lowercase", true, source);
-  if (flag_or(value, "clean_text", true, source)) steps_.push_back({Plain{clean_for_bert}});
-  if (flag_or(value, "handle_chinese_chars", true, source)) {
+  const bool lowercase = json_bool_or(value, "lowercase", true, source);
+  if (json_bool_or(value, "clean_text", true, source)) steps_.push_back({Plain{clean_for_bert}});
+  if (json_bool_or(value, "handle_chinese_chars", true, source)) {
     steps_.push_back({Plain{space_chinese_characters}});
   }
-  if (flag_or(value, "strip_accents", lowercase, source)) {
+  if (json_bool_or(value, "strip_accents", lowercase, source)) {
     steps_.push_back({unicode_form(UTF8PROC_DECOMPOSE, false)});
     steps_.push_back({Plain{drop_nonspacing_marks}});
   }

@@ -217,10 +217,6 @@ Behavior parse_behavior(const Json& value, const std::string& source) {
   throw bad_input("{}: split behavior '{}' is not supported", source, name);
 }
 
-bool bool_or(const Json& value, std::string_view key, bool otherwise, const std::string& source) {
-  return json_find(value, key) == nullptr ? otherwise : json_bool(value, key, source);
-}
-
 char32_t one_character(const Json& value, std::string_view key, const std::string& source) {
   const std::string text = json_string(value, key, source);
   if (text.empty() || first_code_point(text).bytes != text.size()) {
@@ -231,7 +227,7 @@ char32_t one_character(const Json& value, std::string_view key, const std::strin
 
 Metaspace::Prepend parse_prepend(const Json& value, const std::string& source) {
   using Prepend = Metaspace::Prepend;
-  const bool allowed = bool_or(value, "add_prefix_space", true, source);
+  const bool allowed = json_bool_or(value, "add_prefix_space", true, source);
   if (json_find(value, "prepend_scheme") == nullptr) {
     return allowed ? Prepend::kAlways : Prepend::kNever;
   }
@@ -282,8 +278,8 @@ void PreTokenizer::add(const Json& value, const std::string& source) {
     }
     for (const Json& member : *members) add(member, source);
   } else if (type == "ByteLevel") {
-    if (bool_or(value, "add_prefix_space", true, source)) steps_.push_back({PrefixSpace{}});
-    if (bool_or(value, "use_regex", true, source)) {
+    if (json_bool_or(value, "add_prefix_space", true, source)) steps_.push_back({PrefixSpace{}});
+    if (json_bool_or(value, "use_regex", true, source)) {
       steps_.push_back(
           {SplitByPattern{Pattern::regex(kGpt2Pattern, source), Behavior::kIsolated, false}});
     }
@@ -293,9 +289,9 @@ void PreTokenizer::add(const Json& value, const std::string& source) {
     if (pattern == nullptr) throw bad_input("{}: Split without 'pattern'", source);
     steps_.push_back(
         {SplitByPattern{Pattern::parse(*pattern, source), parse_behavior(value, source),
-                        bool_or(value, "invert", false, source)}});
+                        json_bool_or(value, "invert", false, source)}});
   } else if (type == "Digits") {
-    const bool individual = bool_or(value, "individual_digits", false, source);
+    const bool individual = json_bool_or(value, "individual_digits", false, source);
     steps_.push_back(
         {SplitByClass{is_numeric, individual ? Behavior::kIsolated : Behavior::kContiguous}});
   } else if (type == "Punctuation") {
@@ -321,7 +317,7 @@ void PreTokenizer::add(const Json& value, const std::string& source) {
     std::string replacement;
     append_utf8(replacement, one_character(value, "replacement", source));
     steps_.push_back({Metaspace{replacement, parse_prepend(value, source)}});
-    if (bool_or(value, "split", true, source)) {
+    if (json_bool_or(value, "split", true, source)) {
       steps_.push_back(
           {SplitByPattern{Pattern::literal(replacement), Behavior::kMergedWithNext, false}});
     }
