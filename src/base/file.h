@@ -33,6 +33,7 @@ class FileDescriptor {
 
 // What of a mode's bits the process's umask leaves: for what was made readable by nobody else.
 unsigned as_umask_says(unsigned mode);
+
 // Writes all of `piece`, where the file stands or at `offset`. Throws Error(kEnvironment) naming
 // `path` when the disk refuses.
 void write_fully(const FileDescriptor& fd, std::span<const std::byte> piece,
