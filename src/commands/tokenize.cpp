@@ -10,6 +10,7 @@
 #include "commands/command.h"
 #include "commands/model_source.h"
 #include "text/lenient_json.h"
+#include "text/rows.h"
 #include "text/tokenizer.h"
 
 namespace loadline {
@@ -56,8 +57,10 @@ CommandFunction add_tokenize(Flags flags) {
   flags.toggle("--jsonl", options->jsonl,
                "A JSON string a line in, a JSON array of ids a line out");
   return [options] {
-    const Tokenizer tokenizer =
-        Tokenizer::load(tokenizer_file(resolve_model(options->model, ModelParts::kText)));
+    const std::filesystem::path folder = resolve_model(options->model, ModelParts::kText);
+    tokenizer_file(folder);  // or an error
+    const RowReader reader(folder, INT32_MAX, {});
+    const Tokenizer& tokenizer = *reader.tokenizer();
     return options->jsonl ? tokenize_lines(tokenizer, !options->no_special)
                           : tokenize_whole(tokenizer, !options->no_special);
   };

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/json_fwd.h"
@@ -17,6 +18,8 @@ class PostProcessor {
   // `value` may be null: nothing is added. Throws Error(kBadInput) with the name of a type that is
   // not supported.
   PostProcessor(const Json& value, const std::string& source);
+  PostProcessor(std::vector<std::int32_t> before, std::vector<std::int32_t> after)
+      : before_(std::move(before)), after_(std::move(after)) {}
   void add_special(std::vector<std::int32_t>& ids) const;
   [[nodiscard]] const std::vector<std::int32_t>& before() const { return before_; }
   [[nodiscard]] const std::vector<std::int32_t>& after() const { return after_; }

@@ -1,6 +1,7 @@
 #include "text/rows.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -65,6 +66,16 @@ const Json* default_of(const Json& named) {
   return nullptr;
 }
 
+// Of transformers' tokenizers those that make the post-processor anew from add_bos_token and
+// add_eos_token; the names of the two tokens where none are given.
+struct SwitchingClass {
+  std::string_view name, bos, eos;
+};
+constexpr SwitchingClass kSwitchingClasses[] = {
+    {"LlamaTokenizer", "<s>", "</s>"},         {"CodeLlamaTokenizer", "<s>", "</s>"},
+    {"CodeLlamaTokenizerFast", "<s>", "</s>"}, {"LlamaTokenizerFast", "<s>", "</s>"},
+    {"GemmaTokenizer", "<bos>", "<eos>"},      {"GemmaTokenizerFast", "<bos>", "<eos>"}};
+
 }  // namespace
 
 RowReader::RowReader(const fs::path& model_folder, std::int64_t vocab_size, Options options)
@@ -85,6 +96,7 @@ RowReader::RowReader(const fs::path& model_folder, std::int64_t vocab_size, Opti
   } else {
     use_template(jinja, (model_folder / "chat_template.jinja").string());
   }
+  add_special_tokens(settings, config_json.string());
   const auto end = special_tokens_.find("eos_token");
   if (tokenizer_ && end != special_tokens_.end()) end_of_text_ = tokenizer_->id_of(end->second);
   const Json parts = {sha256_hex(tokenizer), sha256_hex(config), sha256_hex(map),
@@ -126,6 +138,35 @@ void RowReader::use_template(const std::string& source, const std::string& name)
   } catch (const Error& error) {
     no_chat_reason_ = error.what();
   }
+}
+
+// Transformers 4 makes the post-processor of some classes anew; 5 takes the one of tokenizer.json,
+// and no longer writes these two: so where one is there, it counts.
+void RowReader::add_special_tokens(const Json& config, const std::string& source) {
+  const Json* type = json_find(config, "tokenizer_class");
+  const auto* known =
+      std::find_if(std::begin(kSwitchingClasses), std::end(kSwitchingClasses),
+                   [&](const SwitchingClass& c) { return type != nullptr && *type == c.name; });
+  const bool is_said = json_find(config, "add_bos_token") != nullptr ||
+                       json_find(config, "add_eos_token") != nullptr;
+  if (!tokenizer_ || known == std::end(kSwitchingClasses) || !is_said) return;
+  const auto ids = [&](const char* flag, bool usual, const char* key, std::string_view usual_name) {
+    std::vector<std::int32_t> added;
+    if (!json_bool_or(config, flag, usual, source)) return added;
+    const auto named = special_tokens_.find(key);
+    const std::string token(named == special_tokens_.end() ? usual_name : named->second);
+    const std::optional<std::int32_t> id = tokenizer_->id_of(token);
+    if (!id) {
+      throw bad_input(
+          "{}: {} adds the token '{}', which tokenizer.json does not have. Name the model's own as "
+          "{}, or set {} to false",
+          source, flag, token, key, flag);
+    }
+    added.push_back(*id);
+    return added;
+  };
+  tokenizer_->set_special(ids("add_bos_token", true, "bos_token", known->bos),
+                          ids("add_eos_token", false, "eos_token", known->eos));
 }
 
 TokenizedRow RowReader::read(std::string_view line) const {

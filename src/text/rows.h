@@ -62,6 +62,8 @@ class RowReader {
   void read_special_tokens(const Json& from);
   void choose_template(const Json& config);
   void use_template(const std::string& source, const std::string& name);
+  // What tokenizer_config.json says of the special tokens around a text.
+  void add_special_tokens(const Json& config, const std::string& source);
 
   [[nodiscard]] const Tokenizer& need_tokenizer(std::string_view form) const;
   [[nodiscard]] TokenizedRow read_text(const std::string& text) const;

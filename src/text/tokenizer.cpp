@@ -61,6 +61,10 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool add_spec
   return ids;
 }
 
+void Tokenizer::set_special(std::vector<std::int32_t> before, std::vector<std::int32_t> after) {
+  parts_->post_processor = PostProcessor(std::move(before), std::move(after));
+}
+
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text, std::vector<Seam>& seams) const {
   return encode_from(text, 0, &seams);
 }

@@ -42,6 +42,8 @@ class Tokenizer {
                                                  std::vector<Seam>& seams) const;
   // What encode(text, false) gives behind a seam of `text`, or of a longer text that begins as it.
   [[nodiscard]] std::vector<std::int32_t> encode_behind(std::string_view text, Seam seam) const;
+  // What stands around a text with special tokens, in place of what the post-processor adds.
+  void set_special(std::vector<std::int32_t> before, std::vector<std::int32_t> after);
   [[nodiscard]] std::string decode(std::span<const std::int32_t> ids, bool skip_special) const;
   [[nodiscard]] std::optional<std::int32_t> id_of(std::string_view token) const;
   // The largest id + 1, added tokens included.

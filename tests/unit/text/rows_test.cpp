@@ -14,6 +14,7 @@
 namespace loadline {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 // Characters are tokens: a to e are 0 to 4, "ab" is 5, <e> is 6, the ChatML markers 7 and 8,
@@ -171,6 +172,33 @@ TEST_F(Rows, TheTemplateOfTheJinjaFileGoesBeforeTheOneInTheConfig) {
   put("chat_template.jinja", "{{ messages[0].content }}c");
   EXPECT_EQ(reader().read(line).ids, (std::vector<std::int32_t>{3, 2}));
   EXPECT_NE(reader().fingerprint(), before);
+}
+
+// As transformers 4 makes the post-processor of these classes anew.
+TEST_F(Rows, TheSwitchesForBosAndEosCountInTheClassesThatReadThem) {
+  put("tokenizer.json", kTokenizer);
+  const auto ids = [&](const std::string& settings) {
+    put("tokenizer_config.json", R"({"bos_token":"a","eos_token":"<e>",)" + settings + "}");
+    return reader().tokenizer()->encode("c", true);
+  };
+  using Ids = std::vector<std::int32_t>;
+  for (const std::string name :
+       {"LlamaTokenizer", "LlamaTokenizerFast", "GemmaTokenizer", "GemmaTokenizerFast"}) {
+    const std::string type = R"("tokenizer_class":")" + name + '"';
+    EXPECT_EQ(ids(type + R"(,"add_bos_token":true,"add_eos_token":true)"), (Ids{0, 2, 6})) << name;
+    EXPECT_EQ(ids(type + R"(,"add_eos_token":true)"), (Ids{0, 2, 6})) << "bos is usual";
+    EXPECT_EQ(ids(type + R"(,"add_bos_token":false)"), (Ids{2}));
+    EXPECT_EQ(ids(type), (Ids{2})) << "tokenizer.json's own";
+  }
+  EXPECT_EQ(ids(R"("tokenizer_class":"PreTrainedTokenizerFast","add_bos_token":true)"), (Ids{2}));
+  put("tokenizer_config.json",
+      R"({"tokenizer_class":"LlamaTokenizer","bos_token":"<x>","add_bos_token":true})");
+  try {
+    (void)reader();
+    FAIL() << "a token that is not there was added";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("add_bos_token"), HasSubstr("'<x>'")));
+  }
 }
 
 TEST_F(Rows, ABrokenTemplateIsAnErrorOnlyForConversations) {
