@@ -57,11 +57,11 @@ std::string alpaca_prompt(const std::string& instruction, const std::string& inp
       instruction, input);
 }
 
-// Of a list of named templates, the one called "default".
-const Json* default_of(const Json& named) {
-  for (const Json& entry : named) {
+// Of a list of named templates.
+const Json* template_named(const Json& list, std::string_view wanted) {
+  for (const Json& entry : list) {
     const Json* name = json_find(entry, "name");
-    if (name != nullptr && *name == "default") return json_find(entry, "template");
+    if (name != nullptr && *name == wanted) return json_find(entry, "template");
   }
   return nullptr;
 }
@@ -94,7 +94,7 @@ RowReader::RowReader(const fs::path& model_folder, std::int64_t vocab_size, Opti
   if (jinja.empty()) {
     choose_template(settings);
   } else {
-    use_template(jinja, (model_folder / "chat_template.jinja").string());
+    use_template(chat_, jinja, (model_folder / "chat_template.jinja").string());
   }
   add_special_tokens(settings, config_json.string());
   const auto end = special_tokens_.find("eos_token");
@@ -115,15 +115,22 @@ void RowReader::read_special_tokens(const Json& from) {
 }
 
 void RowReader::choose_template(const Json& config) {
+  const std::string source = "chat_template of tokenizer_config.json";
   const Json* chat = json_find(config, "chat_template");
-  if (chat != nullptr && chat->is_array()) chat = default_of(*chat);
+  if (chat != nullptr && chat->is_array()) {
+    const Json* of_tools = template_named(*chat, "tool_use");
+    if (of_tools != nullptr && of_tools->is_string()) {
+      use_template(tool_chat_, of_tools->get<std::string>(), source + ", tool_use");
+    }
+    chat = template_named(*chat, "default");
+  }
   if (chat != nullptr && chat->is_string()) {
-    return use_template(chat->get<std::string>(), "chat_template of tokenizer_config.json");
+    return use_template(chat_, chat->get<std::string>(), source);
   }
   if (tokenizer_ && tokenizer_->id_of("<|im_start|>") && tokenizer_->id_of("<|im_end|>")) {
-    return use_template(std::string(kChatMl), "ChatML");
+    return use_template(chat_, std::string(kChatMl), "ChatML");
   }
-  no_chat_reason_ =
+  chat_.why_not =
       "the model has no chat template (chat_template in tokenizer_config.json, or "
       "chat_template.jinja), "
       "nor the tokens of ChatML. Put the template of the model's makers into its folder, or give "
@@ -131,12 +138,13 @@ void RowReader::choose_template(const Json& config) {
       "as {\"text\"}";
 }
 
-void RowReader::use_template(const std::string& source, const std::string& name) {
-  chat_named_ = true;
+void RowReader::use_template(NamedTemplate& into, const std::string& source,
+                             const std::string& name) {
+  into.is_named = true;
   try {
-    chat_.emplace(source, name);
+    into.chat.emplace(source, name);
   } catch (const Error& error) {
-    no_chat_reason_ = error.what();
+    into.why_not = error.what();
   }
 }
 
@@ -169,6 +177,12 @@ void RowReader::add_special_tokens(const Json& config, const std::string& source
                           ids("add_eos_token", false, "eos_token", known->eos));
 }
 
+const ChatTemplate& RowReader::chat_for(const Json& tools) const {
+  const NamedTemplate& named = tool_chat_.is_named && !tools.is_null() ? tool_chat_ : chat_;
+  if (!named.chat) throw bad_input("{}", named.why_not);
+  return *named.chat;
+}
+
 TokenizedRow RowReader::read(std::string_view line) const {
   RowFields fields = parse_row(line, vocab_size_);
   if (options_.mask_prompt && (fields.text || fields.input_ids)) {
@@ -191,10 +205,10 @@ TokenizedRow RowReader::read(std::string_view line) const {
     row = read_messages(fields.prompt, fields.tools, begin);
   } else if (fields.instruction) {
     const auto& [instruction, input, output] = *fields.instruction;
-    row = chat_named_ ? read_exchange(input.empty() ? instruction : instruction + "\n\n" + input,
-                                      output, fields.tools)
-                      : read_plain_prompt(alpaca_prompt(instruction, input), output);
-  } else if (chat_named_) {
+    row = chat_.is_named ? read_exchange(input.empty() ? instruction : instruction + "\n\n" + input,
+                                         output, fields.tools)
+                         : read_plain_prompt(alpaca_prompt(instruction, input), output);
+  } else if (chat_.is_named) {
     row = read_exchange(fields.prompt.get<std::string>(), fields.completion.get<std::string>(),
                         fields.tools);
   } else {
@@ -252,7 +266,6 @@ TokenizedRow RowReader::read_plain_prompt(const std::string& prompt,
 
 // All but the messages.
 Json RowReader::variables(const Json& tools, bool add_generation_prompt) const {
-  if (!chat_) throw bad_input("{}", no_chat_reason_);
   Json variables = special_tokens_;
   variables["tools"] = tools;
   variables["documents"] = nullptr;
@@ -264,12 +277,12 @@ std::string RowReader::render(const Json& messages, const Json& tools,
                               bool add_generation_prompt) const {
   Json all = variables(tools, add_generation_prompt);
   all["messages"] = messages;
-  return chat_->render(all);
+  return chat_for(tools).render(all);
 }
 
 std::string RowReader::render(const Conversation& conversation, const Json& tools,
                               bool add_generation_prompt) const {
-  return chat_->render(variables(tools, add_generation_prompt), conversation);
+  return chat_for(tools).render(variables(tools, add_generation_prompt), conversation);
 }
 
 // The template writes the special tokens, so that none are added.

@@ -54,16 +54,24 @@ class RowReader {
   [[nodiscard]] std::string render(const Json& messages, const Json& tools,
                                    bool add_generation_prompt) const;
   // Whether there is a template to render with; one that does not parse makes render() throw.
-  [[nodiscard]] bool has_chat_template() const { return chat_named_; }
+  [[nodiscard]] bool has_chat_template() const { return chat_.is_named; }
   // The id of the token that ends a text, if the model names one.
   [[nodiscard]] std::optional<std::int32_t> end_of_text() const { return end_of_text_; }
 
  private:
   void read_special_tokens(const Json& from);
   void choose_template(const Json& config);
-  void use_template(const std::string& source, const std::string& name);
+  // A template of the model's, which may be one that does not parse.
+  struct NamedTemplate {
+    std::optional<ChatTemplate> chat;
+    bool is_named = false;
+    std::string why_not;  // why `chat` is not there
+  };
+  void use_template(NamedTemplate& into, const std::string& source, const std::string& name);
   // What tokenizer_config.json says of the special tokens around a text.
   void add_special_tokens(const Json& config, const std::string& source);
+  // The template for a conversation with these tools; throws Error(kBadInput) where none is.
+  [[nodiscard]] const ChatTemplate& chat_for(const Json& tools) const;
 
   [[nodiscard]] const Tokenizer& need_tokenizer(std::string_view form) const;
   [[nodiscard]] TokenizedRow read_text(const std::string& text) const;
@@ -97,9 +105,7 @@ class RowReader {
   void check_ids(const std::vector<std::int32_t>& ids) const;
 
   std::optional<Tokenizer> tokenizer_;
-  std::optional<ChatTemplate> chat_;
-  bool chat_named_ = false;
-  std::string no_chat_reason_;  // why chat_ is not there
+  NamedTemplate chat_, tool_chat_;  // tool_chat_: for conversations with tools, if it is named
   std::map<std::string, std::string>
       special_tokens_;  // bos_token and so on: what is written for it
   std::optional<std::int32_t> end_of_text_;

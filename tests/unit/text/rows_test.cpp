@@ -174,6 +174,25 @@ TEST_F(Rows, TheTemplateOfTheJinjaFileGoesBeforeTheOneInTheConfig) {
   EXPECT_NE(reader().fingerprint(), before);
 }
 
+TEST_F(Rows, WithToolsTheTemplateForTheirUseIsTaken) {
+  put("tokenizer.json", kTokenizer);
+  const std::string plain = R"({"messages":[{"role":"user","content":"c"}]})";
+  const std::string with_tools = R"({"messages":[{"role":"user","content":"c"}],"tools":[{}]})";
+  const auto ids = [&](const std::string& row) { return reader().read(row).ids; };
+  const std::string usual = R"({"name":"default","template":"d{{ messages[0].content }}"})";
+  put("tokenizer_config.json",
+      R"({"chat_template":[)" + usual +
+          R"(,{"name":"tool_use","template":"e{{ messages[0].content }}"}]})");
+  EXPECT_EQ(ids(plain), (std::vector<std::int32_t>{3, 2}));
+  EXPECT_EQ(ids(with_tools), (std::vector<std::int32_t>{4, 2}));
+  put("tokenizer_config.json", R"({"chat_template":[)" + usual + "]}");
+  EXPECT_EQ(ids(with_tools), (std::vector<std::int32_t>{3, 2}));
+  put("tokenizer_config.json",
+      R"({"chat_template":[)" + usual + R"(,{"name":"tool_use","template":"{% if %}"}]})");
+  EXPECT_EQ(ids(plain), (std::vector<std::int32_t>{3, 2}));
+  EXPECT_THAT(error_of(reader(), with_tools), HasSubstr("tool_use"));
+}
+
 // As transformers 4 makes the post-processor of these classes anew.
 TEST_F(Rows, TheSwitchesForBosAndEosCountInTheClassesThatReadThem) {
   put("tokenizer.json", kTokenizer);
