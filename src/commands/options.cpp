@@ -75,6 +75,8 @@ void add_data_flags(Flags flags, WorkloadOptions& options) {
                "Leave out lines that are no good row, and say how many");
   flags.toggle("--mask-prompt", options.mask_prompt,
                "Loss on completions and assistant turns only");
+  flags.value("--template-date", options.template_date,
+              "YYYY-MM-DD, the day that a chat template is told which asks for it; today");
 }
 
 void add_lora_flags(Flags flags, WorkloadOptions& options) {
@@ -134,6 +136,7 @@ std::vector<std::string> words_for_train(const WorkloadOptions& options) {
   }
   toggle("--skip-bad-rows", options.skip_bad_rows);
   toggle("--mask-prompt", options.mask_prompt);
+  optional("--template-date", options.template_date);
   optional("--lora-alpha", options.lora_alpha);
   value("--lora-dropout", options.lora_dropout != usual.lora_dropout, options.lora_dropout);
   toggle("--rslora", options.rslora);
@@ -162,8 +165,26 @@ void validate(const WorkloadOptions& options) {
   if (!(options.margin >= 0 && options.margin <= 4)) {
     throw usage_error("--margin {}: should be between 0 and 4; 0.15 means 15 %", options.margin);
   }
+  if (options.template_date) {
+    static_cast<void>(parse_date(*options.template_date, "--template-date"));
+  }
   static_cast<void>(options.sequences());
   static_cast<void>(options.limit());
+}
+
+std::chrono::year_month_day parse_date(const std::string& text, const std::string& flag) {
+  const auto part = [&](std::size_t at, std::size_t size) {
+    int number = -1;
+    const char* const end = text.data() + at + size;
+    const auto [stop, error] = std::from_chars(text.data() + at, end, number);
+    return error == std::errc{} && stop == end ? number : -1;
+  };
+  const bool is_date = text.size() == 10 && text[4] == '-' && text[7] == '-' && part(0, 4) >= 0 &&
+                       part(5, 2) >= 0 && part(8, 2) >= 0;
+  const auto date = is_date ? std::chrono::year(part(0, 4)) / part(5, 2) / part(8, 2)
+                            : std::chrono::year_month_day{};
+  if (!is_date || !date.ok()) throw usage_error("{} {}: should be a day as 2026-11-28", flag, text);
+  return date;
 }
 
 std::chrono::seconds parse_duration(const std::string& text, const std::string& flag) {

@@ -28,6 +28,7 @@ struct WorkloadOptions {
   std::string grad_checkpoint = "auto";
   bool mask_prompt = false;
   bool skip_bad_rows = false;
+  std::optional<std::string> template_date;  // today
   bool with_test = false;  // `loadline data` looks at test.jsonl too, `train --test` reads it
   std::optional<std::string> test_data;  // its rows, where they lie elsewhere
   std::optional<std::string> distrust;
@@ -63,6 +64,9 @@ inline constexpr const char* kDistrust = "Distrust loss (docs/distrust.md)";
 
 // Ranges and words; throws Error(kUsage) naming the flag, the value and what is allowed.
 void validate(const WorkloadOptions& options);
+
+// "2026-11-28". Throws Error(kUsage) naming `flag`.
+std::chrono::year_month_day parse_date(const std::string& text, const std::string& flag);
 
 // "90s", "30m", "2h", "45" (seconds). Throws Error(kUsage) naming `flag`.
 std::chrono::seconds parse_duration(const std::string& text, const std::string& flag);

@@ -84,8 +84,21 @@ PackedSplit pack_split(const fs::path& source, const RowReader& reader, BadRows 
 void pack_workload(Workload& workload, const WorkloadOptions& options, const std::string& data,
                    std::FILE* out) {
   const DataFiles files = find_splits(data, options.valid_data);
+  const auto date =
+      options.template_date ? parse_date(*options.template_date, "--template-date") : today();
   const RowReader reader(workload.model_folder, workload.model.vocab_size,
-                         {.mask_prompt = options.mask_prompt});
+                         {.mask_prompt = options.mask_prompt, .date = date});
+  if (options.template_date && !reader.asks_for_date()) {
+    throw usage_error(
+        "--template-date {}: has no effect, as the model's chat template does not ask for the "
+        "date. "
+        "Leave it out",
+        *options.template_date);
+  }
+  if (reader.asks_for_date()) {
+    workload.template_date = fmt::format("{:04}-{:02}-{:02}", int{date.year()},
+                                         unsigned{date.month()}, unsigned{date.day()});
+  }
   const BadRows bad_rows = options.skip_bad_rows ? BadRows::kSkip : BadRows::kRefuse;
   workload.train = pack_split(files.train, reader, bad_rows, out);
   const auto pack_other = [&](const fs::path& source, const char* what, bool named) {

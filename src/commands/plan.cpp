@@ -147,6 +147,7 @@ void validate_plan(const WorkloadOptions& options) {
   if (options.valid_data) refuse("--valid-data " + *options.valid_data);
   if (options.mask_prompt) refuse("--mask-prompt");
   if (options.skip_bad_rows) refuse("--skip-bad-rows");
+  if (options.template_date) refuse("--template-date " + *options.template_date);
   if (options.seed != 0) refuse(fmt::format("--seed {}", options.seed));
 }
 

@@ -193,6 +193,9 @@ int run_train(const TrainCommand& typed) {
          match.profile->name);
   }
   say_start(out, settings, options, workload, choice, budget);
+  if (workload.template_date && !options.workload.template_date) {
+    words.insert(words.end(), {"--template-date", *workload.template_date});
+  }
   keep_command(words, settings);
   return train_and_tell(settings, out, options.workload.json);
 }

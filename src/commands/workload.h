@@ -36,6 +36,8 @@ struct Workload {
   std::optional<double> lora_alpha;
   bool rslora = false;
   std::vector<std::string> train_flags;  // words_for_train()
+  std::optional<std::string>
+      template_date;          // that of the rows, where the chat template asks for it
   std::string distrust_note;  // for people: for how many rows the distrust term is off; or empty
 
   // The settings of one configuration; rank 0 and the like are refused by validate().

@@ -5,12 +5,14 @@
 #include "jinja/from_json.h"
 #include "jinja/interpreter.h"
 #include "jinja/parser.h"
+#include "jinja/registry.h"
 
 namespace loadline {
 
 struct ChatTemplate::Program {
   std::string source;
   jinja::Body body;
+  std::optional<std::chrono::year_month_day> day;
 };
 
 namespace {
@@ -37,8 +39,10 @@ jinja::Value value_of(const Json& message) {
 
 }  // namespace
 
-ChatTemplate::ChatTemplate(std::string_view jinja, const std::string& source)
+ChatTemplate::ChatTemplate(std::string_view jinja, const std::string& source,
+                           std::optional<std::chrono::year_month_day> day)
     : program_(std::make_unique<Program>()) {
+  program_->day = day;
   if (jinja.size() > kLongestTemplate) {
     throw bad_input("{}: the chat template has {} bytes, more than {}", source, jinja.size(),
                     kLongestTemplate);
@@ -93,6 +97,7 @@ std::string ChatTemplate::render(const Json& variables, const Conversation* conv
     if (conversation != nullptr) {
       names.emplace_back("messages", jinja::Value::list(*conversation->values_));
     }
+    if (program_->day) names.emplace_back("strftime_now", jinja::strftime_of(*program_->day));
     jinja::Interpreter interpreter(std::move(names), meter);
     try {
       return interpreter.run(program_->body);

@@ -2,7 +2,9 @@
 // (ImmutableSandboxed, trim_blocks, lstrip_blocks).
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,7 +35,9 @@ class Conversation {
 class ChatTemplate {
  public:
   // Throws Error(kBadInput) with the line when the template does not parse; `source` names it.
-  ChatTemplate(std::string_view jinja, const std::string& source);
+  // strftime_now tells the beginning of `day`, or the clock's time where none is given.
+  ChatTemplate(std::string_view jinja, const std::string& source,
+               std::optional<std::chrono::year_month_day> day = std::nullopt);
   ChatTemplate(ChatTemplate&&) noexcept;
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
   ~ChatTemplate();

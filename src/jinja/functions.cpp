@@ -87,19 +87,23 @@ Value call_raise_exception(Interpreter& interpreter, Arguments& arguments) {
   throw Failure(to_text(*bound[0], interpreter.meter()));
 }
 
-Value call_strftime_now(Interpreter& interpreter, Arguments& arguments) {
+Value write_time(Interpreter& interpreter, const Arguments& arguments, const std::tm& time) {
   const auto bound = bind(arguments, {"format"}, "strftime_now");
   if (!bound[0] || !bound[0]->is_text()) throw Failure("strftime_now wants a format");
   const std::string& format = bound[0]->bytes();
   if (format.size() > 1000) throw Failure("the format of strftime_now is too long");
   if (format.empty()) return Value("");
   interpreter.meter().touch(format.size() * 32);
+  std::string text(format.size() * 64 + 64, '\0');
+  text.resize(std::strftime(text.data(), text.size(), format.c_str(), &time));
+  return text;
+}
+
+Value call_strftime_now(Interpreter& interpreter, Arguments& arguments) {
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
   localtime_r(&now, &parts);
-  std::string text(format.size() * 64 + 64, '\0');
-  text.resize(std::strftime(text.data(), text.size(), format.c_str(), &parts));
-  return text;
+  return write_time(interpreter, arguments, parts);
 }
 
 // "" at its first call, then the separator.
@@ -134,6 +138,16 @@ Value make_function(std::string_view name, int depth,
   made->depth = depth;
   made->call = std::move(call);
   return std::shared_ptr<const Callable>(std::move(made));
+}
+
+Value strftime_of(std::chrono::year_month_day day) {
+  const auto since = std::chrono::sys_days(day).time_since_epoch();
+  const auto seconds = static_cast<std::time_t>(std::chrono::seconds(since).count());
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  return make_function("strftime_now", 0, [parts](Interpreter& interpreter, Arguments& arguments) {
+    return write_time(interpreter, arguments, parts);
+  });
 }
 
 std::optional<Value> find_function(std::string_view name) {

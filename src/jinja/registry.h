@@ -1,6 +1,7 @@
 // The filters, tests, functions and methods that a template can name.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <initializer_list>
 #include <optional>
@@ -34,6 +35,8 @@ const std::vector<NamedFilter>& selection_filters();
 
 // range, dict, namespace, joiner, raise_exception, strftime_now; undefined otherwise.
 std::optional<Value> find_function(std::string_view name);
+// strftime_now as it is at the beginning of that day.
+Value strftime_of(std::chrono::year_month_day day);
 
 // A function as a value. `depth`: how deep the values nest that it holds on to.
 Value make_function(std::string_view name, int depth,

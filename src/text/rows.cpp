@@ -1,6 +1,7 @@
 #include "text/rows.h"
 
 #include <algorithm>
+#include <ctime>
 #include <iterator>
 
 #include "base/bytes.h"
@@ -78,6 +79,13 @@ constexpr SwitchingClass kSwitchingClasses[] = {
 
 }  // namespace
 
+std::chrono::year_month_day today() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  localtime_r(&now, &parts);
+  return std::chrono::year(parts.tm_year + 1900) / (parts.tm_mon + 1) / parts.tm_mday;
+}
+
 RowReader::RowReader(const fs::path& model_folder, std::int64_t vocab_size, Options options)
     : vocab_size_(vocab_size), options_(options) {
   const fs::path tokenizer_json = model_folder / "tokenizer.json";
@@ -99,8 +107,14 @@ RowReader::RowReader(const fs::path& model_folder, std::int64_t vocab_size, Opti
   add_special_tokens(settings, config_json.string());
   const auto end = special_tokens_.find("eos_token");
   if (tokenizer_ && end != special_tokens_.end()) end_of_text_ = tokenizer_->id_of(end->second);
-  const Json parts = {sha256_hex(tokenizer), sha256_hex(config), sha256_hex(map),
-                      sha256_hex(jinja),     vocab_size_,        options_.mask_prompt};
+  const auto day = std::chrono::sys_days(options_.date).time_since_epoch().count();
+  const Json parts = {sha256_hex(tokenizer),
+                      sha256_hex(config),
+                      sha256_hex(map),
+                      sha256_hex(jinja),
+                      vocab_size_,
+                      options_.mask_prompt,
+                      asks_for_date_ ? Json(day) : Json()};
   fingerprint_ = sha256_hex(parts.dump());
 }
 
@@ -141,8 +155,9 @@ void RowReader::choose_template(const Json& config) {
 void RowReader::use_template(NamedTemplate& into, const std::string& source,
                              const std::string& name) {
   into.is_named = true;
+  asks_for_date_ |= source.find("strftime_now") != std::string::npos;
   try {
-    into.chat.emplace(source, name);
+    into.chat.emplace(source, name, options_.date);
   } catch (const Error& error) {
     into.why_not = error.what();
   }

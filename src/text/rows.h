@@ -1,6 +1,7 @@
 // Rows of JSONL training data: what a line says, and its tokens. docs/data.md.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -28,12 +29,17 @@ struct TokenizedRow {
   std::optional<Provenance> provenance;
 };
 
+// By the clock, where this machine is.
+std::chrono::year_month_day today();
+
 // How text becomes ids: the tokenizer, the model's chat template and its special tokens.
 // A folder without tokenizer.json takes only rows of `input_ids`.
 class RowReader {
  public:
   struct Options {
     bool mask_prompt = false;  // loss on the assistant's turns, of a completion or of all messages
+    // What strftime_now tells the chat template: the beginning of that day.
+    std::chrono::year_month_day date = today();
   };
   // Reads tokenizer.json, tokenizer_config.json, special_tokens_map.json and chat_template.jinja,
   // each if it is there. A chat template that does not parse is an error only for rows that need
@@ -55,6 +61,8 @@ class RowReader {
                                    bool add_generation_prompt) const;
   // Whether there is a template to render with; one that does not parse makes render() throw.
   [[nodiscard]] bool has_chat_template() const { return chat_.is_named; }
+  // Whether a template asks what day it is.
+  [[nodiscard]] bool asks_for_date() const { return asks_for_date_; }
   // The id of the token that ends a text, if the model names one.
   [[nodiscard]] std::optional<std::int32_t> end_of_text() const { return end_of_text_; }
 
@@ -106,6 +114,7 @@ class RowReader {
 
   std::optional<Tokenizer> tokenizer_;
   NamedTemplate chat_, tool_chat_;  // tool_chat_: for conversations with tools, if it is named
+  bool asks_for_date_ = false;
   std::map<std::string, std::string>
       special_tokens_;  // bos_token and so on: what is written for it
   std::optional<std::int32_t> end_of_text_;

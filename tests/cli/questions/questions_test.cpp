@@ -119,8 +119,11 @@ TEST(Questions, PlanShowsWhatAllLayersHaveAlikeAsOneLineAndTheVerdictLast) {
 
 TEST(Questions, PlanRefusesWhatIsSaidOfDataThatIsNotThere) {
   const Program program;
-  const std::vector<std::vector<std::string>> refused{
-      {"--valid-data", "nosuch.jsonl"}, {"--mask-prompt"}, {"--skip-bad-rows"}, {"--seed", "1"}};
+  const std::vector<std::vector<std::string>> refused{{"--valid-data", "nosuch.jsonl"},
+                                                      {"--mask-prompt"},
+                                                      {"--skip-bad-rows"},
+                                                      {"--template-date", "2026-11-28"},
+                                                      {"--seed", "1"}};
   for (const std::vector<std::string>& flags : refused) {
     std::vector<std::string> words{"plan", "--model", demo_model()};
     words.insert(words.end(), flags.begin(), flags.end());

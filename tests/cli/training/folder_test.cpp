@@ -47,6 +47,39 @@ TEST(AdapterFolder, ASecondRunIntoItIsRefusedAndTheFirstGoesOn) {
   EXPECT_EQ(read.exit_code, 0) << read.err;
 }
 
+std::string step_of_latest(const fs::path& adapter) {
+  return read_file(adapter / "checkpoints/latest", 1_KiB).substr(0, 7);
+}
+
+TEST(AdapterFolder, ResumeTellsTheChatTemplateTheDayOnWhichTheRunWasStarted) {
+  const Program program;
+  const std::string model = (program.home() / "model").string();
+  fs::copy(demo_model(), model);
+  replace_file(fs::path(model) / "chat_template.jinja",
+               "{{ strftime_now('%d %b %Y') }}{% for m in messages %}{{ m.content }}{% endfor %}");
+  const std::string rows =
+      program.write("rows.jsonl", R"({"messages":[{"role":"user","content":"one two three"}]})");
+  const std::string adapter = (program.home() / "adapter").string();
+  const Ended stopped = program.run_and_signal(
+      {"train", "--model",       model,      "--data",         rows,   "--max-seq-length",
+       "32",    "--batch-size",  "1",        "--lora-rank",    "2",    "--lora-layers",
+       "2",     "--max-steps",   "100000",   "--save-every",   "0",    "--steps-per-report",
+       "1",     "--lr-schedule", "constant", "--adapter-path", adapter},
+      "Iter 2:", SIGINT);
+  ASSERT_EQ(stopped.exit_code, 3) << stopped.err;
+  EXPECT_THAT(read_file(fs::path(adapter) / "command.json", 64_KiB), HasSubstr("--template-date"));
+  const std::vector<std::string> resume{"train", "--resume", "--adapter-path", adapter};
+  const Ended refused = program.run(with(resume, {"--template-date", "2024-07-26"}));
+  EXPECT_EQ(refused.exit_code, 2) << refused.err;
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("--resume: the data"), HasSubstr("--template-date")));
+  const std::string last = std::to_string(std::stoll(step_of_latest(adapter)) + 1);
+  const Ended done = program.run(with(resume, {"--max-steps", last}));
+  EXPECT_EQ(done.exit_code, 0) << done.err;
+  const Ended useless = program.run(on_demo("data", {"--template-date", "2024-07-26"}));
+  EXPECT_EQ(useless.exit_code, 2);
+  EXPECT_THAT(useless.err, HasSubstr("does not ask for the date"));
+}
+
 TEST(AdapterFolder, ResumeTakesFromItWhatItsRunWasStartedWith) {
   const Program program;
   const fs::path adapter = program.home() / "my adapter";
@@ -63,9 +96,8 @@ TEST(AdapterFolder, ResumeTakesFromItWhatItsRunWasStartedWith) {
   const Ended refused = program.run(other);
   EXPECT_EQ(refused.exit_code, 2) << refused.err;
   EXPECT_THAT(refused.err, AllOf(HasSubstr("--lora-rank is 3"), HasSubstr("made with 2")));
-  const Json state = read_json(adapter / "checkpoints" /
-                               (read_file(adapter / "checkpoints/latest", 1_KiB).substr(0, 7)) /
-                               "training_state.json");
+  const Json state =
+      read_json(adapter / "checkpoints" / step_of_latest(adapter) / "training_state.json");
   std::vector<std::string> longer = resume;
   longer.insert(longer.end(),
                 {"--max-steps", std::to_string(state["step"].get<std::int64_t>() + 2)});

@@ -49,6 +49,7 @@ TEST(WorkloadOptions, WhatTrainNeedsForTheSameRunIsWhatWasGiven) {
   WorkloadOptions options;
   options.valid_data = "/d/v.jsonl";
   options.mask_prompt = options.skip_bad_rows = options.rslora = true;
+  options.template_date = "2026-11-28";
   options.lora_alpha = 32;
   options.lora_dropout = 0.05;
   options.seed = 7;
@@ -63,7 +64,16 @@ TEST(WorkloadOptions, WhatTrainNeedsForTheSameRunIsWhatWasGiven) {
   add_train_flags(Flags(app), again);
   app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
   EXPECT_EQ(words_for_train(again.workload), words);
-  EXPECT_EQ(words.size(), 21U);
+  EXPECT_EQ(words.size(), 23U);
+}
+
+TEST(Dates, AreDaysThatThereAre) {
+  using namespace std::chrono;
+  EXPECT_EQ(parse_date("2024-02-29", "--template-date"), year(2024) / 2 / 29);
+  for (const char* text : {"", "2026-02-29", "2026-13-01", "2026-1-1", "26-01-01", "2026/01/01",
+                           "2026-01-0x", "-026-01-01", "2026-01-011"}) {
+    EXPECT_THROW((void)parse_date(text, "--template-date"), Error) << text;
+  }
 }
 
 TEST(Numbers, AreARisingListInWhichAllMayStandForTheModelsLayers) {

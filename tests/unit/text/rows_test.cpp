@@ -193,6 +193,24 @@ TEST_F(Rows, WithToolsTheTemplateForTheirUseIsTaken) {
   EXPECT_THAT(error_of(reader(), with_tools), HasSubstr("tool_use"));
 }
 
+TEST_F(Rows, OfOneFingerprintAreEqualOnEveryDay) {
+  using namespace std::chrono;
+  put("tokenizer.json", kTokenizer);
+  const auto on = [&](year_month_day date) {
+    return RowReader(folder_.path(), 10, {.mask_prompt = false, .date = date});
+  };
+  const year_month_day one = year(2026) / 11 / 8;
+  const year_month_day other = year(2026) / 11 / 9;
+  const auto text = [](const RowReader& reader) { return reader.render(Json::array(), {}, false); };
+  put("chat_template.jinja", "{{ strftime_now('%d %b %Y %H:%M:%S %j %a') }}");
+  EXPECT_EQ(text(on(one)), "08 Nov 2026 00:00:00 312 Sun");
+  EXPECT_EQ(text(on(other)), "09 Nov 2026 00:00:00 313 Mon");
+  EXPECT_EQ(on(one).fingerprint(), on(one).fingerprint());
+  EXPECT_NE(on(one).fingerprint(), on(other).fingerprint());
+  put("chat_template.jinja", "a");
+  EXPECT_EQ(on(one).fingerprint(), on(other).fingerprint()) << "nobody asks for it";
+}
+
 // As transformers 4 makes the post-processor of these classes anew.
 TEST_F(Rows, TheSwitchesForBosAndEosCountInTheClassesThatReadThem) {
   put("tokenizer.json", kTokenizer);
