@@ -80,12 +80,12 @@ void TrainView::loaded(const LoadReport& report) {
   say_words(fmt::format("Loaded {} in {:.1f}s, largest batch {} tokens, {} trainable parameters",
                         counted(report.rows, "row"), report.seconds, report.worst_batch_tokens,
                         report.trainable_parameters));
+  const bool is_whole = first_step_ >= settings_.max_steps;
   if (first_step_ > 0) {
-    const bool is_all = first_step_ >= settings_.max_steps;
     say(fmt::format("Resumed after step {} of {}{}", first_step_, settings_.max_steps,
-                    is_all ? ": no update is left to do" : ""));
+                    is_whole ? ": no update is left to do" : ""));
   }
-  if (report.threads_before > 0 && report.threads_before != report.threads) {
+  if (!is_whole && report.threads_before > 0 && report.threads_before != report.threads) {
     say_words(
         fmt::format("It ran on {} and runs on {} now: its numbers are the same to rounding, "
                     "not to the last bit",

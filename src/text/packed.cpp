@@ -236,14 +236,6 @@ std::int64_t LengthHistogram::total_tokens() const {
   return std::accumulate(sorted_.begin(), sorted_.end(), std::int64_t{0});
 }
 
-std::int64_t LengthHistogram::worst_batch_tokens(std::int64_t batch) const {
-  if (batch <= 0 || sorted_.empty()) return 0;
-  const std::int64_t rounds = batch / rows();
-  const auto rest = batch % rows();
-  return rounds * total_tokens() +
-         std::accumulate(sorted_.begin(), sorted_.begin() + rest, std::int64_t{0});
-}
-
 std::int64_t LengthHistogram::percentile(double p) const {
   if (!(p >= 0 && p <= 1)) throw usage_error("percentile {} is not within 0 and 1", p);
   if (sorted_.empty()) return 0;

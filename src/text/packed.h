@@ -166,9 +166,6 @@ class LengthHistogram {
   [[nodiscard]] std::int64_t longest() const;
   [[nodiscard]] std::int64_t total_tokens() const;
   [[nodiscard]] std::int64_t truncated_rows() const { return truncated_; }
-  // The tokens of the `batch` longest rows: no batch of this data can have more. Where the data has
-  // fewer rows than that, rows repeat, the longest first.
-  [[nodiscard]] std::int64_t worst_batch_tokens(std::int64_t batch) const;
   // p in [0, 1]; nearest rank.
   [[nodiscard]] std::int64_t percentile(double p) const;
   [[nodiscard]] std::span<const std::int64_t> descending() const { return sorted_; }

@@ -38,11 +38,17 @@ std::optional<std::int64_t> worst_balanced_tokens(const TrainingSettings& settin
 std::int64_t worst_batch_tokens(const TrainingSettings& settings, const PackedRows& all) {
   const PackedRows train = all.within(settings.max_seq_length);
   if (const auto known = worst_balanced_tokens(settings, train)) return *known;
-  return LengthHistogram(train, settings.max_seq_length).worst_batch_tokens(settings.batch_size);
+  std::int64_t tokens = 0;
+  for (const std::int64_t row : longest_rows(train, settings.max_seq_length, settings.batch_size)) {
+    tokens += std::min(train.length(row), settings.max_seq_length);
+  }
+  return tokens;
 }
 
 std::int64_t longest_row_tokens(const TrainingSettings& settings, const PackedRows& rows) {
-  return LengthHistogram(rows.within(settings.max_seq_length), settings.max_seq_length).longest();
+  const PackedRows kept = rows.within(settings.max_seq_length);
+  const std::int64_t row = longest_rows(kept, settings.max_seq_length, 1).front();
+  return std::min(kept.length(row), settings.max_seq_length);
 }
 
 StepShape step_shape(const TrainingSettings& settings, const PackedRows& train,

@@ -192,7 +192,7 @@ TEST_F(PackedFile, TheSizeOfARowTellsHowManyIdsItHas) {
   }
 }
 
-TEST_F(PackedFile, HistogramTruncatesAndFindsTheWorstBatch) {
+TEST_F(PackedFile, HistogramIsOfTheLengthsAsTheyAreCut) {
   PackedWriter writer(path_, "");
   for (const std::size_t length : {4, 10, 2, 8, 6}) writer.add(row_of(0, length));
   writer.finish();
@@ -204,11 +204,6 @@ TEST_F(PackedFile, HistogramTruncatesAndFindsTheWorstBatch) {
   EXPECT_EQ(lengths.total_tokens(), 28);
   EXPECT_EQ(std::vector<std::int64_t>(lengths.descending().begin(), lengths.descending().end()),
             (std::vector<std::int64_t>{8, 8, 6, 4, 2}));
-  EXPECT_EQ(lengths.worst_batch_tokens(0), 0);
-  EXPECT_EQ(lengths.worst_batch_tokens(1), 8);
-  EXPECT_EQ(lengths.worst_batch_tokens(3), 22);
-  EXPECT_EQ(lengths.worst_batch_tokens(5), 28);
-  EXPECT_EQ(lengths.worst_batch_tokens(7), 44);  // rows repeat
   EXPECT_EQ(lengths.percentile(0), 2);
   EXPECT_EQ(lengths.percentile(0.5), 6);
   EXPECT_EQ(lengths.percentile(0.81), 8);

@@ -281,7 +281,8 @@ TEST_F(Trainer, TrialWithoutValidationRowsEvaluatesTheLongestAndSaves) {
   ASSERT_EQ(seen.evaluations.size(), 1U);
   EXPECT_EQ(seen.evaluations[0].step, 4);
   const PackedRows rows(s.train_rows);
-  const std::int64_t worst = LengthHistogram(rows, s.max_seq_length).worst_batch_tokens(2);
+  const LengthHistogram lengths(rows, s.max_seq_length);
+  const std::int64_t worst = lengths.descending()[0] + lengths.descending()[1];
   EXPECT_EQ(seen.evaluations[0].targets, worst - 2);
   EXPECT_EQ(seen.steps[0].tokens, worst);
   EXPECT_EQ(seen.steps[1].tokens, worst);
