@@ -58,8 +58,31 @@ int report(const std::string& message, int code) {
   return code;
 }
 
+// Whether one document on stdout was asked for, as far as the words that are known say it.
+bool wants_document = false;
+
+void learn_whether_document_is_wanted(std::span<const std::string> words) {
+  for (const std::string& word : words) {
+    if (word == "--json" || word == "--json=true") wants_document = true;
+    if (word == "--json=false") wants_document = false;
+  }
+}
+
+// An error that ends the program comes before its answer: where that was to be a document, this is
+// it. Behind the words on stderr, as a pipe that is closed may end the process.
+int refuse(const std::string& message, int code) {
+  (void)report(message, code);
+  if (!wants_document || std::ferror(stdout) != 0) return code;
+  const Json document{
+      {"schema_version", 1}, {"status", "error"}, {"exit_code", code}, {"message", message}};
+  const std::string text = document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  (void)std::fputs(text.c_str(), stdout);
+  (void)std::fflush(stdout);
+  return code;
+}
+
 int report_fault(const std::exception& error) {
-  return report(fmt::format("a fault in loadline itself: {}. Please report it.", error.what()), 70);
+  return refuse(fmt::format("a fault in loadline itself: {}. Please report it.", error.what()), 70);
 }
 
 bool is_read_by_nobody(int descriptor) {
@@ -84,7 +107,7 @@ int report_parse_end(const CLI::App& app, std::span<const std::string> arguments
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
     return with_written_output(app.exit(error));
   }
-  return report(mistyped(app, arguments, error), 2);
+  return refuse(mistyped(app, arguments, error), 2);
 }
 
 // The flag's first name, where the command that is typed has it, or one below it does.
@@ -146,8 +169,10 @@ int parse_and_run(int argc, char** argv) {
     commands.push_back({command, entry.add(Flags(*command)), entry.computes});
   }
   const std::vector<std::string> typed(argv + 1, argv + argc);
+  learn_whether_document_is_wanted(typed);
   refuse_mistyped(app, typed);
   const std::vector<std::string> arguments = with_config_file(app, typed);
+  learn_whether_document_is_wanted(arguments);
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::ParseError& error) {
@@ -169,18 +194,18 @@ int run_program(int argc, char** argv) {
   try {
     return parse_and_run(argc, argv);
   } catch (const Error& error) {
-    return report(error.what(), error.exit_code());
+    return refuse(error.what(), error.exit_code());
   } catch (const std::bad_alloc&) {
-    return report("out of memory in this process. Close other programs, or see `loadline machine`.",
+    return refuse("out of memory in this process. Close other programs, or see `loadline machine`.",
                   4);
   } catch (const Json::type_error& error) {
     constexpr int kNoUtf8 = 316;  // https://json.nlohmann.me/home/exceptions
     if (error.id != kNoUtf8) return report_fault(error);
-    return report("a folder's name is not UTF-8, as JSON must be: start in another, or set HOME",
+    return refuse("a folder's name is not UTF-8, as JSON must be: start in another, or set HOME",
                   2);
   } catch (const std::system_error& error) {  // a full disk behind stdout, a folder that is gone
     const bool is_output = std::ferror(stdout) != 0;
-    return report(is_output ? fmt::format("stdout could not be written: {}", error.code().message())
+    return refuse(is_output ? fmt::format("stdout could not be written: {}", error.code().message())
                             : fmt::format("{}.", error.what()),
                   4);
   } catch (const std::exception& error) {

@@ -4,7 +4,10 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
+#include "base/json.h"
 #include "cli/harness/program.h"
 
 namespace loadline::testing {
@@ -45,6 +48,37 @@ TEST(Streams, AnAnswerThatDoesNotFitOnTheDiskIsNoSuccess) {
     if (std::string_view(command) == "--version") continue;
     EXPECT_THAT(ended.err, HasSubstr("No space left on device")) << command;
   }
+}
+
+TEST(Streams, AnErrorIsOneDocumentWhereOneWasAskedFor) {
+  const Program program;
+  const std::string config = program.write("flags.toml", "json = true\nsteps = 1\n");
+  const std::vector<std::pair<std::vector<std::string>, int>> lines{
+      {on_demo("train --batch-size 100000 --lora-rank 2 --lora-layers 1 --memory-limit 64MiB"), 1},
+      {{"generate", "--model", demo_model(), "--prompt", "hi", "--memory-limit", "20MiB"}, 1},
+      {{"data", "--model", demo_model(), "--data", "nothere"}, 2},
+      {{"find", "--bogus"}, 2},
+      {{"profile", "show", "nope"}, 2},
+      {{"find", "--demo", "-c", "nothere.toml"}, 2},
+      {{"find", "--demo", "-c", config}, 2}};
+  for (const auto& [words, code] : lines) {
+    const bool said_in_file = words.back() == config;
+    const Ended ended = program.run(said_in_file ? words : with(words, {"--json"}));
+    EXPECT_EQ(ended.exit_code, code) << words[0] << ended.err;
+    const Json document = Json::parse(ended.out, nullptr, false);
+    ASSERT_FALSE(document.is_discarded()) << words[0] << ended.out;
+    EXPECT_EQ(document["schema_version"], 1);
+    EXPECT_EQ(document["status"], "error");
+    EXPECT_EQ(document["exit_code"], code);
+    EXPECT_THAT(ended.err, HasSubstr("loadline: " + document["message"].get<std::string>() + "\n"));
+  }
+}
+
+TEST(Streams, AnErrorIsNoDocumentWhereNoneWasAskedFor) {
+  EXPECT_EQ(Program().run({"find", "--bogus"}).out, "");
+  EXPECT_EQ(Program().run({"find", "--demo", "--json=false", "--steps", "1"}).out, "");
+  const Ended done = Program().run({"machine", "--json"});
+  EXPECT_FALSE(Json::parse(done.out).contains("status"));
 }
 
 }  // namespace
