@@ -16,7 +16,6 @@ namespace {
 constexpr const char* kLockFile = ".train.lock";  // stays: it says nothing while nobody holds it
 
 FileDescriptor lock_folder(const std::filesystem::path& folder) {
-  require_writable_folder(folder);
   std::optional<FileDescriptor> lock = lock_file(folder / kLockFile);
   if (lock) return std::move(*lock);
   throw environment_error(
@@ -27,8 +26,7 @@ FileDescriptor lock_folder(const std::filesystem::path& folder) {
 }  // namespace
 
 FileDescriptor hold_adapter_folder(const TrainingSettings& settings, const PackedRows& train) {
-  // Before a folder is made that was only mistyped.
-  if (settings.resume && !is_there(settings.adapter_path)) require_run_to_resume(settings);
+  require_writable_folder(settings.adapter_path);
   FileDescriptor lock = lock_folder(settings.adapter_path);
   settle_finished_run(settings.adapter_path);
   require_run_to_resume(settings);
@@ -38,6 +36,12 @@ FileDescriptor hold_adapter_folder(const TrainingSettings& settings, const Packe
         {.model = WeightFiles(settings.model).fingerprint(), .data = train.fingerprint()});
   }
   return lock;
+}
+
+void require_resumable(const TrainingSettings& place) {
+  FileDescriptor lock;  // a folder without one was only mistyped, or is no run's
+  if (is_there(place.adapter_path / kLockFile)) lock = lock_folder(place.adapter_path);
+  require_run_to_resume(place);
 }
 
 }  // namespace loadline

@@ -13,4 +13,8 @@ namespace loadline {
 // of these settings, this model and these rows that could be.
 FileDescriptor hold_adapter_folder(const TrainingSettings& settings, const PackedRows& train);
 
+// For --resume, before anything is asked for: throws Error(kEnvironment) where another run holds
+// the folder, and Error(kUsage) where no checkpoint is there. Makes nothing.
+void require_resumable(const TrainingSettings& place);
+
 }  // namespace loadline

@@ -1,5 +1,6 @@
 // loadline train: LoRA training with the proven configuration.
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -162,8 +163,19 @@ int train_and_tell(const TrainingSettings& settings, std::FILE* out, bool json) 
   return exit_code_of(end, settings);
 }
 
+// Before data or anything else is asked for.
+void require_run_to_continue(const TrainOptions& options) {
+  TrainingSettings place;
+  place.adapter_path = std::filesystem::absolute(options.adapter_path);
+  place.resume = true;
+  if (options.resume_adapter) place.resume_adapter_file = *options.resume_adapter;
+  validate_resumption(place);
+  require_resumable(place);
+}
+
 int run_train(const TrainCommand& typed) {
   ignore_closed_pipes();
+  if (typed.options.resume) require_run_to_continue(typed.options);
   auto [options, words] = continued(typed);
   validate(options);
   std::FILE* out = options.workload.json ? stderr : stdout;

@@ -84,6 +84,8 @@ void validate_rates(const TrainingSettings& s) {
   }
 }
 
+}  // namespace
+
 void validate_resumption(const TrainingSettings& s) {
   if (s.resume && s.resume_adapter_file) {
     throw usage_error(
@@ -93,8 +95,6 @@ void validate_resumption(const TrainingSettings& s) {
         s.resume_adapter_file->string(), s.adapter_path.string());
   }
 }
-
-}  // namespace
 
 void validate(const TrainingSettings& settings, const ModelConfig& model) {
   validate_resumption(settings);

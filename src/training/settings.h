@@ -83,6 +83,8 @@ struct TrainingSettings {
 // rates, alpha, and what contradicts. With RowOrder::kWorstFirst warmup_steps may pass max_steps: a
 // trial is the first updates of a longer run.
 void validate(const TrainingSettings& settings, const ModelConfig& model);
+// The part of it that needs no model: --resume and --resume-adapter-file contradict.
+void validate_resumption(const TrainingSettings& settings);
 
 // The worker reads its settings from a file: exact round trip. Reading throws Error(kBadInput)
 // naming `source` and the key for a missing, unknown or impossible value.

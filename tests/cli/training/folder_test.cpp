@@ -154,5 +154,45 @@ TEST(AdapterFolder, AMistypedOneIsNotMadeByResume) {
   EXPECT_FALSE(fs::exists(adapter));
 }
 
+TEST(AdapterFolder, WithoutACheckpointResumeSaysThatAndAsksForNothing) {
+  const Program program;
+  const fs::path empty = program.home() / "empty";
+  const fs::path killed = program.home() / "killed";
+  fs::create_directory(empty);
+  fs::create_directory(killed);
+  replace_file(killed / "command.json", R"({"schema_version": 1, "flags": ["--demo"]})");
+  replace_file(killed / ".train.lock", "");
+  for (const fs::path& folder : {program.home() / "adatper", empty, killed}) {
+    const Ended ended = program.run({"train", "--resume", "--adapter-path", folder.string()});
+    EXPECT_EQ(ended.exit_code, 2) << ended.err;
+    EXPECT_THAT(ended.err, HasSubstr(folder.string() + " holds no checkpoint. Leave --resume out"));
+  }
+  EXPECT_FALSE(fs::exists(program.home() / "adatper"));
+  EXPECT_TRUE(fs::is_empty(empty));
+  const Ended plain = program.run_in_shell("cd \"$HOME\" && \"$LOADLINE\" train --resume");
+  EXPECT_THAT(plain.err, HasSubstr("adapters holds no checkpoint. Leave --resume out"));
+}
+
+TEST(AdapterFolder, ResumeAloneBesideARunningTrainingIsRefusedBeforeItsFirstSave) {
+  const Program program;
+  const fs::path adapter = program.home() / "adapter";
+  std::optional<Ended> other;
+  static_cast<void>(
+      program.run_and_look(with(training_into(adapter), {"--save-every", "0"}), [&](pid_t pid) {
+        if (other || !fs::exists(adapter / "metrics.jsonl")) return;
+        other = program.run({"train", "--resume", "--adapter-path", adapter.string()});
+        ::kill(pid, SIGINT);
+      }));
+  ASSERT_TRUE(other);
+  EXPECT_EQ(other->exit_code, 4) << other->err;
+  EXPECT_THAT(other->err, HasSubstr("another training"));
+}
+
+TEST(AdapterFolder, ResumeAndAnotherAdapterContradictBeforeAnythingElseIsSaid) {
+  const Ended ended = Program().run({"train", "--resume", "--resume-adapter-file", "a1"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("--resume and --resume-adapter-file a1: "));
+}
+
 }  // namespace
 }  // namespace loadline::testing
