@@ -10,7 +10,6 @@
 #include "base/json.h"
 #include "report/text.h"
 #include "training/run_folder.h"
-#include "training/training_state.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
@@ -55,6 +54,10 @@ constexpr auto kNotKept = std::to_array<std::string_view>(
 constexpr auto kPaths =
     std::to_array<std::string_view>({"--model", "--data", "--valid-data", "--test-data"});
 
+// What --conservative takes from its table.
+constexpr auto kConfiguration =
+    std::to_array<std::string_view>({"--batch-size", "--lora-rank", "--lora-layers"});
+
 template <typename List>
 bool is_among(const List& list, const std::string& flag) {
   return std::find(list.begin(), list.end(), flag) != list.end();
@@ -62,9 +65,10 @@ bool is_among(const List& list, const std::string& flag) {
 
 // Two that say the same thing: where one is typed the other that is kept does not count.
 bool is_replaced(const std::string& kept, const std::vector<Word>& typed) {
-  constexpr std::array<std::array<std::string_view, 2>, 2> kPairs{
-      {{"--max-steps", "--epochs"}, {"--no-shuffle", "--batching"}}};
+  constexpr std::array<std::array<std::string_view, 2>, 3> kPairs{
+      {{"--max-steps", "--epochs"}, {"--no-shuffle", "--batching"}, {"--model", "--demo"}}};
   if (has(typed, kept)) return true;
+  if (is_among(kConfiguration, kept) && has(typed, "--conservative")) return true;
   for (const auto& [one, other] : kPairs) {
     if ((kept == one && has(typed, other)) || (kept == other && has(typed, one))) return true;
   }
@@ -73,12 +77,6 @@ bool is_replaced(const std::string& kept, const std::vector<Word>& typed) {
 
 std::vector<Word> kept_words(const fs::path& folder) {
   const fs::path path = folder / kCommandFile;
-  if (!is_there(path)) {
-    throw usage_error(
-        "--resume: {} does not say what its run was started with. Give --model, --data and the "
-        "other flags of its command too",
-        folder.string());
-  }
   const Json document = read_json(path);
   const Json* flags = json_find(document, "flags");
   std::vector<std::string> words;
@@ -89,6 +87,18 @@ std::vector<Word> kept_words(const fs::path& folder) {
     words.push_back(word.get<std::string>());
   }
   return parted(words);
+}
+
+// Those of the kept words that nothing replaces. Their paths were there when the run was started.
+void require_kept_paths(const std::vector<Word>& kept, const fs::path& folder) {
+  for (const Word& word : kept) {
+    if (!word.value || !is_among(kPaths, word.flag)) continue;
+    if (!fs::path(*word.value).is_absolute() || is_there(*word.value)) continue;
+    throw bad_input(
+        "{}: the run in {} was started with it, and it is no longer there. Give its new place with "
+        "{} {}",
+        *word.value, folder.string(), word.flag, word.flag == "--model" ? "DIR" : "FILE");
+  }
 }
 
 }  // namespace
@@ -120,17 +130,24 @@ void keep_command(const std::vector<std::string>& words, const TrainingSettings&
 
 TrainCommand continued(const TrainCommand& typed) {
   const TrainOptions& options = typed.options;
-  const WorkloadOptions& workload = options.workload;
-  const bool is_whole = !workload.model.empty() || !workload.data.empty() || workload.demo;
-  if (!options.resume || is_whole) return typed;
+  if (!options.resume) return typed;
   TrainingSettings place;
   place.adapter_path = fs::absolute(options.adapter_path);
   place.resume = true;
   const fs::path folder = run_folder(place);
-  if (!Checkpoints(folder).latest()) return typed;  // refused with its own words
+  if (!is_there(folder / kCommandFile)) {
+    const WorkloadOptions& workload = options.workload;
+    const bool is_whole = workload.demo || (!workload.model.empty() && !workload.data.empty());
+    if (is_whole) return typed;
+    throw usage_error(
+        "--resume: {} does not say what its run was started with. Give --model, --data and the "
+        "other flags of its command too",
+        folder.string());
+  }
   const std::vector<Word> words = parted(typed.words);
   std::vector<Word> all = kept_words(folder);
   std::erase_if(all, [&](const Word& word) { return is_replaced(word.flag, words); });
+  require_kept_paths(all, folder);
   all.insert(all.end(), words.begin(), words.end());
   TrainCommand merged;
   merged.words = joined(all);

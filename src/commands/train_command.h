@@ -16,8 +16,9 @@ struct TrainCommand {
   std::vector<std::string> words;  // that make them: Flags::typed()
 };
 
-// The command as it was typed; with --resume and neither --model, --data nor --demo that of the run
-// that is there, and what was typed over it. Throws Error(kUsage) where the folder does not say it.
+// The command as it was typed; with --resume that of the run that is there, and what was typed over
+// it. Throws Error(kUsage) where the folder does not say it and the typed one is not whole, and
+// Error(kBadInput) naming the flag where a file of it is gone.
 TrainCommand continued(const TrainCommand& typed);
 
 // Keeps, for a run of these settings, the words that make them again: what a profile, a table or an

@@ -194,5 +194,34 @@ TEST(AdapterFolder, ResumeAndAnotherAdapterContradictBeforeAnythingElseIsSaid) {
   EXPECT_THAT(ended.err, HasSubstr("--resume and --resume-adapter-file a1: "));
 }
 
+TEST(AdapterFolder, WhereItsFilesHaveMovedResumeTakesTheirNewPlaceAndKeepsTheRest) {
+  const Program program;
+  const fs::path adapter = program.home() / "adapter";
+  const fs::path model = program.home() / "model";
+  const std::string rows = program.write("rows.jsonl", read_file(demo_train(), 64_MiB));
+  fs::copy(demo_model(), model, fs::copy_options::recursive);
+  const Ended stopped = program.run_and_signal(
+      with(training_into(adapter),
+           {"--model", model.string(), "--data", rows, "--valid-data", demo_data() + "/valid.jsonl",
+            "--lr-schedule", "constant", "--lora-alpha", "3"}),
+      "Iter 2:", SIGINT);
+  ASSERT_EQ(stopped.exit_code, 3) << stopped.err;
+  const std::vector<std::string> resume{"train",          "--resume",    "--adapter-path",
+                                        adapter.string(), "--max-steps", "100"};
+  fs::rename(rows, rows + "l");
+  const Ended gone = program.run(resume);
+  EXPECT_EQ(gone.exit_code, 2);
+  EXPECT_THAT(gone.err, AllOf(HasSubstr(rows + ": "), HasSubstr("its new place with --data FILE")));
+  fs::rename(model, program.home() / "moved");
+  const std::vector<std::string> data{"--data", rows + "l"};
+  const Ended both = program.run(with(resume, data));
+  EXPECT_EQ(both.exit_code, 2);
+  EXPECT_THAT(both.err, HasSubstr("its new place with --model DIR"));
+  const Ended done =
+      program.run(with(with(resume, data), {"--model", (program.home() / "moved").string()}));
+  EXPECT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_THAT(done.out, HasSubstr("alpha 3, "));
+}
+
 }  // namespace
 }  // namespace loadline::testing
