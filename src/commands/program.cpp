@@ -191,6 +191,7 @@ int parse_and_run(int argc, char** argv) {
 int run_program(int argc, char** argv) {
   hold_standard_streams();
   keep_ended_children();
+  ignore_file_size_limit();
   try {
     return parse_and_run(argc, argv);
   } catch (const Error& error) {

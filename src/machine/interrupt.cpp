@@ -63,6 +63,8 @@ bool interrupted() { return signals_seen != 0 || hung_up != 0; }
 
 void keep_ended_children() { handle(SIGCHLD, SIG_DFL); }
 
+void ignore_file_size_limit() { handle(SIGXFSZ, SIG_IGN); }
+
 void ignore_closed_pipes() { handle(SIGPIPE, SIG_IGN); }
 
 }  // namespace loadline

@@ -25,6 +25,10 @@ class Interruptible {
 // ignores SIGCHLD: then the kernel would forget it at once.
 void keep_ended_children();
 
+// From here on what is written beyond the limit on a file's size (`ulimit -f`) fails with its
+// reason, as on a full disk, and does not end the process.
+void ignore_file_size_limit();
+
 // From here on a reader of our output that goes away (`| head`) does not end the process: what is
 // written to it fails. Children begin with the default.
 void ignore_closed_pipes();

@@ -9,6 +9,7 @@
 namespace loadline::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -114,6 +115,25 @@ TEST_F(OutputOfFind, ThatCannotBeWrittenIsRefusedBeforeATrial) {
   expect_refused(home() / "new/", 2, "is not a file");
   expect_refused("/dev/null", 2, "is not a file");
   expect_refused(home() / "data/rows.jsonl/answer.json", 4, "data/rows.jsonl");
+}
+
+TEST(Environment, ALimitOnTheSizeOfFilesIsAnErrorThatNamesTheFileAndLeavesNothingBehind) {
+  const Program program;
+  const Ended trained = program.run_in_shell(
+      "ulimit -f 10; \"$LOADLINE\" train --demo --batch-size 1 --lora-rank 8 --lora-layers 2 "
+      "--max-steps 1 --max-seq-length 32 --val-batches 1 --adapter-path \"$HOME/adapter\"");
+  EXPECT_EQ(trained.exit_code, 4) << trained.err;
+  EXPECT_THAT(trained.err, AllOf(HasSubstr(program.home().string()), HasSubstr("File too large")));
+  const Ended whole = program.run_in_shell(
+      "\"$LOADLINE\" train --demo --batch-size 1 --lora-rank 2 --lora-layers 1 --max-steps 1 "
+      "--max-seq-length 32 --val-batches 1 --adapter-path \"$HOME/small\"");
+  ASSERT_EQ(whole.exit_code, 0) << whole.err;
+  const Ended fused = program.run_in_shell(
+      "mkdir \"$HOME/fused\" && ulimit -f 10; \"$LOADLINE\" fuse --model '" + demo_model() +
+      "' --adapter-path \"$HOME/small\" --output \"$HOME/fused/model\"");
+  EXPECT_EQ(fused.exit_code, 4) << fused.err;
+  EXPECT_THAT(fused.err, HasSubstr("File too large"));
+  EXPECT_TRUE(std::filesystem::is_empty(program.home() / "fused"));
 }
 
 }  // namespace
