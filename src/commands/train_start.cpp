@@ -86,9 +86,10 @@ void say_start(std::FILE* out, const TrainingSettings& settings, const TrainOpti
   const std::filesystem::path folder = run_folder(settings);
   if (folder != settings.adapter_path) {
     say(fmt::format(
-        "Replaces the finished run in {} once it is finished too; until then that stays "
-        "as it is, and this one is in {}",
-        printable(settings.adapter_path.string()), printable(folder.string())));
+        "Replaces the finished run in {} once it is finished too; until then that stays as it is, "
+        "and this one is in {}. Then the earlier one is kept as {}",
+        printable(settings.adapter_path.string()), printable(folder.string()),
+        printable(earlier_run_folder(settings.adapter_path).string())));
   }
   std::fflush(out);
 }

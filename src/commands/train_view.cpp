@@ -200,6 +200,9 @@ void TrainView::ended(const TrainingEnd& end) {
                     helped ? "" : fmt::format(" (before training {:.3f})", *untrained_loss_),
                     (end.folder / "best").string()));
   }
+  if (end.earlier_run) {
+    say(fmt::format("The run that was there before is kept in {}", end.earlier_run->string()));
+  }
   if (end.reason != TrainingEnd::Reason::kDone) return;
   say(fmt::format(
       "Adapter: {}; `loadline generate --model {} --adapter-path {} --prompt \"...\"` reads it",
@@ -234,7 +237,8 @@ Json TrainView::document(const TrainingEnd& end) const {
             {"least", end.rows.least},
             {"most", end.rows.most},
             {"unused", end.rows.unused}}},
-          {"adapter_path", end.folder.string()}};
+          {"adapter_path", end.folder.string()},
+          {"earlier_run", end.earlier_run ? Json(end.earlier_run->string()) : Json(nullptr)}};
 }
 
 }  // namespace loadline

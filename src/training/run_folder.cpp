@@ -1,6 +1,13 @@
 #include "training/run_folder.h"
 
+#include <fmt/format.h>
+
+#include <array>
+#include <chrono>
+#include <ctime>
+#include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -16,25 +23,43 @@ namespace loadline {
 namespace fs = std::filesystem;
 namespace {
 
-// In replacing_folder() once nothing of the old run is left that the new one has not a file for:
-// what is missing then was moved, and is not to be removed.
+// In replacing_folder() once nothing of the old run is left in its place: what is missing then was
+// moved.
 constexpr const char* kMark = ".settling";
+// The same from when the old run's files are moved: where to.
+constexpr const char* kRecord = ".setting-aside";
 
-// The adapters that the new run does not replace by its own.
-void remove_other_adapters(const fs::path& adapter_path, const fs::path& from) {
-  std::error_code ignored;  // What cannot be removed is overwritten, or fails there.
-  for (const fs::path& file : {fs::path(kPeftTensors), fs::path(kMlxTensors),
-                               fs::path("mlx") / kAdapterConfig, fs::path("mlx") / kMlxTensors}) {
-    if (!is_there(from / file)) fs::remove(adapter_path / file, ignored);
+// What a run has in its folder, as far as it is there.
+std::vector<fs::path> files_of_run(const fs::path& folder) {
+  std::vector<fs::path> files = Checkpoints(folder).files();
+  for (const fs::path& place : {folder, folder / "best"}) {
+    for (const fs::path& file :
+         {fs::path(kAdapterConfig), fs::path(kPeftTensors), fs::path(kMlxTensors),
+          fs::path("mlx") / kAdapterConfig, fs::path("mlx") / kMlxTensors}) {
+      files.push_back(place / file);
+    }
   }
-  if (!is_there(from / "mlx")) fs::remove(adapter_path / "mlx", ignored);  // unless not empty
+  files.push_back(folder / "best" / "best.json");
+  files.push_back(folder / "metrics.jsonl");
+  files.push_back(folder / kCommandFile);
+  std::erase_if(files, [](const fs::path& file) { return !is_there(file); });
+  for (fs::path& file : event_files(folder)) files.push_back(std::move(file));
+  return files;
 }
 
-void remove_old_run(const fs::path& adapter_path, const fs::path& from) {
-  Checkpoints(adapter_path).clear();
-  BestAdapter(adapter_path, "").clear();
-  remove_event_files(adapter_path);
-  remove_other_adapters(adapter_path, from);
+// As in "2026-11-28T10-09-46Z": a ':' is not for every file system.
+std::string time_of_last_save(const fs::path& adapter_path) {
+  std::error_code error;
+  const auto written = fs::last_write_time(adapter_path / "checkpoints" / "latest", error);
+  const std::time_t time =
+      error
+          ? std::time(nullptr)
+          : std::chrono::system_clock::to_time_t(std::chrono::time_point_cast<std::chrono::seconds>(
+                std::chrono::file_clock::to_sys(written)));
+  std::tm parts{};
+  gmtime_r(&time, &parts);
+  std::array<char, 32> text{};
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H-%M-%SZ", &parts)};
 }
 
 void move_file(const fs::path& from, const fs::path& to) {
@@ -56,7 +81,7 @@ void move_tree(const fs::path& from, const fs::path& to) {
   if (error) throw environment_error("{}: cannot be read: {}", from.string(), error.message());
   for (const fs::directory_entry& entry : entries) {
     const fs::path name = entry.path().filename();
-    if (name == kMark) continue;
+    if (name == kMark || name == kRecord) continue;
     if (entry.is_directory(error) && !entry.is_symlink(error)) {
       move_tree(entry.path(), to / name);
       fs::remove(entry.path(), error);
@@ -66,7 +91,49 @@ void move_tree(const fs::path& from, const fs::path& to) {
   }
 }
 
+// A folder for the earlier run, made inside and moved out, which fails where it could not take the
+// run's files: on another file system, or in a folder that is not ours to write into.
+fs::path make_earlier_folder(const fs::path& adapter_path) {
+  const fs::path beside = earlier_run_folder(adapter_path);
+  const fs::path inside = adapter_path / beside.filename();
+  make_folder(inside);
+  std::error_code error;
+  fs::rename(inside, beside, error);
+  return error ? inside : beside;
+}
+
+// The record comes before the first move, so that all files come into one folder, also where a kill
+// came between.
+void set_aside(const fs::path& adapter_path, const fs::path& record) {
+  const std::vector<fs::path> files = files_of_run(adapter_path);
+  if (!is_there(record)) {
+    if (files.empty()) return;
+    replace_file(record, make_earlier_folder(adapter_path).string());
+  }
+  const fs::path earlier = read_file(record, 64_KiB);
+  for (const fs::path& file : files) {
+    const fs::path kept = earlier / file.lexically_relative(adapter_path);
+    make_folder(kept.parent_path());
+    move_file(file, kept);
+  }
+  std::error_code ignored;  // Where there is more in one it stays.
+  for (const char* folder : {"best/mlx", "best", "mlx", "checkpoints", "tensorboard"}) {
+    fs::remove(adapter_path / folder, ignored);
+  }
+}
+
 }  // namespace
+
+fs::path earlier_run_folder(const fs::path& adapter_path) {
+  fs::path place = adapter_path.lexically_normal();
+  if (!place.has_filename()) place = place.parent_path();
+  const fs::path first = place += "." + time_of_last_save(adapter_path);
+  for (int n = 2; is_there(place); ++n) {
+    place = first;
+    place += fmt::format("-{}", n);
+  }
+  return place;
+}
 
 fs::path replacing_folder(const fs::path& adapter_path) { return adapter_path / "unfinished"; }
 
@@ -78,18 +145,22 @@ fs::path run_folder(const TrainingSettings& settings) {
   return !settings.resume && Checkpoints(place).holds_finished_run() ? replacing : place;
 }
 
-void settle_finished_run(const fs::path& adapter_path) {
+std::optional<fs::path> settle_finished_run(const fs::path& adapter_path) {
   const fs::path from = replacing_folder(adapter_path);
   const bool begun = is_there(from / kMark);
-  if (!begun && !Checkpoints(from).holds_finished_run()) return;
+  if (!begun && !Checkpoints(from).holds_finished_run()) return std::nullopt;
   if (!begun) {
-    remove_old_run(adapter_path, from);
+    set_aside(adapter_path, from / kRecord);
     replace_file(from / kMark, "");
   }
+  std::optional<fs::path> earlier;
+  if (is_there(from / kRecord)) earlier = read_file(from / kRecord, 64_KiB);
   move_tree(from, adapter_path);
   std::error_code ignored;  // An empty folder harms nothing.
+  fs::remove(from / kRecord, ignored);
   fs::remove(from / kMark, ignored);
   fs::remove(from, ignored);
+  return earlier;
 }
 
 void remove_replacing_run(const fs::path& adapter_path) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "checkpoint/adapter.h"
 #include "training/run_folder.h"
 
@@ -42,12 +44,13 @@ void SavedRun::save_best(const LoraModel& model, std::int64_t step, double valid
   best_.replace(adapter_of(model), settings_.adapter_format, step, valid_loss);
 }
 
-std::filesystem::path SavedRun::settle() {
-  if (!is_replacing()) return folder_;
+SavedRun::Settled SavedRun::settle() {
+  if (!is_replacing()) return {.folder = folder_, .earlier_run = {}};
   remove_replacing_run(settings_.adapter_path);
   const bool takes_its_place = checkpoints_.holds_finished_run();
-  settle_finished_run(settings_.adapter_path);
-  return takes_its_place ? settings_.adapter_path : folder_;
+  std::optional<std::filesystem::path> earlier = settle_finished_run(settings_.adapter_path);
+  return {.folder = takes_its_place ? settings_.adapter_path : folder_,
+          .earlier_run = std::move(earlier)};
 }
 
 std::string SavedRun::what_is_kept() const {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "checkpoint/config.h"
@@ -34,9 +35,12 @@ class SavedRun {
   void save(LoraModel& model, const RunIdentity& identity, std::int64_t step);
   void save_best(const LoraModel& model, std::int64_t step, double valid_loss);
 
-  // At the run's end: takes the place of the run that it replaces, if both are finished. Returns
-  // where the run's files are from now on.
-  std::filesystem::path settle();
+  struct Settled {
+    std::filesystem::path folder;                      // of the run's files from now on
+    std::optional<std::filesystem::path> earlier_run;  // of those of the run that is replaced
+  };
+  // At the run's end: takes the place of the run that it replaces, if both are finished.
+  Settled settle();
   // For messages: "the adapter of step 5 is in ...", and, after "; ", the finished run that stays.
   [[nodiscard]] std::string what_is_kept() const;
   [[nodiscard]] std::string what_stays() const;

@@ -73,22 +73,17 @@ std::string event_at(std::int64_t step) {
 
 void remove_events(const fs::path& folder) {
   std::error_code ignored;
-  std::vector<fs::path> old;
-  for (fs::directory_iterator it(folder, ignored), end; it != end; it.increment(ignored)) {
-    if (it->path().filename().string().starts_with("events.out.tfevents.")) {
-      old.push_back(it->path());
-    }
-  }
-  for (const fs::path& file : old) fs::remove(file, ignored);
+  for (const fs::path& file : event_files(folder)) fs::remove(file, ignored);
 }
 
 fs::path new_file(const fs::path& folder, std::int64_t last_step) {
-  make_folder(folder);
+  make_folder(folder / "tensorboard");
   if (last_step == 0) remove_events(folder);
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now).count();
   // In the order of their names: two within a second differ in their steps.
-  return folder / fmt::format("events.out.tfevents.{:010}.loadline.{:09}", seconds, last_step);
+  return folder / "tensorboard" /
+         fmt::format("events.out.tfevents.{:010}.loadline.{:09}", seconds, last_step);
 }
 
 }  // namespace
@@ -106,14 +101,26 @@ std::uint32_t masked_crc32c(std::string_view data) {
   return ((crc >> 15) | (crc << 17)) + 0xa282ead8U;
 }
 
+std::vector<fs::path> event_files(const fs::path& folder) {
+  std::error_code ignored;
+  std::vector<fs::path> files;
+  for (fs::directory_iterator it(folder / "tensorboard", ignored), end; it != end;
+       it.increment(ignored)) {
+    if (it->path().filename().string().starts_with("events.out.tfevents.")) {
+      files.push_back(it->path());
+    }
+  }
+  return files;
+}
+
 void remove_event_files(const fs::path& folder) {
-  remove_events(folder / "tensorboard");
+  remove_events(folder);
   std::error_code ignored;
   fs::remove(folder / "tensorboard", ignored);  // unless there is more in it
 }
 
 TensorBoard::TensorBoard(const fs::path& folder, std::int64_t last_step)
-    : file_(new_file(folder / "tensorboard", last_step), DataFile::Content::kDropped) {
+    : file_(new_file(folder, last_step), DataFile::Content::kDropped) {
   std::string version = event_at(0);
   put_bytes(version, kFileVersion, "brain.Event:2");
   write_record(version);

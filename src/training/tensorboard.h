@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/data_file.h"
 #include "training/trainer.h"
@@ -17,7 +18,9 @@ namespace loadline {
 std::uint32_t crc32c(std::string_view data);
 std::uint32_t masked_crc32c(std::string_view data);
 
-// Removes the event files in `folder`/tensorboard, and that where nothing else is in it.
+// The event files in `folder`/tensorboard.
+std::vector<std::filesystem::path> event_files(const std::filesystem::path& folder);
+// Removes them, and that where nothing else is in it.
 void remove_event_files(const std::filesystem::path& folder);
 
 class TensorBoard {

@@ -68,7 +68,9 @@ class Run {
     metrics_.emplace(saved_.folder(), restored_.step);
     if (!settings_.is_trial()) tensorboard_.emplace(saved_.folder(), restored_.step);
     TrainingEnd end = loop();
-    end.folder = saved_.settle();
+    const SavedRun::Settled settled = saved_.settle();
+    end.folder = settled.folder;
+    end.earlier_run = settled.earlier_run;
     if (trunk_) {
       end.trunk_batches_read = trunk_->batches_read();
       end.trunk_batches = trunk_->batches_read() + trunk_->batches_computed();

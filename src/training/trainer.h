@@ -64,6 +64,8 @@ struct TrainingEnd {
   RowUse rows;                        // of all updates so far, those before a resumption included
   std::optional<BestLoss> best = {};  // of those too; its adapter is in folder/best
   std::filesystem::path folder = {};  // of the run's files: training/run_folder.h
+  // Where the finished run is kept that this one has replaced.
+  std::optional<std::filesystem::path> earlier_run = {};
 };
 
 // Told of each thing as it happens, on the training thread. Must not throw.

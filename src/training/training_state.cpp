@@ -7,6 +7,7 @@
 #include <charconv>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -205,8 +206,7 @@ std::optional<bool> Checkpoints::finished() const {
 void Checkpoints::clear() {
   std::error_code
       ignored;  // What cannot be removed is overwritten, or fails there with its reason.
-  fs::remove(folder_ / "latest", ignored);
-  for (const fs::path& checkpoint : all()) fs::remove_all(checkpoint, ignored);
+  for (const fs::path& file : files()) fs::remove_all(file, ignored);
   fs::remove(folder_, ignored);  // unless there is more in it
 }
 
@@ -217,6 +217,13 @@ std::vector<fs::path> Checkpoints::all() const {
     if (it->is_directory(ignored) && step_named(it->path()) >= 0) folders.push_back(it->path());
   }
   return folders;
+}
+
+std::vector<fs::path> Checkpoints::files() const {
+  std::vector<fs::path> files;
+  if (is_there(folder_ / "latest")) files.push_back(folder_ / "latest");
+  for (fs::path& checkpoint : all()) files.push_back(std::move(checkpoint));
+  return files;
 }
 
 fs::path Checkpoints::save(LoraModel& model, const Adapter& adapter,

@@ -33,6 +33,8 @@ class Checkpoints {
   // read is none.
   [[nodiscard]] bool holds_unfinished_run() const { return finished() == false; }
   [[nodiscard]] bool holds_finished_run() const { return finished() == true; }
+  // `latest` and all checkpoints, as far as they are there; `latest` first.
+  [[nodiscard]] std::vector<std::filesystem::path> files() const;
   // Removes what a kill left of files that were being replaced in `adapter_path`, which nobody else
   // writes into.
   void remove_unfinished_files() const;

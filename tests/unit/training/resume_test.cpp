@@ -3,12 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "training/metrics.h"
+#include "training/run_folder.h"
 #include "training/training_state.h"
 #include "training_fixture.h"
 
@@ -389,6 +391,63 @@ TEST_F(Resume, AFinishedRunStaysUntilTheOneThatReplacesItIsFinishedToo) {
   EXPECT_EQ(timeless(s.adapter_path), timeless(whole.adapter_path));
   EXPECT_THAT(names_in(s.adapter_path), names_in(whole.adapter_path));
   EXPECT_EQ(checkpoints(s), checkpoints(whole));
+}
+
+TEST_F(Resume, TheRunThatIsReplacedIsKeptBesideItWithAllOfItsFilesAndNoOthers) {
+  TrainingSettings s = long_settings("named");
+  s.adapter_format = AdapterFormat::kBoth;
+  EXPECT_FALSE(run(s).end.earlier_run);
+  replace_file(s.adapter_path / "command.json", "{}");
+  const std::set<std::string> files = all_files(s.adapter_path);
+  const std::map<std::string, std::string> before = hashes_in(s.adapter_path, files);
+  replace_file(s.adapter_path / "notes.txt", "mine");
+  make_folder(s.adapter_path / "checkpoints" / "mine");
+  TrainingSettings next = s;
+  next.adapter_path /= "";  // as "named/" is typed
+  next.adapter_format = AdapterFormat::kPeft;
+  next.seed = 4;
+  next.resume_adapter_file = s.adapter_path;
+  const fs::path foretold = earlier_run_folder(next.adapter_path);
+  const std::optional<fs::path> kept = run(next).end.earlier_run;
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(*kept, foretold);
+  EXPECT_THAT(kept->string(),
+              testing::MatchesRegex(".*/named\\.[0-9]+-[0-9]+-[0-9]+T[0-9]+-[0-9]+-[0-9]+Z"));
+  EXPECT_EQ(all_files(*kept), files);
+  EXPECT_EQ(hashes_in(*kept, files), before);
+  EXPECT_TRUE(fs::exists(s.adapter_path / "notes.txt"));
+  EXPECT_TRUE(fs::exists(s.adapter_path / "checkpoints" / "mine"));
+  EXPECT_FALSE(fs::exists(s.adapter_path / "mlx"));
+  TrainingSettings again = s;
+  again.adapter_path = *kept;
+  EXPECT_EQ(run(resumed(again)).steps.size(), 0U) << "it is a whole run";
+  next.seed = 5;
+  next.resume_adapter_file = std::nullopt;
+  const std::optional<fs::path> second = run(next).end.earlier_run;
+  ASSERT_TRUE(second);
+  EXPECT_NE(*second, *kept);
+  EXPECT_EQ(hashes_in(*kept, files).size(), before.size());
+}
+
+TEST_F(Resume, KilledWhileItWasSetAsideTheEarlierRunComesWholeIntoOneFolder) {
+  const TrainingSettings s = long_settings("set aside");
+  run(s);
+  const std::set<std::string> files = all_files(s.adapter_path);
+  const std::map<std::string, std::string> before = hashes_in(s.adapter_path, files);
+  TrainingSettings made = s;
+  made.adapter_path = folder_.path() / "made";
+  made.seed = 4;
+  run(made);
+  const fs::path unfinished = s.adapter_path / "unfinished";
+  const fs::path kept = folder_.path() / "set aside.then";
+  fs::copy(made.adapter_path, unfinished, fs::copy_options::recursive);
+  replace_file(unfinished / ".setting-aside", kept.string());
+  make_folder(kept / "checkpoints");
+  fs::rename(s.adapter_path / "checkpoints/latest", kept / "checkpoints/latest");
+  EXPECT_EQ(settle_finished_run(s.adapter_path), kept);
+  EXPECT_EQ(hashes_in(kept, files), before);
+  EXPECT_EQ(adapter_hash(s), adapter_hash(made));
+  EXPECT_EQ(names_in(s.adapter_path), names_in(made.adapter_path));
 }
 
 TEST_F(Resume, StoppedBeforeItsFirstStepARunLeavesTheFinishedOneAndNothingElse) {
