@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -43,10 +44,19 @@ void require_room(Bytes bytes, std::string_view what) {
       ::mmap(nullptr, bytes.count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (room == MAP_FAILED) {
     throw Error(ErrorKind::kDoesNotFit,
-                fmt::format("the system refused {} for {}: what this process may map is used up",
-                            to_string(bytes), what));
+                fmt::format("the system refused {} for {}: what this process may map is used up{}",
+                            to_string(bytes), what, words_of_address_limit()));
   }
   ::munmap(room, bytes.count);
+}
+
+std::string words_of_address_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return "";
+  return fmt::format(
+      ". `ulimit -v` (RLIMIT_AS) is {}, and counts all addresses that are mapped, not the memory "
+      "that is used: raise it, or set --memory-limit instead",
+      to_string(Bytes{limit.rlim_cur}));
 }
 
 Bytes stack_of_a_thread() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -12,6 +13,10 @@ namespace loadline {
 // Throws Error(kDoesNotFit) naming `what` when the kernel refuses so much memory for writing right
 // now. Nothing stays mapped. For libraries that die where a mapping of theirs is refused.
 void require_room(Bytes bytes, std::string_view what);
+
+// For the message of a refusal: ". `ulimit -v` (RLIMIT_AS) is ..." where there is such a limit,
+// which may be why; else empty.
+std::string words_of_address_limit();
 
 // What the kernel maps for a thread's stack by default.
 Bytes stack_of_a_thread();

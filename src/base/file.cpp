@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/address_space.h"
 #include "base/error.h"
 
 namespace loadline {
@@ -202,7 +203,8 @@ MappedFile::MappedFile(const fs::path& path) : path_(path) {
   if (size_ == 0) return;
   void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd.get(), 0);
   if (address == MAP_FAILED)
-    throw environment_error("{}: cannot be mapped: {}", path.string(), system_reason());
+    throw environment_error("{}: cannot be mapped: {}{}", path.string(), system_reason(),
+                            words_of_address_limit());
   data_ = static_cast<const std::byte*>(address);
 }
 

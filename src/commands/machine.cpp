@@ -29,6 +29,7 @@ void print_machine(const MachineFacts& machine) {
              to_string(machine.memory.available));
   fmt::print("cgroup limit    {}\n", optional_bytes(machine.memory.cgroup_limit));
   fmt::print("RLIMIT_DATA     {}\n", optional_bytes(machine.memory.rlimit_data));
+  fmt::print("RLIMIT_AS       {}\n", optional_bytes(machine.memory.rlimit_as));
   fmt::print("budget          {} ({})\n", to_string(budget.bytes), budget.binds);
   fmt::print("cap of a trial  {}\n", machine.cap.why);
   for (const std::string& note : machine.cap_notes) fmt::print("                {}\n", note);

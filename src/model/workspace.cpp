@@ -6,6 +6,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "base/address_space.h"
 #include "base/error.h"
 
 namespace loadline {
@@ -25,8 +26,8 @@ Arena::Arena(Bytes size) : size_(size.count) {
     throw Error(ErrorKind::kDoesNotFit,
                 fmt::format("the system refused {} ({} bytes) for the step's buffers. A smaller "
                             "batch, rank or sequence length, or activation checkpointing, needs "
-                            "less",
-                            to_string(size), size.count));
+                            "less{}",
+                            to_string(size), size.count, words_of_address_limit()));
   }
   data_ = static_cast<std::byte*>(mapping);
   madvise(mapping, size_, MADV_HUGEPAGE);  // advice only: without huge pages all works, slower

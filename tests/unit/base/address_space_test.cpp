@@ -4,10 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <string>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -53,6 +55,24 @@ TEST(AddressSpace, RoomThatTheKernelDoesNotGiveIsRefusedByName) {
   }
   EXPECT_NO_THROW(require_room(1_MiB, "a shrimp"));
   EXPECT_NO_THROW(require_room(0_B, "nothing"));
+}
+
+TEST(AddressSpace, ALimitOnAddressesIsNamedWhereRoomIsRefused) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);
+  if (before.rlim_cur != RLIM_INFINITY) GTEST_SKIP() << "there is such a limit already";
+  EXPECT_EQ(words_of_address_limit(), "");
+  const rlimit limited{std::uint64_t{1} << 50, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &limited), 0);
+  std::string refusal;
+  try {
+    require_room({std::uint64_t{1} << 60}, "a whale");
+  } catch (const Error& error) {
+    refusal = error.what();
+  }
+  ::setrlimit(RLIMIT_AS, &before);
+  EXPECT_THAT(refusal, testing::HasSubstr("`ulimit -v` (RLIMIT_AS) is " +
+                                          to_string({std::uint64_t{1} << 50})));
 }
 
 TEST(AddressSpace, GeneratedCodeThatIsFinishedCannotBeWrittenAndOlderCodeCan) {
