@@ -148,8 +148,14 @@ void TrainView::evaluated(const EvaluationReport& report) {
       {{"step", report.step}, {"valid_loss", report.valid_loss}, {"perplexity", perplexity}});
   say(fmt::format("Iter {}: Val loss {:.3f}, Perplexity {:.2f}, Val took {:.1f}s{}", report.step,
                   report.valid_loss, perplexity, report.seconds,
-                  report.is_best ? ", the best so far" : ""));
+                  report.is_best ? ", the best so far" + beside_untrained(report.valid_loss) : ""));
   draw(bar());
+}
+
+// Of a validation loss that training has not lowered.
+std::string TrainView::beside_untrained(double valid_loss) const {
+  if (!untrained_loss_ || valid_loss < *untrained_loss_) return "";
+  return fmt::format(", but no better than before training ({:.3f})", *untrained_loss_);
 }
 
 void TrainView::saved(std::int64_t step, const std::filesystem::path& where, Bytes peak) {
@@ -199,6 +205,12 @@ void TrainView::ended(const TrainingEnd& end) {
                     end.best->step,
                     helped ? "" : fmt::format(" (before training {:.3f})", *untrained_loss_),
                     (end.folder / "best").string()));
+    if (!helped) {
+      say_words(
+          "No evaluation was better than before training: without an adapter the model does as "
+          "well "
+          "on the validation rows, or better");
+    }
   }
   if (end.earlier_run) {
     say(fmt::format("The run that was there before is kept in {}", end.earlier_run->string()));

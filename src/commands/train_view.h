@@ -32,6 +32,7 @@ class TrainView final : public TrainingObserver {
   [[nodiscard]] Json document(const TrainingEnd& end) const;
 
  private:
+  [[nodiscard]] std::string beside_untrained(double valid_loss) const;
   void say(const std::string& line);
   void clear_bar();
   void draw(const std::string& bar);

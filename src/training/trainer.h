@@ -34,7 +34,7 @@ struct EvaluationReport {
   std::int64_t step = 0;
   double valid_loss = 0;     // cross-entropy per target token
   std::int64_t targets = 0;  // 0: nothing was to predict, and valid_loss is 0
-  bool is_best = false;      // so far; the adapter is then in adapter_path/best
+  bool is_best = false;      // after an update, so far; the adapter is then in adapter_path/best
   double seconds = 0;
   Bytes peak;
 };

@@ -154,7 +154,21 @@ TEST_F(TrainViewTest, ABestThatIsWorseThanNoTrainingIsSaidSo) {
   end.best = BestLoss{.step = 4, .valid_loss = 3};
   view.ended(end);
   EXPECT_THAT(shown(),
-              HasSubstr("Best: validation loss 3.000 after step 4 (before training 2.000)"));
+              AllOf(HasSubstr("Iter 4: Val loss 3.000"),
+                    HasSubstr("the best so far, but no better than before training (2.000)\n"),
+                    HasSubstr("Best: validation loss 3.000 after step 4 (before training 2.000)"),
+                    HasSubstr("No evaluation was better than before training: ")));
+}
+
+TEST_F(TrainViewTest, ABestThatIsBetterThanNoTrainingIsNotBelittled) {
+  TrainView view(settings_, out_.get(), false);
+  view.loaded(load(0, 0));
+  view.evaluated(evaluation(0, 2));
+  view.evaluated(evaluation(4, 1));
+  TrainingEnd end;
+  end.best = BestLoss{.step = 4, .valid_loss = 1};
+  view.ended(end);
+  EXPECT_THAT(shown(), AllOf(HasSubstr(", the best so far\n"), Not(HasSubstr("before training"))));
 }
 
 }  // namespace
