@@ -26,6 +26,7 @@ FileDescriptor lock_folder(const std::filesystem::path& folder) {
 }  // namespace
 
 FileDescriptor hold_adapter_folder(const TrainingSettings& settings, const PackedRows& train) {
+  if (!settings.resume) require_no_model_folder(settings.adapter_path);
   require_writable_folder(settings.adapter_path);
   FileDescriptor lock = lock_folder(settings.adapter_path);
   settle_finished_run(settings.adapter_path);

@@ -1,10 +1,13 @@
 #include "training/readiness.h"
 
+#include <string>
+#include <system_error>
 #include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "checkpoint/adapter.h"
+#include "checkpoint/adapter_files.h"
 #include "training/batches.h"
 #include "training/run_folder.h"
 #include "training/training_state.h"
@@ -69,6 +72,21 @@ void require_vocabulary(const PackedRows& rows, const std::filesystem::path& pat
       "{}: has token id {}, but the model has {} tokens. Were the rows tokenized for another "
       "model?",
       path.string(), rows.largest_id(), model.vocab_size);
+}
+
+void require_no_model_folder(const std::filesystem::path& adapter_path) {
+  if (!is_there(adapter_path / "config.json")) return;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(adapter_path, error), end; !error && it != end;
+       it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    const bool is_adapters = name == kPeftTensors || name == kMlxTensors;
+    if (is_adapters || !(name.ends_with(".safetensors") || name.ends_with(".index.json"))) continue;
+    throw usage_error(
+        "--adapter-path {}: is a model's folder, with config.json and {}. Choose another one for "
+        "the adapter",
+        adapter_path.string(), name);
+  }
 }
 
 void require_run_to_resume(const TrainingSettings& settings) {

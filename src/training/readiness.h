@@ -22,5 +22,7 @@ void require_vocabulary(const PackedRows& rows, const std::filesystem::path& pat
 // --resume needs a checkpoint; without it neither an unfinished run nor an adapter that is not of a
 // finished run may be overwritten.
 void require_run_to_resume(const TrainingSettings& settings);
+// An adapter's folder is none of a model's: the adapter's files would lie among its own.
+void require_no_model_folder(const std::filesystem::path& adapter_path);
 
 }  // namespace loadline

@@ -223,5 +223,16 @@ TEST(AdapterFolder, WhereItsFilesHaveMovedResumeTakesTheirNewPlaceAndKeepsTheRes
   EXPECT_THAT(done.out, HasSubstr("alpha 3, "));
 }
 
+TEST(AdapterFolder, AModelsFolderIsRefusedAndStaysAsItIs) {
+  const Program program;
+  const fs::path model = program.home() / "model";
+  fs::copy(demo_model(), model, fs::copy_options::recursive);
+  const Ended ended = program.run(training_into(model));
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, AllOf(HasSubstr(model.string() + ": is a model's folder"),
+                               HasSubstr("model.safetensors")));
+  EXPECT_FALSE(fs::exists(model / ".train.lock"));
+}
+
 }  // namespace
 }  // namespace loadline::testing
