@@ -48,7 +48,9 @@ std::vector<std::string> cut_warnings(const Workload& workload, std::int64_t max
   for (const auto* split : {&workload.train, &workload.valid, &workload.test}) {
     if (!*split) continue;
     std::string warning = cut_warning(**split, max_seq_length);
-    if (!warning.empty()) warnings.push_back(std::move(warning));
+    // One file may be two splits.
+    const bool is_said = std::find(warnings.begin(), warnings.end(), warning) != warnings.end();
+    if (!warning.empty() && !is_said) warnings.push_back(std::move(warning));
   }
   return warnings;
 }

@@ -139,12 +139,22 @@ TrainingEnd train(const TrainingSettings& settings, TrainView& view) {
   return run_training(settings, host, view);
 }
 
+// As is said of other flags without effect. A run that is resumed has its numbers.
+void require_effect_of_weights(const TrainingSettings& settings) {
+  const bool is_alone = settings.batch_size * settings.grad_accumulation_steps == 1;
+  if (!is_alone || settings.distrust.mode != DistrustMode::kWeighted || settings.resume) return;
+  throw usage_error(
+      "--distrust weighted: has no effect in updates of one row, as a row is weighed against the "
+      "others of its update. Raise --batch-size or --grad-accumulation-steps, or leave it out");
+}
+
 // What nobody said of checkpointing is as the profile proved it, else as the plan needs it.
 TrainingSettings settled(const TrainOptions& options, const Workload& workload,
                          const ProfileMatch& match, const Configuration& chosen,
                          const Budget& budget) {
   TrainingSettings settings = settings_of(options, workload, chosen);
   validate(settings, workload.model);
+  require_effect_of_weights(settings);
   const bool proven = match.profile && configuration_of(*match.profile) == chosen;
   if (proven && workload.checkpointing_auto) {
     settings.checkpointing = match.profile->key.grad_checkpoint ? ActivationCheckpointing::kOn

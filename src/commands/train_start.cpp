@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 
 #include "commands/cut_rows.h"
@@ -60,6 +61,26 @@ std::string memory_line(const TrainingSettings& s, const Workload& workload, con
                      to_string(budget.bytes), budget.binds);
 }
 
+std::string repeat_warning(const TrainingSettings& s, std::int64_t rows) {
+  const std::int64_t update = s.batch_size * s.grad_accumulation_steps;
+  if (update <= rows) return "";
+  return fmt::format(
+      "Warning: an update takes {} and the data has {}: rows repeat in it. --batch-size {} takes "
+      "each once",
+      counted(update, "row"), counted(rows, "row"),
+      std::max<std::int64_t>(1, rows / s.grad_accumulation_steps));
+}
+
+std::string same_rows_warning(const Workload& workload) {
+  if (!workload.valid || workload.valid->rows.fingerprint() != workload.train->rows.fingerprint()) {
+    return "";
+  }
+  return fmt::format(
+      "Warning: the validation rows of {} are the training rows: their loss falls with what is "
+      "learned by heart, and best/ is chosen by it",
+      printable(workload.valid->source.string()));
+}
+
 }  // namespace
 
 std::string distrust_line(const DistrustSettings& distrust) {
@@ -83,6 +104,10 @@ void say_start(std::FILE* out, const TrainingSettings& settings, const TrainOpti
   if (settings.distrust.mode != DistrustMode::kOff) say(distrust_line(settings.distrust));
   if (!workload.distrust_note.empty()) say(workload.distrust_note);
   for (const std::string& warning : cut_warnings(workload, settings.max_seq_length)) say(warning);
+  for (const std::string& warning :
+       {repeat_warning(settings, workload.train->report.rows), same_rows_warning(workload)}) {
+    if (!warning.empty()) say(warning);
+  }
   const std::filesystem::path folder = run_folder(settings);
   if (folder != settings.adapter_path) {
     say(fmt::format(

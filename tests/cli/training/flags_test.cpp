@@ -158,6 +158,34 @@ TEST_F(Train, WhatTheCutLosesIsSaidBeforeTheFirstUpdate) {
   EXPECT_LT(warning, ended.out.find("Iter 1:")) << ended.out;
 }
 
+TEST_F(Train, RowsThatRepeatInAnUpdateOrAreValidatedOnTooAreSaidAndACutOnce) {
+  const std::string rows =
+      program_.write("two.jsonl",
+                     "{\"text\": \"In the beginning God created the heaven and the earth.\"}\n"
+                     "{\"text\": \"And the earth was without form, and void; and darkness.\"}\n");
+  const Ended ended = run({"--data", rows, "--valid-data", rows, "--batch-size", "4",
+                           "--max-seq-length", "8", "--max-steps", "1"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_THAT(ended.out, AllOf(HasSubstr("Warning: an update takes 4 rows and the data has 2 rows"),
+                               HasSubstr("two.jsonl are the training rows")));
+  const std::size_t cut = ended.out.find("rows are longer than 8 tokens");
+  ASSERT_NE(cut, std::string::npos);
+  EXPECT_EQ(ended.out.find("rows are longer than 8 tokens", cut + 1), std::string::npos);
+}
+
+TEST_F(Train, WeightsByDistrustAreRefusedWhereAnUpdateHasOneRow) {
+  const std::string source =
+      "{\"text\": \"In the beginning God created the heaven.\", "
+      "\"auth_weight\": 0.3, \"prov_entropy\": 5.0}\n";
+  const std::string rows = program_.write("sources.jsonl", source + source);
+  const std::vector<std::string> weighted{"--data",      rows, "--distrust",   "weighted",
+                                          "--max-steps", "1",  "--batch-size", "1"};
+  const Ended alone = run(weighted);
+  EXPECT_EQ(alone.exit_code, 2);
+  EXPECT_THAT(alone.err, HasSubstr("--distrust weighted: has no effect in updates of one row"));
+  EXPECT_EQ(run(with(weighted, {"--grad-accumulation-steps", "2"})).exit_code, 0);
+}
+
 TEST_F(Train, ATestAnEpochAndTheUseOfRowsAreSaid) {
   std::string rows;
   for (int i = 0; i < 10; ++i) rows += row("row number " + std::to_string(i) + " of ten rows");
