@@ -77,8 +77,7 @@ void print_split(const PackedSplit& split, std::int64_t max_seq_length) {
 }
 
 int run_data(const DataOptions& options) {
-  if (options.workload.data.empty() && !options.workload.demo)
-    throw usage_error("--data FILE is missing");
+  require_model_and_data(options.workload);
   const Workload workload =
       prepare_workload(options.workload, read_machine(), stderr, ModelParts::kText);
   if (options.dump) {

@@ -72,8 +72,7 @@ void validate(const FindOptions& options) {
     throw usage_error("--max-steps {}: should be at least 1", options.max_steps);
   if (options.yes && options.no_save)
     throw usage_error("--yes saves the profile and --no-save does not: give one");
-  if (options.workload.data.empty() && !options.workload.demo)
-    throw usage_error("--data FILE is missing");
+  require_model_and_data(options.workload);
 }
 
 FindQuestion question_of(const FindOptions& options, const Workload& workload,

@@ -71,7 +71,9 @@ void validate_sampling(const GenerateOptions& options) {
 
 std::string prompt_text(const GenerateOptions& options) {
   if (options.prompt != "-") return options.prompt;
-  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+  std::string text{std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+  if (text.empty()) throw usage_error("--prompt -: stdin is empty");
+  return text;
 }
 
 std::vector<std::int32_t> prompt_ids(const GenerateOptions& options, const RowReader& reader,

@@ -120,6 +120,7 @@ PullReport pull_from_hub(const HubModel& model, ModelParts parts) {
 }
 
 fs::path resolve_model(const std::string& model, ModelParts parts) {
+  if (model.empty()) throw usage_error("--model DIR or ORG/NAME is missing");
   std::error_code error;
   const bool exists = fs::exists(model, error);
   if (error) throw bad_input("{}: cannot be looked at: {}", model, error.message());

@@ -187,6 +187,16 @@ std::chrono::year_month_day parse_date(const std::string& text, const std::strin
   return date;
 }
 
+void require_model_and_data(const WorkloadOptions& options) {
+  if (options.demo) return;
+  if (options.model.empty() && options.data.empty()) {
+    throw usage_error(
+        "--model DIR or ORG/NAME and --data FILE are missing; --demo would bring both");
+  }
+  if (options.model.empty()) throw usage_error("--model DIR or ORG/NAME is missing");
+  if (options.data.empty()) throw usage_error("--data FILE is missing");
+}
+
 std::chrono::seconds parse_duration(const std::string& text, const std::string& flag) {
   std::int64_t amount = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), amount);

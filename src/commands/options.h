@@ -68,6 +68,9 @@ void validate(const WorkloadOptions& options);
 // "2026-11-28". Throws Error(kUsage) naming `flag`.
 std::chrono::year_month_day parse_date(const std::string& text, const std::string& flag);
 
+// Throws Error(kUsage) naming all of model and data that is missing.
+void require_model_and_data(const WorkloadOptions& options);
+
 // "90s", "30m", "2h", "45" (seconds). Throws Error(kUsage) naming `flag`.
 std::chrono::seconds parse_duration(const std::string& text, const std::string& flag);
 

@@ -115,8 +115,7 @@ void add_train_flags(Flags flags, TrainOptions& options) {
 }
 
 void validate(const TrainOptions& options) {
-  if (options.workload.data.empty() && !options.workload.demo)
-    throw usage_error("--data FILE is missing");
+  require_model_and_data(options.workload);
   if (options.epochs && options.max_steps) {
     throw usage_error("--epochs {} and --max-steps {} both say how long to train: give one",
                       *options.epochs, *options.max_steps);

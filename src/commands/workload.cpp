@@ -249,8 +249,6 @@ ProfileKey Workload::profile_key(const MachineFacts& machine,
 Workload prepare_workload(const WorkloadOptions& options, const MachineFacts& machine,
                           std::FILE* out, ModelParts parts) {
   validate(options);
-  if (options.model.empty() && !options.demo)
-    throw usage_error("--model DIR or ORG/NAME is missing");
   Workload workload;
   workload.model_folder = options.demo ? demo_model() : resolve_model(options.model, parts);
   workload.model = read_config(workload.model_folder);

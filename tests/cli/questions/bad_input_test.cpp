@@ -11,6 +11,7 @@ namespace loadline::testing {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 // Copies the demo's model folder, so that a test can break a file of it.
@@ -117,6 +118,28 @@ TEST(BadInput, AMissingModelIsNamedWithTheWayOut) {
   EXPECT_THAT(ended.err, HasSubstr("/no/such/model"));
   EXPECT_THAT(ended.err, HasSubstr("Download"));
   EXPECT_THAT(ended.err, HasSubstr("ORG/NAME"));
+}
+
+TEST(BadInput, AllThatIsMissingIsNamedAtOnceAndTheDemo) {
+  const auto err = [](const std::vector<std::string>& words) {
+    const Ended ended = Program().run(words);
+    EXPECT_EQ(ended.exit_code, 2);
+    return ended.err;
+  };
+  for (const char* command : {"find", "train", "data"}) {
+    EXPECT_THAT(err({command}), AllOf(HasSubstr("--model DIR"),
+                                      HasSubstr("--data FILE are missing"), HasSubstr("--demo")));
+    EXPECT_THAT(err({command, "--data", demo_train()}), HasSubstr("--model DIR or ORG/NAME is"));
+    EXPECT_THAT(err({command, "--model", demo_model()}), HasSubstr("--data FILE is missing"));
+  }
+  EXPECT_THAT(err({"plan"}), HasSubstr("--model DIR or ORG/NAME is missing"));
+  EXPECT_THAT(err({"generate", "--prompt", "hi"}), HasSubstr("--model DIR or ORG/NAME is missing"));
+}
+
+TEST(BadInput, APromptThatIsEmptyOnStdinIsRefused) {
+  const Ended ended = Program().run({"generate", "--model", demo_model(), "--prompt", "-"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("--prompt -: stdin is empty"));
 }
 
 TEST(BadInput, AModelThatCannotBeLookedAtIsNamed) {
