@@ -28,9 +28,10 @@ constexpr std::pair<std::string_view, std::string_view> kContradictions[] = {
     {"--resume", "--resume-adapter-file"}};
 
 struct FileFlag {
-  std::string name;  // its first one
-  std::string key;   // as it stands in the file
-  std::string word;  // "--batch-size=4"
+  std::string name;   // its first one
+  std::string key;    // as it stands in the file
+  std::string word;   // "--batch-size=4"
+  std::string place;  // "flags.toml:2"
 };
 
 std::string scalar_text(const toml::node& value, const std::string& file, std::string_view key) {
@@ -67,7 +68,8 @@ FileFlag flag_of(std::string_view key, const toml::node& value, const std::strin
   if (text.empty()) {
     throw bad_input("{}:{}: '{}' is empty", file, value.source().begin.line, key);
   }
-  return {name, std::string(key), flag + "=" + text};
+  return {name, std::string(key), flag + "=" + text,
+          fmt::format("{}:{}", file, value.source().begin.line)};
 }
 
 toml::table parse_toml(const std::string& file) {
@@ -184,15 +186,21 @@ std::vector<std::string> without_config(const std::vector<std::string>& argument
 }  // namespace
 
 std::vector<std::string> expand_config_file(const std::vector<std::string>& arguments,
-                                            const KnownFlags& known) {
+                                            const KnownFlags& known,
+                                            std::vector<FlagOrigin>* origins) {
   if (arguments.empty()) return arguments;
   std::optional<std::string> file;
   std::vector<std::string> words = without_config(arguments, file);
   if (!file || words.empty()) return words;
   std::vector<FileFlag> flags = flags_of(*file, words.front(), known);
-  give_way(flags, typed_names(words, known), false);
+  const std::vector<std::string> typed = typed_names(words, known);
+  give_way(flags, typed, false);
   std::vector<std::string> expanded{words.front()};
-  for (const FileFlag& flag : flags) expanded.push_back(flag.word);
+  for (const FileFlag& flag : flags) {
+    expanded.push_back(flag.word);
+    const bool is_typed = std::find(typed.begin(), typed.end(), flag.name) != typed.end();
+    if (origins != nullptr && !is_typed) origins->push_back({flag.name, flag.place});
+  }
   expanded.insert(expanded.end(), words.begin() + 1, words.end());
   return expanded;
 }

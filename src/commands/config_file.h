@@ -19,13 +19,21 @@ struct KnownFlags {
   std::function<bool(const std::string& word)> is_command;
 };
 
+// A flag that a file has said and nobody typed.
+struct FlagOrigin {
+  std::string name;   // its first one
+  std::string place;  // "flags.toml:2"
+};
+
 // Replaces `-c FILE` (or --config FILE) behind the command's name by the file's flags, before the
 // flags that were typed, so that what was typed wins, over a flag that contradicts it too
 // (--max-steps over the file's epochs). A section is for the command of its name, and wins over
 // what stands above all sections. Throws Error(kBadInput) naming file, line and key for what the
 // command does not know, for a flag that stands there twice, in two spellings or under two names,
-// and for what is no value of a flag; Error(kUsage) for a second file.
+// and for what is no value of a flag; Error(kUsage) for a second file. `origins` is told where in
+// the file its flags stand.
 std::vector<std::string> expand_config_file(const std::vector<std::string>& arguments,
-                                            const KnownFlags& known);
+                                            const KnownFlags& known,
+                                            std::vector<FlagOrigin>* origins = nullptr);
 
 }  // namespace loadline

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstdio>
 #include <new>
@@ -12,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/address_space.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "commands/command.h"
@@ -68,9 +70,24 @@ void learn_whether_document_is_wanted(std::span<const std::string> words) {
   }
 }
 
+std::vector<FlagOrigin> flags_of_file;
+
+// What is said of a flag that nobody typed says where it stands.
+std::string with_origins(std::string message) {
+  for (const FlagOrigin& origin : flags_of_file) {
+    const std::size_t at = message.find(origin.name);
+    if (at == std::string::npos) continue;
+    const std::size_t end = at + origin.name.size();
+    if (end < message.size() && (std::isalnum(message[end]) != 0 || message[end] == '-')) continue;
+    message += fmt::format("\n{} stands in {}", origin.name, origin.place);
+  }
+  return message;
+}
+
 // An error that ends the program comes before its answer: where that was to be a document, this is
 // it. Behind the words on stderr, as a pipe that is closed may end the process.
-int refuse(const std::string& message, int code) {
+int refuse(const std::string& said, int code) {
+  const std::string message = with_origins(said);
   (void)report(message, code);
   if (!wants_document || std::ferror(stdout) != 0) return code;
   const Json document{
@@ -122,6 +139,11 @@ std::string first_name(const CLI::App& app, const std::string& flag) {
   return "";
 }
 
+bool is_command(const std::string& word) {
+  return std::any_of(std::begin(kCommands), std::end(kCommands),
+                     [&](const CommandEntry& entry) { return word == entry.name; });
+}
+
 // Where no command of the name is, all flags are let through: parsing says what is wrong.
 std::vector<std::string> with_config_file(const CLI::App& app, std::vector<std::string> arguments) {
   const std::string name = arguments.empty() ? "" : arguments.front();
@@ -130,13 +152,8 @@ std::vector<std::string> with_config_file(const CLI::App& app, std::vector<std::
                              [&](const std::string& flag) {
                                return named.empty() ? flag : first_name(*named.front(), flag);
                              },
-                         .is_command =
-                             [](const std::string& word) {
-                               return std::any_of(
-                                   std::begin(kCommands), std::end(kCommands),
-                                   [&](const CommandEntry& entry) { return word == entry.name; });
-                             }};
-  return expand_config_file(arguments, known);
+                         .is_command = is_command};
+  return expand_config_file(arguments, known, &flags_of_file);
 }
 
 // expand_config_file() takes it away before parsing: this stands in --help, and what still comes
@@ -151,9 +168,18 @@ void describe_config_flag(CLI::App& command) {
                                            "typed wins");
 }
 
+// `help find` is `find --help`. Of a word that is no command parsing says so.
+std::vector<std::string> words_of(int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.empty() || words.front() != "help") return words;
+  words.erase(words.begin());
+  if (words.empty() || is_command(words.front())) words.emplace_back("--help");
+  return words;
+}
+
 int parse_and_run(int argc, char** argv) {
   CLI::App app("Loadline: how much LoRA training can this machine carry?", "loadline");
-  app.set_version_flag("--version", "loadline " LOADLINE_VERSION);
+  app.set_version_flag("-V,--version", "loadline " LOADLINE_VERSION);
   app.require_subcommand(1);
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   struct Parsed {
@@ -168,7 +194,7 @@ int parse_and_run(int argc, char** argv) {
     describe_config_flag(*command);
     commands.push_back({command, entry.add(Flags(*command)), entry.computes});
   }
-  const std::vector<std::string> typed(argv + 1, argv + argc);
+  const std::vector<std::string> typed = words_of(argc, argv);
   learn_whether_document_is_wanted(typed);
   refuse_mistyped(app, typed);
   const std::vector<std::string> arguments = with_config_file(app, typed);
@@ -197,7 +223,8 @@ int run_program(int argc, char** argv) {
   } catch (const Error& error) {
     return refuse(error.what(), error.exit_code());
   } catch (const std::bad_alloc&) {
-    return refuse("out of memory in this process. Close other programs, or see `loadline machine`.",
+    return refuse("out of memory in this process. Close other programs, or see `loadline machine`" +
+                      words_of_address_limit() + ".",
                   4);
   } catch (const Json::type_error& error) {
     constexpr int kNoUtf8 = 316;  // https://json.nlohmann.me/home/exceptions

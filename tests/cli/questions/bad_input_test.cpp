@@ -13,6 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // Copies the demo's model folder, so that a test can break a file of it.
 std::string copied_model(const Program& program) {
@@ -244,6 +245,22 @@ TEST(BadInput, TrainWithoutProfileOrFlagsSaysTheThreeWays) {
   EXPECT_EQ(ended.exit_code, 2);
   EXPECT_THAT(ended.err, HasSubstr("loadline find"));
   EXPECT_THAT(ended.err, HasSubstr("--conservative"));
+}
+
+TEST(BadInput, AWrongValueOfAFileIsSaidToStandThere) {
+  const Program program;
+  const std::string config = program.write("flags.toml", "max-batch = 2\nsteps = 1\n");
+  const auto err = [&](const std::vector<std::string>& more) {
+    return program.run(with({"find", "--demo", "-c", config}, more)).err;
+  };
+  EXPECT_THAT(err({}), AllOf(HasSubstr("--steps 1: should be between"),
+                             HasSubstr("\n--steps stands in " + config + ":2\n")));
+  EXPECT_THAT(err({"--steps", "2"}), Not(HasSubstr("stands in")));
+  EXPECT_THAT(err({"--max-batch", "0"}), Not(HasSubstr("stands in")));
+  const std::string word = program.write("word.toml", "max_batch = \"4x\"\n");
+  EXPECT_THAT(program.run({"find", "--demo", "-c", word}).err,
+              AllOf(HasSubstr("--max-batch: 4x is no whole number"),
+                    HasSubstr("\n--max-batch stands in " + word + ":1\n")));
 }
 
 TEST(BadInput, AnUnknownKeyInTheConfigurationFileIsRefused) {

@@ -21,6 +21,16 @@ TEST(Questions, VersionAndHelpEndWithZero) {
   EXPECT_THAT(help.out, HasSubstr("--memory-limit"));
 }
 
+TEST(Questions, HelpIsACommandTooAndTheVersionHasALetter) {
+  EXPECT_EQ(Program().run({"help"}).out, Program().run({"--help"}).out);
+  EXPECT_EQ(Program().run({"help", "find"}).out, Program().run({"find", "--help"}).out);
+  EXPECT_EQ(Program().run({"help", "find"}).exit_code, 0);
+  EXPECT_EQ(Program().run({"-V"}).out, Program().run({"--version"}).out);
+  const Ended unknown = Program().run({"help", "fnd"});
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("loadline has no command fnd. Did you mean find?"));
+}
+
 TEST(Questions, ACommandWithoutItsSubcommandShowsHowItIsTyped) {
   const Ended ended = Program().run({"profile"});
   EXPECT_EQ(ended.exit_code, 2);
@@ -33,6 +43,7 @@ TEST(Questions, MachineSaysMemoryAndCap) {
   const Ended text = Program().run({"machine"});
   EXPECT_EQ(text.exit_code, 0);
   EXPECT_THAT(text.out, HasSubstr("budget"));
+  EXPECT_THAT(text.out, HasSubstr("RLIMIT_AS"));
 }
 
 TEST(Questions, TokenizeGivesTheReferenceIds) {
