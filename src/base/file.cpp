@@ -15,6 +15,7 @@
 
 #include "base/address_space.h"
 #include "base/error.h"
+#include "base/lfs_pointer.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
@@ -119,6 +120,7 @@ std::string read_file(const fs::path& path, Bytes limit) {
   }
   std::string content(size, '\0');
   content.resize(read_fully(fd, std::as_writable_bytes(std::span(content)), 0, path));
+  refuse_lfs_pointer(content, path);
   return content;
 }
 

@@ -45,8 +45,8 @@ void write_fully_at(const FileDescriptor& fd, std::uint64_t offset,
 bool is_there(const std::filesystem::path& path);
 
 // The file's content. Throws Error(kBadInput) naming the file and the reason when it cannot be
-// read, is not a regular file, or is larger than `limit`; Error(kEnvironment) where only the
-// permission to read it is missing, as read_at() and MappedFile do.
+// read, is not a regular file, is larger than `limit` or is a Git LFS pointer; Error(kEnvironment)
+// where only the permission to read it is missing, as read_at() and MappedFile do.
 std::string read_file(const std::filesystem::path& path, Bytes limit);
 
 // What was made, renamed or removed in the folder is on the disk on return, where its file system

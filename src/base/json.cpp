@@ -14,6 +14,20 @@ namespace {
 constexpr std::size_t kMaxDepth = 64;
 constexpr Bytes kMaxFile = 256_MiB;
 
+// " (line 1, column 8): what was expected" of the library's
+// "[json.exception.parse_error.101] parse error at line 1, column 8: what was expected".
+std::string place_and_reason(const nlohmann::detail::exception& error) {
+  constexpr std::string_view kPlace = "parse error at ";
+  std::string_view words = error.what();
+  words.remove_prefix(std::min(words.find("] ") + 2, words.size()));
+  const std::size_t colon = words.find(": ");
+  if (!words.starts_with(kPlace) || colon == std::string_view::npos) {
+    return fmt::format(": {}", words);
+  }
+  return fmt::format(" ({}){}", words.substr(kPlace.size(), colon - kPlace.size()),
+                     words.substr(colon));
+}
+
 // Builds the tree while the text is read, and refuses depth and double keys. The library's own
 // builder looks through all keys of an object for each new one; a vocabulary has 150,000 of them.
 class TreeBuilder : public nlohmann::json_sax<Json> {
@@ -44,7 +58,7 @@ class TreeBuilder : public nlohmann::json_sax<Json> {
   }
   bool parse_error(std::size_t position, const std::string& /*token*/,
                    const nlohmann::detail::exception& error) override {
-    throw bad_input("{}: not valid JSON at byte {}: {}", source_, position, error.what());
+    throw bad_input("{}: not valid JSON at byte {}{}", source_, position, place_and_reason(error));
   }
 
  private:

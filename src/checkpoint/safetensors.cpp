@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/lfs_pointer.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
@@ -22,6 +23,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "safetensors data is little-endian");
 
 constexpr std::uint64_t kLengthBytes = 8;
+constexpr std::uint64_t kBeginning = 64;           // tells what else a file is
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // as the reference implementation
 constexpr std::size_t kMaxDimensions = 8;
 constexpr std::uint64_t kAlignment = 64;
@@ -154,6 +156,7 @@ std::uint64_t header_length(std::span<const std::byte> start, std::uint64_t file
     throw bad_input("{}: has {} bytes, too few for a safetensors file. Is the download complete?",
                     path.string(), file_size);
   }
+  refuse_lfs_pointer({reinterpret_cast<const char*>(start.data()), start.size()}, path);
   std::uint64_t length = 0;
   std::memcpy(&length, start.data(), kLengthBytes);
   if (length < 2) throw bad_input("{}: the header has {} bytes", path.string(), length);
@@ -240,7 +243,7 @@ SafetensorsHeader read_safetensors_header(const fs::path& path) {
   std::error_code error;
   const std::uint64_t size = fs::file_size(path, error);
   if (error) throw bad_input("{}: cannot be read: {}", path.string(), error.message());
-  std::vector<std::byte> start(std::min(size, kLengthBytes));
+  std::vector<std::byte> start(std::min(size, kBeginning));
   read_at(path, 0, start);
   start.resize(kLengthBytes + header_length(start, size, path));
   read_at(path, 0, start);

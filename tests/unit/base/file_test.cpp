@@ -46,6 +46,14 @@ class Files : public ::testing::Test {
   TemporaryFolder folder_;
 };
 
+TEST(ReadFile, NamesAGitLfsPointerWithTheWayToTheContent) {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "tokenizer.json";
+  replace_file(path, "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 7\n");
+  EXPECT_THAT(message_of(ErrorKind::kBadInput, [&] { read_file(path, 1_MiB); }),
+              AllOf(HasSubstr("tokenizer.json: is a Git LFS pointer"), HasSubstr("git lfs pull")));
+}
+
 TEST_F(Files, AReplacedFileHoldsTheNewContentAndNothingLiesBeside) {
   replace_file(path("a"), "old");
   replace_file(path("a"), std::string("new\0content", 11));

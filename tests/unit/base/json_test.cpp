@@ -59,6 +59,15 @@ TEST(Json, RefusesMalformedTextWithThePlace) {
   EXPECT_THAT(refusal("[1, 2, x]"), HasSubstr("byte 8"));
 }
 
+TEST(Json, SaysLineColumnAndWhatWasExpectedWithoutTheLibrarysPrefix) {
+  const std::string message = refusal("{\"a\": 1,\n \"b\": x}");
+  EXPECT_THAT(message, AllOf(HasSubstr("x.json: not valid JSON at byte 16 (line 2, column 7)"),
+                             HasSubstr("last read: '\"b\": x'"),
+                             ::testing::Not(HasSubstr("json.exception"))));
+  EXPECT_THAT(refusal("1 2"), HasSubstr("expected end of input"));
+  EXPECT_THAT(refusal("[1e999]"), ::testing::Not(HasSubstr("json.exception")));
+}
+
 TEST(Json, RefusesWhatFollowsAZeroByte) {
   EXPECT_THAT(refusal(std::string_view("{}\0{}", 5)), HasSubstr("byte 3"));
 }

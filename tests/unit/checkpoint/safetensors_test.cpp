@@ -27,6 +27,12 @@ std::string refusal(std::string_view header, std::size_t data_bytes) {
   return refusal(safetensors_bytes(header, std::string(data_bytes, 'x')));
 }
 
+TEST(SafetensorsReader, NamesAGitLfsPointerAsThat) {
+  EXPECT_THAT(
+      refusal(std::string("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 7\n")),
+      AllOf(HasSubstr("is a Git LFS pointer"), HasSubstr("git lfs pull")));
+}
+
 TEST(SafetensorsReader, ReadsWhatTheWriterWrote) {
   const TemporaryFolder folder;
   const auto path = folder.path() / "w.safetensors";
