@@ -27,6 +27,11 @@ DataFiles find_splits(const std::string& data, const std::optional<std::string>&
 
 void tell_bad_lines(const PackReport& report, const fs::path& source, std::FILE* out) {
   if (report.bad == 0) return;
+  const std::int64_t lines = report.rows + report.too_short + report.bad;
+  if (report.bad > lines / 2) {
+    tell(out, "Warning: {} of the {} lines of {} are bad. Are these the right rows?\n", report.bad,
+         lines, source.string());
+  }
   tell(out, "{}: {} bad lines are left out{}\n", source.string(), report.bad,
        report.first_bad.empty() ? "" : ":");
   for (const std::string& line : report.first_bad) tell(out, "  {}\n", printable(line));

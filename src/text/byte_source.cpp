@@ -7,11 +7,14 @@
 #include <array>
 #include <new>
 #include <span>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/lfs_pointer.h"
+#include "text/file_format.h"
 #include "text/lines.h"
 
 namespace loadline {
@@ -179,16 +182,17 @@ class ZstdSource final : public CompressedSource {
 };
 
 std::string head_of(const fs::path& path, std::uint64_t size) {
-  std::string head(std::min<std::uint64_t>(4, size), '\0');
+  constexpr std::uint64_t kTelling = 64;
+  std::string head(std::min(kTelling, size), '\0');
   read_at(path, 0, std::as_writable_bytes(std::span(head)));
   return head;
 }
 
 // A frame, or one to be skipped, with which pzstd begins.
-bool is_zstd(const std::string& head) {
+bool is_zstd(std::string_view head) {
   const bool skippable =
-      head.size() == 4 && (head[0] & 0xf0) == 0x50 && head.ends_with("\x2a\x4d\x18");
-  return skippable || head == "\x28\xb5\x2f\xfd";
+      head.size() >= 4 && (head[0] & 0xf0) == 0x50 && head.substr(1, 3) == "\x2a\x4d\x18";
+  return skippable || head.starts_with("\x28\xb5\x2f\xfd");
 }
 
 }  // namespace
@@ -211,6 +215,10 @@ std::unique_ptr<ByteSource> open_byte_source(const fs::path& path) {
   const std::string head = head_of(path, regular_size(path));
   if (head.starts_with("\x1f\x8b")) return std::make_unique<GzipSource>(path);
   if (is_zstd(head)) return std::make_unique<ZstdSource>(path);
+  refuse_lfs_pointer(head, path);
+  if (const std::string other = binary_format_advice(head, path.string()); !other.empty()) {
+    throw bad_input("{}", other);
+  }
   return std::make_unique<PlainSource>(path);
 }
 

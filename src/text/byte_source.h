@@ -26,9 +26,9 @@ class ByteSource {
 std::uint64_t regular_size(const std::filesystem::path& path);
 
 // What the file begins with says what it is, whatever its name. Throws Error(kBadInput) when it
-// cannot be read or is not a regular file. A compressed file that grows beyond all likelihood (more
-// than 1 GiB and 4,000 times its size) is refused when that is seen; Zstandard windows above 128
-// MiB are refused.
+// cannot be read, is not a regular file, or is of a kind that has no lines (Parquet, zip, UTF-16).
+// A compressed file that grows beyond all likelihood (more than 1 GiB and 4,000 times its size) is
+// refused when that is seen; Zstandard windows above 128 MiB are refused.
 std::unique_ptr<ByteSource> open_byte_source(const std::filesystem::path& path);
 
 }  // namespace loadline

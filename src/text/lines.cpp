@@ -7,11 +7,13 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "text/file_format.h"
 
 namespace loadline {
 namespace {
 
 constexpr std::string_view kBom = "\xEF\xBB\xBF";
+constexpr std::size_t kLongestShown = 4096;  // enough to tell the format of a file
 
 bool is_blank(std::string_view line) {
   return line.find_first_not_of(" \t\r") == std::string_view::npos;
@@ -50,6 +52,9 @@ bool LineReader::next_raw(std::string_view& line) {
   while (end == std::string::npos) {
     scanned_ = buffer_.size();
     if (scanned_ - begin_ > kLongestLine) {
+      const std::string other = text_format_advice(
+          std::string_view(buffer_).substr(begin_, kLongestShown), path_.string());
+      if (number_ == 0 && !other.empty()) throw bad_input("{}", other);
       throw bad_input("{}:{}: a line of more than {} MiB. Is this JSONL, one object on each line?",
                       path_.string(), number_ + 1, kLongestLine >> 20);
     }

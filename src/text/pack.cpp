@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "text/file_format.h"
 #include "text/lines.h"
 #include "text/packed.h"
 
@@ -31,8 +32,11 @@ void refuse_bad_lines(const PackReport& report) {
   if (report.bad > 1) {
     message += fmt::format("\n{} lines are bad, {} are good", report.bad, report.rows);
   }
-  throw bad_input("{}", message);
+  throw bad_input("{}\nMend {}, or leave {} out with --skip-bad-rows", message,
+                  report.bad > 1 ? "them" : "it", report.bad > 1 ? "them" : "it");
 }
+
+bool most_are_bad(const PackReport& report) { return report.bad > report.rows + report.too_short; }
 
 }  // namespace
 
@@ -43,6 +47,7 @@ PackReport pack_rows(const std::filesystem::path& jsonl, const RowReader& reader
   LineReader lines(jsonl);
   PackedWriter writer(packed, "");
   PackReport report;
+  std::string other_format;  // what the file seems to be, by its first line
   for (std::string_view line; lines.next(line);) {
     try {
       const TokenizedRow row = reader.read(line);
@@ -58,6 +63,11 @@ PackReport pack_rows(const std::filesystem::path& jsonl, const RowReader& reader
       report.with_provenance += row.provenance ? 1 : 0;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::kBadInput) throw;
+      if (report.rows + report.too_short + report.bad == 0) {
+        other_format = text_format_advice(line, jsonl.string());
+      }
+      if (!other_format.empty() && bad_rows == BadRows::kRefuse)
+        throw bad_input("{}", other_format);
       ++report.bad;
       if (report.first_bad.size() < kShownBadLines) {
         report.first_bad.push_back(
@@ -66,6 +76,7 @@ PackReport pack_rows(const std::filesystem::path& jsonl, const RowReader& reader
     }
     if (progress) progress(report.rows);
   }
+  if (!other_format.empty() && most_are_bad(report)) throw bad_input("{}", other_format);
   if (bad_rows == BadRows::kRefuse) refuse_bad_lines(report);
   if (report.rows == 0) {
     throw bad_input(

@@ -189,6 +189,23 @@ simdjson::error_code parse_mended(std::string_view line, dom::parser& parser, do
   return simdjson::SUCCESS;
 }
 
+// The usual mistakes by name; the parser's own words for the others.
+std::string why_not_json(std::string_view line, simdjson::error_code error) {
+  if (!simdjson::validate_utf8(line.data(), line.size())) {
+    return "it is not UTF-8. A file of another encoding is converted by iconv -f WINDOWS-1252 -t "
+           "UTF-8 FILE > rows.jsonl";
+  }
+  const std::size_t end = line.find_last_not_of(" \t\r");
+  const std::size_t begin = line.find_first_not_of("{ \t");
+  if (end != std::string_view::npos && line[end] == ',' && line.starts_with('{')) {
+    return "a comma stands behind the row";
+  }
+  if (line.starts_with('{') && begin != std::string_view::npos && line[begin] == '\'') {
+    return "its strings stand in double quotes (\"text\"), not in single ones";
+  }
+  return simdjson::error_message(error);
+}
+
 }  // namespace
 
 RowFields parse_row(std::string_view line, std::int64_t vocab_size) {
@@ -196,7 +213,7 @@ RowFields parse_row(std::string_view line, std::int64_t vocab_size) {
   dom::element root;
   if (const auto error = parse(line, parser, root)) {
     if (parse_mended(line, parser, root)) {
-      throw bad_input("not valid JSON: {}", simdjson::error_message(error));
+      throw bad_input("not valid JSON: {}", why_not_json(line, error));
     }
   }
   dom::object row;

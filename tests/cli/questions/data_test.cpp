@@ -121,6 +121,18 @@ TEST(Data, ADamagedFileInTheCacheIsPackedAnew) {
   EXPECT_EQ(data().err, "");
 }
 
+TEST(Data, OfWhichMostLinesAreBadIsWarnedOfThoughTheyAreToBeSkipped) {
+  const Program program;
+  const std::string file =
+      program.write("d.jsonl", "{\"input_ids\":[1,2,3]}\n{\"text\":7}\n{\"text\":8}\n");
+  for (int time = 1; time <= 2; ++time) {  // tokenized, and found in the cache
+    const Ended ended =
+        program.run({"data", "--model", demo_model(), "--skip-bad-rows", "--data", file});
+    EXPECT_EQ(ended.exit_code, 0) << ended.err;
+    EXPECT_THAT(ended.err, HasSubstr("Warning: 2 of the 3 lines of " + file + " are bad"));
+  }
+}
+
 TEST(Data, AFileOfBadRowsAloneIsRefusedWithTheirReasonsWhereTheyAreSkippedToo) {
   const Program program;
   const Ended ended = program.run({"data", "--model", demo_model(), "--skip-bad-rows", "--data",
