@@ -37,6 +37,12 @@ void tell_bad_lines(const PackReport& report, const fs::path& source, std::FILE*
   for (const std::string& line : report.first_bad) tell(out, "  {}\n", printable(line));
 }
 
+// A template writes whatever role it gets, so that nothing else would tell.
+void tell_other_roles(const PackReport& report, const fs::path& source, std::FILE* out) {
+  if (report.without_assistant == 0) return;
+  tell(out, "Warning: {}: {}\n", source.string(), printable(words_on_roles(report)));
+}
+
 PackReport tokenize(const fs::path& source, const RowReader& reader, const fs::path& packed,
                     BadRows bad_rows, RowsPurpose purpose, std::FILE* out) {
   const Interruptible scope;
@@ -73,6 +79,7 @@ PackedSplit pack_split(const fs::path& source, const RowReader& reader, BadRows 
     PackReport report = report_of(*rows);
     if (report.bad == 0 || bad_rows == BadRows::kSkip) {
       tell_bad_lines(report, source, out);
+      tell_other_roles(report, source, out);
       return {source, packed, std::move(report), std::move(*rows)};
     }
   }
@@ -81,6 +88,7 @@ PackedSplit pack_split(const fs::path& source, const RowReader& reader, BadRows 
   remove_unfinished(packed.parent_path(), std::chrono::hours(24));
   PackReport report = tokenize(source, reader, packed, bad_rows, purpose, out);
   tell_bad_lines(report, source, out);
+  tell_other_roles(report, source, out);
   return {source, packed, std::move(report), PackedRows(packed)};
 }
 

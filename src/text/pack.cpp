@@ -40,6 +40,13 @@ bool most_are_bad(const PackReport& report) { return report.bad > report.rows + 
 
 }  // namespace
 
+std::string words_on_roles(const PackReport& report) {
+  return fmt::format(
+      "no message of {} {} has the role assistant{}: rename them to user and assistant",
+      report.without_assistant, report.without_assistant == 1 ? "row" : "rows",
+      report.other_roles.empty() ? "" : fmt::format("; its roles are {:.80}", report.other_roles));
+}
+
 PackReport pack_rows(const std::filesystem::path& jsonl, const RowReader& reader,
                      const std::filesystem::path& packed,
                      const std::function<void(std::int64_t rows)>& progress, BadRows bad_rows,
@@ -51,6 +58,10 @@ PackReport pack_rows(const std::filesystem::path& jsonl, const RowReader& reader
   for (std::string_view line; lines.next(line);) {
     try {
       const TokenizedRow row = reader.read(line);
+      if (!row.other_roles.empty()) {
+        if (report.without_assistant == 0) report.other_roles = row.other_roles;
+        ++report.without_assistant;
+      }
       if (!has_prediction(row)) {
         ++report.too_short;
         continue;
@@ -80,8 +91,9 @@ PackReport pack_rows(const std::filesystem::path& jsonl, const RowReader& reader
   if (bad_rows == BadRows::kRefuse) refuse_bad_lines(report);
   if (report.rows == 0) {
     throw bad_input(
-        "{}: there is no row {} ({} lines; {} rows without a token to predict, {} bad){}{}{}{}",
+        "{}: there is no row {} ({} lines; {} rows without a token to predict, {} bad){}{}{}{}{}",
         jsonl.string(), purpose.what, lines.number(), report.too_short, report.bad,
+        report.without_assistant > 0 ? "\n" + words_on_roles(report) : "",
         report.bad > 0 ? ":\n" : "", fmt::join(report.first_bad, "\n"),
         purpose.way_out.empty() ? ""
         : report.bad > 0        ? "\n"
@@ -90,6 +102,7 @@ PackReport pack_rows(const std::filesystem::path& jsonl, const RowReader& reader
   }
   writer.set_fingerprint(fingerprint_of(lines.content_hash(), reader));
   writer.set_left_out(report.too_short, report.bad);
+  writer.set_without_assistant(report.without_assistant);
   writer.finish();
   return report;
 }

@@ -49,8 +49,9 @@ Header checked_header(const MappedFile& file) {
     throw bad_input("{}: its largest id is {}. {}", name, header.largest_id, kAdvice);
   }
   const bool counts_fit = header.in_loss <= header.tokens &&
-                          header.with_provenance <= header.rows && header.reserved == 0 &&
-                          header.too_short <= kMostLines && header.bad <= kMostLines;
+                          header.with_provenance <= header.rows && header.too_short <= kMostLines &&
+                          header.bad <= kMostLines &&
+                          header.without_assistant <= header.rows + header.too_short;
   if (!counts_fit) {
     throw bad_input(
         "{}: its counts cannot be ({} rows with a provenance of {}, {} tokens in the loss of {}). "
@@ -82,6 +83,7 @@ PackedRows::PackedRows(const std::filesystem::path& path)
   with_provenance_ = static_cast<std::int64_t>(header.with_provenance);
   too_short_ = static_cast<std::int64_t>(header.too_short);
   bad_ = static_cast<std::int64_t>(header.bad);
+  without_assistant_ = header.without_assistant;
   largest_id_ = header.largest_id;
   table_ = header.table;
   check_offsets();
@@ -211,6 +213,7 @@ PackReport report_of(const PackedRows& rows) {
   report.too_short = rows.too_short();
   report.cut_away = rows.cut_away();
   report.bad = rows.bad();
+  report.without_assistant = rows.without_assistant();
   return report;
 }
 

@@ -56,6 +56,8 @@ class PackedRows {
   // Lines of the data that are no rows here: without a token to predict, and bad ones.
   [[nodiscard]] std::int64_t too_short() const { return too_short_; }
   [[nodiscard]] std::int64_t bad() const { return bad_; }
+  // Rows of messages none of which is the assistant's, left out or not.
+  [[nodiscard]] std::int64_t without_assistant() const { return without_assistant_; }
   // Rows that within() left out.
   [[nodiscard]] std::int64_t cut_away() const { return cut_away_; }
   // in_loss() of the rows cut to `max_seq_length`. Looks at the marks that are cut.
@@ -79,6 +81,7 @@ class PackedRows {
   std::int64_t with_provenance_ = 0;
   std::int64_t too_short_ = 0;
   std::int64_t bad_ = 0;
+  std::int64_t without_assistant_ = 0;
   std::int64_t cut_away_ = 0;
   std::int32_t largest_id_ = 0;
   std::uint64_t table_ = 0;  // where the offsets begin
@@ -97,6 +100,8 @@ class PackedWriter {
   void set_fingerprint(std::string_view fingerprint);
   // How many lines of the data were left out.
   void set_left_out(std::int64_t too_short, std::int64_t bad);
+  // How many rows of messages, left out or not, have none of the assistant.
+  void set_without_assistant(std::int64_t rows);
   // Throws Error(kBadInput) when no row was added, Error(kEnvironment) when the disk refuses.
   void finish();
 
@@ -114,6 +119,7 @@ class PackedWriter {
   std::int64_t with_provenance_ = 0;
   std::int64_t too_short_ = 0;
   std::int64_t bad_ = 0;
+  std::int64_t without_assistant_ = 0;
   std::int32_t largest_id_ = 0;
 };
 
@@ -125,10 +131,17 @@ struct PackReport {
   std::int64_t with_provenance = 0;
   // Rows without a token to predict (fewer than 2 tokens, or none of them in the loss): left out.
   std::int64_t too_short = 0;
-  std::int64_t cut_away = 0;           // rows that PackedRows::within() left out
-  std::int64_t bad = 0;                // lines that are no good row
+  std::int64_t cut_away = 0;  // rows that PackedRows::within() left out
+  std::int64_t bad = 0;       // lines that are no good row
+  // Rows of messages none of which is the assistant's, left out or not, and the roles that the
+  // first of them has ("human, gpt"), where the rows were read now.
+  std::int64_t without_assistant = 0;
+  std::string other_roles;
   std::vector<std::string> first_bad;  // "train.jsonl:17: ...", at most 5
 };
+
+// Of rows without a message of the assistant: how many, their roles, the way out.
+std::string words_on_roles(const PackReport& report);
 
 enum class BadRows { kRefuse, kSkip };
 

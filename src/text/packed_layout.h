@@ -25,7 +25,7 @@ struct Header {
   std::uint64_t tokens;
   std::uint64_t table;  // offset of the row table: rows + 1 offsets of 8 bytes
   std::int32_t largest_id;
-  std::uint32_t reserved;               // 0
+  std::uint32_t without_assistant;      // rows of messages of which none is the assistant's
   char fingerprint[kFingerprintBytes];  // filled up with 0
   std::uint64_t in_loss;                // tokens that are to be predicted
   std::uint64_t with_provenance;        // rows that have one

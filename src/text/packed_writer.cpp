@@ -64,6 +64,8 @@ void PackedWriter::add(const TokenizedRow& row) {
   if (buffer_.size() >= kBuffer) flush();
 }
 
+void PackedWriter::set_without_assistant(std::int64_t rows) { without_assistant_ = rows; }
+
 void PackedWriter::flush() {
   file_.write(buffer_);
   buffer_.clear();
@@ -90,6 +92,8 @@ void PackedWriter::finish() {
   header.with_provenance = static_cast<std::uint64_t>(with_provenance_);
   header.too_short = static_cast<std::uint64_t>(too_short_);
   header.bad = static_cast<std::uint64_t>(bad_);
+  header.without_assistant =
+      static_cast<std::uint32_t>(std::min<std::int64_t>(without_assistant_, UINT32_MAX));
   std::copy(fingerprint_.begin(), fingerprint_.end(), std::begin(header.fingerprint));
   file_.write_at(0, std::as_bytes(std::span(&header, 1)));
   file_.commit();

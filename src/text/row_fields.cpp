@@ -154,6 +154,11 @@ void parse_form(const dom::object& row, std::int64_t vocab_size, RowFields& fiel
   } else if (prompt || completion) {
     throw bad_input("'{}' is there but '{}' is missing", prompt ? "prompt" : "completion",
                     prompt ? "completion" : "prompt");
+  } else if (find(row, "conversations")) {
+    throw bad_input(
+        "'conversations' (from, value): make it 'messages' (role, content), with user and "
+        "assistant "
+        "for human and gpt");
   } else {
     throw bad_input(
         "the row has none of the forms {{\"text\"}}, {{\"prompt\", \"completion\"}}, "

@@ -1,5 +1,7 @@
 #include "text/rows.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <ctime>
 #include <iterator>
@@ -198,6 +200,20 @@ const ChatTemplate& RowReader::chat_for(const Json& tools) const {
   return *named.chat;
 }
 
+namespace {
+
+std::string other_roles(const Json& messages) {
+  std::vector<std::string> roles;
+  for (const Json& message : messages) {
+    const auto& role = message["role"].get_ref<const std::string&>();
+    if (role == "assistant") return {};
+    if (std::find(roles.begin(), roles.end(), role) == roles.end()) roles.push_back(role);
+  }
+  return fmt::format("{}", fmt::join(roles, ", "));
+}
+
+}  // namespace
+
 TokenizedRow RowReader::read(std::string_view line) const {
   RowFields fields = parse_row(line, vocab_size_);
   if (options_.mask_prompt && (fields.text || fields.input_ids)) {
@@ -305,10 +321,14 @@ TokenizedRow RowReader::read_messages(const Json& messages, const Json& tools,
                                       std::size_t completion) const {
   const Tokenizer& tokenizer = need_tokenizer("messages");
   const std::string text = render(messages, tools, false);
-  if (options_.mask_prompt) return read_masked(messages, tools, text, completion);
   TokenizedRow row;
-  row.ids = tokenizer.encode(text, false);
-  row.in_loss.assign(row.ids.size(), true);
+  if (options_.mask_prompt) {
+    row = read_masked(messages, tools, text, completion);
+  } else {
+    row.ids = tokenizer.encode(text, false);
+    row.in_loss.assign(row.ids.size(), true);
+  }
+  row.other_roles = other_roles(messages);
   return row;
 }
 

@@ -27,6 +27,8 @@ struct TokenizedRow {
   std::vector<std::int32_t> ids;
   std::vector<bool> in_loss;  // of the same length: is this token to be predicted
   std::optional<Provenance> provenance;
+  // The roles of its messages ("human, gpt") where none of them is the assistant's, else empty.
+  std::string other_roles;
 };
 
 // By the clock, where this machine is.

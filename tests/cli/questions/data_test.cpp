@@ -133,6 +133,17 @@ TEST(Data, OfWhichMostLinesAreBadIsWarnedOfThoughTheyAreToBeSkipped) {
   }
 }
 
+TEST(Data, WithoutTheRoleOfTheAssistantIsWarnedOf) {
+  const Program program;
+  const std::string file = program.write(
+      "d.jsonl", R"({"messages":[{"role":"human","content":"a"},{"role":"gpt","content":"b"}]})");
+  const std::vector<std::string> data{"data", "--model", demo_model(), "--data", file};
+  const Ended ended = program.run(data);
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_THAT(ended.err, AllOf(HasSubstr("Warning: "), HasSubstr("its roles are human, gpt")));
+  EXPECT_THAT(program.run(data).err, HasSubstr("no message of 1 row has the role assistant"));
+}
+
 TEST(Data, AFileOfBadRowsAloneIsRefusedWithTheirReasonsWhereTheyAreSkippedToo) {
   const Program program;
   const Ended ended = program.run({"data", "--model", demo_model(), "--skip-bad-rows", "--data",

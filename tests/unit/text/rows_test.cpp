@@ -404,6 +404,44 @@ TEST_F(Rows, MaskingTakesConversationsOfABoundedLength) {
   EXPECT_GT(reader().read(conversation(4001)).ids.size(), 4001U);
 }
 
+// ShareGPT's roles and the like: a template writes any role, so that all of it would be learned.
+TEST_F(Rows, WithoutAMessageOfTheAssistantAreCountedWithTheirRoles) {
+  put("tokenizer.json", kTokenizer);
+  put("chat_template.jinja", "{% for m in messages %}{{ m.content }}{% endfor %}");
+  const std::string foreign =
+      R"({"messages":[{"role":"human","content":"a"},{"role":"gpt","content":"cd"}]})";
+  const std::string good =
+      R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"cd"}]})";
+  put("d.jsonl", foreign + "\n" + good + "\n" + foreign + "\n");
+  const auto pack = [&](bool mask_prompt) {
+    return pack_rows(folder_.path() / "d.jsonl", reader(mask_prompt), folder_.path() / "p",
+                     nullptr);
+  };
+  const PackReport report = pack(false);
+  EXPECT_EQ(report.rows, 3);
+  EXPECT_EQ(report.without_assistant, 2);
+  EXPECT_EQ(report.other_roles, "human, gpt");
+  EXPECT_EQ(report_of(PackedRows(folder_.path() / "p")).without_assistant, 2)
+      << "the rows that are found packed are told of too";
+  const PackReport masked = pack(true);
+  EXPECT_EQ(masked.rows, 1);
+  EXPECT_EQ(masked.without_assistant, 2);
+  put("d.jsonl", foreign + "\n");
+  try {
+    pack(true);
+    FAIL() << "a row without an answer was taken";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(),
+                HasSubstr("no message of 1 row has the role assistant; its roles are human, gpt"));
+    EXPECT_THAT(error.what(), HasSubstr("rename them to user and assistant"));
+  }
+}
+
+TEST_F(Rows, OfShareGptsFormAreToldHowToBecomeMessages) {
+  EXPECT_THAT(error_of(reader(), R"({"conversations":[{"from":"human","value":"a"}]})"),
+              HasSubstr("'conversations' (from, value): make it 'messages' (role, content)"));
+}
+
 TEST_F(Rows, FilesWithBomCrlfAndBlankLinesArePacked) {
   put("d.jsonl",
       "\xEF\xBB\xBF{\"input_ids\":[1,2]}\r\n\r\n  \n{\"input_ids\":[3]}\n{\"input_ids\":[4,5,6]}");
