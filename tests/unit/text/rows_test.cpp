@@ -442,6 +442,25 @@ TEST_F(Rows, OfShareGptsFormAreToldHowToBecomeMessages) {
               HasSubstr("'conversations' (from, value): make it 'messages' (role, content)"));
 }
 
+TEST_F(Rows, WhoseContentTheTemplateCannotRenderNameTheMessage) {
+  put("tokenizer.json", kTokenizer);
+  put("chat_template.jinja",
+      "{% for m in messages %}{{ 'e' + m.content }}{{ 1 + m.n }}{% endfor %}");
+  const auto error = [&](const std::string& content, const std::string& n) {
+    return error_of(reader(), R"({"messages":[{"role":"user","content":"a","n":1},)"
+                              R"({"role":"assistant","tool_calls":[],"content":)" +
+                                  content + R"(,"n":)" + n + "}]}");
+  };
+  EXPECT_THAT(error(R"([{"type":"text","text":"a"}])", "1"),
+              ::testing::AllOf(HasSubstr("unsupported operand"),
+                               HasSubstr("message 2 (assistant) has a list as its content, which "
+                                         "this model's chat template cannot render")));
+  EXPECT_THAT(error("null", "1"), HasSubstr("message 2 (assistant) has null as its content"));
+  EXPECT_THAT(error(R"("a")", "[]"), ::testing::Not(HasSubstr("as its content")));
+  EXPECT_THAT(error("null", "[]"), ::testing::Not(HasSubstr("as its content")))
+      << "it is not what is wrong";
+}
+
 TEST_F(Rows, FilesWithBomCrlfAndBlankLinesArePacked) {
   put("d.jsonl",
       "\xEF\xBB\xBF{\"input_ids\":[1,2]}\r\n\r\n  \n{\"input_ids\":[3]}\n{\"input_ids\":[4,5,6]}");
