@@ -17,6 +17,7 @@
   extern "C" const char symbol##_end[];
 
 LOADLINE_EMBED(demo_config, "model/config.json")
+LOADLINE_EMBED(demo_generation_config, "model/generation_config.json")
 LOADLINE_EMBED(demo_weights, "model/model.safetensors")
 LOADLINE_EMBED(demo_tokenizer, "model/tokenizer.json")
 LOADLINE_EMBED(demo_tokenizer_config, "model/tokenizer_config.json")
@@ -37,6 +38,7 @@ struct EmbeddedFile {
 
 const EmbeddedFile kFiles[] = {
     {"model/config.json", demo_config_begin, demo_config_end},
+    {"model/generation_config.json", demo_generation_config_begin, demo_generation_config_end},
     {"model/model.safetensors", demo_weights_begin, demo_weights_end},
     {"model/tokenizer.json", demo_tokenizer_begin, demo_tokenizer_end},
     {"model/tokenizer_config.json", demo_tokenizer_config_begin, demo_tokenizer_config_end},

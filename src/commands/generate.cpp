@@ -24,6 +24,7 @@
 #include "machine/process_memory.h"
 #include "model/generator.h"
 #include "model/prepared_weights.h"
+#include "report/print.h"
 #include "text/rows.h"
 #include "text/text_stream.h"
 
@@ -95,9 +96,10 @@ std::vector<std::int32_t> prompt_ids(const GenerateOptions& options, const RowRe
 }
 
 // As transformers: generation_config.json's where it says so, else config.json's; and what the
-// tokenizer calls its end.
+// tokenizer calls its end. An answer is over where the template ends it, which many fine-tunes of
+// base models learn without naming that token anywhere.
 std::vector<std::int64_t> stop_ids(const fs::path& folder, const ModelConfig& model,
-                                   const RowReader& reader) {
+                                   const RowReader& reader, bool raw_prompt) {
   std::vector<std::int64_t> ids = model.eos_ids;
   const fs::path file = folder / "generation_config.json";
   if (fs::exists(file)) {
@@ -114,6 +116,8 @@ std::vector<std::int64_t> stop_ids(const fs::path& folder, const ModelConfig& mo
     }
   }
   if (reader.end_of_text()) ids.push_back(*reader.end_of_text());
+  const std::optional<std::int32_t> turn = raw_prompt ? std::nullopt : reader.end_of_turn();
+  if (turn) ids.push_back(*turn);
   return ids;
 }
 
@@ -146,6 +150,13 @@ GenerationShape shape_of(const GenerateOptions& options, const fs::path& folder,
           .threads = threads,
           .tokenizer = Bytes{kTokenizerQuarters * quarter},
           .before_arena = kProgram + Bytes{kReadingQuarters * quarter}};
+}
+
+void tell_cut_answer(const GenerateOptions& options, std::int64_t most, const ModelConfig& model) {
+  if (most >= options.max_tokens) return;
+  tell(stderr,
+       "--max-tokens {}: the model has {} positions, which leaves the answer at most {} tokens\n",
+       options.max_tokens, model.max_positions, most);
 }
 
 // All memory is planned before it is taken, as in training.
@@ -265,6 +276,8 @@ int run_generate(const GenerateOptions& options) {
   const std::vector<std::int32_t> prompt = prompt_ids(options, reader, tokenizer);
   const MachineFacts machine = read_machine();
   const GenerationShape shape = shape_of(options, folder, model, prompt.size(), machine.cpu.usable);
+  const auto most = shape.context - static_cast<std::int64_t>(prompt.size());
+  tell_cut_answer(options, most, model);
   AnyAdapter adapter;
   if (options.adapter_path) adapter = read_any_adapter(*options.adapter_path, model);
   const Budget budget = compute_budget(machine.memory, options.shared.limit());
@@ -275,9 +288,8 @@ int run_generate(const GenerateOptions& options) {
   Generator generator(model, adapter, shape);
   load_weights(generator, WeightFiles(folder), shape);
   generator.warm_up();
-  const auto most = shape.context - static_cast<std::int64_t>(prompt.size());
-  const Continuation result =
-      run(generator, options, most, prompt, stop_ids(folder, model, reader), tokenizer);
+  const Continuation result = run(generator, options, most, prompt,
+                                  stop_ids(folder, model, reader, options.raw_prompt), tokenizer);
   report(result, prompt.size(), plan, options.shared.json);
   return result.finish == "interrupted" ? 3 : 0;
 }

@@ -362,6 +362,27 @@ std::string RowReader::render(const Conversation& conversation, const Json& tool
   return chat_for(tools).render(variables(tools, add_generation_prompt), conversation);
 }
 
+std::optional<std::int32_t> RowReader::end_of_turn() const {
+  if (!chat_.chat || !tokenizer_) return std::nullopt;
+  const std::string answer = "An answer, and no other.";
+  const Json messages = {{{"role", "user"}, {"content", "A question."}},
+                         {{"role", "assistant"}, {"content", answer}}};
+  std::string text;
+  try {
+    text = render(messages, nullptr, false);
+  } catch (const Error&) {
+    return std::nullopt;  // the prompt itself may render still, with what it has
+  }
+  const std::size_t at = text.rfind(answer);
+  if (at == std::string::npos) return std::nullopt;
+  const std::size_t end = text.find_first_not_of(" \n", at + answer.size());
+  if (end == std::string::npos) return std::nullopt;
+  const std::vector<std::int32_t> ids = tokenizer_->encode(text.substr(end), false);
+  const bool special = !ids.empty() && tokenizer_->decode({ids.data(), 1}, true).empty() &&
+                       !tokenizer_->decode({ids.data(), 1}, false).empty();
+  return special ? std::optional(ids.front()) : std::nullopt;
+}
+
 // The template writes the special tokens, so that none are added.
 TokenizedRow RowReader::read_messages(const Json& messages, const Json& tools,
                                       std::size_t completion) const {

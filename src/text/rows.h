@@ -67,6 +67,9 @@ class RowReader {
   [[nodiscard]] bool asks_for_date() const { return asks_for_date_; }
   // The id of the token that ends a text, if the model names one.
   [[nodiscard]] std::optional<std::int32_t> end_of_text() const { return end_of_text_; }
+  // The id of the special token that the chat template writes right behind an answer
+  // ("<|im_end|>"), if it writes one.
+  [[nodiscard]] std::optional<std::int32_t> end_of_turn() const;
 
  private:
   void read_special_tokens(const Json& from);

@@ -44,6 +44,39 @@ TEST(Generate, AppliesTheChatTemplateAndStopsAtTheEndOfTheTurn) {
   EXPECT_THAT(document["text"].get<std::string>(), ::testing::Not(HasSubstr("<|im_end|>")));
 }
 
+// A base model that was trained on a template's turns: nothing but the template names their end.
+TEST(Generate, StopsWhereTheTemplateEndsTheTurnThoughNothingNamesItAsTheEnd) {
+  const Program program;
+  const fs::path folder = program.home() / "base";
+  fs::create_directory(folder);
+  for (const char* file :
+       {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}) {
+    fs::copy_file(fs::path(demo_model()) / file, folder / file);
+  }
+  const auto run = [&](const std::vector<std::string>& more) {
+    return program.run(with({"generate", "--model", folder.string(), "--json", "--compute-dtype",
+                             "f32", "--max-tokens", "300"},
+                            more));
+  };
+  const Ended ended = run({"--prompt", "Continue: In the beginning"});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(parse_json(ended.out, "stdout")["finish"], "stop");
+  const Ended raw = run({"--raw-prompt", "--prompt",
+                         "<|im_start|>user\nContinue: In the beginning<|im_end|>\n"
+                         "<|im_start|>assistant\n"});
+  EXPECT_EQ(parse_json(raw.out, "stdout")["finish"], "length") << "a raw prompt has no turns";
+}
+
+TEST(Generate, SaysThatTheModelsPositionsCutTheAnswer) {
+  const Program program;
+  const Ended cut = program.run(with(kGenesis, {"--max-tokens", "100000", "--plan"}));
+  EXPECT_EQ(cut.exit_code, 0) << cut.err;
+  EXPECT_THAT(cut.err, HasSubstr("--max-tokens 100000: the model has 1024 positions, which leaves "
+                                 "the answer at most 1019 tokens"));
+  EXPECT_THAT(program.run(with(kGenesis, {"--plan"})).err,
+              ::testing::Not(HasSubstr("--max-tokens")));
+}
+
 TEST(Generate, DrawsTheSameWithTheSameSeedAndOtherwiseWithAnother) {
   const Program program;
   const auto drawn = [&](const char* seed) {
