@@ -14,10 +14,12 @@
 #include "checkpoint/adapter.h"
 #include "checkpoint/adapter_files.h"
 #include "checkpoint/weights.h"
+#include "commands/adapter_base.h"
 #include "commands/command.h"
 #include "commands/model_source.h"
 #include "machine/facts.h"
 #include "machine/interrupt.h"
+#include "report/print.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
@@ -77,6 +79,7 @@ int run_fuse(const FuseOptions& options) {
   const fs::path folder = resolve_model(options.model, ModelParts::kAll);
   const ModelConfig model = read_config(folder);
   const AnyAdapter adapter = read_any_adapter(options.adapter_path, model);
+  tell(stderr, "{}", other_base_warning(adapter.base_model, folder, model));
   const WeightFiles files(folder);
   catch_interrupts();
   NewFolder output(options.output);

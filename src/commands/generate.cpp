@@ -12,6 +12,7 @@
 #include "base/stopwatch.h"
 #include "checkpoint/adapter.h"
 #include "checkpoint/weights.h"
+#include "commands/adapter_base.h"
 #include "commands/command.h"
 #include "commands/model_source.h"
 #include "commands/options.h"
@@ -279,7 +280,10 @@ int run_generate(const GenerateOptions& options) {
   const auto most = shape.context - static_cast<std::int64_t>(prompt.size());
   tell_cut_answer(options, most, model);
   AnyAdapter adapter;
-  if (options.adapter_path) adapter = read_any_adapter(*options.adapter_path, model);
+  if (options.adapter_path) {
+    adapter = read_any_adapter(*options.adapter_path, model);
+    tell(stderr, "{}", other_base_warning(adapter.base_model, folder, model));
+  }
   const Budget budget = compute_budget(machine.memory, options.shared.limit());
   const MemoryPlan plan = plan_generation(model, adapter, shape).step.memory;
   if (options.plan_only) return show_plan(plan, budget, options.shared);

@@ -128,6 +128,23 @@ TEST(Fuse, GivesAModelThatSaysWhatBaseAndAdapterSay) {
                                       "--lr-schedule", "constant", "--adapter-path",   adapter});
   ASSERT_EQ(training.exit_code, 0) << training.err;
   const std::string fused = (program.home() / "fused").string();
+  EXPECT_THAT(program.run(with(kGenesis, {"--adapter-path", adapter})).err,
+              ::testing::Not(HasSubstr("Warning")));
+  fs::create_directory_symlink(demo_model(), program.home() / "another");
+  const std::string another = (program.home() / "another").string();
+  EXPECT_THAT(program.run(with(kGenesis, {"--model", another, "--adapter-path", adapter})).err,
+              ::testing::Not(HasSubstr("Warning")))
+      << "the same weights under another name";
+  fs::remove_all(program.home() / ".cache");
+  for (const std::vector<std::string>& command :
+       {with(kGenesis, {"--model", another, "--adapter-path", adapter}),
+        std::vector<std::string>{"fuse", "--model", another, "--adapter-path", adapter, "--output",
+                                 fused + "2"}}) {
+    const Ended warned = program.run(command);
+    EXPECT_EQ(warned.exit_code, 0) << warned.err;
+    EXPECT_THAT(warned.err, HasSubstr("Warning: the adapter's configuration says"));
+    EXPECT_THAT(warned.err, HasSubstr(another));
+  }
   const std::vector<std::string> fuse{"fuse",  "--model",  demo_model(), "--adapter-path",
                                       adapter, "--output", fused};
   const Ended ended = program.run(fuse);

@@ -1,0 +1,60 @@
+#include "commands/adapter_base.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+
+namespace loadline {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+const fs::path kDemo = LOADLINE_SOURCE_DIR "/demo/model";
+
+class AdapterBase : public ::testing::Test {
+ protected:
+  std::string warning(const std::string& base, const fs::path& folder = kDemo) {
+    return other_base_warning(base, folder, model_);
+  }
+  // A copy of the demo's model, called so.
+  fs::path copied(const std::string& name) const {
+    fs::create_directories(folder_.path() / name);
+    for (const char* file : {"config.json", "model.safetensors"}) {
+      replace_file(folder_.path() / name / file, read_file(kDemo / file, 64_MiB));
+    }
+    return folder_.path() / name;
+  }
+  ModelConfig model_ = read_config(kDemo);
+  TemporaryFolder folder_;
+};
+
+TEST_F(AdapterBase, OfAnotherNameIsWarnedOfWithBothNames) {
+  EXPECT_THAT(warning("meta-llama/Llama-3.2-1B"),
+              AllOf(HasSubstr("Warning: "), HasSubstr("meta-llama/Llama-3.2-1B"),
+                    HasSubstr(kDemo.string())));
+  EXPECT_THAT(warning("/gone/other"), HasSubstr("/gone/other"));
+}
+
+TEST_F(AdapterBase, ThatMovedOrComesFromTheHubIsTheSame) {
+  EXPECT_EQ(warning(""), "") << "not said";
+  EXPECT_EQ(warning(kDemo.string() + "/"), "");
+  EXPECT_EQ(warning("/gone/model"), "");
+  EXPECT_EQ(warning("ORG/Model@main"), "");
+  EXPECT_EQ(warning("/home/u/.cache/huggingface/hub/models--ORG--model/snapshots/0123abcd"), "");
+}
+
+TEST_F(AdapterBase, ThatIsThereIsLookedAt) {
+  EXPECT_EQ(warning(copied("renamed").string()), "") << "the same weights under another name";
+  const fs::path other = copied("model");
+  EXPECT_EQ(warning(other.string()), "");
+  std::string config = read_file(other / "config.json", 1_MiB);
+  config.replace(config.find("\"num_hidden_layers\": 6"), 22, "\"num_hidden_layers\": 3");
+  replace_file(other / "config.json", config);
+  EXPECT_THAT(warning(other.string()), HasSubstr(other.string())) << "of the same name alone";
+}
+
+}  // namespace
+}  // namespace loadline
