@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <initializer_list>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -171,14 +173,40 @@ void load_all(const Loader& load, const ModelConfig& model, const StepPlan& plan
   if (!model.tied_embeddings) load.matrix("lm_head.weight", plan.head);
 }
 
+// Of "model.layers.7.mlp.up_proj.weight": 7; -1 where it is no layer's, or only a buffer that old
+// versions of transformers saved.
+std::int64_t layer_of(std::string_view tensor) {
+  constexpr std::string_view kLayer = "model.layers.";
+  if (!tensor.starts_with(kLayer) || tensor.ends_with(".rotary_emb.inv_freq")) return -1;
+  tensor.remove_prefix(kLayer.size());
+  std::int64_t layer = -1;
+  const auto [end, error] = std::from_chars(tensor.data(), tensor.data() + tensor.size(), layer);
+  return error == std::errc{} ? layer : -1;
+}
+
+// A model of its lower layers alone would be another one, which nobody is likely to want.
+void refuse_more_layers(const WeightFiles& files, const ModelConfig& model) {
+  for (const auto& file : files.files()) {
+    for (const auto& tensor : file.second.tensors) {
+      if (layer_of(tensor.first) < model.layers) continue;
+      throw bad_input(
+          "{}: has the tensor '{}', but num_hidden_layers is {} (layers 0 to {}). Does config.json "
+          "belong to these weights?",
+          file.second.path.string(), tensor.first, model.layers, model.layers - 1);
+    }
+  }
+}
+
 }  // namespace
 
 void load_frozen_weights(const WeightFiles& files, const ModelConfig& model, const StepPlan& plan,
                          const Workspace& memory) {
+  refuse_more_layers(files, model);
   load_all(Loader(files, plan, &memory), model, plan);
 }
 
 void require_frozen_weights(const WeightFiles& files, const ModelConfig& model) {
+  refuse_more_layers(files, model);
   const StepShape token{.tokens = 1, .rows = 1, .longest_row = 1, .widen = false};
   const StepPlan plan = plan_forward(model, {}, token, 1);
   load_all(Loader(files, plan, nullptr), model, plan);

@@ -8,7 +8,8 @@ namespace loadline {
 
 // Reads every frozen weight from the files straight into its place, converted to the compute type;
 // q, k, v and gate, up go below one another. Names are those of transformers. Throws
-// Error(kBadInput) naming the tensor and both shapes.
+// Error(kBadInput) naming the tensor and both shapes, or a tensor of a layer that the model has
+// not.
 void load_frozen_weights(const WeightFiles& files, const ModelConfig& model, const StepPlan& plan,
                          const Workspace& memory);
 
