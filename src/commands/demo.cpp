@@ -1,10 +1,12 @@
 #include "commands/demo.h"
 
+#include <algorithm>
 #include <span>
 #include <string_view>
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "commands/cache.h"
 #include "commands/paths.h"
 
 // The files of demo/ as bytes of the program. Their pages are read only when the demo is used, and
@@ -54,15 +56,26 @@ bool is_there(const std::filesystem::path& file, std::string_view content) {
                           mapped.bytes().size()) == content;
 }
 
+bool is_whole(const std::filesystem::path& folder) {
+  return std::ranges::all_of(kFiles, [&](const EmbeddedFile& file) {
+    const bool same = is_there(folder / file.name, file.content());
+    forget_pages(std::as_bytes(std::span(file.content())));
+    return same;
+  });
+}
+
 std::filesystem::path demo_folder() {
   std::filesystem::path folder = cache_folder() / "demo";
-  for (const EmbeddedFile& file : kFiles) {
-    const std::filesystem::path path = folder / file.name;
-    if (!is_there(path, file.content())) {
-      make_folder(path.parent_path());
-      replace_file(path, file.content());
+  if (!is_whole(folder)) {
+    folder = writable_cache("demo");
+    for (const EmbeddedFile& file : kFiles) {
+      const std::filesystem::path path = folder / file.name;
+      if (!is_there(path, file.content())) {
+        make_folder(path.parent_path());
+        replace_file(path, file.content());
+      }
+      forget_pages(std::as_bytes(std::span(file.content())));
     }
-    forget_pages(std::as_bytes(std::span(file.content())));
   }
   return folder;
 }

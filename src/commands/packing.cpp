@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "commands/cache.h"
 #include "commands/paths.h"
 #include "machine/interrupt.h"
 #include "report/print.h"
@@ -74,7 +75,8 @@ std::optional<PackedRows> open_if_whole(const fs::path& packed, const std::strin
 PackedSplit pack_split(const fs::path& source, const RowReader& reader, BadRows bad_rows,
                        std::FILE* out, RowsPurpose purpose = {}) {
   const std::string fingerprint = packing_fingerprint(source, reader);
-  const fs::path packed = cache_folder() / "packed" / (fingerprint.substr(0, 32) + ".packed");
+  const std::string name = fingerprint.substr(0, 32) + ".packed";
+  fs::path packed = cache_folder() / "packed" / name;
   if (std::optional<PackedRows> rows = open_if_whole(packed, fingerprint)) {
     PackReport report = report_of(*rows);
     if (report.bad == 0 || bad_rows == BadRows::kSkip) {
@@ -83,7 +85,7 @@ PackedSplit pack_split(const fs::path& source, const RowReader& reader, BadRows 
       return {source, packed, std::move(report), std::move(*rows)};
     }
   }
-  make_folder(packed.parent_path());
+  packed = writable_cache("packed") / name;
   // Of a tokenizing that was killed. One that lives has written today.
   remove_unfinished(packed.parent_path(), std::chrono::hours(24));
   PackReport report = tokenize(source, reader, packed, bad_rows, purpose, out);

@@ -38,6 +38,19 @@ TEST(Environment, ADiskWithoutRoomForAJournalIsRefusedBeforeATrial) {
   EXPECT_THAT(ended.err, HasSubstr("No space left on device"));
 }
 
+TEST(Environment, ACacheThatCannotBeWrittenIsDoneWithout) {
+  Program program;
+  program.set_environment("XDG_CACHE_HOME", program.write("file", "in the way of a folder"));
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"plan", "--demo"}, std::vector<std::string>{"data", "--demo"}}) {
+    const Ended ended = program.run(command);
+    EXPECT_EQ(ended.exit_code, 0) << ended.err;
+    EXPECT_THAT(ended.err, HasSubstr("XDG_CACHE_HOME"));
+    const std::string folder = ended.err.substr(ended.err.find(" lies in ") + 9);
+    EXPECT_FALSE(std::filesystem::exists(folder.substr(0, folder.find(' ')))) << "it goes again";
+  }
+}
+
 TEST(Environment, RestartDoesNotTakeTheFolderFromARunningSearch) {
   const Program program;
   const auto run = program.home() / "run";
