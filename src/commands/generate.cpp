@@ -269,7 +269,7 @@ int show_plan(const MemoryPlan& plan, const Budget& budget, const WorkloadOption
 int run_generate(const GenerateOptions& options) {
   validate(options.shared);
   validate_sampling(options);
-  const fs::path folder = resolve_model(options.shared.model, ModelParts::kAll);
+  const fs::path folder = model_folder_of(options.shared, ModelParts::kAll);
   const ModelConfig model = read_config(folder);
   tokenizer_file(folder);
   const RowReader reader(folder, model.vocab_size, {});
@@ -303,6 +303,7 @@ int run_generate(const GenerateOptions& options) {
 CommandFunction add_generate(Flags flags) {
   const auto options = std::make_shared<GenerateOptions>();
   add_model_flags(flags, options->shared);
+  add_demo_flag(flags, options->shared, "The embedded model");
   add_memory_flags(flags, options->shared);
   flags.value("--adapter-path", options->adapter_path,
               "Adapter of PEFT or mlx-lm: its folder or its .safetensors");

@@ -246,11 +246,17 @@ ProfileKey Workload::profile_key(const MachineFacts& machine,
   return key;
 }
 
+fs::path model_folder_of(const WorkloadOptions& options, ModelParts parts) {
+  if (options.demo) return demo_model();
+  if (options.model.empty()) throw usage_error("--model DIR or ORG/NAME is missing");
+  return resolve_model(options.model, parts);
+}
+
 Workload prepare_workload(const WorkloadOptions& options, const MachineFacts& machine,
                           std::FILE* out, ModelParts parts) {
   validate(options);
   Workload workload;
-  workload.model_folder = options.demo ? demo_model() : resolve_model(options.model, parts);
+  workload.model_folder = model_folder_of(options, parts);
   workload.model = read_config(workload.model_folder);
   const std::string data =
       options.demo && options.data.empty() ? demo_data().string() : options.data;

@@ -64,6 +64,9 @@ struct Workload {
 Workload prepare_workload(const WorkloadOptions& options, const MachineFacts& machine,
                           std::FILE* out, ModelParts parts = ModelParts::kAll);
 
+// The folder of --model, or of --demo. Throws Error(kUsage) where neither was given.
+std::filesystem::path model_folder_of(const WorkloadOptions& options, ModelParts parts);
+
 // --compute-dtype's word.
 DType resolve_compute(const std::string& word);
 

@@ -44,6 +44,19 @@ TEST(Generate, AppliesTheChatTemplateAndStopsAtTheEndOfTheTurn) {
   EXPECT_THAT(document["text"].get<std::string>(), ::testing::Not(HasSubstr("<|im_end|>")));
 }
 
+TEST(Generate, OfTheDemoStopsAtTheEndOfTheTurnToo) {
+  const Program program;
+  const std::vector<std::string> chat{
+      "generate",     "--demo", "--json",   "--compute-dtype",           "f32",
+      "--max-tokens", "300",    "--prompt", "Continue: In the beginning"};
+  const Ended ended = program.run(chat);
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(parse_json(ended.out, "stdout")["finish"], "stop");
+  const Ended both = program.run(with(chat, {"--model", demo_model()}));
+  EXPECT_EQ(both.exit_code, 2);
+  EXPECT_THAT(program.run({"generate", "--prompt", "a"}).err, HasSubstr("--model"));
+}
+
 // A base model that was trained on a template's turns: nothing but the template names their end.
 TEST(Generate, StopsWhereTheTemplateEndsTheTurnThoughNothingNamesItAsTheEnd) {
   const Program program;
