@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "checkpoint/adapter_files.h"
 #include "commands/command.h"
 #include "commands/model_source.h"
@@ -20,6 +21,7 @@ namespace {
 struct AdapterOptions {
   std::string model, adapter_path;
   std::optional<std::string> output, format;
+  bool json = false;
 };
 
 // "8" or "8 to 64".
@@ -29,25 +31,54 @@ std::string range_text(const std::set<Value>& values) {
   return fmt::format("{} to {}", *values.begin(), *values.rbegin());
 }
 
-void show(const AnyAdapter& adapter, const ModelConfig& model) {
+struct AdapterFacts {
   std::set<std::int64_t> ranks, layers;
   std::set<double> alphas, scales;
   std::set<Projection> targets;
   std::size_t parameters = 0;
+};
+
+AdapterFacts facts_of(const AnyAdapter& adapter) {
+  AdapterFacts facts;
   for (const ScaledPair& pair : adapter.pairs) {
-    ranks.insert(pair.rank);
-    layers.insert(pair.pair.layer);
-    alphas.insert(pair.alpha);
-    scales.insert(pair.scale());
-    targets.insert(pair.pair.projection);
-    parameters += pair.pair.a.size() + pair.pair.b.size();
+    facts.ranks.insert(pair.rank);
+    facts.layers.insert(pair.pair.layer);
+    facts.alphas.insert(pair.alpha);
+    facts.scales.insert(pair.scale());
+    facts.targets.insert(pair.pair.projection);
+    facts.parameters += pair.pair.a.size() + pair.pair.b.size();
   }
+  return facts;
+}
+
+void show(const AnyAdapter& adapter, const ModelConfig& model) {
+  const AdapterFacts facts = facts_of(adapter);
   fmt::print("base model  {}\n", adapter.base_model.empty() ? "(not said)" : adapter.base_model);
-  fmt::print("rank        {}\n", range_text(ranks));
-  fmt::print("alpha       {} (scale {})\n", range_text(alphas), range_text(scales));
-  fmt::print("layers      {} of {}: {}\n", layers.size(), model.layers, range_text(layers));
-  fmt::print("targets     {}\n", names_of({targets.begin(), targets.end()}));
-  fmt::print("parameters  {} in {} pairs\n", parameters, adapter.pairs.size());
+  fmt::print("rank        {}\n", range_text(facts.ranks));
+  fmt::print("alpha       {} (scale {})\n", range_text(facts.alphas), range_text(facts.scales));
+  fmt::print("layers      {} of {}: {}\n", facts.layers.size(), model.layers,
+             range_text(facts.layers));
+  fmt::print("targets     {}\n", names_of({facts.targets.begin(), facts.targets.end()}));
+  fmt::print("parameters  {} in {} pairs\n", facts.parameters, adapter.pairs.size());
+}
+
+void show_document(const AnyAdapter& adapter, const ModelConfig& model,
+                   const AdapterOptions& options) {
+  const AdapterFacts facts = facts_of(adapter);
+  Json targets = Json::array();
+  for (const Projection target : facts.targets) targets.push_back(name_of(target));
+  Json document{{"schema_version", 1},
+                {"base_model", adapter.base_model.empty() ? Json() : Json(adapter.base_model)},
+                {"ranks", facts.ranks},
+                {"alphas", facts.alphas},
+                {"scales", facts.scales},
+                {"layers", facts.layers},
+                {"model_layers", model.layers},
+                {"targets", std::move(targets)},
+                {"parameters", facts.parameters},
+                {"pairs", adapter.pairs.size()}};
+  if (options.output) document["written_to"] = *options.output;
+  fmt::print("{}\n", document.dump(2));
 }
 
 void convert_to(const std::string& output, AnyAdapter adapter, const ModelConfig& model,
@@ -61,7 +92,7 @@ void convert_to(const std::string& output, AnyAdapter adapter, const ModelConfig
   }
   const AdapterFormat format = parse_adapter_format(options.format.value_or("peft"));
   write_adapter(folder, as_trainable(std::move(adapter), model, options.adapter_path), format);
-  fmt::print("written to  {} ({})\n", output, name_of(format));
+  if (!options.json) fmt::print("written to  {} ({})\n", output, name_of(format));
 }
 
 int run_adapter(const AdapterOptions& options) {
@@ -69,9 +100,10 @@ int run_adapter(const AdapterOptions& options) {
     throw usage_error("--adapter-format {}: needs --output DIR to write to", *options.format);
   }
   const ModelConfig model = read_config(resolve_model(options.model, ModelParts::kText));
-  AnyAdapter adapter = read_any_adapter(options.adapter_path, model);
-  show(adapter, model);
-  if (options.output) convert_to(*options.output, std::move(adapter), model, options);
+  const AnyAdapter adapter = read_any_adapter(options.adapter_path, model);
+  if (!options.json) show(adapter, model);
+  if (options.output) convert_to(*options.output, adapter, model, options);
+  if (options.json) show_document(adapter, model, options);
   return 0;
 }
 
@@ -84,6 +116,7 @@ CommandFunction add_adapter(Flags flags) {
                  "Adapter of PEFT or mlx-lm: its folder or its .safetensors");
   flags.value("--output", options->output, "Write it there");
   flags.value("--adapter-format", options->format, "Of what is written: peft, mlx or both");
+  flags.toggle("--json", options->json, "Print one JSON document instead");
   return [options] { return run_adapter(*options); };
 }
 

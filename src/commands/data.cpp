@@ -78,6 +78,11 @@ void print_split(const PackedSplit& split, std::int64_t max_seq_length) {
 
 int run_data(const DataOptions& options) {
   require_model_and_data(options.workload);
+  if (options.dump && options.workload.json) {
+    throw usage_error(
+        "--dump gives the rows, each as a JSON object a line, and --json a document about them: "
+        "give one");
+  }
   const Workload workload =
       prepare_workload(options.workload, read_machine(), stderr, ModelParts::kText);
   if (options.dump) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "cli/harness/program.h"
 
 namespace loadline::testing {
@@ -31,6 +32,13 @@ TEST(AdapterCommand, ShowsAndConvertsWhatTrainWrote) {
   for (const char* file : {"/adapter_model.safetensors", "/adapter_config.json"}) {
     EXPECT_EQ(bytes_of(back + file), bytes_of(trained + file)) << file;
   }
+  const Ended shown =
+      program.run({"adapter", "--model", demo_model(), "--adapter-path", trained, "--json"});
+  const Json document = parse_json(shown.out, "stdout");
+  EXPECT_EQ(document["ranks"], Json::parse("[2]"));
+  EXPECT_EQ(document["layers"], Json::parse("[4, 5]"));
+  EXPECT_EQ(document["scales"], Json::parse("[2.0]"));
+  EXPECT_EQ(document["targets"].size(), 4U);
   const Ended again = program.run({"adapter", "--model", demo_model(), "--adapter-path", trained,
                                    "--output", back, "--adapter-format", "mlx"});
   EXPECT_EQ(again.exit_code, 2);

@@ -144,6 +144,12 @@ TEST(Data, WithoutTheRoleOfTheAssistantIsWarnedOf) {
   EXPECT_THAT(program.run(data).err, HasSubstr("no message of 1 row has the role assistant"));
 }
 
+TEST(Data, TakesADumpOrADocument) {
+  const Ended ended = Program().run({"data", "--demo", "--dump", "--json"});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, HasSubstr("--dump"));
+}
+
 TEST(Data, AFileOfBadRowsAloneIsRefusedWithTheirReasonsWhereTheyAreSkippedToo) {
   const Program program;
   const Ended ended = program.run({"data", "--model", demo_model(), "--skip-bad-rows", "--data",
