@@ -3,16 +3,23 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
+#include <utility>
 
 namespace loadline {
 namespace {
 
 volatile std::sig_atomic_t signals_seen = 0;
 volatile std::sig_atomic_t hung_up = 0;
+std::atomic<const LastLine*> last_line = nullptr;
+static_assert(std::atomic<const LastLine*>::is_always_lock_free, "a signal's handler reads it");
 
 void on_signal(int number) {
-  if (signals_seen != 0) ::_exit(128 + number);
+  if (signals_seen != 0) {
+    if (const LastLine* line = last_line.load()) line->write();
+    ::_exit(128 + number);
+  }
   signals_seen = 1;
 }
 
@@ -57,6 +64,18 @@ void release_interrupts() {
     if (one.is_caught) ::sigaction(one.number, &one.before, nullptr);
     one.is_caught = false;
   }
+}
+
+LastLine::LastLine(int fd, std::string line) : fd_(fd), line_(std::move(line)) {
+  last_line.store(this);
+}
+
+LastLine::~LastLine() { last_line.store(nullptr); }
+
+// In a signal's handler: what cannot be written is lost.
+void LastLine::write() const {
+  (void)::lseek(fd_, 0, SEEK_END);
+  (void)!::write(fd_, line_.data(), line_.size());
 }
 
 bool interrupted() { return signals_seen != 0 || hung_up != 0; }

@@ -1,6 +1,8 @@
 // Ctrl-C, SIGTERM and a terminal that closes as a question that loops ask.
 #pragma once
 
+#include <string>
+
 namespace loadline {
 
 // From here on the first SIGINT or SIGTERM only sets a flag; a second one ends the process at once
@@ -10,6 +12,21 @@ void catch_interrupts();
 [[nodiscard]] bool interrupted();
 // Ends that: a signal does again what it did before.
 void release_interrupts();
+
+// While it lives, the second signal writes it to the end of the file `fd` before it ends the
+// process. One at a time.
+class LastLine {
+ public:
+  LastLine(int fd, std::string line);
+  LastLine(const LastLine&) = delete;
+  LastLine& operator=(const LastLine&) = delete;
+  ~LastLine();
+  void write() const;
+
+ private:
+  int fd_;
+  std::string line_;
+};
 
 // The question is asked as long as this lives. What does not ask it ends with the signal
 // afterwards.

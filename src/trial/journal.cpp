@@ -52,6 +52,17 @@ Bytes room_for_end(const TrialSpec& spec) {
   return 64_KiB + Bytes{256 * static_cast<std::uint64_t>(spec.steps)};
 }
 
+std::string finished_line(const TrialSpec& spec, const TrialOutcome& outcome) {
+  return dump_line({{"event", "finished"}, {"trial", spec.id}, {"outcome", to_json(outcome)}});
+}
+
+TrialOutcome ended_at_once() {
+  TrialOutcome outcome;
+  outcome.verdict = Verdict::kInterrupted;
+  outcome.cause = "interrupted: a second signal ended the search at once";
+  return outcome;
+}
+
 std::string boot_id(const fs::path& root) {
   std::string text = read_kernel_file(root / "proc/sys/kernel/random/boot_id").value_or("");
   text.erase(std::min(text.find_first_of(" \n"), text.size()));
@@ -150,6 +161,7 @@ void Journal::started(const TrialSpec& spec) {
   reserve_room(lock_, Bytes{line.size() + 1} + room_for_end(spec), path_);
   file_.append_line(line);
   note_started(entries_, spec, boot_);
+  last_line_ = std::make_unique<LastLine>(lock_.get(), finished_line(spec, ended_at_once()) + "\n");
 }
 
 void Journal::finished(const TrialSpec& spec, const TrialOutcome& outcome) {
@@ -157,8 +169,8 @@ void Journal::finished(const TrialSpec& spec, const TrialOutcome& outcome) {
   if (entry == nullptr) {
     throw std::logic_error("journal: trial " + std::to_string(spec.id) + " was never started");
   }
-  file_.append_line(
-      dump_line({{"event", "finished"}, {"trial", spec.id}, {"outcome", to_json(outcome)}}));
+  last_line_.reset();
+  file_.append_line(finished_line(spec, outcome));
   entry->outcome = outcome;
 }
 

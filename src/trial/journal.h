@@ -1,13 +1,16 @@
 // journal.jsonl: what a search did, a synced line before and after each trial. A torn last line is
-// dropped on reading. No trial begins without room on the disk for the line of its end.
+// dropped on reading. No trial begins without room on the disk for the line of its end. A second
+// Ctrl-C (machine/interrupt.h) writes that line too: the trial was interrupted.
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/file.h"
+#include "machine/interrupt.h"
 #include "trial/trial.h"
 
 namespace loadline {
@@ -41,6 +44,7 @@ class Journal {
   FileDescriptor lock_;
   AppendFile file_;
   std::vector<JournalEntry> entries_;
+  std::unique_ptr<LastLine> last_line_;  // the end of the running trial where a signal ends us
 };
 
 // What run_folder/journal.jsonl holds, for reading only: no lock, nothing is mended. Throws

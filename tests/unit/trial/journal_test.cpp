@@ -2,11 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <fstream>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "machine/interrupt.h"
 
 namespace loadline {
 namespace {
@@ -177,6 +179,46 @@ TEST_F(JournalTest, AQuestionThatTwoKilledSearchesLeftIsNotTriedAThirdTime) {
   EXPECT_EQ(entries.at(1).outcome->verdict, Verdict::kKilled);
   EXPECT_THAT(entries[1].outcome->cause, testing::HasSubstr("--restart"));
   EXPECT_EQ(entries.at(2).outcome->verdict, Verdict::kInterrupted) << "another question";
+}
+
+// Also where a script's background job ignores them.
+void catch_both_signals() {
+  for (const int number : {SIGINT, SIGTERM}) static_cast<void>(::signal(number, SIG_DFL));
+  catch_interrupts();
+}
+
+TEST_F(JournalTest, ATrialUnderWhichASecondSignalEndedTheSearchIsInterruptedHoweverOftenThatWas) {
+  int id = 0;
+  for (const int second : {SIGINT, SIGTERM, SIGINT}) {
+    TrialSpec again = spec(++id);
+    again.batch_size = 8;
+    const auto end_while_it_runs = [&] {
+      catch_both_signals();
+      Journal journal(folder_.path());
+      journal.started(again);
+      static_cast<void>(::raise(SIGINT));
+      static_cast<void>(::raise(second));
+    };
+    EXPECT_EXIT(end_while_it_runs(), testing::ExitedWithCode(128 + second), "");
+  }
+  const auto entries = reopened();
+  ASSERT_EQ(entries.size(), 3U);
+  for (const JournalEntry& entry : entries) {
+    EXPECT_EQ(entry.outcome->verdict, Verdict::kInterrupted) << entry.outcome->cause;
+  }
+}
+
+TEST_F(JournalTest, ASecondSignalBetweenTwoTrialsWritesNothing) {
+  const auto end_between = [&] {
+    catch_both_signals();
+    Journal journal(folder_.path());
+    journal.started(spec(1));
+    journal.finished(spec(1), outcome(Verdict::kFits));
+    static_cast<void>(::raise(SIGINT));
+    static_cast<void>(::raise(SIGINT));
+  };
+  EXPECT_EXIT(end_between(), testing::ExitedWithCode(128 + SIGINT), "");
+  EXPECT_EQ(reopened().at(0).outcome->verdict, Verdict::kFits);
 }
 
 TEST_F(JournalTest, AFolderThatCannotBeWrittenIsNamed) {
