@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "commands/command.h"
@@ -68,8 +69,10 @@ void print_split(const PackedSplit& split, std::int64_t max_seq_length) {
              lengths.percentile(0.5), lengths.percentile(0.9), lengths.percentile(0.99),
              lengths.longest());
   const CutRows cut = cut_rows(split, max_seq_length);
-  fmt::print("  cut at {:<6}        {} rows are longer ({}), {} tokens are lost ({})\n",
-             max_seq_length, cut.longer, share_text(cut.longer, cut.rows), cut.lost,
+  fmt::print("  cut at {:<6}        {} longer ({}), {} lost ({})\n", max_seq_length,
+             counted(cut.longer, "row") + (cut.longer == 1 ? " is" : " are"),
+             share_text(cut.longer, cut.rows),
+             counted(cut.lost, "token") + (cut.lost == 1 ? " is" : " are"),
              share_text(cut.lost, cut.tokens));
   fmt::print("  with distrust fields {} ({})\n", report.with_provenance,
              share_text(report.with_provenance, report.rows));

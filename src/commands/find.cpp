@@ -341,7 +341,7 @@ CommandFunction add_find(Flags flags) {
               "Steps of the training to come: where memory grows, it is told for their end");
   flags.value("--objective", options->objective, "balanced, largest or fastest");
   flags.value("--time-limit", options->time_limit,
-              "End after this time with the best so far: 30m, 2h");
+              "End after this time with the best so far: 90s, 30m, 2h, 1h30m");
   flags.value("--run-dir", options->run_dir,
               "Folder of this search; goes on where an earlier one stopped");
   flags.value("--output", options->output, "Write the result document here as well");

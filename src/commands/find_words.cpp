@@ -5,10 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/json.h"
 #include "commands/cut_rows.h"
 #include "commands/train_start.h"
-#include "report/counted.h"
+#include "search/evidence.h"
 
 namespace loadline {
 namespace {

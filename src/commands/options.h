@@ -71,7 +71,7 @@ std::chrono::year_month_day parse_date(const std::string& text, const std::strin
 // Throws Error(kUsage) naming all of model and data that is missing.
 void require_model_and_data(const WorkloadOptions& options);
 
-// "90s", "30m", "2h", "45" (seconds). Throws Error(kUsage) naming `flag`.
+// "90s", "30m" or "30min", "2h", "1h30m", "45" (seconds). Throws Error(kUsage) naming `flag`.
 std::chrono::seconds parse_duration(const std::string& text, const std::string& flag);
 
 // "8,16,32" as rising positive numbers without repeats; where `all` is given, the words all and -1

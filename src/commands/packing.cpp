@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "commands/cache.h"
@@ -33,7 +34,8 @@ void tell_bad_lines(const PackReport& report, const fs::path& source, std::FILE*
     tell(out, "Warning: {} of the {} lines of {} are bad. Are these the right rows?\n", report.bad,
          lines, source.string());
   }
-  tell(out, "{}: {} bad lines are left out{}\n", source.string(), report.bad,
+  tell(out, "{}: {} left out{}\n", source.string(),
+       counted(report.bad, "bad line") + (report.bad == 1 ? " is" : " are"),
        report.first_bad.empty() ? "" : ":");
   for (const std::string& line : report.first_bad) tell(out, "  {}\n", printable(line));
 }
@@ -52,8 +54,8 @@ PackReport tokenize(const fs::path& source, const RowReader& reader, const fs::p
   const auto go_on = [&](std::int64_t rows) {
     if (!interrupted()) return;
     throw Error(ErrorKind::kInterrupted,
-                fmt::format("{}: interrupted after {} rows. The same command tokenizes it anew",
-                            source.string(), rows));
+                fmt::format("{}: interrupted after {}. The same command tokenizes it anew",
+                            source.string(), counted(rows, "row")));
   };
   return pack_rows(source, reader, packed, go_on, bad_rows, purpose);
 }

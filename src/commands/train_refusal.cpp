@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/error.h"
-#include "report/counted.h"
 #include "report/print.h"
 #include "training/trainer.h"
 

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <string>
 
+#include "base/counted.h"
 #include "commands/cut_rows.h"
-#include "report/counted.h"
 #include "report/print.h"
 #include "report/text.h"
 #include "training/run_folder.h"

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/counted.h"
 #include "base/json.h"
-#include "report/counted.h"
 #include "report/print.h"
 #include "report/text.h"
 

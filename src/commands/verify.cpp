@@ -37,6 +37,7 @@ Profile verify(const Workload& workload, const MachineFacts& machine, const Sear
                                   timestamp(), ::getpid());
   require_writable_folder(profile_folder());  // before a trial whose profile would be lost
   TerminalView view(out, false);
+  view.proof_begins();
   FindSession session(workload, machine, question, folder, view);
   const RunTrial trial = session.prove(configuration);
   if (trial.outcome.verdict == Verdict::kInterrupted) {

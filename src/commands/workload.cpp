@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -16,7 +17,6 @@
 #include "commands/paths.h"
 #include "kernels/wide_product.h"
 #include "model/prepared_weights.h"
-#include "report/counted.h"
 #include "report/machine_name.h"
 #include "report/print.h"
 #include "training/readiness.h"

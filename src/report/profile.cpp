@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/counted.h"
 #include "base/json.h"
-#include "report/counted.h"
 #include "report/machine_name.h"
 #include "report/text.h"
 

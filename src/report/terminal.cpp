@@ -4,7 +4,8 @@
 
 #include <utility>
 
-#include "report/counted.h"
+#include "base/counted.h"
+#include "base/number_text.h"
 #include "report/progress.h"
 #include "report/summary.h"
 #include "report/text.h"
@@ -44,7 +45,8 @@ struct TerminalView::State {
   Columns columns;  // none where nobody knows
   bool bar_is_drawn = false;
   Progress progress;
-  std::string cell;           // of the trial before
+  std::string cell;  // of the trial before
+  bool is_proof = false;
   bool loss_is_more = false;  // than the cross-entropy, in the steps of this trial
 
   [[nodiscard]] std::int64_t width() const { return columns ? columns() : kUsualColumns; }
@@ -109,13 +111,14 @@ struct TerminalView::State {
     const TrialStep& step = stepped.step;
     if (!is_shown(step.step, spec.steps)) return;
     loss_is_more = step.cross_entropy.has_value();
-    say(fmt::format("  Step {:>2}/{}: {} {:.4f}, memory {}, {}", step.step, spec.steps, loss_name(),
-                    step.cross_entropy.value_or(step.loss), to_string(step.peak),
+    say(fmt::format("  Step {:>2}/{}: {} {}, memory {}, {}", step.step, spec.steps, loss_name(),
+                    number_text(step.cross_entropy.value_or(step.loss), 4), to_string(step.peak),
                     in_seconds(step.seconds)));
   }
   void show(const TrialSpec& /*spec*/, const Evaluated& evaluated) {
-    say(fmt::format("  Evaluation: {} {:.4f}, memory {}, {}", loss_name(), evaluated.loss,
-                    to_string(evaluated.peak), in_seconds(evaluated.seconds)));
+    say(fmt::format("  Evaluation: {} {}, memory {}, {}", loss_name(),
+                    number_text(evaluated.loss, 4), to_string(evaluated.peak),
+                    in_seconds(evaluated.seconds)));
   }
   void show(const TrialSpec& /*spec*/, const Saved& saved) {
     say("  Adapter saved: memory " + to_string(saved.peak));
@@ -146,17 +149,19 @@ void TerminalView::search_begins(const SearchSpace& space, const SearchLimits& l
       fmt::format("Memory budget: {} (set by {}); a configuration fits when its measured "
                   "peak x {:g} is within it",
                   to_string(limits.budget), printable(budget_binds), 1 + limits.margin));
-  state_->say(fmt::format("Searching ranks {} x layers {}, batch 1 to {}, objective {}",
-                          joined(space.ranks), joined(space.layers), space.max_batch,
-                          name_of(limits.objective)));
+  state_->say(fmt::format("Searching rank{} {} x layers {}, batch 1 to {}, objective {}",
+                          space.ranks.size() == 1 ? "" : "s", joined(space.ranks),
+                          joined(space.layers), space.max_batch, name_of(limits.objective)));
 }
 
 void TerminalView::outlook(const Outlook& outlook) { state_->progress.expects(outlook); }
 
 void TerminalView::trial_begins(const TrialSpec& spec, const Configuration& tested) {
   const std::string cell = describe_cell(tested);
-  if (cell != state_->cell) {
+  if (cell != state_->cell && !state_->is_proof) {
     state_->cell = cell;
+void TerminalView::proof_begins() { state_->is_proof = true; }
+
     state_->say("");
     state_->say("Finding optimal batch size for " + cell, kBold);
   }

@@ -28,6 +28,8 @@ class TerminalView {
                      const std::string& budget_binds);
   // What SearchFunctions::outlook tells: how many trials the bar expects.
   void outlook(const Outlook& outlook);
+  // In place of a search: one trial of a configuration that is given.
+  void proof_begins();
   void trial_begins(const TrialSpec& spec, const Configuration& tested);
   void trial_event(const TrialSpec& spec, const WorkerEvent& event);
   void trial_ends(const TrialSpec& spec, const TrialOutcome& outcome);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "text/file_format.h"
@@ -30,7 +31,8 @@ void refuse_bad_lines(const PackReport& report) {
   if (report.bad == 0) return;
   std::string message = fmt::format("{}", fmt::join(report.first_bad, "\n"));
   if (report.bad > 1) {
-    message += fmt::format("\n{} lines are bad, {} are good", report.bad, report.rows);
+    message += fmt::format("\n{} lines are bad, {} good", report.bad,
+                           report.rows == 1 ? "1 is" : fmt::format("{} are", report.rows));
   }
   throw bad_input("{}\nMend {}, or leave {} out with --skip-bad-rows", message,
                   report.bad > 1 ? "them" : "it", report.bad > 1 ? "them" : "it");
@@ -90,15 +92,15 @@ PackReport pack_rows(const std::filesystem::path& jsonl, const RowReader& reader
   if (!other_format.empty() && most_are_bad(report)) throw bad_input("{}", other_format);
   if (bad_rows == BadRows::kRefuse) refuse_bad_lines(report);
   if (report.rows == 0) {
-    throw bad_input(
-        "{}: there is no row {} ({} lines; {} rows without a token to predict, {} bad){}{}{}{}{}",
-        jsonl.string(), purpose.what, lines.number(), report.too_short, report.bad,
-        report.without_assistant > 0 ? "\n" + words_on_roles(report) : "",
-        report.bad > 0 ? ":\n" : "", fmt::join(report.first_bad, "\n"),
-        purpose.way_out.empty() ? ""
-        : report.bad > 0        ? "\n"
-                                : ". ",
-        purpose.way_out);
+    throw bad_input("{}: there is no row {} ({}; {} without a token to predict, {} bad){}{}{}{}{}",
+                    jsonl.string(), purpose.what, counted(lines.number(), "line"),
+                    counted(report.too_short, "row"), report.bad,
+                    report.without_assistant > 0 ? "\n" + words_on_roles(report) : "",
+                    report.bad > 0 ? ":\n" : "", fmt::join(report.first_bad, "\n"),
+                    purpose.way_out.empty() ? ""
+                    : report.bad > 0        ? "\n"
+                                            : ". ",
+                    purpose.way_out);
   }
   writer.set_fingerprint(fingerprint_of(lines.content_hash(), reader));
   writer.set_left_out(report.too_short, report.bad);

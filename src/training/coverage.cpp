@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/counted.h"
 #include "training/trainer.h"
 
 namespace loadline {
@@ -44,8 +45,8 @@ std::string describe(const Coverage& coverage) {
                         coverage.rows, coverage.max_seq_length);
   }
   if (coverage.rows < coverage.batch_size) {
-    text += fmt::format("; the data has {} rows, fewer than the batch of {}: rows repeat in it",
-                        coverage.rows, coverage.batch_size);
+    text += fmt::format("; the data has {}, fewer than the batch of {}: rows repeat in it",
+                        counted(coverage.rows, "row"), coverage.batch_size);
   }
   return text;
 }

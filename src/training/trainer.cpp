@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/number_text.h"
 #include "base/stopwatch.h"
 #include "checkpoint/adapter.h"
 #include "checkpoint/config.h"
@@ -218,7 +219,7 @@ class Run {
     if (!result.finite) {
       return diverged(step, step - 1,
                       fmt::format("the loss is {}, the gradient's norm {} at step {}",
-                                  result.loss(), result.grad_norm, step));
+                                  number_text(result.loss()), number_text(result.grad_norm), step));
     }
     const StepReport report{.step = step,
                             .loss = result.loss(),
@@ -261,9 +262,9 @@ class Run {
     if (!loss) return interrupted(step);
     if (!std::isfinite(loss->cross_entropy)) {
       const char* const of = rows == EvaluationReport::Rows::kTest ? "test" : "validation";
-      return diverged(
-          step, step,
-          fmt::format("the {} loss is {} after step {}", of, loss->cross_entropy, step));
+      return diverged(step, step,
+                      fmt::format("the {} loss is {} after step {}", of,
+                                  number_text(loss->cross_entropy), step));
     }
     EvaluationReport report{.rows = rows,
                             .step = step,

@@ -41,7 +41,7 @@ TEST(Data, BadRowsAreNamedAndLeftOutOnlyWhenAskedFor) {
     EXPECT_THAT(skipped.out, HasSubstr("bad lines            2, left out"));
     EXPECT_THAT(
         skipped.out,
-        HasSubstr("cut at 4             1 rows are longer (50.0 %), 1 tokens are lost (12.5 %)"));
+        HasSubstr("cut at 4             1 row is longer (50.0 %), 1 token is lost (12.5 %)"));
     EXPECT_THAT(skipped.out, HasSubstr("with distrust fields 1 (50.0 %)"));
   }
   const Json document = parse_json(data({"--skip-bad-rows", "--json"}).out, "stdout");

@@ -44,6 +44,25 @@ TEST(WorkloadOptions, WhatOnlyFindComparesIsSaidInItsHelpAndItsErrors) {
   EXPECT_THAT(refusal_of(options), HasSubstr("one of auto, on, off, both"));
 }
 
+TEST(ParseDuration, TakesHoursMinutesAndSecondsAndANumberAloneAsSeconds) {
+  const auto seconds = [](const char* text) {
+    return parse_duration(text, "--time-limit").count();
+  };
+  EXPECT_EQ(seconds("45"), 45);
+  EXPECT_EQ(seconds("90s"), 90);
+  EXPECT_EQ(seconds("5min"), 300);
+  EXPECT_EQ(seconds("1h30m"), 5400);
+  EXPECT_EQ(seconds("1h1m1s"), 3661);
+  for (const char* wrong : {"", "0", "0s", "-5m", "5x", "30m1h", "1h30", "1m1min", "m", "1.5h"}) {
+    EXPECT_THROW(seconds(wrong), Error) << wrong;
+  }
+  try {
+    seconds("soon");
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("a number alone means seconds"));
+  }
+}
+
 TEST(WorkloadOptions, WhatTrainNeedsForTheSameRunIsWhatWasGiven) {
   EXPECT_THAT(words_for_train({}), testing::IsEmpty());
   WorkloadOptions options;

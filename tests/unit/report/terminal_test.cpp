@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <functional>
+#include <limits>
 #include <sstream>
 
 #include "report/text.h"
@@ -174,6 +175,30 @@ TEST(TerminalView, SaysTheCellOnceForTrialsInARow) {
   const std::string phrase = "Finding optimal batch size";
   EXPECT_NE(text.find(phrase), text.rfind(phrase));
   EXPECT_EQ(text.find(phrase, text.find(phrase) + 1), text.rfind(phrase));
+}
+
+TEST(TerminalView, AProofIsNoSearchForABatchSize) {
+  const std::string text = shown(false, [](TerminalView& view) {
+    view.proof_begins();
+    view.trial_begins(spec_of(1, 64, 16), {1, 64, 16});
+  });
+  EXPECT_THAT(text, AllOf(Not(HasSubstr("Finding")), HasSubstr("Testing: batch=1")));
+}
+
+TEST(TerminalView, OneRankIsNoRanks) {
+  const std::string text = shown(false, [](TerminalView& view) {
+    view.search_begins({{64}, {16}, 64}, testing::example_limits(), "--memory-limit");
+  });
+  EXPECT_THAT(text, HasSubstr("Searching rank 64 x layers 16"));
+}
+
+TEST(TerminalView, ALossThatIsNoNumberIsSaidInWords) {
+  const std::string text = shown(false, [](TerminalView& view) {
+    const double nan = -std::numeric_limits<double>::quiet_NaN();
+    view.trial_event(spec_of(1, 64, 16),
+                     Stepped{{.step = 1, .loss = nan, .seconds = 1, .peak = {}, .anonymous = {}}});
+  });
+  EXPECT_THAT(text, HasSubstr("loss not a number, memory"));
 }
 
 TEST(TerminalView, PlainOutputHasNoControlCharacters) {

@@ -492,7 +492,7 @@ TEST_F(Rows, BadLinesAreCountedAndTheFirstFiveNamed) {
     EXPECT_THAT(error.what(), HasSubstr("d.jsonl:3: 'input_ids' has 99"));
     EXPECT_THAT(error.what(), HasSubstr("d.jsonl:11: "));
     EXPECT_THAT(error.what(), ::testing::Not(HasSubstr("d.jsonl:13: ")));
-    EXPECT_THAT(error.what(), HasSubstr("7 lines are bad, 1 are good"));
+    EXPECT_THAT(error.what(), HasSubstr("7 lines are bad, 1 is good"));
   }
   EXPECT_FALSE(std::filesystem::exists(folder_.path() / "p"));
   const PackReport report = pack(BadRows::kSkip);

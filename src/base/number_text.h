@@ -1,0 +1,18 @@
+// A number for people, also where it is none: "2.4900", "not a number", "infinite".
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <string>
+
+namespace loadline {
+
+// Without `decimals` the shortest text that is this very number.
+inline std::string number_text(double value, int decimals = -1) {
+  if (std::isnan(value)) return "not a number";
+  if (std::isinf(value)) return value > 0 ? "infinite" : "minus infinite";
+  return decimals < 0 ? fmt::format("{}", value) : fmt::format("{:.{}f}", value, decimals);
+}
+
+}  // namespace loadline
