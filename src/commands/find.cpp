@@ -289,7 +289,7 @@ int run_find(FindOptions options) {
   const Json asked = question_document(question, workload, machine, options.workload.memory_limit);
   const fs::path run_folder =
       options.run_dir
-          ? fs::absolute(*options.run_dir)
+          ? normal_folder(*options.run_dir)
           : runs_folder() / fmt::format("{}-{}", workload.model_folder.filename().string(),
                                         sha256_hex(asked.dump()).substr(0, 12));
   require_places(options, workload, run_folder);
@@ -346,7 +346,7 @@ CommandFunction add_find(Flags flags) {
               "Folder of this search; goes on where an earlier one stopped");
   flags.value("--output", options->output, "Write the result document here as well");
   flags.toggle("--restart", options->restart,
-               "Run all trials anew; the search in the run folder is kept under another name");
+               "Run all trials anew; the search in the run folder is kept in a folder beside it");
   flags.toggle("--yes", options->yes,
                "Ask nothing; save the profile, which is not done without a terminal to ask on");
   flags.toggle("--no-save", options->no_save, "Save no profile");

@@ -1,5 +1,7 @@
 #include "commands/search_folder.h"
 
+#include <algorithm>
+#include <array>
 #include <system_error>
 #include <vector>
 
@@ -14,29 +16,60 @@ namespace loadline {
 namespace fs = std::filesystem;
 namespace {
 
-// Not from under a search that is writing there.
+constexpr const char* kRun = "run.json";
+// All that a search writes. What it is known by goes last: where a move ends half-way, the folder
+// still holds a search, which --restart moves on.
+constexpr std::array<const char*, 4> kOwnFiles{"result.json", "trials", "journal.jsonl", kRun};
+
+// FOLDER.TIME, without the colons that other systems' file names cannot have.
+fs::path archive_of(const fs::path& folder) {
+  std::string time = timestamp();
+  std::replace(time.begin(), time.end(), ':', '-');
+  const std::string name = folder.string() + "." + time;
+  fs::path archive = name;
+  for (int n = 2; is_there(archive); ++n) archive = fmt::format("{}-{}", name, n);
+  return archive;
+}
+
+// Not from under a search that is writing there. What else lies in the folder is not the search's.
 fs::path set_aside(const fs::path& folder) {
   const auto lock = lock_journal(folder);
-  fs::path archive = folder;
-  archive += fmt::format(".{}", timestamp());
-  for (int n = 2; fs::exists(archive); ++n) {
-    archive = folder;
-    archive += fmt::format(".{}-{}", timestamp(), n);
+  const fs::path archive = archive_of(folder);
+  make_folder(archive);
+  for (const char* name : kOwnFiles) {
+    if (!is_there(folder / name)) continue;
+    std::error_code error;
+    fs::rename(folder / name, archive / name, error);
+    if (error) {
+      throw environment_error("{}: cannot be moved to {}: {}", (folder / name).string(),
+                              archive.string(), error.message());
+    }
   }
-  std::error_code error;
-  fs::rename(folder, archive, error);
-  if (error) {
-    throw environment_error("{}: cannot be renamed to {}: {}", folder.string(), archive.string(),
-                            error.message());
-  }
+  sync_folder(archive);
+  sync_folder(folder);
   return archive;
+}
+
+// A folder that is something else already would be a search's and that at once.
+void refuse_finished_folder(const fs::path& folder) {
+  if (is_there(folder / "adapter_config.json")) {
+    throw usage_error("--run-dir {}: holds an adapter. Give a folder of the search's own",
+                      folder.string());
+  }
+  if (!is_there(folder / "config.json")) return;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().extension() != ".safetensors") continue;
+    throw usage_error("--run-dir {}: holds a model. Give a folder of the search's own",
+                      folder.string());
+  }
 }
 
 // What a profile says of its evidence stays true.
 void move_evidence(const fs::path& profiles, const fs::path& from, const fs::path& to) {
   std::vector<std::string> ignored;
   for (Profile profile : list_profiles(profiles, ignored)) {
-    if (profile.run_folder != from.string()) continue;
+    if (normal_folder(profile.run_folder) != from) continue;
     profile.run_folder = to.string();
     save_profile(profiles, profile);
   }
@@ -66,10 +99,16 @@ Json question_in(const fs::path& run_file) {
 
 }  // namespace
 
-std::optional<Json> open_search_folder(const fs::path& folder, const Json& context, bool restart,
+fs::path normal_folder(const fs::path& folder) {
+  const fs::path normal = fs::absolute(folder).lexically_normal();
+  return normal.has_filename() ? normal : normal.parent_path();
+}
+
+std::optional<Json> open_search_folder(const fs::path& given, const Json& context, bool restart,
                                        const fs::path& profiles,
                                        const std::function<void(const std::string&)>& say) {
-  const fs::path run_file = folder / "run.json";
+  const fs::path folder = normal_folder(given);
+  const fs::path run_file = folder / kRun;
   if (fs::exists(run_file)) {
     if (!restart && question_in(run_file) != context["question"]) {
       throw usage_error(
@@ -81,6 +120,8 @@ std::optional<Json> open_search_folder(const fs::path& folder, const Json& conte
       move_evidence(profiles, folder, archive);
       say(fmt::format("The earlier search is kept in {}", archive.string()));
     }
+  } else {
+    refuse_finished_folder(folder);
   }
   require_writable_folder(folder);
   if (!fs::exists(run_file)) replace_file(run_file, context.dump(2) + "\n");

@@ -1,0 +1,104 @@
+#include "commands/search_folder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "report/profile.h"
+
+namespace loadline {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+class SearchFolder : public testing::Test {
+ protected:
+  [[nodiscard]] fs::path place(const std::string& name) const { return folder_.path() / name; }
+  [[nodiscard]] fs::path profiles() const { return place("profiles"); }
+  void write(const fs::path& file) const {
+    make_folder(file.parent_path());
+    replace_file(file, "x");
+  }
+  void open(const fs::path& folder, bool restart = false) {
+    const Json context{{"question", {{"machine", "CPU, 2 cores"}}}};
+    static_cast<void>(open_search_folder(folder, context, restart, profiles(),
+                                         [&](const std::string& line) { said_ += line; }));
+  }
+  std::string refusal(const fs::path& folder) {
+    try {
+      open(folder);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+      return error.what();
+    }
+    return "";
+  }
+  // Of the search that --restart put beside `folder`.
+  [[nodiscard]] fs::path kept_beside(const fs::path& folder) const {
+    fs::path kept;
+    for (const auto& entry : fs::directory_iterator(folder.parent_path())) {
+      if (entry.path().string().starts_with(folder.string() + ".")) kept = entry.path();
+    }
+    return kept;
+  }
+
+  TemporaryFolder folder_;
+  std::string said_;
+};
+
+TEST_F(SearchFolder, ARestartMovesTheSearchsOwnFilesAndNothingElse) {
+  const fs::path run = place("proj");
+  open(run);
+  for (const char* own : {"journal.jsonl", "result.json", "trials/001/spec.json"}) write(run / own);
+  for (const char* other : {"d.jsonl", "sub/mine"}) write(run / other);
+  open(run, true);
+  EXPECT_TRUE(fs::exists(run / "d.jsonl"));
+  EXPECT_TRUE(fs::exists(run / "sub/mine"));
+  EXPECT_TRUE(fs::exists(run / "run.json")) << "the new search's";
+  EXPECT_FALSE(fs::exists(run / "trials"));
+  const fs::path kept = kept_beside(run);
+  for (const char* own : {"run.json", "journal.jsonl", "result.json", "trials/001/spec.json"}) {
+    EXPECT_TRUE(fs::exists(kept / own)) << own;
+  }
+  EXPECT_FALSE(fs::exists(kept / "d.jsonl"));
+  EXPECT_EQ(kept.filename().string().find(':'), std::string::npos) << kept;
+  EXPECT_THAT(said_, HasSubstr(kept.string()));
+}
+
+TEST_F(SearchFolder, ARestartWorksInTheFolderThatOneIsIn) {
+  const fs::path run = place("proj");
+  open(run / ".");
+  write(run / "journal.jsonl");
+  open(run / ".", true);
+  EXPECT_TRUE(fs::exists(kept_beside(run) / "journal.jsonl"));
+}
+
+TEST_F(SearchFolder, AProfileFollowsTheSearchThatItRestsOn) {
+  const fs::path run = place("proj");
+  open(run);
+  Profile profile;
+  profile.name = "mine";
+  profile.batch_size = profile.lora_rank = profile.lora_layers = 1;
+  profile.run_folder = (run / ".").string();
+  save_profile(profiles(), profile);
+  open(run, true);
+  EXPECT_EQ(load_profile(profiles(), "mine").run_folder, kept_beside(run).string());
+}
+
+TEST_F(SearchFolder, AnAdaptersOrAModelsFolderIsNoSearchs) {
+  write(place("adapters/adapter_config.json"));
+  EXPECT_THAT(refusal(place("adapters")), HasSubstr("holds an adapter"));
+  write(place("model/config.json"));
+  EXPECT_EQ(refusal(place("model")), "") << "a folder of settings of one's own";
+  fs::remove(place("model/run.json"));
+  write(place("model/model.safetensors"));
+  EXPECT_THAT(refusal(place("model")), HasSubstr("holds a model"));
+}
+
+}  // namespace
+}  // namespace loadline
