@@ -9,6 +9,7 @@
 #include "commands/known_trial.h"
 #include "machine/cap.h"
 #include "machine/interrupt.h"
+#include "trial/advice.h"
 #include "trial/statistics.h"
 
 namespace loadline {
@@ -26,6 +27,12 @@ Configuration configuration_of(const TrialSpec& spec, const SearchSpace& space) 
     c.checkpointing = json_bool(spec.worker, "grad_checkpoint", source) ? 1 : 0;
   }
   return c;
+}
+
+std::string second_kill(std::string cause) {
+  const std::size_t advice = cause.find(kAskOnceMore);
+  if (advice != std::string::npos) return cause.replace(advice, kAskOnceMore.size(), kKilledTwice);
+  return cause + ". " + std::string(kKilledTwice);
 }
 
 }  // namespace
@@ -134,6 +141,9 @@ RunTrial FindSession::run_one(const Question& question) {
   if (outcome.verdict == Verdict::kInterrupted && !interrupted()) {
     outcome.cause = must_end();
   }
+  if (outcome.verdict == Verdict::kKilled && was_killed(question.configuration)) {
+    outcome.cause = second_kill(outcome.cause);
+  }
   journal_.finished(spec, outcome);
   view_.trial_ends(spec, outcome);
   std::error_code ignored;  // the trial's adapter proved that saving works; nobody wants it
@@ -146,10 +156,25 @@ RunTrial FindSession::run_one(const Question& question) {
           .cap = spec.cap};
 }
 
+// In an earlier search of this folder.
+bool FindSession::was_killed(const Configuration& configuration) const {
+  return std::any_of(journal_.entries().begin(), journal_.entries().end(), [&](const auto& entry) {
+    return entry.outcome && entry.outcome->verdict == Verdict::kKilled &&
+           configuration_of(entry.spec, question_.space) == configuration;
+  });
+}
+
 std::vector<RunTrial> FindSession::known_trials() const {
   std::vector<RunTrial> known;
+  const auto of = [&](const TrialSpec& spec) { return configuration_of(spec, question_.space); };
+  const auto again = asked_once_more(journal_.entries(), of);
+  for (const JournalEntry* entry : again) {
+    view_.line(fmt::format("Trial {} ({}) was killed from outside: it counts for nothing, once",
+                           entry->spec.id, describe(of(entry->spec))));
+  }
   for (const JournalEntry& entry : journal_.entries()) {
-    const Configuration tested = configuration_of(entry.spec, question_.space);
+    if (std::find(again.begin(), again.end(), &entry) != again.end()) continue;
+    const Configuration tested = of(entry.spec);
     if (const auto trial = known_trial(entry, tested, question_.limits)) known.push_back(*trial);
   }
   return known;

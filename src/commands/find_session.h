@@ -42,6 +42,7 @@ class FindSession {
   [[nodiscard]] TrialSpec spec_of(const Question& question);
   [[nodiscard]] std::chrono::milliseconds predicted_step(const Configuration& configuration) const;
   RunTrial run_one(const Question& question);
+  [[nodiscard]] bool was_killed(const Configuration& configuration) const;
   [[nodiscard]] std::vector<RunTrial> known_trials() const;
   // Why no further trial may begin, nor the running one go on; empty where they may.
   [[nodiscard]] std::string must_end() const;

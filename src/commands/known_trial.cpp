@@ -1,8 +1,20 @@
 #include "commands/known_trial.h"
 
+#include <map>
+
+#include "trial/left_running.h"
 #include "trial/observation.h"
 
 namespace loadline {
+namespace {
+
+// Under a machine that went down it may have been the trial that took it down.
+bool was_killed_from_outside(const JournalEntry& entry) {
+  return entry.outcome && entry.outcome->verdict == Verdict::kKilled &&
+         !was_left_running(*entry.outcome);
+}
+
+}  // namespace
 
 std::optional<RunTrial> known_trial(const JournalEntry& entry, const Configuration& configuration,
                                     const SearchLimits& limits) {
@@ -15,6 +27,19 @@ std::optional<RunTrial> known_trial(const JournalEntry& entry, const Configurati
                   .outcome = *outcome,
                   .under_margin = proves_margin(entry.spec, limits.budget),
                   .cap = entry.spec.cap};
+}
+
+std::vector<const JournalEntry*> asked_once_more(const std::vector<JournalEntry>& entries,
+                                                 const ConfigurationOf& configuration_of) {
+  std::map<Configuration, std::vector<const JournalEntry*>> killed;
+  for (const JournalEntry& entry : entries) {
+    if (was_killed_from_outside(entry)) killed[configuration_of(entry.spec)].push_back(&entry);
+  }
+  std::vector<const JournalEntry*> again;
+  for (const auto& [configuration, times] : killed) {
+    if (times.size() == 1) again.push_back(times.front());
+  }
+  return again;
 }
 
 }  // namespace loadline

@@ -1,7 +1,9 @@
 // What a journal says today.
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <vector>
 
 #include "search/search.h"
 #include "trial/journal.h"
@@ -13,5 +15,13 @@ namespace loadline {
 // used now.
 std::optional<RunTrial> known_trial(const JournalEntry& entry, const Configuration& configuration,
                                     const SearchLimits& limits);
+
+// What was tested, of a search's trial.
+using ConfigurationOf = std::function<Configuration(const TrialSpec&)>;
+
+// Trials that somebody killed, which is no evidence against them: a search that goes on asks them
+// again, once. A second kill of the same configuration stands.
+std::vector<const JournalEntry*> asked_once_more(const std::vector<JournalEntry>& entries,
+                                                 const ConfigurationOf& configuration_of);
 
 }  // namespace loadline

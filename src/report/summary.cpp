@@ -17,6 +17,9 @@ std::string percent(double share) { return fmt::format("{:g} %", share * 100); }
 
 // Trials that no memory verdict ended would only end so again.
 std::string_view way_on(const SearchResult& result) {
+  if (result.stop_verdict == Verdict::kKilled) {
+    return "  The same command tries once more what was killed once; --restart begins anew.";
+  }
   return result.stop_verdict && is_unusable(*result.stop_verdict)
              ? "  The same command would not come further: mend that; --restart begins anew."
              : "  The same command goes on from here; --restart begins anew.";

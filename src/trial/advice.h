@@ -11,6 +11,12 @@ inline constexpr std::string_view kLowerBatch =
 // Where the batch is one row.
 inline constexpr std::string_view kLowerRank = "Lower the rank, the layers or the sequence length";
 
+// Where it was killed from outside, and what a search says of a second time.
+inline constexpr std::string_view kAskOnceMore =
+    "Type the same command again: it tries this once more";
+inline constexpr std::string_view kKilledTwice =
+    "It was killed for the second time and is not tried again; --restart begins anew";
+
 // For who is not to change anything: a search, which lowers them itself.
 inline std::string without_advice(std::string cause) {
   for (const std::string_view advice : {kLowerBatch, kLowerRank}) {

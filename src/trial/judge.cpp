@@ -171,8 +171,8 @@ std::optional<Conclusion> bad_end(const TrialSpec& spec, const TrialObservation&
   if (seen.exit.signal == SIGKILL) {
     return Conclusion{Verdict::kKilled,
                       fmt::format("killed {}, cause unknown: SIGKILL, but no out-of-memory kill "
-                                  "was counted. See the kernel's log (dmesg), then run it again",
-                                  where)};
+                                  "was counted; the kernel's log (dmesg) may tell more. {}",
+                                  where, kAskOnceMore)};
   }
   if (seen.exit.signal != 0) {
     return Conclusion{Verdict::kCrashed, fmt::format("crashed {} by {}; {}", where,

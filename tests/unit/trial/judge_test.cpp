@@ -139,6 +139,7 @@ TEST(Judge, ASigkillNeedsEvidence) {
   seen.report.finished.reset();
   seen.exit.signal = SIGKILL;
   EXPECT_EQ(verdict_of(seen), Verdict::kKilled);
+  EXPECT_THAT(judge(spec_of_15(), seen).cause, testing::HasSubstr("Type the same command again"));
   seen.evidence.oom_kills = 0;
   EXPECT_EQ(verdict_of(seen), Verdict::kKilled);
   seen.evidence.oom_kills = 2;
