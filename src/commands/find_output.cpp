@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
@@ -13,6 +14,18 @@ bool is_no_place_for_a_file(const fs::path& output) {
   std::error_code ignored;
   const fs::file_status there = fs::status(output, ignored);
   return !output.has_filename() || (fs::exists(there) && !fs::is_regular_file(there));
+}
+
+// An empty file has nothing that could be lost (mktemp makes such).
+bool is_result_or_empty(const fs::path& output) {
+  try {
+    if (fs::file_size(output) == 0) return true;
+    const Json document = read_json(output);
+    return document.is_object() && document.contains("schema_version") &&
+           document.contains("status");
+  } catch (const std::exception&) {
+    return false;
+  }
 }
 
 // Also by symbolic links on the way there.
@@ -35,6 +48,12 @@ void require_output(const fs::path& output, const std::vector<fs::path>& inputs,
     if (!fs::equivalent(output, input, ignored)) continue;
     throw usage_error("--output {}: is {}, which the search reads. Give another name",
                       output.string(), input.string());
+  }
+  if (is_there(output) && !is_result_or_empty(output)) {
+    throw usage_error(
+        "--output {}: is there and is no result of an earlier search, which alone is replaced. "
+        "Give another name, or remove it",
+        output.string());
   }
   const fs::path place = fs::absolute(output);
   if (is_taken_by_run(place, run_folder)) {

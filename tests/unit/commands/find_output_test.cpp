@@ -1,0 +1,42 @@
+#include "commands/find_output.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace loadline {
+namespace {
+
+// What is said where `output` has this content.
+std::string refusal_over(const std::string& content) {
+  const TemporaryFolder folder;
+  const std::filesystem::path output = folder.path() / "answer.json";
+  replace_file(output, content);
+  try {
+    require_output(output, {}, folder.path() / "run");
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    return error.what();
+  }
+  EXPECT_EQ(read_file(output, 1_KiB), content);
+  return "";
+}
+
+TEST(FindOutput, AFileThatIsNoEarlierResultIsNotReplaced) {
+  EXPECT_THAT(refusal_over(R"({"model_type":"llama","hidden_size":64})"),
+              testing::HasSubstr("is no result of an earlier search"));
+  EXPECT_THAT(refusal_over("my notes"), testing::HasSubstr("is no result"));
+  EXPECT_THAT(refusal_over("[1]"), testing::HasSubstr("is no result"));
+}
+
+TEST(FindOutput, AnEarlierResultAndAnEmptyFileAreReplaced) {
+  EXPECT_EQ(refusal_over(R"({"schema_version":1,"status":"complete"})"), "");
+  EXPECT_EQ(refusal_over(""), "");
+}
+
+}  // namespace
+}  // namespace loadline
