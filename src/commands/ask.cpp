@@ -118,6 +118,33 @@ std::int64_t largest_part(const AskOptions& options, const AskedRun& run, const 
   });
 }
 
+// The speed that --speed-loss is about, where its interval is wider than the difference that it
+// asks for: of the largest rank, or of the first that was too slow.
+std::optional<Answer> unclear_speed(const AskOptions& options, const AskedRun& run,
+                                    const Answers& answers, const Configuration& base,
+                                    std::int64_t largest) {
+  if (!options.speed_loss) return std::nullopt;
+  const std::int64_t rank = largest > answers.least_rank() ? largest : answers.least_rank() + 1;
+  const Configuration c = run.as_run(with_part(base, Part::kRank, rank));
+  if (!answers.fits(c)) return std::nullopt;
+  const auto speed = answers.speed(c);
+  if (!speed || (1 - speed->low / speed->value) * 100 <= *options.speed_loss) return std::nullopt;
+  return speed;
+}
+
+void print_unclear(const Answer& speed, const Answers& answers, double speed_loss,
+                   std::int64_t largest) {
+  const std::int64_t least = answers.least_rank();
+  fmt::print(
+      "Largest rank: not known\n"
+      "  The speed at rank {} is only known to lie between {:.0f} and {:.0f} tokens/s, which does "
+      "not tell a difference of {:g} %.\n"
+      "  The search's command with --ranks {},{} and a --run-dir of its own measures it; ask that "
+      "run then.\n",
+      std::max(largest, least + 1), speed.low, speed.high, speed_loss, least,
+      std::max(largest, least + 1));
+}
+
 std::uint64_t whole(double bytes) { return static_cast<std::uint64_t>(std::llround(bytes)); }
 
 // Bytes are integers in every document.
@@ -213,7 +240,18 @@ int run_ask(AskOptions options) {
   if (options.max) {
     const Part part = part_from(*options.max);
     const std::int64_t value = largest_part(options, run, answers, c, part);
+    const auto unclear = unclear_speed(options, run, answers, c, value);
     c = with_part(c, part, std::max<std::int64_t>(value, 1));
+    if (unclear) {
+      if (options.json) {
+        Json document = document_of(c, answers, run, options.memory);
+        document["largest_is_known"] = false;
+        fmt::print("{}\n", document.dump(2));
+      } else {
+        print_unclear(*unclear, answers, *options.speed_loss, value);
+      }
+      return 1;
+    }
     if (!options.json) {
       fmt::print("{}\n", value > 0 ? fmt::format("Largest {}: {}", *options.max, value)
                                    : fmt::format("No {} fits; at 1:", *options.max));

@@ -53,6 +53,7 @@ class AskTest : public testing::Test {
       spec.worker = to_json(settings);
       TrialOutcome outcome;
       outcome.peak = MeasuredBytes{spec.planned.bytes};
+      outcome.tokens_per_second = speed_;
       outcome.verdict =
           outcome.adjusted_peak(spec.margin) <= budget ? Verdict::kFits : Verdict::kExceedsBudget;
       journal.started(spec);
@@ -77,6 +78,7 @@ class AskTest : public testing::Test {
   TemporaryFolder folder_;
   TrainingSettings settings_;
   double margin_ = 0.15;
+  double speed_ = 0;
   bool model_is_gone_ = false;
 };
 
@@ -139,6 +141,26 @@ TEST_F(AskTest, WhatFitsIsSaidByTheBudgetOfTheLastDay) {
   EXPECT_THAT(ask({"--batch-size", "6"}), HasSubstr(": fits [measured]"));
   run_trials({1}, 64_MiB);
   EXPECT_THAT(ask({"--batch-size", "6"}), HasSubstr(": does not fit [measured]"));
+}
+
+TEST_F(AskTest, ARankWhoseSpeedIsTooUncertainForTheLossIsNotKnown) {
+  speed_ = 6600;
+  run_trials({1}, 4_GiB);
+  EXPECT_THAT(ask({"--max", "rank", "--speed-loss", "2"}),
+              testing::AllOf(HasSubstr("Largest rank: not known"), HasSubstr("--ranks 8,")));
+  EXPECT_EQ(parse_json(ask({"--max", "rank", "--speed-loss", "2", "--json"}), "stdout")
+                .at("largest_is_known"),
+            false);
+}
+
+TEST_F(AskTest, ARankWhoseSpeedWasMeasuredIsKnown) {
+  for (const std::int64_t rank : {8, 16, 32, 64}) {
+    settings_.lora.rank = rank;
+    speed_ = 6600 - 10 * static_cast<double>(rank);
+    run_trials({1, 2}, 4_GiB);
+  }
+  EXPECT_THAT(ask({"--max", "rank", "--speed-loss", "30"}), HasSubstr("Largest rank: "));
+  EXPECT_THAT(ask({"--max", "rank", "--speed-loss", "30"}), testing::Not(HasSubstr("not known")));
 }
 
 TEST_F(AskTest, WithoutAMarginATrialUnderTheBudgetWasUnderTheMarginToo) {
