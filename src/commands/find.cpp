@@ -170,7 +170,6 @@ std::optional<std::string> saved_profile(const std::optional<Json>& earlier,
 }
 
 bool wants_profile(const FindOptions& options, TerminalView& view) {
-  if (options.no_save) return false;
   if (options.yes) return true;
   if (isatty(STDIN_FILENO) == 0) {
     view.line(
@@ -179,7 +178,7 @@ bool wants_profile(const FindOptions& options, TerminalView& view) {
     return false;
   }
   const bool wanted = wants_saving(std::cin, stderr);
-  if (!wanted) view.line("Not saved as a profile.");
+  if (!wanted) view.line("Not saved as a profile. The same command asks again; --yes saves it.");
   return wanted;
 }
 
@@ -245,14 +244,18 @@ void keep_result(const Found& found, const FindOptions& options, const Workload&
   const std::optional<std::string> saved_before = saved_profile(found.earlier, result);
   // Saving the profile may fail, or wait for an answer.
   if (proven && !options.no_save && !saved_before) write_result(true);
+  const auto chosen = [&] {
+    return profile_of(result.trials[*result.optimal], workload, machine, question.limits,
+                      found.run_folder);
+  };
+  const std::string no_profile = no_profile_line(result, options.no_save);
   if (saved_before) {
     context.profile = *saved_before;
     view.line("Profile: " + context.profile);
+  } else if (!no_profile.empty()) {
+    view.line(no_profile);
   } else if (proven && wants_profile(options, view)) {
-    context.profile =
-        save_profile(profile_folder(), profile_of(result.trials[*result.optimal], workload, machine,
-                                                  question.limits, found.run_folder))
-            .string();
+    context.profile = save_profile(profile_folder(), chosen()).string();
     view.line("Profile saved: " + context.profile);
   }
   const std::string document = write_result(false);
@@ -262,6 +265,10 @@ void keep_result(const Found& found, const FindOptions& options, const Workload&
   }
   if (options.output) replace_file(*options.output, document);
   view.line(fmt::format("Run folder: {}", found.run_folder.string()));
+  if (!context.profile.empty()) {
+    view.line("To train with it:");
+    view.whole_line("  " + train_command(chosen()));
+  }
   if (options.workload.json) tell(stdout, "{}", document);
 }
 

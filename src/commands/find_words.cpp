@@ -61,6 +61,18 @@ void say_what_binds(const Json& binds, TerminalView& view) {
   if (!parts.empty()) view.line(fmt::format("\nWhat binds: {}", fmt::join(parts, ", ")));
 }
 
+std::string no_profile_line(const SearchResult& result, bool no_save) {
+  if (result.status == SearchResult::Status::kNothingFits) return "";
+  if (result.status == SearchResult::Status::kUnfinished) {
+    const bool is_stuck = result.stop_verdict && is_unusable(*result.stop_verdict) &&
+                          *result.stop_verdict != Verdict::kKilled;
+    return fmt::format("No profile was saved: only a finished search saves one. {}",
+                       is_stuck ? "Once that is mended, the same command with --restart"
+                                : "The same command goes on from here, and saves it at its end");
+  }
+  return no_save ? "No profile was saved (--no-save): the same command without it saves one." : "";
+}
+
 void say_cuts_of_choice(const SearchResult& result, const Workload& workload, TerminalView& view) {
   if (!result.optimal) return;
   const Configuration& chosen = result.trials[*result.optimal].configuration;

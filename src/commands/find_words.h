@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "base/json_fwd.h"
 #include "commands/find_session.h"
@@ -19,5 +20,9 @@ void say_what_binds(const Json& binds, TerminalView& view);
 
 // At the end too: the beginning of a search is hours and a thousand lines away.
 void say_cuts_of_choice(const SearchResult& result, const Workload& workload, TerminalView& view);
+
+// Why there is no profile at the end, and how to get one; empty where nothing fits, which says it
+// itself, and where there will be one or a question.
+std::string no_profile_line(const SearchResult& result, bool no_save);
 
 }  // namespace loadline

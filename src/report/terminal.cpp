@@ -143,6 +143,12 @@ TerminalView::~TerminalView() {
 
 void TerminalView::line(const std::string& text) { state_->say(text); }
 
+void TerminalView::whole_line(const std::string& text) {
+  state_->clear_bar();
+  state_->write(text + "\n");
+  std::fflush(state_->out);
+}
+
 void TerminalView::search_begins(const SearchSpace& space, const SearchLimits& limits,
                                  const std::string& budget_binds) {
   state_->say(
@@ -154,14 +160,14 @@ void TerminalView::search_begins(const SearchSpace& space, const SearchLimits& l
                           joined(space.layers), space.max_batch, name_of(limits.objective)));
 }
 
+void TerminalView::proof_begins() { state_->is_proof = true; }
+
 void TerminalView::outlook(const Outlook& outlook) { state_->progress.expects(outlook); }
 
 void TerminalView::trial_begins(const TrialSpec& spec, const Configuration& tested) {
   const std::string cell = describe_cell(tested);
   if (cell != state_->cell && !state_->is_proof) {
     state_->cell = cell;
-void TerminalView::proof_begins() { state_->is_proof = true; }
-
     state_->say("");
     state_->say("Finding optimal batch size for " + cell, kBold);
   }

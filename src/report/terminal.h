@@ -24,12 +24,14 @@ class TerminalView {
   ~TerminalView();  // clears the bar
 
   void line(const std::string& text);
+  // For what is to be copied: not wrapped.
+  void whole_line(const std::string& text);
   void search_begins(const SearchSpace& space, const SearchLimits& limits,
                      const std::string& budget_binds);
-  // What SearchFunctions::outlook tells: how many trials the bar expects.
-  void outlook(const Outlook& outlook);
   // In place of a search: one trial of a configuration that is given.
   void proof_begins();
+  // What SearchFunctions::outlook tells: how many trials the bar expects.
+  void outlook(const Outlook& outlook);
   void trial_begins(const TrialSpec& spec, const Configuration& tested);
   void trial_event(const TrialSpec& spec, const WorkerEvent& event);
   void trial_ends(const TrialSpec& spec, const TrialOutcome& outcome);

@@ -1,0 +1,31 @@
+#include "commands/find_words.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace loadline {
+namespace {
+
+using testing::HasSubstr;
+using Status = SearchResult::Status;
+
+std::string words_of(Status status, std::optional<Verdict> stopped_by = std::nullopt,
+                     bool no_save = false) {
+  SearchResult result;
+  result.status = status;
+  result.stop_verdict = stopped_by;
+  return no_profile_line(result, no_save);
+}
+
+TEST(FindWords, EachEndWithoutAProfileSaysSoAndHowToGetOne) {
+  EXPECT_THAT(words_of(Status::kUnfinished),
+              AllOf(HasSubstr("No profile was saved"), HasSubstr("The same command goes on")));
+  EXPECT_THAT(words_of(Status::kUnfinished, Verdict::kInterrupted),
+              HasSubstr("The same command goes on"));
+  EXPECT_THAT(words_of(Status::kUnfinished, Verdict::kDiverged), HasSubstr("--restart"));
+  EXPECT_THAT(words_of(Status::kComplete, std::nullopt, true), HasSubstr("without it saves one"));
+  EXPECT_EQ(words_of(Status::kComplete), "") << "it is saved, or asked for";
+}
+
+}  // namespace
+}  // namespace loadline
