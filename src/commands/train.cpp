@@ -77,35 +77,39 @@ std::optional<Configuration> given_configuration(const GivenFlags& given,
                        *given.lora_layers == -1 ? model.layers : *given.lora_layers};
 }
 
-ProfileMatch match_of(const std::vector<Profile>& profiles, const Workload& workload,
-                      const MachineFacts& machine) {
-  ProfileKey key = workload.profile_key(machine, workload.base);
-  const ProfileMatch match = match_profile(profiles, key);
-  // Memory does not depend on the weights' values: what was proven before the download counts, and
-  // so does, where auto decides, what was proven with checkpointing.
+// Memory does not depend on the weights' values: what was proven before the download counts, and so
+// does, where auto decides, what was proven with checkpointing.
+std::vector<ProfileKey> keys_of(const Workload& workload, const MachineFacts& machine) {
+  std::vector<ProfileKey> keys;
   for (const bool generated : {false, true}) {
+    ProfileKey key = workload.profile_key(machine, workload.base);
     if (generated) key.model = workload.shape_fingerprint();
-    for (const bool checkpointing : {false, true}) {
-      if (checkpointing && !workload.checkpointing_auto) continue;
-      key.grad_checkpoint = key.grad_checkpoint || checkpointing;
-      if (ProfileMatch other = match_profile(profiles, key); other.profile) return other;
-    }
-    key.grad_checkpoint = workload.profile_key(machine, workload.base).grad_checkpoint;
+    keys.push_back(key);
+    if (!workload.checkpointing_auto || key.grad_checkpoint) continue;
+    key.grad_checkpoint = true;
+    keys.push_back(key);
   }
-  return match;
+  return keys;
 }
 
-ProfileMatch find_profile(const GivenFlags& flags, const Workload& workload,
-                          const MachineFacts& machine, std::FILE* out) {
+std::vector<Profile> candidates(const TrainOptions& options, std::FILE* out) {
+  if (options.profile) return {load_profile(profile_folder(), *options.profile)};
   std::vector<std::string> warnings;
   std::vector<Profile> profiles = list_profiles(profile_folder(), warnings);
   for (const std::string& warning : warnings) tell(out, "{}\n", warning);
-  const auto given = given_configuration(flags, workload.model);
-  if (!given) return match_of(profiles, workload, machine);
+  return profiles;
+}
+
+ProfileMatch find_profile(const TrainOptions& options, const Workload& workload,
+                          const MachineFacts& machine, std::FILE* out) {
+  std::vector<Profile> profiles = candidates(options, out);
+  const std::vector<ProfileKey> keys = keys_of(workload, machine);
+  const auto given = given_configuration(options.given, workload.model);
+  if (!given) return match_profile(profiles, keys);
   // Nothing is left to take from a profile but the proof of these very values.
   std::erase_if(profiles,
                 [&](const Profile& profile) { return configuration_of(profile) != *given; });
-  const ProfileMatch match = match_of(profiles, workload, machine);
+  const ProfileMatch match = match_profile(profiles, keys);
   return match.profile ? match : ProfileMatch{};
 }
 
@@ -193,7 +197,7 @@ int run_train(const TrainCommand& typed) {
   Workload workload = prepare_workload(options.workload, machine, out);
   validate(options, workload);
   if (options.resume_adapter) take_adapter(workload, options);
-  ProfileMatch match = find_profile(options.given, workload, machine, out);
+  ProfileMatch match = find_profile(options, workload, machine, out);
   if (options.verify && !options.conservative && !match.profile && match.nearest) {
     tell(out, "Profile {} was proven for something else: {}. One trial verifies it here.\n",
          match.nearest->name, fmt::join(match.differences, "; "));

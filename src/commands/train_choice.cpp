@@ -30,6 +30,29 @@ std::string missing_flags(const GivenFlags& flags) {
   return fmt::format("{} {}", fmt::join(missing, ", "), missing.size() == 1 ? "is" : "are");
 }
 
+// How the nearest profile may be taken after all.
+std::string ways_to(const ProfileMatch& match) {
+  if (!match.nearest) return "";
+  const std::string& name = match.nearest->name;
+  const std::string with = match.flags.empty() ? ""
+                                               : fmt::format(
+                                                     "Add {} to the same command to train with "
+                                                     "profile {}. ",
+                                                     match.flags, name);
+  return with + fmt::format("--verify proves profile {} here with one trial. ", name);
+}
+
+// Which one was taken where it might have been another.
+std::string others_that_match(const ProfileMatch& match) {
+  if (match.matching.size() < 2) return "";
+  const Profile& taken = match.matching.front();
+  return fmt::format(
+      "{} profiles match; taken: {} (batch {}, rank {}, layers {}, {} {}). `--profile NAME` takes "
+      "another; `loadline profile list` names them.",
+      match.matching.size(), taken.name, taken.batch_size, taken.lora_rank, taken.lora_layers,
+      taken.by_verify ? "verified" : "found", taken.created);
+}
+
 }  // namespace
 
 std::int64_t parameter_count(const ModelConfig& model) {
@@ -74,10 +97,11 @@ TrainChoice choose_configuration(const GivenFlags& flags, const ProfileMatch& ma
         "first, give the "
         "flags, or take the untested table with --conservative.",
         missing_flags(flags), match.differences.empty() ? "." : ". The nearest profile differs: ",
-        fmt::join(match.differences, "; "),
-        match.nearest
-            ? fmt::format("--verify proves profile {} here with one trial. ", match.nearest->name)
-            : "");
+        fmt::join(match.differences, "; "), ways_to(match));
+  }
+  const bool all_given = flags.batch_size && flags.lora_rank && flags.lora_layers;
+  if (const std::string others = others_that_match(match); !others.empty() && !all_given) {
+    choice.notes.push_back(others);
   }
   if (table && !profile) {
     if (match.nearest) {

@@ -49,8 +49,8 @@ bool has(const std::vector<Word>& words, std::string_view flag) {
 
 // Of this process alone, or said by what is typed out in its place.
 constexpr auto kNotKept = std::to_array<std::string_view>(
-    {"--resume", "--adapter-path", "--json", "--verify", "--conservative", "--resume-adapter-file",
-     "--batch-size", "--lora-rank", "--lora-layers"});
+    {"--resume", "--adapter-path", "--json", "--verify", "--conservative", "--profile",
+     "--resume-adapter-file", "--batch-size", "--lora-rank", "--lora-layers"});
 constexpr auto kPaths =
     std::to_array<std::string_view>({"--model", "--data", "--valid-data", "--test-data"});
 

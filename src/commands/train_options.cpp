@@ -41,6 +41,9 @@ void add_configuration_flags(Flags flags, TrainOptions& options) {
   flags.value("--lora-rank", options.given.lora_rank, "LoRA rank");
   flags.layers("--lora-layers,--num-layers", options.given.lora_layers,
                "The last N layers; -1 or all: all");
+  flags.value(
+      "--profile", options.profile,
+      "The profile to take, as `profile list` names it; else a search's newest that matches");
   flags.toggle("--conservative", options.conservative,
                "The guide's table where no profile matches; untested here");
   flags.toggle("--verify", options.verify,
@@ -128,6 +131,12 @@ void validate(const TrainOptions& options) {
     throw usage_error(
         "--conservative: --batch-size, --lora-rank and --lora-layers are all given, which leaves "
         "nothing to take from its table");
+  }
+  if (options.profile && given.batch_size && given.lora_rank && given.lora_layers) {
+    throw usage_error(
+        "--profile {}: --batch-size, --lora-rank and --lora-layers are all given, which leaves "
+        "nothing to take from it",
+        *options.profile);
   }
   if (options.workload.test_data && !options.workload.with_test) {
     throw usage_error("--test-data {}: is read with --test only", *options.workload.test_data);

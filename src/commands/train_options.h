@@ -17,6 +17,7 @@ namespace loadline {
 struct TrainOptions {
   WorkloadOptions workload;
   GivenFlags given;
+  std::optional<std::string> profile;  // its name
   bool conservative = false;
   bool verify = false;
   std::optional<std::int64_t> max_steps;  // 1000

@@ -53,6 +53,7 @@ Profile verify(const Workload& workload, const MachineFacts& machine, const Sear
                     describe(configuration), trial.outcome.cause, folder.string()));
   }
   Profile profile = profile_of(trial, workload, machine, limits, folder);
+  profile.by_verify = true;
   const std::filesystem::path path = save_profile(profile_folder(), profile);
   profile.name = path.stem().string();
   tell(out, "Verified by one trial; profile saved: {}\n", path.string());

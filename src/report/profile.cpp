@@ -3,9 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
-#include "base/error.h"
 #include "base/counted.h"
+#include "base/error.h"
 #include "base/json.h"
 #include "report/machine_name.h"
 #include "report/text.h"
@@ -119,6 +120,7 @@ Json to_json(const Profile& profile) {
   document["data_path"] = profile.data_path;
   document["machine_text"] = profile.machine_text;
   document["train_flags"] = profile.train_flags;
+  document["by_verify"] = profile.by_verify;
   document["generated_weights"] = profile.generated_weights;
   document["batch_size"] = profile.batch_size;
   document["lora_rank"] = profile.lora_rank;
@@ -150,6 +152,9 @@ Profile profile_from_json(const Json& document, const std::string& source) {
   // Profiles of earlier versions do not have it.
   if (document.contains("train_flags")) {
     profile.train_flags = strings_at(document, "train_flags", source);
+  }
+  if (document.contains("by_verify")) {
+    profile.by_verify = json_bool(document, "by_verify", source);
   }
   if (document.contains("generated_weights")) {
     profile.generated_weights = json_bool(document, "generated_weights", source);
@@ -191,7 +196,9 @@ std::vector<std::string> differences_of(const ProfileKey& profile, const Profile
             same_name ? to_string(now.memory) : now.machine);
   }
   compare_prints("model: another shape, or other weights", profile.model, now.model);
-  compare_prints("data: rows of other lengths", profile.data, now.data);
+  if (profile.max_seq_length == now.max_seq_length) {
+    compare_prints("data: rows of other lengths", profile.data, now.data);
+  }
   compare("max_seq_length", profile.max_seq_length, now.max_seq_length);
   compare("quantize", profile.quantize, now.quantize);
   compare("compute", profile.compute, now.compute);
@@ -203,15 +210,47 @@ std::vector<std::string> differences_of(const ProfileKey& profile, const Profile
   return differences;
 }
 
-ProfileMatch match_profile(const std::vector<Profile>& profiles, const ProfileKey& key) {
+std::string flags_for(const ProfileKey& profile, const ProfileKey& now) {
+  ProfileKey then = now;
+  std::string flags;
+  const auto take = [&](auto ProfileKey::*part, const std::string& flag) {
+    if (profile.*part == now.*part) return;
+    then.*part = profile.*part;
+    flags += (flags.empty() ? "" : " ") + flag;
+  };
+  take(&ProfileKey::max_seq_length, fmt::format("--max-seq-length {}", profile.max_seq_length));
+  if (then.max_seq_length != now.max_seq_length) then.data = profile.data;  // cut elsewhere
+  take(&ProfileKey::quantize, "--quantize " + shell_quoted(profile.quantize));
+  take(&ProfileKey::compute, "--compute-dtype " + shell_quoted(profile.compute));
+  take(&ProfileKey::grad_checkpoint,
+       std::string("--grad-checkpoint ") + (profile.grad_checkpoint ? "on" : "off"));
+  if (sorted(profile.target_modules) != sorted(now.target_modules)) {
+    take(&ProfileKey::target_modules,
+         "--target-modules " + shell_quoted(joined(profile.target_modules)));
+  }
+  return differences_of(profile, then).empty() ? flags : "";
+}
+
+ProfileMatch match_profile(const std::vector<Profile>& profiles,
+                           const std::vector<ProfileKey>& keys) {
   ProfileMatch match;
   const Profile* nearest = nullptr;
+  for (const ProfileKey& key : keys) {
+    std::vector<Profile> agree;
+    std::copy_if(profiles.begin(), profiles.end(), std::back_inserter(agree),
+                 [&](const Profile& p) { return differences_of(p.key, key).empty(); });
+    std::stable_sort(agree.begin(), agree.end(),
+                     [](const Profile& a, const Profile& b) { return a.created > b.created; });
+    match.matching.insert(match.matching.end(), agree.begin(), agree.end());
+  }
+  std::stable_partition(match.matching.begin(), match.matching.end(),
+                        [](const Profile& profile) { return !profile.by_verify; });
+  if (!match.matching.empty()) {
+    match.profile = match.matching.front();
+    return match;
+  }
   for (const Profile& profile : profiles) {
-    std::vector<std::string> differences = differences_of(profile.key, key);
-    if (differences.empty()) {
-      if (!match.profile || profile.created > match.profile->created) match.profile = profile;
-      continue;
-    }
+    std::vector<std::string> differences = differences_of(profile.key, keys.front());
     const bool nearer =
         nearest == nullptr || differences.size() < match.differences.size() ||
         (differences.size() == match.differences.size() && profile.created > nearest->created);
@@ -220,9 +259,15 @@ ProfileMatch match_profile(const std::vector<Profile>& profiles, const ProfileKe
       match.differences = std::move(differences);
     }
   }
-  if (match.profile) match.differences.clear();
-  if (!match.profile && nearest != nullptr) match.nearest = *nearest;
+  if (nearest != nullptr) {
+    match.nearest = *nearest;
+    match.flags = flags_for(nearest->key, keys.front());
+  }
   return match;
+}
+
+ProfileMatch match_profile(const std::vector<Profile>& profiles, const ProfileKey& key) {
+  return match_profile(profiles, std::vector<ProfileKey>{key});
 }
 
 std::string as_text(const Profile& profile) {
@@ -231,8 +276,8 @@ std::string as_text(const Profile& profile) {
   const auto line = [&](std::string_view name, const std::string& value) {
     text += fmt::format("{:<13}{}\n", name, printable(value));
   };
-  line("profile",
-       fmt::format("{}, of {}, by loadline {}", profile.name, profile.created, key.version));
+  line("profile", fmt::format("{}, of {}, by {} of loadline {}", profile.name, profile.created,
+                              profile.by_verify ? "train --verify" : "find", key.version));
   line("machine", profile.machine_text);
   line("model", profile.model_path +
                     (profile.generated_weights ? " (measured with generated weights)" : ""));

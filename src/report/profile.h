@@ -36,6 +36,7 @@ struct Profile {
   std::string model_path, data_path, machine_text;  // for people
   // What else `train` needs for the same run: words such as "--mask-prompt", "--margin", "0.2".
   std::vector<std::string> train_flags;
+  bool by_verify = false;          // proven by `train --verify`, not chosen by a search
   bool generated_weights = false;  // of the model's shapes: only bytes and speed were measured
   std::int64_t batch_size = 0, lora_rank = 0, lora_layers = 0;
   Bytes peak, adjusted, budget;
@@ -64,15 +65,27 @@ Profile load_profile(const std::filesystem::path& folder, const std::string& nam
 void remove_profile(const std::filesystem::path& folder, const std::string& name);
 
 struct ProfileMatch {
-  std::optional<Profile> profile;  // the newest whose key agrees
+  // The first of `matching`: what a search chose goes before what --verify proved, then the keys
+  // go in their order, then the newest.
+  std::optional<Profile> profile;
+  std::vector<Profile> matching;   // all whose key agrees
   std::optional<Profile> nearest;  // else the one with the fewest differences
   std::vector<std::string>
-      differences;  // for the nearest other: "max_seq_length: profile 512, now 1024"
+      differences;    // for the nearest other: "max_seq_length: profile 512, now 1024"
+  std::string flags;  // with them the nearest would agree; empty where flags cannot do that
 };
+// The nearest is told by the first key.
+ProfileMatch match_profile(const std::vector<Profile>& profiles,
+                           const std::vector<ProfileKey>& keys);
 ProfileMatch match_profile(const std::vector<Profile>& profiles, const ProfileKey& key);
 
-// The differences of two keys, the first one the profile's; empty when they agree.
+// The differences of two keys, the first one the profile's; empty when they agree. Rows that are
+// cut elsewhere have other lengths: that is one difference.
 std::vector<std::string> differences_of(const ProfileKey& profile, const ProfileKey& now);
+
+// "--max-seq-length 128 --quantize nf4": flags that make `now` the profile's; empty where a part
+// differs that no flag sets.
+std::string flags_for(const ProfileKey& profile, const ProfileKey& now);
 
 // All that a person wants to know of it, a line each.
 std::string as_text(const Profile& profile);

@@ -99,6 +99,7 @@ TEST_F(Train, FlagsThatContradictOrWouldBeIgnoredAreErrors) {
       {"--lora-dropout", "1"},
       {"--demo"},
       {"--conservative"},
+      {"--profile", "mine"},
       {"--distrust", "additive"},
       {"--distrust-alpha", "2.5"},
       {"--distrust-lambda", "2", "--distrust", "off"}};

@@ -212,6 +212,61 @@ TEST(MatchProfile, NamesTheDifferencesOfTheNearest) {
   EXPECT_THAT(match.differences, ElementsAre("max_seq_length: profile 1024, now 512"));
 }
 
+Profile named(const std::string& name, const std::string& created, bool by_verify = false) {
+  Profile profile = example();
+  profile.name = name;
+  profile.created = created;
+  profile.by_verify = by_verify;
+  return profile;
+}
+
+TEST(MatchProfile, WhatASearchChoseGoesBeforeWhatVerifyProvedLater) {
+  const ProfileMatch match = match_profile(
+      {named("found", "2026-11-01T00:00:00Z"), named("verified", "2026-11-03T00:00:00Z", true),
+       named("older", "2026-10-01T00:00:00Z")},
+      example().key);
+  ASSERT_EQ(match.matching.size(), 3U);
+  EXPECT_EQ(match.profile->name, "found");
+  EXPECT_EQ(match.matching[1].name, "older");
+  EXPECT_EQ(match.matching[2].name, "verified");
+}
+
+TEST(MatchProfile, WhatASearchChoseUnderALaterKeyGoesBeforeWhatVerifyProvedUnderTheFirst) {
+  Profile found = named("found", "2026-11-01T00:00:00Z");
+  found.key.grad_checkpoint = true;
+  const ProfileMatch match = match_profile({found, named("verified", "2026-11-03T00:00:00Z", true)},
+                                           std::vector{example().key, found.key});
+  EXPECT_EQ(match.profile->name, "found");
+}
+
+TEST(MatchProfile, RowsThatAreCutElsewhereAreOneDifferenceWithTheFlagThatMakesThemAgree) {
+  Profile profile = example();
+  profile.key.max_seq_length = 128;
+  profile.key.data = "sha256:cc";
+  const ProfileMatch match = match_profile({profile}, example().key);
+  EXPECT_THAT(match.differences, ElementsAre("max_seq_length: profile 128, now 512"));
+  EXPECT_EQ(match.flags, "--max-seq-length 128");
+}
+
+TEST(MatchProfile, FlagsAreNamedOnlyWhereTheyMakeAllOfItAgree) {
+  const ProfileKey now = example().key;
+  ProfileKey then = now;
+  then.quantize = "nf4";
+  then.grad_checkpoint = true;
+  then.target_modules = {"o_proj"};
+  EXPECT_EQ(flags_for(then, now), "--quantize nf4 --grad-checkpoint on --target-modules o_proj");
+  then.version = "0.0.1";
+  EXPECT_EQ(flags_for(then, now), "");
+}
+
+TEST(Profile, ItsFileSaysWhetherVerifyProvedIt) {
+  const Profile verified = named("", "2026-11-03T00:00:00Z", true);
+  EXPECT_TRUE(profile_from_json(to_json(verified), "test").by_verify);
+  Json earlier = to_json(verified);
+  earlier.erase("by_verify");
+  EXPECT_FALSE(profile_from_json(earlier, "test").by_verify);
+}
+
 TEST(MatchProfile, OtherDataOrWeightsAreNamedInWordsNotInDigestsAlone) {
   ProfileKey then = example().key;
   then.model = std::string(64, 'a');
