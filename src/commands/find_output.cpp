@@ -49,16 +49,16 @@ void require_output(const fs::path& output, const std::vector<fs::path>& inputs,
     throw usage_error("--output {}: is {}, which the search reads. Give another name",
                       output.string(), input.string());
   }
+  const fs::path place = fs::absolute(output);
+  if (is_taken_by_run(place, run_folder)) {
+    throw usage_error("--output {}: lies in the run folder {}, whose files are the search's own",
+                      output.string(), run_folder.string());
+  }
   if (is_there(output) && !is_result_or_empty(output)) {
     throw usage_error(
         "--output {}: is there and is no result of an earlier search, which alone is replaced. "
         "Give another name, or remove it",
         output.string());
-  }
-  const fs::path place = fs::absolute(output);
-  if (is_taken_by_run(place, run_folder)) {
-    throw usage_error("--output {}: lies in the run folder {}, whose files are the search's own",
-                      output.string(), run_folder.string());
   }
   require_writable_folder(place.parent_path());
 }

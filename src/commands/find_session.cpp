@@ -169,7 +169,7 @@ std::vector<RunTrial> FindSession::known_trials() const {
   const auto of = [&](const TrialSpec& spec) { return configuration_of(spec, question_.space); };
   const auto again = asked_once_more(journal_.entries(), of);
   for (const JournalEntry* entry : again) {
-    view_.line(fmt::format("Trial {} ({}) was killed from outside: it counts for nothing, once",
+    view_.line(fmt::format("Trial {} ({}) was killed from outside: its question is open again",
                            entry->spec.id, describe(of(entry->spec))));
   }
   for (const JournalEntry& entry : journal_.entries()) {
