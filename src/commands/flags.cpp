@@ -131,8 +131,10 @@ std::vector<std::string> Flags::typed() const {
   std::vector<std::string> words;
   for (const CLI::Option* option : app_->get_options()) {
     if (option->count() == 0 || option->get_lnames().empty()) continue;
+    const bool is_toggle = option->get_items_expected_max() == 0;
+    if (is_toggle && !option->as<bool>()) continue;
     words.push_back("--" + option->get_lnames().front());
-    if (option->get_items_expected_max() > 0) words.push_back(option->results().back());
+    if (!is_toggle) words.push_back(option->results().back());
   }
   return words;
 }

@@ -42,7 +42,7 @@ class Flags {
   Flags command(const char* name, const std::string& help);
 
   // After parsing: the flags that were typed, each by its first name and with the value that
-  // counts.
+  // counts; not a toggle that was typed as off (--mask-prompt=false).
   [[nodiscard]] std::vector<std::string> typed() const;
   // After parsing: was this command typed?
   [[nodiscard]] bool chosen() const;
