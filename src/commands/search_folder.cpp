@@ -1,13 +1,13 @@
 #include "commands/search_folder.h"
 
-#include <algorithm>
 #include <array>
+#include <ctime>
 #include <system_error>
 #include <vector>
 
+#include "base/earlier_name.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "commands/proven_profile.h"
 #include "report/machine_name.h"
 #include "report/profile.h"
 #include "trial/journal.h"
@@ -21,20 +21,10 @@ constexpr const char* kRun = "run.json";
 // still holds a search, which --restart moves on.
 constexpr std::array<const char*, 4> kOwnFiles{"result.json", "trials", "journal.jsonl", kRun};
 
-// FOLDER.TIME, without the colons that other systems' file names cannot have.
-fs::path archive_of(const fs::path& folder) {
-  std::string time = timestamp();
-  std::replace(time.begin(), time.end(), ':', '-');
-  const std::string name = folder.string() + "." + time;
-  fs::path archive = name;
-  for (int n = 2; is_there(archive); ++n) archive = fmt::format("{}-{}", name, n);
-  return archive;
-}
-
 // Not from under a search that is writing there. What else lies in the folder is not the search's.
 fs::path set_aside(const fs::path& folder) {
   const auto lock = lock_journal(folder);
-  const fs::path archive = archive_of(folder);
+  const fs::path archive = earlier_name(folder, std::time(nullptr));
   make_folder(archive);
   for (const char* name : kOwnFiles) {
     if (!is_there(folder / name)) continue;

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/shell_quoted.h"
 #include "report/text.h"
 #include "training/run_folder.h"
 

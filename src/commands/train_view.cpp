@@ -7,6 +7,7 @@
 
 #include "base/counted.h"
 #include "base/json.h"
+#include "base/shell_quoted.h"
 #include "report/print.h"
 #include "report/text.h"
 

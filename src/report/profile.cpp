@@ -8,6 +8,7 @@
 #include "base/counted.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/shell_quoted.h"
 #include "report/machine_name.h"
 #include "report/text.h"
 

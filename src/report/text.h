@@ -13,9 +13,6 @@ namespace loadline {
 
 // Control characters (a terminal would obey them) become '?'; UTF-8 stays as it is.
 std::string printable(std::string_view text);
-// As one word of a shell's command line: in quotes where it needs them; a control character is
-// written as a number.
-std::string shell_quoted(const std::string& text);
 // How wide a terminal is, asked anew each time, as people resize it; none: kUsualColumns.
 using Columns = std::function<std::int64_t()>;
 inline constexpr std::int64_t kUsualColumns = 80;

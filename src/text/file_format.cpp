@@ -4,6 +4,8 @@
 
 #include <cctype>
 
+#include "base/shell_quoted.h"
+
 namespace loadline {
 namespace {
 
@@ -13,11 +15,11 @@ std::string trimmed(std::string_view text) {
   return std::string(text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1));
 }
 
-std::string with_pandas(const std::string& read) {
+std::string with_pandas(std::string_view read, const std::string& file) {
   return fmt::format(
-      "python3 -c 'import pandas; pandas.{}.to_json(\"rows.jsonl\", orient=\"records\", "
-      "lines=True)'",
-      read);
+      "python3 -c 'import pandas, sys; pandas.{}.to_json(\"rows.jsonl\", orient=\"records\", "
+      "lines=True)' {}",
+      read, shell_quoted(file));
 }
 
 std::string advice(const std::string& file, std::string_view what, const std::string& command) {
@@ -29,13 +31,13 @@ std::string advice(const std::string& file, std::string_view what, const std::st
 std::string binary_format_advice(std::string_view head, const std::string& file) {
   using std::string_view_literals::operator""sv;
   if (head.starts_with("PAR1")) {
-    return advice(file, "Parquet", with_pandas(fmt::format("read_parquet(\"{}\")", file)));
+    return advice(file, "Parquet", with_pandas("read_parquet(sys.argv[1])", file));
   }
   if (head.starts_with("PK\x03\x04")) {
     return fmt::format(
         "{}: this looks like a zip archive, not JSON lines. Unpack it (unzip {}) and give the "
         "JSONL file that is in it",
-        file, file);
+        file, shell_quoted(file));
   }
   const bool marked = head.starts_with("\xff\xfe") || head.starts_with("\xfe\xff");
   const bool little = head.starts_with("{\0"sv) || head.starts_with("[\0"sv);
@@ -46,34 +48,35 @@ std::string binary_format_advice(std::string_view head, const std::string& file)
                             marked   ? "UTF-16"
                             : little ? "UTF-16LE"
                                      : "UTF-16BE",
-                            file));
+                            shell_quoted(file)));
 }
 
 std::string text_format_advice(std::string_view first_line, const std::string& file) {
   const std::string line = trimmed(first_line);
   if (line.empty()) return {};
   if (line.front() == '[') {
-    return advice(file, "a JSON list", fmt::format("jq -c '.[]' {} > rows.jsonl", file));
+    return advice(file, "a JSON list",
+                  fmt::format("jq -c '.[]' {} > rows.jsonl", shell_quoted(file)));
   }
   if (line == "{" || (line.front() == '{' && (line.ends_with("[") || line.ends_with("{")))) {
     return advice(file, "JSON that is spread over several lines",
                   fmt::format("jq -c . {} > rows.jsonl (where the rows are a list in it, say "
                               "under \"data\": jq -c '.data[]')",
-                              file));
+                              shell_quoted(file)));
   }
   const auto first = static_cast<unsigned char>(line.front());
   if (line.front() == '{' || (std::isalnum(first) == 0 && line.front() != '"' && first < 0x80)) {
     return {};
   }
   if (line.find('\t') != std::string::npos) {
-    return advice(file, "a table (TSV)",
-                  with_pandas(fmt::format("read_csv(\"{}\", sep=\"\\t\")", file)));
+    return advice(file, "a table (TSV)", with_pandas("read_csv(sys.argv[1], sep=\"\\t\")", file));
   }
   if (line.find(',') != std::string::npos) {
-    return advice(file, "a table (CSV)", with_pandas(fmt::format("read_csv(\"{}\")", file)));
+    return advice(file, "a table (CSV)", with_pandas("read_csv(sys.argv[1])", file));
   }
   return advice(file, "plain text",
-                fmt::format("jq -Rc '{{text: .}}' {} > rows.jsonl makes a row of each line", file));
+                fmt::format("jq -Rc '{{text: .}}' {} > rows.jsonl makes a row of each line",
+                            shell_quoted(file)));
 }
 
 }  // namespace loadline

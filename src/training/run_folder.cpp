@@ -1,8 +1,5 @@
 #include "training/run_folder.h"
 
-#include <fmt/format.h>
-
-#include <array>
 #include <chrono>
 #include <ctime>
 #include <string>
@@ -10,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/earlier_name.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "checkpoint/adapter.h"
@@ -47,19 +45,12 @@ std::vector<fs::path> files_of_run(const fs::path& folder) {
   return files;
 }
 
-// As in "2026-11-28T10-09-46Z": a ':' is not for every file system.
-std::string time_of_last_save(const fs::path& adapter_path) {
+std::time_t time_of_last_save(const fs::path& adapter_path) {
   std::error_code error;
   const auto written = fs::last_write_time(adapter_path / "checkpoints" / "latest", error);
-  const std::time_t time =
-      error
-          ? std::time(nullptr)
-          : std::chrono::system_clock::to_time_t(std::chrono::time_point_cast<std::chrono::seconds>(
-                std::chrono::file_clock::to_sys(written)));
-  std::tm parts{};
-  gmtime_r(&time, &parts);
-  std::array<char, 32> text{};
-  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H-%M-%SZ", &parts)};
+  if (error) return std::time(nullptr);
+  return std::chrono::system_clock::to_time_t(
+      std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::file_clock::to_sys(written)));
 }
 
 void move_file(const fs::path& from, const fs::path& to) {
@@ -125,14 +116,7 @@ void set_aside(const fs::path& adapter_path, const fs::path& record) {
 }  // namespace
 
 fs::path earlier_run_folder(const fs::path& adapter_path) {
-  fs::path place = adapter_path.lexically_normal();
-  if (!place.has_filename()) place = place.parent_path();
-  const fs::path first = place += "." + time_of_last_save(adapter_path);
-  for (int n = 2; is_there(place); ++n) {
-    place = first;
-    place += fmt::format("-{}", n);
-  }
-  return place;
+  return earlier_name(adapter_path, time_of_last_save(adapter_path));
 }
 
 fs::path replacing_folder(const fs::path& adapter_path) { return adapter_path / "unfinished"; }

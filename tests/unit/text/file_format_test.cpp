@@ -43,6 +43,12 @@ TEST(FileFormat, IsNamedByItsFirstBytesWithTheWayToJsonLines) {
   EXPECT_THAT(refusal("PAR1\n{\"input_ids\":[1,2]}", BadRows::kSkip), HasSubstr("Parquet"));
 }
 
+TEST(FileFormat, TheWayToJsonLinesCanBePastedForAnyName) {
+  EXPECT_THAT(text_format_advice("a,b", "my rows.csv"), HasSubstr("lines=True)' 'my rows.csv'"));
+  EXPECT_THAT(text_format_advice("[", "it's.json"), HasSubstr("jq -c '.[]' 'it'\\''s.json' >"));
+  EXPECT_THAT(binary_format_advice("PAR1", "a b.parquet"), HasSubstr("lines=True)' 'a b.parquet'"));
+}
+
 TEST(FileFormat, IsNamedByItsFirstLineWithTheWayToJsonLines) {
   EXPECT_THAT(refusal("[\n{\"input_ids\":[1,2]},\n{\"input_ids\":[1,2]}\n]\n"),
               AllOf(HasSubstr("d.jsonl: this looks like a JSON list"), HasSubstr("jq -c '.[]'"),
