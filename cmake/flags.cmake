@@ -17,3 +17,9 @@ if(LOADLINE_FUZZ)
                          -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(loadline_flags INTERFACE -fsanitize=address,undefined)
 endif()
+
+# For what is compiled for this machine's CPU: the kernels, and benchmarks of their inner parts.
+add_library(loadline_native INTERFACE)
+if(LOADLINE_NATIVE)
+  target_compile_options(loadline_native INTERFACE -march=native -mprefer-vector-width=512)
+endif()

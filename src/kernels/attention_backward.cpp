@@ -279,6 +279,7 @@ void key_blocks_backward(const BackwardInputs& in, const Unit& unit, std::int64_
                          std::int64_t step, const Scratch<E>& s) {
   const std::int64_t hd = in.shape.head_dim;
   const std::int64_t width = in.width();
+  const std::int64_t columns = inner<E>(width);
   const std::int64_t count = blocks(unit.row.length);
   std::fill(s.dquery, s.dquery + in.group() * count * kBlock * width, 0.0F);
   for (std::int64_t b = begin; b < count; b += step) {
@@ -286,9 +287,9 @@ void key_blocks_backward(const BackwardInputs& in, const Unit& unit, std::int64_
     const std::int64_t keys = std::min(kBlock, unit.row.length - b * kBlock);
     const std::int64_t column = unit.kv_head * hd;
     gather_rows<T>(in.v, first, keys, column, hd, 1.0F, s.query, width);
-    transpose(s.query, inner<E>(width), s.value_transposed);
+    transpose(kBlock, columns, s.query, columns, s.value_transposed, kBlock);
     gather_rows<T>(in.k, first, keys, column, hd, 1.0F, s.key, width);
-    transpose(s.key, inner<E>(width), s.key_transposed);
+    transpose(kBlock, columns, s.key, columns, s.key_transposed, kBlock);
     pair_rows(s.key, width, s.paired_key);
     std::fill(s.dkey, s.dkey + kBlock * width, 0.0F);
     std::fill(s.dvalue, s.dvalue + kBlock * width, 0.0F);

@@ -8,6 +8,7 @@
 
 #include "kernels/attention.h"
 #include "kernels/storage.h"
+#include "kernels/transpose.h"
 
 namespace loadline::attention {
 
@@ -85,14 +86,6 @@ void gather(ConstView from, std::int64_t first, std::int64_t count, std::int64_t
       d = head_dim;
     }
     std::fill(out + d, out + width, 0.0F);
-  }
-}
-
-// (kBlock, width) -> (width, kBlock).
-template <typename E>
-void transpose(const E* from, std::int64_t width, E* to) {
-  for (std::int64_t i = 0; i < kBlock; ++i) {
-    for (std::int64_t d = 0; d < width; ++d) to[d * kBlock + i] = from[i * width + d];
   }
 }
 

@@ -132,7 +132,8 @@ void query_block_forward(const ForwardInputs& in, const Row& row, std::int64_t h
   const std::int64_t first = row.begin + query_block * kBlock;
   const std::int64_t count = std::min(kBlock, row.length - query_block * kBlock);
   gather_rows<T>(in.q, first, count, head * hd, hd, query_factor<E>(in.shape), s.key, width);
-  transpose(s.key, inner<E>(width), s.query);
+  const std::int64_t columns = inner<E>(width);
+  transpose(kBlock, columns, s.key, columns, s.query, kBlock);
   std::fill(s.out, s.out + kBlock * width, 0.0F);
   s.softmax.begin();
   for (std::int64_t b = first_key_block(query_block, in.shape.window); b <= query_block; ++b) {

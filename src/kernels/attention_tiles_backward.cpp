@@ -110,8 +110,8 @@ class UnitBackward {
     Bf16Pair* keys = packed_.keys + b * block();
     gather(in_.k, b, unit_.kv_head, keys);
     vectors::pair_rows(kBlock, width_ / 2, keys, s.paired_rows);
-    vectors::transpose(kBlock / 2, width_, s.paired_rows, width_,
-                       packed_.keys_transposed + b * block(), kBlock / 2);
+    transpose(kBlock / 2, width_, s.paired_rows, width_, packed_.keys_transposed + b * block(),
+              kBlock / 2);
     std::fill_n(packed_.dkey + b * kBlock * width_, kBlock * width_, 0.0F);
     std::fill_n(packed_.dvalue + b * kBlock * width_, kBlock * width_, 0.0F);
   }
@@ -119,7 +119,7 @@ class UnitBackward {
   void pack_queries(std::int64_t member, std::int64_t b, const Scratch& s) const {
     const auto both = [&](ConstView from, Bf16Pair* transposed, Bf16Pair* paired) {
       gather(from, b, head(member), s.rows);
-      vectors::transpose(kBlock, width_ / 2, s.rows, width_ / 2, transposed + b * block(), kBlock);
+      transpose(kBlock, width_ / 2, s.rows, width_ / 2, transposed + b * block(), kBlock);
       vectors::pair_rows(kBlock, width_ / 2, s.rows, paired + b * block());
     };
     both(in_.q, packed_.query, packed_.paired_query);

@@ -60,8 +60,7 @@ class UnitForward {
     gather(in_.k, packed_.keys + b * block());
     gather(in_.v, s.rows);
     vectors::pair_rows(kBlock, width_ / 2, s.rows, s.paired_rows);
-    vectors::transpose(kBlock / 2, width_, s.paired_rows, width_, packed_.values + b * block(),
-                       kBlock / 2);
+    transpose(kBlock / 2, width_, s.paired_rows, width_, packed_.values + b * block(), kBlock / 2);
   }
 
   // The longest ones first.
@@ -71,7 +70,7 @@ class UnitForward {
     const std::int64_t qb = key_blocks() - 1 - index / group;
     gather_rows<Bf16>(in_.q, unit_.row.begin + qb * kBlock, size_of_block(qb),
                       head * in_.shape.head_dim, in_.shape.head_dim, 1.0F, s.rows, width_);
-    vectors::transpose(kBlock, width_ / 2, s.rows, width_ / 2, s.query, kBlock);
+    transpose(kBlock, width_ / 2, s.rows, width_ / 2, s.query, kBlock);
     std::fill(s.out, s.out + kBlock * width_, 0.0F);
     s.softmax.begin();
     for (std::int64_t kb = first_key_block(qb, in_.shape.window); kb <= qb; ++kb) {
@@ -165,17 +164,17 @@ class UnitForward {
 // Sixteen queries and sixteen of a head's columns at a time.
 void store_transposed(const float* from, const float* factor, View to, std::int64_t first,
                       std::int64_t count, std::int64_t column, std::int64_t head_dim) {
-  __m512i square[vectors::kLanes];
+  __m512 square[vectors::kLanes];
   for (std::int64_t i = 0; i < count; i += vectors::kLanes) {
     const __m512 factors = _mm512_loadu_ps(factor + i);
     for (std::int64_t d = 0; d < head_dim; d += vectors::kLanes) {
       for (std::int64_t r = 0; r < vectors::kLanes; ++r) {
-        square[r] = std::bit_cast<__m512i>(_mm512_loadu_ps(from + (d + r) * kBlock + i) * factors);
+        square[r] = _mm512_loadu_ps(from + (d + r) * kBlock + i) * factors;
       }
-      vectors::transpose(square);
+      transpose(square);
       const auto columns = static_cast<std::size_t>(std::min(vectors::kLanes, head_dim - d));
       for (std::int64_t r = 0; r < std::min(vectors::kLanes, count - i); ++r) {
-        const auto rounded = vectors::rounded_to_bf16(std::bit_cast<__m512>(square[r]));
+        const auto rounded = vectors::rounded_to_bf16(square[r]);
         std::memcpy(to.row<Bf16>(first + i + r) + column + d, &rounded, columns * sizeof(Bf16));
       }
     }

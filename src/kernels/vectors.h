@@ -82,53 +82,6 @@ inline __m512i load(const Bf16Pair* from) {
   return loaded;
 }
 
-// Rows become columns.
-inline void transpose(__m512i (&row)[16]) {
-  __m512i t[16];
-  for (int i = 0; i < 16; i += 2) {
-    t[i] = _mm512_maskz_unpacklo_epi32(kAll, row[i], row[i + 1]);
-    t[i + 1] = _mm512_maskz_unpackhi_epi32(kAll, row[i], row[i + 1]);
-  }
-  // Afterwards lane l of row[4 i + j] is column 4 l + j of rows 4 i to 4 i + 3.
-  for (int i = 0; i < 16; i += 4) {
-    row[i] = _mm512_maskz_unpacklo_epi64(0xff, t[i], t[i + 2]);
-    row[i + 1] = _mm512_maskz_unpackhi_epi64(0xff, t[i], t[i + 2]);
-    row[i + 2] = _mm512_maskz_unpacklo_epi64(0xff, t[i + 1], t[i + 3]);
-    row[i + 3] = _mm512_maskz_unpackhi_epi64(0xff, t[i + 1], t[i + 3]);
-  }
-  constexpr int kEven = 0x88;  // lanes 0 and 2 of both
-  constexpr int kOdd = 0xdd;
-  for (int j = 0; j < 4; ++j) {
-    t[j] = _mm512_maskz_shuffle_i32x4(kAll, row[j], row[4 + j], kEven);
-    t[4 + j] = _mm512_maskz_shuffle_i32x4(kAll, row[8 + j], row[12 + j], kEven);
-    t[8 + j] = _mm512_maskz_shuffle_i32x4(kAll, row[j], row[4 + j], kOdd);
-    t[12 + j] = _mm512_maskz_shuffle_i32x4(kAll, row[8 + j], row[12 + j], kOdd);
-  }
-  for (int j = 0; j < 4; ++j) {
-    row[j] = _mm512_maskz_shuffle_i32x4(kAll, t[j], t[4 + j], kEven);
-    row[8 + j] = _mm512_maskz_shuffle_i32x4(kAll, t[j], t[4 + j], kOdd);
-    row[4 + j] = _mm512_maskz_shuffle_i32x4(kAll, t[8 + j], t[12 + j], kEven);
-    row[12 + j] = _mm512_maskz_shuffle_i32x4(kAll, t[8 + j], t[12 + j], kOdd);
-  }
-}
-
-// (rows, cols) of 32 bits each, `from_row` of them a row -> (cols, rows); both are multiples of 16.
-template <typename E>
-void transpose(std::int64_t rows, std::int64_t cols, const E* from, std::int64_t from_row, E* to,
-               std::int64_t to_row) {
-  static_assert(sizeof(E) == sizeof(Bf16Pair));
-  __m512i block[16];
-  for (std::int64_t i = 0; i < rows; i += kLanes) {
-    for (std::int64_t j = 0; j < cols; j += kLanes) {
-      for (std::int64_t r = 0; r < kLanes; ++r) {
-        std::memcpy(&block[r], from + (i + r) * from_row + j, sizeof block[r]);
-      }
-      transpose(block);
-      for (std::int64_t r = 0; r < kLanes; ++r) store(block[r], to + (j + r) * to_row + i);
-    }
-  }
-}
-
 // (rows, cols) pairs along a row -> (rows / 2, 2 cols) pairs of neighbouring rows.
 inline void pair_rows(std::int64_t rows, std::int64_t cols, const Bf16Pair* from, Bf16Pair* to) {
   typedef std::uint32_t Places __attribute__((vector_size(64)));

@@ -7,7 +7,7 @@
 
 #include "kernels/nf4_reader.h"
 #include "kernels/storage.h"
-#include "kernels/vectors.h"
+#include "kernels/transpose.h"
 #include "kernels/view.h"
 
 namespace loadline::wide {
@@ -67,16 +67,6 @@ struct Part {
   std::int64_t depth = 0;
 };
 
-inline void transpose(const float (&from)[kStrip][kColumns], float* to) {
-#ifdef __AVX512BF16__
-  vectors::transpose(kStrip, kColumns, &from[0][0], kColumns, to, kColumns);
-#else
-  for (std::int64_t k = 0; k < kColumns; ++k) {
-    for (std::int64_t j = 0; j < kStrip; ++j) to[k * kColumns + j] = from[j][k];
-  }
-#endif
-}
-
 // panel (depth, kColumns) = the part of W, or of its transposed; columns beyond the part's are 0.
 template <typename Weights>
 void widen_transposed(const Weights& weights, const Part& part, float* panel) {
@@ -91,7 +81,7 @@ void widen_transposed(const Weights& weights, const Part& part, float* panel) {
           std::fill(rows[i], rows[i] + kColumns, 0.0F);
         }
       }
-      transpose(rows, panel + k * kColumns + j);
+      transpose(kStrip, kColumns, &rows[0][0], kColumns, panel + k * kColumns + j, kColumns);
     }
   }
 }
