@@ -29,6 +29,9 @@ Configuration configuration_of(const TrialSpec& spec, const SearchSpace& space) 
   return c;
 }
 
+// The search may think so long about what lies ahead; the user waits meanwhile.
+constexpr std::chrono::seconds kOutlook{1};
+
 std::string second_kill(std::string cause) {
   const std::size_t advice = cause.find(kAskOnceMore);
   if (advice != std::string::npos) return cause.replace(advice, kAskOnceMore.size(), kKilledTwice);
@@ -46,6 +49,7 @@ FindSession::FindSession(const Workload& workload, const MachineFacts& machine,
       run_folder_(run_folder),
       journal_(run_folder),
       begin_(clock_.now()),
+      last_end_(begin_),
       runner_{.command = {fs::read_symlink("/proc/self/exe").string(), "worker"},
               .run_folder = run_folder,
               .cap = machine.cap.kind,
@@ -146,6 +150,7 @@ RunTrial FindSession::run_one(const Question& question) {
   }
   journal_.finished(spec, outcome);
   view_.trial_ends(spec, outcome);
+  last_end_ = clock_.now();
   std::error_code ignored;  // the trial's adapter proved that saving works; nobody wants it
   fs::remove_all(trial_folder(run_folder_, spec.id) / "adapter", ignored);
   return {.configuration = question.configuration,
@@ -191,11 +196,14 @@ RunTrial FindSession::prove(const Configuration& configuration) {
 }
 
 SearchResult FindSession::run() {
+  last_end_ = clock_.now();
   const SearchFunctions functions{
       .estimate = [this](const Configuration& c) { return workload_.plan(settings_of(c)).total(); },
       .run = [this](const Question& question) { return run_one(question); },
       .must_end = [this] { return must_end(); },
-      .outlook = [this](const Outlook& outlook) { view_.outlook(outlook); }};
+      .outlook = [this](const Outlook& outlook) { view_.outlook(outlook); },
+      .looks_further =
+          [this] { return clock_.now() - last_end_ < kOutlook && must_end().empty(); }};
   return search(question_.space, question_.limits, functions, known_trials());
 }
 

@@ -54,6 +54,7 @@ class FindSession {
   Journal journal_;
   SteadyClock clock_;
   Clock::Duration begin_;
+  Clock::Duration last_end_;  // of a trial
   RunnerOptions runner_;
   int next_id_ = 1;
 };

@@ -137,10 +137,13 @@ std::optional<double> Progress::seconds_left() const {
 }
 
 std::string Progress::bar() const {
-  std::string text = bar_of(share());
-  text += fmt::format(" trial {} of about {}", done_ + (running_ ? 1 : 0), done_ + trials_left());
+  std::string text = fmt::format("trial {}", done_ + (running_ ? 1 : 0));
+  const bool foreseen = !ways_.empty();
+  if (foreseen)
+    text = fmt::format("{} {} of about {}", bar_of(share()), text, done_ + trials_left());
   if (running_) text += fmt::format(", step {} of {}", step_, steps_);
-  if (const auto left = seconds_left()) text += ", about " + in_time_left(*left) + " left";
+  const auto left = seconds_left();
+  if (foreseen && left) text += ", about " + in_time_left(*left) + " left";
   return text;
 }
 

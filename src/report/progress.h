@@ -26,7 +26,8 @@ class Progress {
   // of what the ways ahead take. Only a trial under its margin runs all of its steps; another ends
   // after kEnoughStepSeconds.
   [[nodiscard]] std::optional<double> seconds_left() const;
-  // "[######..............] trial 3 of about 7, step 5 of 15, about 2 min left"
+  // "[######..............] trial 3 of about 7, step 5 of 15, about 2 min left"; where no way ahead
+  // was seen to its end "trial 3, step 5 of 15".
   [[nodiscard]] std::string bar() const;
 
  private:

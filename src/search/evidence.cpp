@@ -1,6 +1,7 @@
 #include "search/evidence.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace loadline {
 namespace {
@@ -17,13 +18,22 @@ std::int64_t largest_measured_fit(const Cell& cell, const std::vector<RunTrial>&
   return batch;
 }
 
-// An earlier trial of the same configuration has an answer, but others slowed it.
+// The first run of this configuration that others slowed.
+std::optional<std::size_t> slowed_run(const Configuration& configuration,
+                                      const std::vector<RunTrial>& trials) {
+  for (std::size_t i = 0; i < trials.size(); ++i) {
+    const TrialOutcome& outcome = trials[i].outcome;
+    if (trials[i].configuration == configuration && outcome.ran_through() &&
+        outcome.noise.slows()) {
+      return i;
+    }
+  }
+  return std::nullopt;
+}
+
 bool repeats_a_slowed_one(std::size_t index, const std::vector<RunTrial>& trials) {
-  return std::any_of(trials.begin(), trials.begin() + static_cast<std::ptrdiff_t>(index),
-                     [&](const RunTrial& earlier) {
-                       return earlier.configuration == trials[index].configuration &&
-                              earlier.outcome.ran_through() && earlier.outcome.noise.slows();
-                     });
+  const auto slowed = slowed_run(trials[index].configuration, trials);
+  return slowed && *slowed < index && !ends_search(trials[index].outcome.verdict);
 }
 
 // The smallest batch of this cell that a memory failure, here or below, disproves.
@@ -120,24 +130,46 @@ bool is_current(std::size_t index, const std::vector<RunTrial>& trials) {
   return trial_of(trials[index].configuration, trials) == index;
 }
 
-bool has_doubtful_speed(std::size_t index, const std::vector<RunTrial>& trials) {
+std::optional<Speed> speed_of(const Configuration& configuration,
+                              const std::vector<RunTrial>& trials) {
+  std::optional<Speed> speed;
+  for (const RunTrial& trial : trials) {
+    const double seen = trial.outcome.tokens_per_second;
+    if (trial.configuration != configuration || !trial.outcome.ran_through()) continue;
+    if (!(seen > 0) || !std::isfinite(seen)) continue;
+    const bool slowed = trial.outcome.noise.slows();
+    if (speed && slowed && (!speed->is_least || seen <= speed->tokens_per_second)) continue;
+    speed = Speed{.tokens_per_second = seen, .is_least = slowed};
+  }
+  return speed;
+}
+
+bool is_worth_repeating(const Configuration& configuration, const std::vector<RunTrial>& trials) {
   constexpr std::size_t kMostRepeats = 2;
-  if (!trials[index].outcome.noise.slows() || repeats_a_slowed_one(index, trials)) return false;
+  const auto speed = speed_of(configuration, trials);
+  if (!speed || !speed->is_least) return false;
   std::size_t repeats = 0;
   for (std::size_t i = 0; i < trials.size(); ++i) {
-    if (repeats_a_slowed_one(i, trials)) ++repeats;
+    if (!repeats_a_slowed_one(i, trials)) continue;
+    if (trials[i].configuration == configuration) return false;
+    ++repeats;
   }
   return repeats < kMostRepeats;
 }
 
 std::optional<std::size_t> trial_of(const Configuration& configuration,
                                     const std::vector<RunTrial>& trials) {
+  std::optional<std::size_t> unusable;
   for (std::size_t i = trials.size(); i-- > 0;) {
-    if (trials[i].configuration == configuration && !ends_search(trials[i].outcome.verdict)) {
-      return i;
+    const RunTrial& trial = trials[i];
+    if (trial.configuration != configuration || ends_search(trial.outcome.verdict)) continue;
+    if (!is_unusable(trial.outcome.verdict)) {
+      const bool claimed_more = unusable && trials[*unusable].under_margin && !trial.under_margin;
+      return claimed_more ? *unusable : i;
     }
+    if (!unusable || trial.under_margin) unusable = i;
   }
-  return std::nullopt;
+  return unusable;
 }
 
 }  // namespace loadline

@@ -60,11 +60,23 @@ CellBounds bounds_of(const Cell& cell, const std::vector<RunTrial>& trials, std:
 // No later trial of the same configuration has an answer: a second run outweighs the first.
 [[nodiscard]] bool is_current(std::size_t index, const std::vector<RunTrial>& trials);
 
-// Others slowed this trial: its speed is a lower bound, and worth another trial. That is so once
-// for a configuration, and for the first two configurations: some machines are never quiet.
-[[nodiscard]] bool has_doubtful_speed(std::size_t index, const std::vector<RunTrial>& trials);
+// Of a configuration's runs the latest that others did not slow; where they slowed all, the
+// fastest.
+struct Speed {
+  double tokens_per_second = 0;
+  bool is_least = false;  // others slowed all of them
+};
+// Nothing where no run went through at a speed.
+std::optional<Speed> speed_of(const Configuration& configuration,
+                              const std::vector<RunTrial>& trials);
 
-// The latest trial of exactly this configuration that has an answer.
+// Others slowed its only run. So it is for the first two such configurations: some machines are
+// never quiet.
+[[nodiscard]] bool is_worth_repeating(const Configuration& configuration,
+                                      const std::vector<RunTrial>& trials);
+
+// The latest trial of exactly this configuration that has an answer. One that was killed, say,
+// takes nothing from an earlier one, unless it was to prove the margin.
 std::optional<std::size_t> trial_of(const Configuration& configuration,
                                     const std::vector<RunTrial>& trials);
 

@@ -94,6 +94,16 @@ Belief belief_of_shape(const Hypothesis& one) {
   return belief;
 }
 
+// Where a cliff along the batch may begin: at each from 2 on, or at as many of them as can be held
+// in mind, evenly.
+std::vector<std::int64_t> cliff_batches(std::int64_t max_batch) {
+  constexpr std::int64_t kMost = 63;
+  std::vector<std::int64_t> batches;
+  const std::int64_t count = std::min(max_batch - 1, kMost);
+  for (std::int64_t i = 0; i < count; ++i) batches.push_back(2 + i * (max_batch - 1) / count);
+  return batches;
+}
+
 // Of one among `places` where a cliff may begin; without one, that there is none.
 double log_chance_of_cliff(std::int64_t cliff, std::size_t places) {
   return cliff == 0 ? std::log(1 - kCliff) : std::log(kCliff / static_cast<double>(places));
@@ -103,12 +113,17 @@ double log_chance_of_cliff(std::int64_t cliff, std::size_t places) {
 Foreseen in_blocks(const Expectation& line, const Hypothesis& of) {
   constexpr double kFar = 5;  // deviations
   constexpr double kNeverFits = 2;
+  constexpr double kMany = 100;  // multiples: their steps do not show in so much doubt
   const double size = of.blocks.size;
   const double shift = of.follows_plan ? 0.5 : 0;
   const auto multiple = [&](double value) { return std::ceil(value / size - shift); };
   const double first = std::fmax(multiple(line.mean - kFar * line.deviation), 1);
   const double last =
       std::fmin(multiple(line.mean + kFar * line.deviation), std::ceil(kNeverFits / size));
+  if (last - first > kMany) {
+    return {{line.mean + (0.5 - shift) * size, line.deviation},
+            line.chance_below((std::floor(1 / size) + shift) * size)};
+  }
   Foreseen sum;
   double below = 0;
   double squares = 0;
@@ -172,9 +187,8 @@ std::vector<Hypothesis> hypotheses_of_shape(const Grounds& grounds, bool simple)
   if (!simple) {
     const auto likely = likely_blocks(loads, kSpreadOfShape, kBlockSizes);
     sizes.insert(sizes.end(), likely.begin(), likely.end());
-    for (std::int64_t batch = 2; batch <= grounds.space.max_batch; ++batch) {
-      batches.push_back(batch);
-    }
+    const auto cliffs = cliff_batches(grounds.space.max_batch);
+    batches.insert(batches.end(), cliffs.begin(), cliffs.end());
     layers.insert(layers.end(), grounds.space.layers.begin() + 1, grounds.space.layers.end());
   }
   std::map<Pattern, std::shared_ptr<const Regression>> models;

@@ -17,11 +17,6 @@ constexpr ObjectiveName kNames[] = {{Objective::kBalanced, "balanced"},
                                     {Objective::kLargest, "largest"},
                                     {Objective::kFastest, "fastest"}};
 
-double speed_of(const RunTrial& trial) {
-  const double speed = trial.outcome.tokens_per_second;
-  return std::isfinite(speed) ? speed : 0;
-}
-
 // Whether a larger batch of the same (rank, layers) was measured to fit, and no later run of it
 // says otherwise.
 bool is_outgrown(const RunTrial& trial, const std::vector<RunTrial>& trials) {
@@ -35,22 +30,27 @@ bool is_outgrown(const RunTrial& trial, const std::vector<RunTrial>& trials) {
   return false;
 }
 
-// The best of `among` by `rank`, a function to an ordered value; the first of equals.
-template <typename Rank>
-std::optional<std::size_t> best_of(const std::vector<RunTrial>& trials,
-                                   const std::vector<std::size_t>& among, Rank rank) {
-  const auto best = std::max_element(among.begin(), among.end(), [&](std::size_t a, std::size_t b) {
-    return rank(trials[a]) < rank(trials[b]);
-  });
-  if (best == among.end()) return std::nullopt;
-  return *best;
+struct Fitting {
+  std::size_t trial = 0;
+  double size = 0;
+  double speed = 0;
+};
+std::tuple<double, double> by_size(const Fitting& c) { return {c.size, c.speed}; }
+std::tuple<double, double> by_speed(const Fitting& c) { return {c.speed, c.size}; }
+
+Fitting fitting_of(std::size_t index, const std::vector<RunTrial>& trials) {
+  const Configuration& c = trials[index].configuration;
+  return {index, size_of(c), speed_of(c, trials).value_or(Speed{}).tokens_per_second};
 }
 
-std::tuple<double, double> by_size(const RunTrial& t) {
-  return {size_of(t.configuration), speed_of(t)};
-}
-std::tuple<double, double> by_speed(const RunTrial& t) {
-  return {speed_of(t), size_of(t.configuration)};
+// The best by `rank`, a function to an ordered value; the first of equals.
+template <typename Rank>
+std::optional<std::size_t> best_of(const std::vector<Fitting>& among, Rank rank) {
+  const auto best =
+      std::max_element(among.begin(), among.end(),
+                       [&](const Fitting& a, const Fitting& b) { return rank(a) < rank(b); });
+  if (best == among.end()) return std::nullopt;
+  return best->trial;
 }
 
 }  // namespace
@@ -70,36 +70,38 @@ Objective objective_from(std::string_view name) {
 }
 
 std::optional<std::size_t> choose(const std::vector<RunTrial>& trials, Objective objective) {
-  std::vector<std::size_t> fitting;
+  std::vector<Fitting> fitting;
   for (std::size_t i = 0; i < trials.size(); ++i) {
     if (!trials[i].outcome.fits() || !is_current(i, trials)) continue;
     if (objective == Objective::kBalanced && is_outgrown(trials[i], trials)) continue;
-    fitting.push_back(i);
+    fitting.push_back(fitting_of(i, trials));
   }
-  if (objective == Objective::kLargest) return best_of(trials, fitting, by_size);
-  const auto fastest = best_of(trials, fitting, by_speed);
+  if (objective == Objective::kLargest) return best_of(fitting, by_size);
+  const auto fastest = best_of(fitting, by_speed);
   if (objective == Objective::kFastest || !fastest) return fastest;
-  const double enough = kBalancedSpeed * speed_of(trials[*fastest]);
-  std::erase_if(fitting, [&](std::size_t i) { return speed_of(trials[i]) < enough; });
-  return best_of(trials, fitting, by_size);
+  const double enough = kBalancedSpeed * fitting_of(*fastest, trials).speed;
+  std::erase_if(fitting, [&](const Fitting& c) { return c.speed < enough; });
+  return best_of(fitting, by_size);
 }
 
 std::vector<std::size_t> pareto_front(const std::vector<RunTrial>& trials) {
-  std::vector<std::size_t> fitting;
+  std::vector<Fitting> fitting;
   for (std::size_t i = 0; i < trials.size(); ++i) {
     if (trials[i].outcome.fits() && trials[i].outcome.peak && is_current(i, trials)) {
-      fitting.push_back(i);
+      fitting.push_back(fitting_of(i, trials));
     }
   }
-  std::stable_sort(fitting.begin(), fitting.end(), [&](std::size_t a, std::size_t b) {
-    const auto key = [&](std::size_t i) {
-      return std::tuple(trials[i].outcome.peak->bytes, -speed_of(trials[i]));
-    };
-    return key(a) < key(b);
-  });
+  const auto key = [&](const Fitting& c) {
+    return std::tuple(trials[c.trial].outcome.peak->bytes, -c.speed);
+  };
+  std::stable_sort(fitting.begin(), fitting.end(),
+                   [&](const Fitting& a, const Fitting& b) { return key(a) < key(b); });
   std::vector<std::size_t> front;
-  for (const std::size_t i : fitting) {
-    if (front.empty() || speed_of(trials[i]) > speed_of(trials[front.back()])) front.push_back(i);
+  double fastest = -1;
+  for (const Fitting& c : fitting) {
+    if (c.speed <= fastest) continue;
+    fastest = c.speed;
+    front.push_back(c.trial);
   }
   return front;
 }

@@ -76,7 +76,7 @@ class Inquiry {
       if (const auto open = knows_little ? widest_cell() : most_telling_guess()) return open;
     }
     if (const auto largest = unmeasured_largest()) return largest;
-    if (const auto fastest = boundary_of(states_.front())) return fastest;
+    if (const auto fastest = boundary_of(smallest_that_fits())) return fastest;
     if (const auto yardstick = doubtful_yardstick()) return yardstick;
     if (limits_.objective == Objective::kBalanced) {
       if (const auto speed = next_speed_question(states_, trials_)) return speed;
@@ -127,7 +127,7 @@ class Inquiry {
     // The one that the objective is likely to choose comes second: calibrated by the other, its
     // trial can prove the margin at once.
     const CellState* first = &*largest;
-    const CellState* second = &states_.front();
+    const CellState* second = &smallest_that_fits();
     if (limits_.objective == Objective::kLargest) std::swap(first, second);
     for (const CellState* state : {first, second, widest(&CellState::proven)}) {
       if (state == nullptr || state->proven.settled()) continue;
@@ -239,12 +239,19 @@ class Inquiry {
     return next;
   }
 
+  // Without checkpointing, as far as anything fits: recomputing costs time.
+  [[nodiscard]] const CellState& smallest_that_fits() const {
+    const auto some_fit = [](const CellState& s) { return s.known.fits > 0 || !s.known.settled(); };
+    const auto state = std::find_if(states_.begin(), states_.end(), some_fit);
+    return state == states_.end() ? states_.front() : *state;
+  }
+
   // The smallest cell's largest batch, where the fastest lies, if others slowed its trial.
   [[nodiscard]] std::optional<Configuration> doubtful_yardstick() const {
     if (limits_.objective == Objective::kLargest) return std::nullopt;
-    const auto trial = trial_of(states_.front().best(), trials_);
-    if (!trial || !has_doubtful_speed(*trial, trials_)) return std::nullopt;
-    return states_.front().best();
+    const Configuration yardstick = smallest_that_fits().best();
+    if (!is_worth_repeating(yardstick, trials_)) return std::nullopt;
+    return yardstick;
   }
 
   [[nodiscard]] std::optional<Configuration> unmeasured(const CellState& state) const {
@@ -382,11 +389,15 @@ std::optional<Question> next_question(const SearchSpace& space, const SearchLimi
   return Inquiry(space, limits, estimates, trials).next();
 }
 
-std::vector<ExpectedTrial> trials_ahead(const SearchSpace& space, const SearchLimits& limits,
-                                        Estimates& estimates, std::vector<RunTrial> trials,
-                                        std::int64_t way, std::size_t limit) {
+std::optional<std::vector<ExpectedTrial>> trials_ahead(const SearchSpace& space,
+                                                       const SearchLimits& limits,
+                                                       Estimates& estimates,
+                                                       std::vector<RunTrial> trials,
+                                                       std::int64_t way, std::size_t limit,
+                                                       const std::function<bool()>& looks_further) {
   std::vector<ExpectedTrial> ahead;
   while (ahead.size() < limit) {
+    if (looks_further && !looks_further()) return std::nullopt;
     const auto question = next_question(space, limits, estimates, trials);
     if (!question) break;
     trials.push_back(imagined(*question, space, limits, estimates, trials, way));

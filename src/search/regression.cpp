@@ -42,7 +42,7 @@ Regression::Regression(Belief belief, std::vector<Observation> observations)
     const Observation& o = observations_[i];
     has_intervals |= o.is_interval();
     seen_.push_back(o.value);
-    variance_.push_back(squared(o.noise));
+    variance_.push_back(0);
     if (o.is_interval()) {
       // As if every value within were as likely; of an open interval nothing is known yet.
       const double width = o.high - o.low;

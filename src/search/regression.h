@@ -25,7 +25,6 @@ struct Point {
 struct Observation {
   Point point;
   double value = 0;
-  double noise = 0;                             // on top of the belief's
   double low = kUnbounded, high = -kUnbounded;  // value does not count where low < high
   static constexpr double kUnbounded = std::numeric_limits<double>::infinity();
   [[nodiscard]] bool is_interval() const { return low < high; }
@@ -66,7 +65,7 @@ class Regression {
   std::vector<Observation> observations_;
   std::vector<double> shared_;    // (n, n), covariance with the belief's noise
   std::vector<double> seen_;      // (n), values, or what intervals stand for
-  std::vector<double> variance_;  // (n), of seen_, on top of the belief's noise
+  std::vector<double> variance_;  // (n), of what stands for an interval
   std::vector<double> lower_;     // (n, n), Cholesky factor
   std::vector<double> weights_;   // (n)
   double log_intervals_ = 0;      // what intervals add to the evidence of their normal stand-ins

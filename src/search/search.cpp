@@ -1,6 +1,7 @@
 #include "search/search.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/error.h"
@@ -13,7 +14,7 @@ namespace {
 // only repeat it. Fewer while nothing has fitted yet.
 constexpr std::size_t kUnusableInARow = 8;
 constexpr std::size_t kUnusableBeforeAFit = 3;
-constexpr std::size_t kOutlook = 64;
+constexpr std::size_t kOutlook = 24;
 
 void require_rising(const std::vector<std::int64_t>& values, std::string_view flag) {
   if (values.empty()) throw usage_error("{} is empty: give at least one value.", flag);
@@ -88,7 +89,8 @@ class Search {
   Search(const SearchSpace& space, const SearchLimits& limits, const SearchFunctions& functions,
          const std::vector<RunTrial>& known)
       : space_(space), limits_(limits), functions_(functions), estimates_(functions.estimate) {
-    result_.trials = known;
+    std::copy_if(known.begin(), known.end(), std::back_inserter(result_.trials),
+                 [](const RunTrial& trial) { return !ends_search(trial.outcome.verdict); });
   }
 
   SearchResult run() {
@@ -129,8 +131,10 @@ class Search {
   Outlook outlook() {
     Outlook outlook{.trials_done = result_.trials.size(), .ways = {}};
     for (std::int64_t way = 0; way < kWays; ++way) {
-      outlook.ways.push_back(
-          trials_ahead(space_, limits_, estimates_, result_.trials, way, kOutlook));
+      auto ahead = trials_ahead(space_, limits_, estimates_, result_.trials, way, kOutlook,
+                                functions_.looks_further);
+      if (!ahead) break;
+      outlook.ways.push_back(std::move(*ahead));
     }
     return outlook;
   }

@@ -126,7 +126,8 @@ struct ExpectedTrial {
 // next trial.
 struct Outlook {
   std::size_t trials_done = 0;
-  std::vector<std::vector<ExpectedTrial>> ways;  // never empty, nor is one of them
+  // None of them is empty; there are fewer, or none, where the search was asked to look no further.
+  std::vector<std::vector<ExpectedTrial>> ways;
 };
 
 struct SearchFunctions {
@@ -139,6 +140,9 @@ struct SearchFunctions {
   std::function<std::string()> must_end;  // asked between trials: why, or ""; may be empty
   // Told before each trial; may be empty.
   std::function<void(const Outlook&)> outlook;
+  // Asked between the questions of an outlook: false ends it with the ways that are whole. May be
+  // empty.
+  std::function<bool()> looks_further;
 };
 
 // `known` are trials of an earlier, unfinished search of the same question: they are not run again

@@ -14,14 +14,24 @@ namespace {
 // What is less than this much larger than the best so far is not worth a trial.
 constexpr double kWorthwhile = 1.03;
 // Below this chance of being fast enough a configuration is not asked for.
-constexpr double kUnlikely = 0.02;
+double unlikely(std::size_t spent) {
+  constexpr double kLeast = 0.02, kMost = 0.5, kGrowth = 1.8;
+  constexpr double kFourth = 0.25;  // after so many trials
+  return std::clamp(kFourth * std::pow(kGrowth, static_cast<double>(spent) - 4), kLeast, kMost);
+}
 
 struct Candidate {
   Configuration configuration;
   double size = 0;
-  std::optional<double> speed = {};  // where it was measured
-  bool doubtful = false;             // it may be faster than that
-  [[nodiscard]] bool is_slow(double enough) const { return speed && !doubtful && *speed < enough; }
+  std::optional<Speed> speed;  // where it was measured
+  bool again = false;          // it may be measured once more
+  [[nodiscard]] bool is_fast(double enough) const {
+    return speed && speed->tokens_per_second >= enough;
+  }
+  // As far as is known: a speed that others slowed says nothing of it.
+  [[nodiscard]] bool is_slow(double enough) const {
+    return speed && !speed->is_least && !is_fast(enough);
+  }
 };
 
 std::vector<Candidate> candidates_of(const std::vector<CellState>& states,
@@ -29,12 +39,11 @@ std::vector<Candidate> candidates_of(const std::vector<CellState>& states,
   std::vector<Candidate> candidates;
   for (const CellState& state : states) {
     if (state.known.fits == 0) continue;
-    Candidate candidate{.configuration = state.best(), .size = size_of(state.best())};
-    if (const auto trial = trial_of(candidate.configuration, trials)) {
-      candidate.speed = trials[*trial].outcome.tokens_per_second;
-      candidate.doubtful = has_doubtful_speed(*trial, trials);
-    }
-    candidates.push_back(candidate);
+    const Configuration best = state.best();
+    candidates.push_back({.configuration = best,
+                          .size = size_of(best),
+                          .speed = speed_of(best, trials),
+                          .again = is_worth_repeating(best, trials)});
   }
   return candidates;
 }
@@ -43,7 +52,7 @@ std::vector<Candidate> candidates_of(const std::vector<CellState>& states,
 std::vector<Candidate> open_candidates(const std::vector<Candidate>& candidates, double enough) {
   double best = 0;
   for (const Candidate& c : candidates) {
-    if (c.speed && *c.speed >= enough) best = std::max(best, c.size);
+    if (c.is_fast(enough)) best = std::max(best, c.size);
   }
   std::vector<Candidate> open;
   for (const Candidate& c : candidates) {
@@ -53,7 +62,7 @@ std::vector<Candidate> open_candidates(const std::vector<Candidate>& candidates,
                  lies_within(cell_of(slow.configuration), cell_of(c.configuration)) &&
                  c.configuration.batch_size <= slow.configuration.batch_size;
         });
-    const bool is_known = c.speed && (!c.doubtful || *c.speed >= enough);
+    const bool is_known = c.speed && (!c.again || c.is_fast(enough));
     if (!is_known && c.size > kWorthwhile * best && !ruled_out) open.push_back(c);
   }
   std::sort(open.begin(), open.end(),
@@ -67,13 +76,15 @@ std::optional<Configuration> next_speed_question(const std::vector<CellState>& s
                                                  const std::vector<RunTrial>& trials) {
   const std::vector<Candidate> candidates = candidates_of(states, trials);
   double fastest = 0;
-  for (const Candidate& c : candidates) fastest = std::max(fastest, c.speed.value_or(0));
+  for (const Candidate& c : candidates) {
+    if (c.speed) fastest = std::max(fastest, c.speed->tokens_per_second);
+  }
   const double enough = kBalancedSpeed * fastest;
   std::vector<Candidate> open = open_candidates(candidates, enough);
   if (open.empty() || !(fastest > 0)) return std::nullopt;
   const TokenTime time(trials);
   std::erase_if(open, [&](const Candidate& c) {
-    return time.is_sure() && time.chance(c.configuration, enough) < kUnlikely;
+    return time.is_sure() && time.chance(c.configuration, enough) < unlikely(trials.size());
   });
   if (open.empty()) return std::nullopt;
   for (const Candidate& c : open) {

@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace loadline {
 namespace {
 
 // A model of fewer speeds than this rules nothing out.
 constexpr std::size_t kEnoughSpeeds = 3;
-// Deviation of the time of a trial that others slowed.
-constexpr double kSlowed = 0.3;
+// Others slow a trial by up to this factor, as was seen; its time is known within it.
+constexpr double kSlowed = 5;
 
 bool has_speed(const RunTrial& trial) {
   const double speed = trial.outcome.tokens_per_second;
@@ -34,9 +35,13 @@ TokenTime::TokenTime(const std::vector<RunTrial>& trials) {
   std::vector<Observation> seen;
   for (const RunTrial& trial : trials) {
     if (!has_speed(trial)) continue;
-    seen.push_back({.point = point_of(trial.configuration),
-                    .value = fastest_ / trial.outcome.tokens_per_second,
-                    .noise = trial.outcome.noise.slows() ? kSlowed : 0});
+    Observation one{.point = point_of(trial.configuration),
+                    .value = fastest_ / trial.outcome.tokens_per_second};
+    if (trial.outcome.noise.slows()) {
+      one.low = one.value / kSlowed;
+      one.high = one.value;
+    }
+    seen.push_back(std::move(one));
   }
   measured_ = seen.size();
   // In units of the fastest: a part that all share, layers, rank x layers, the small batch's loss,

@@ -281,6 +281,20 @@ TEST(Wrapped, ALetterOfSeveralBytesTakesOneColumn) {
   EXPECT_EQ(wrapped(line.substr(0, line.size() - 2)), line.substr(0, line.size() - 2));
 }
 
+TEST(TerminalView, WhereNoEndWasForeseenTheBarPromisesNone) {
+  const std::string text = shown(
+      true,
+      [](TerminalView& view) {
+        view.search_begins({{64}, {16}, 64}, testing::example_limits(), "--memory-limit");
+        view.outlook({.trials_done = 0, .ways = {}});
+        run_steps(view, spec_of(1, 64, 16));
+      },
+      false);
+  EXPECT_THAT(text, HasSubstr("trial 1, step 5 of 15\r"));
+  EXPECT_THAT(text, Not(HasSubstr("left")));
+  EXPECT_THAT(text, Not(HasSubstr("of about")));
+}
+
 TEST(TerminalView, TheBarShowsTrialsStepsAndTheTimeLeft) {
   const std::string text = shown(true, whole_search, false);
   // From the first steps on: ten more of 2.04 s, then fifteen of twice the tokens.

@@ -7,6 +7,7 @@
 #include <limits>
 #include <random>
 
+#include "search/hypotheses.h"
 #include "search/regression.h"
 #include "search/truncated.h"
 
@@ -22,6 +23,18 @@ TEST(Blocks, ASizeIsFoundFromPeaksThatAreItsMultiples) {
   EXPECT_NEAR(likely[0].size, 0.02, 1e-5);
   EXPECT_GT(likely[0].log_support, 5);
   EXPECT_LT(likely[0].noise, 5e-4);
+}
+
+// One by one there would be 200 million of them here.
+TEST(Blocks, ThatTheDoubtHidesAreNotToldApart) {
+  const Belief belief{.mean = {0.9}, .deviation = {0.1}, .noise = 0.01};
+  const Hypothesis smooth{.model = std::make_shared<Regression>(belief, std::vector<Observation>{}),
+                          .blocks = {}};
+  Hypothesis fine = smooth;
+  fine.blocks = {.size = 1e-8, .noise = 1e-4, .log_support = 0};
+  const Point point{.features = {1}};
+  EXPECT_NEAR(foreseen(point, fine).chance, foreseen(point, smooth).chance, 1e-6);
+  EXPECT_NEAR(foreseen(point, fine).load.mean, 0.9, 1e-6);
 }
 
 TEST(Blocks, TwoPeaksAndPeaksAnywhereAreNoEvidence) {

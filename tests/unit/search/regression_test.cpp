@@ -8,7 +8,7 @@ namespace {
 Belief line() { return {.mean = {0, 0}, .deviation = {10, 10}, .rest = 0.001, .noise = 0.001}; }
 
 Observation seen(double x, double y) {
-  return {.point = {.features = {1, x}, .place = {x, 0}}, .value = y, .noise = 0};
+  return {.point = {.features = {1, x}, .place = {x, 0}}, .value = y};
 }
 
 Point at(double x) { return {.features = {1, x}, .place = {x, 0}}; }

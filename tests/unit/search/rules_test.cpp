@@ -33,6 +33,7 @@ struct Bench {
   std::function<double(const Configuration&, std::ptrdiff_t)> neighbours;
   std::function<std::string()> must_end;
   std::function<void(const Outlook&)> outlook;
+  std::function<bool()> looks_further;
 
   RunTrial run(const Question& question) {
     const Configuration& c = question.configuration;
@@ -67,6 +68,7 @@ struct Bench {
     functions.run = [this](const Question& question) { return run(question); };
     functions.must_end = must_end;
     functions.outlook = outlook;
+    functions.looks_further = looks_further;
     functions.estimate = [this](const Configuration& c) {
       const double amount = has_plan ? land.mib_without_noise(c) : 0;
       return PredictedBytes{Bytes{static_cast<std::uint64_t>(amount * kMiB)}};
@@ -416,6 +418,76 @@ TEST(Search, OnAMachineThatIsNeverQuietNoMoreThanTwoTrialsAreRunAgain) {
   }
 }
 
+// A confirmation, say, that runs beside a neighbour.
+TEST(Search, ASpeedMeasuredInQuietOutweighsALaterOneThatNeighboursSlowed) {
+  Bench quiet;
+  quiet.land.token_layer = 1e-6;
+  const SearchResult expected = quiet.search();
+  const Configuration best = expected.trials[*expected.optimal].configuration;
+
+  for (std::size_t from = 2; from <= quiet.asked.size(); ++from) {
+    Bench bench;
+    bench.land = quiet.land;
+    bench.neighbours = [&](const Configuration& c, std::ptrdiff_t run) {
+      return bench.asked.size() >= from && (c != best || run > 0) ? 1.0 : 0.0;
+    };
+    const SearchResult result = bench.search();
+    EXPECT_EQ(result.trials[*result.optimal].configuration, best) << "from trial " << from;
+    EXPECT_LE(bench.asked.size(), quiet.asked.size() + 3);
+  }
+}
+
+TEST(Search, WhereOnlyCheckpointingFitsItsSmallestCellIsTheYardstick) {
+  const SearchLimits limits{.budget = 1700_MiB};  // all of it, with checkpointing
+  SearchSpace space{{8, 32}, {4, 8, 16}, 16};
+  const auto searched = [&](const std::vector<int>& checkpointing) {
+    space.checkpointing = checkpointing;
+    const auto land = [](const Configuration& c) {
+      Landscape of;
+      of.token_layer = 2e-4;
+      of.token = c.checkpointing == 1 ? 20 : 2000;
+      return of;
+    };
+    SearchFunctions functions;
+    functions.run = [&](const Question& q) { return land(q.configuration).run(q, limits); };
+    functions.estimate = [&](const Configuration& c) { return PredictedBytes{land(c).peak(c)}; };
+    return search(space, limits, functions, {});
+  };
+  const SearchResult both = searched({0, 1});
+  const SearchResult on = searched({1});
+  EXPECT_EQ(both.trials[*both.fastest].configuration, on.trials[*on.fastest].configuration);
+  EXPECT_EQ(both.trials[*both.optimal].configuration.lora_layers, 4);
+}
+
+TEST(Search, TrialsThatWereRefusedEarlierSpendNothing) {
+  Bench fresh;
+  const SearchResult expected = fresh.search();
+  Bench bench;
+  RunTrial refused;
+  refused.configuration = {1, 8, 4};
+  refused.outcome.verdict = Verdict::kRefused;
+  bench.known.assign(8, refused);
+  const SearchResult result = bench.search();
+  EXPECT_EQ(bench.asked, fresh.asked);
+  EXPECT_EQ(result.trials.size(), expected.trials.size());
+}
+
+// Without a plan the ways are many, and each question on them costs what a real one does.
+TEST(Search, AnOutlookEndsWhenItIsToldTo) {
+  Bench bench;
+  bench.has_plan = false;
+  bench.space.max_batch = 2000;
+  bench.limits.budget = 20_GiB;
+  std::size_t told = 0;
+  bench.outlook = [&](const Outlook& outlook) {
+    ++told;
+    EXPECT_TRUE(outlook.ways.empty());
+  };
+  bench.looks_further = [] { return false; };
+  EXPECT_EQ(bench.search().status, SearchResult::Status::kComplete);
+  EXPECT_EQ(told, bench.asked.size());
+}
+
 TEST(Search, TheEstimateIsAskedOnceForAConfiguration) {
   Landscape land;
   const SearchLimits limits{.budget = 1000_MiB};
@@ -480,6 +552,26 @@ TEST(Choose, AFitThatALaterRunOverturnedOutgrowsNothing) {
   for (const auto objective : {Objective::kBalanced, Objective::kLargest, Objective::kFastest}) {
     EXPECT_EQ(choose(trials, objective), 1U) << name_of(objective);
   }
+}
+
+TEST(Choose, ARepeatThatWasKilledTakesNothingFromAFitUnlessItWasToProveTheMargin) {
+  std::vector<RunTrial> trials = {measured({1, 8, 4}, 900), measured({2, 8, 4}, 1000),
+                                  measured({2, 8, 4}, 0, Verdict::kKilled)};
+  EXPECT_EQ(choose(trials, Objective::kLargest), 1U);
+  trials[2].under_margin = true;
+  EXPECT_EQ(choose(trials, Objective::kLargest), 0U);
+  trials[1].under_margin = true;
+  EXPECT_EQ(choose(trials, Objective::kLargest), 1U);
+}
+
+TEST(Choose, TheSpeedOfAConfigurationIsThatOfItsLatestRunThatNeighboursDidNotSlow) {
+  std::vector<RunTrial> trials = {measured({8, 8, 4}, 1000), measured({6, 16, 4}, 950),
+                                  measured({6, 16, 4}, 300)};
+  trials[2].outcome.noise.cores = 2;
+  trials[2].outcome.noise.neighbour_cores = 1;
+  EXPECT_EQ(choose(trials, Objective::kBalanced), 2U);
+  trials.push_back(measured({6, 16, 4}, 400));
+  EXPECT_EQ(choose(trials, Objective::kBalanced), 0U);
 }
 
 TEST(ParetoFront, HasWhatNothingBeatsInBothMemoryAndSpeed) {
