@@ -115,11 +115,13 @@ ProfileMatch find_profile(const TrainOptions& options, const Workload& workload,
 
 // What was measured outweighs the plan, and so does the trial that --verify is about to run.
 void require_room(const TrainOptions& options, const Workload& workload,
-                  const TrainingSettings& settings, const ProfileMatch& match,
-                  const Configuration& chosen, const Budget& budget, std::FILE* out) {
+                  const TrainingSettings& settings, const ProfileMatch& match, const Budget& budget,
+                  std::FILE* out) {
   const double margin = options.workload.margin;
-  const bool proven = match.profile && configuration_of(*match.profile) == chosen;
-  if (proven && !options.verify) require_proof_within(*match.profile, budget, margin, out);
+  const bool proven = match.profile && proves(*match.profile, settings);
+  if (proven && !options.verify) {
+    require_proof_within(*match.profile, workload, settings, budget, margin, out);
+  }
   if ((proven || options.verify) && is_covered_by_trial(workload, settings)) return;
   require_fit(workload, settings, budget, margin);
 }
@@ -152,17 +154,17 @@ void require_effect_of_weights(const TrainingSettings& settings) {
       "others of its update. Raise --batch-size or --grad-accumulation-steps, or leave it out");
 }
 
-// What nobody said of checkpointing is as the profile proved it, else as the plan needs it.
+// What nobody said of checkpointing is as the profile proved it where today's budget has room for
+// that, else as the plan needs it.
 TrainingSettings settled(const TrainOptions& options, const Workload& workload,
                          const ProfileMatch& match, const Configuration& chosen,
-                         const Budget& budget) {
+                         const Budget& budget, std::FILE* out) {
   TrainingSettings settings = settings_of(options, workload, chosen);
   validate(settings, workload.model);
   require_effect_of_weights(settings);
   const bool proven = match.profile && configuration_of(*match.profile) == chosen;
   if (proven && workload.checkpointing_auto) {
-    settings.checkpointing = match.profile->key.grad_checkpoint ? ActivationCheckpointing::kOn
-                                                                : ActivationCheckpointing::kOff;
+    take_checkpointing(*match.profile, workload, budget, options.workload.margin, settings, out);
   } else {
     choose_checkpointing(workload, settings, budget.bytes, options.workload.margin);
   }
@@ -207,8 +209,9 @@ int run_train(const TrainCommand& typed) {
       choose_configuration(options.given, match, options.conservative, workload.model);
   for (const std::string& note : choice.notes) tell(out, "{}\n", note);
   const Budget budget = compute_budget(machine.memory, options.workload.limit());
-  const TrainingSettings settings = settled(options, workload, match, choice.configuration, budget);
-  require_room(options, workload, settings, match, choice.configuration, budget, out);
+  const TrainingSettings settings =
+      settled(options, workload, match, choice.configuration, budget, out);
+  require_room(options, workload, settings, match, budget, out);
   const FileDescriptor held = hold_adapter_folder(settings, workload.train->rows);
   say_trunk_cache(options, workload, settings, out);
   if (options.verify) {

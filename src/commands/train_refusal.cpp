@@ -186,6 +186,19 @@ std::string ways_out(const Workload& workload, const TrainingSettings& settings,
   return "No flag would make it fit: this model needs a larger budget.";
 }
 
+// What was measured outweighs the plan: where it was more, what is planned besides is as much more.
+double margin_over_plan(const Profile& profile, const Workload& workload,
+                        const TrainingSettings& settings, double margin) {
+  const auto needed = static_cast<double>(adjusted(profile.peak, margin).count);
+  const auto planned = static_cast<double>(workload.plan(settings).total().bytes.count);
+  return std::max(margin, needed / planned - 1);
+}
+
+std::string measured_need(const Profile& profile, double margin) {
+  return fmt::format("{} was measured to need {} with {:.0f} % margin", profile.name,
+                     to_string(adjusted(profile.peak, margin)), margin * 100);
+}
+
 }  // namespace
 
 std::string plan_table(const MemoryPlan& plan) {
@@ -221,20 +234,41 @@ Configuration configuration_of(const Profile& profile) {
   return {profile.batch_size, profile.lora_rank, profile.lora_layers};
 }
 
-void require_proof_within(const Profile& profile, const Budget& budget, double margin,
+bool proves(const Profile& profile, const TrainingSettings& settings) {
+  return configuration_of(profile) ==
+             Configuration{settings.batch_size, settings.lora.rank, settings.lora.layers} &&
+         profile.key.grad_checkpoint == (settings.checkpointing == ActivationCheckpointing::kOn);
+}
+
+void take_checkpointing(const Profile& profile, const Workload& workload, const Budget& budget,
+                        double margin, TrainingSettings& settings, std::FILE* out) {
+  settings.checkpointing =
+      profile.key.grad_checkpoint ? ActivationCheckpointing::kOn : ActivationCheckpointing::kOff;
+  if (profile.key.grad_checkpoint || adjusted(profile.peak, margin) <= budget.bytes) return;
+  TrainingSettings on = settings;
+  on.checkpointing = ActivationCheckpointing::kOn;
+  const double least = margin_over_plan(profile, workload, settings, margin);
+  if (adjusted(workload.plan(on).total().bytes, least) > budget.bytes) return;
+  settings.checkpointing = ActivationCheckpointing::kOn;
+  tell(out, "Profile {} without checkpointing, and today's budget is {} ({}): it is turned on\n",
+       measured_need(profile, margin), to_string(budget.bytes), budget.binds);
+}
+
+void require_proof_within(const Profile& profile, const Workload& workload,
+                          const TrainingSettings& settings, const Budget& budget, double margin,
                           std::FILE* out) {
-  const Bytes needed = adjusted(profile.peak, margin);
-  const std::string measured = fmt::format("{} was measured to need {} with {:.0f} % margin",
-                                           profile.name, to_string(needed), margin * 100);
-  if (needed <= budget.bytes) {
+  const std::string measured = measured_need(profile, margin);
+  if (adjusted(profile.peak, margin) <= budget.bytes) {
     tell(out, "Profile {}\n", measured);
     return;
   }
   throw Error(
       ErrorKind::kDoesNotFit,
-      fmt::format("profile {}, within a budget of {} then; today's is {} ({}). Free memory, give a "
-                  "smaller --batch-size, or run `loadline find` again.",
-                  measured, to_string(profile.budget), to_string(budget.bytes), budget.binds));
+      fmt::format("profile {}, within a budget of {} then; today's is {} ({}). Free memory{}.\n{}",
+                  measured, to_string(profile.budget), to_string(budget.bytes), budget.binds,
+                  settings.resume ? "" : ", or run `loadline find` again",
+                  ways_out(workload, settings, budget.bytes,
+                           margin_over_plan(profile, workload, settings, margin))));
 }
 
 bool is_covered_by_trial(const Workload& workload, const TrainingSettings& settings) {

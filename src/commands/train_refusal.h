@@ -23,9 +23,18 @@ void require_fit(const Workload& workload, const TrainingSettings& settings, con
 // The configuration that a profile was measured for.
 Configuration configuration_of(const Profile& profile);
 
-// Says what the profile was measured to need, with today's margin; throws Error(kDoesNotFit) naming
-// both where that is more than today's budget.
-void require_proof_within(const Profile& profile, const Budget& budget, double margin,
+// Whether the profile has measured just these settings.
+bool proves(const Profile& profile, const TrainingSettings& settings);
+
+// What auto makes of checkpointing where the profile has proven the rest of `settings`: as it was
+// proven, or on where that is more than today's budget and on is planned to be within it; says so.
+void take_checkpointing(const Profile& profile, const Workload& workload, const Budget& budget,
+                        double margin, TrainingSettings& settings, std::FILE* out);
+
+// Says what the profile, which proves `settings`, was measured to need, with today's margin; throws
+// Error(kDoesNotFit) naming both, and what would fit, where that is more than today's budget.
+void require_proof_within(const Profile& profile, const Workload& workload,
+                          const TrainingSettings& settings, const Budget& budget, double margin,
                           std::FILE* out);
 
 // Whether a run of `settings` is planned to need no more than a trial of them, which has the

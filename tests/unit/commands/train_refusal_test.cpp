@@ -1,0 +1,93 @@
+#include "commands/train_refusal.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "base/error.h"
+
+namespace loadline {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+// Batch 8 at rank 8 on all layers of the demo's model, rows of 256 tokens.
+class ProofTest : public testing::Test {
+ protected:
+  ProofTest() {
+    workload_.model = read_config(LOADLINE_SOURCE_DIR "/demo/model");
+    workload_.base.max_seq_length = 256;
+    workload_.base.lora.targets = {Projection::kQ, Projection::kV};
+    workload_.base.threads = 2;
+    settings_ = workload_.with(8, 8, 6);
+    profile_.name = "mine";
+    profile_.batch_size = profile_.lora_rank = 8;
+    profile_.lora_layers = 6;
+    profile_.peak = planned(ActivationCheckpointing::kOff);
+    profile_.budget = 1_GiB;
+  }
+  [[nodiscard]] Bytes planned(ActivationCheckpointing checkpointing) const {
+    TrainingSettings s = settings_;
+    s.checkpointing = checkpointing;
+    return workload_.plan(s).total().bytes;
+  }
+  // A budget just above the needs of checkpointing.
+  [[nodiscard]] Budget small() const {
+    const Bytes on = adjusted(planned(ActivationCheckpointing::kOn), kMargin);
+    return {.bytes = on + 1_MiB, .binds = "--memory-limit"};
+  }
+  ActivationCheckpointing taken(const Budget& budget) {
+    take_checkpointing(profile_, workload_, budget, kMargin, settings_, out_.get());
+    return settings_.checkpointing;
+  }
+  std::string refusal(const Budget& budget) {
+    try {
+      require_proof_within(profile_, workload_, settings_, budget, kMargin, out_.get());
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  static constexpr double kMargin = 0.15;
+  Workload workload_;
+  TrainingSettings settings_;
+  Profile profile_;
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> out_{std::tmpfile(), std::fclose};
+};
+
+TEST_F(ProofTest, AutoIsAsItWasProvenWhereThatFitsTodayToo) {
+  EXPECT_EQ(taken({.bytes = 1_GiB, .binds = ""}), ActivationCheckpointing::kOff);
+  EXPECT_TRUE(proves(profile_, settings_));
+  profile_.key.grad_checkpoint = true;
+  EXPECT_EQ(taken({.bytes = 1_GiB, .binds = ""}), ActivationCheckpointing::kOn);
+  EXPECT_TRUE(proves(profile_, settings_));
+}
+
+TEST_F(ProofTest, AutoTurnsCheckpointingOnWhereTheProofIsMoreThanTodaysBudget) {
+  EXPECT_EQ(taken(small()), ActivationCheckpointing::kOn);
+  EXPECT_FALSE(proves(profile_, settings_)) << "it is the plan's now";
+}
+
+TEST_F(ProofTest, AutoStaysAsItWasProvenWhereCheckpointingWouldNotFitEither) {
+  EXPECT_EQ(taken({.bytes = 20_MiB, .binds = ""}), ActivationCheckpointing::kOff);
+  profile_.peak = profile_.peak.scaled(10);  // as much more than planned as that was measured
+  EXPECT_EQ(taken(small()), ActivationCheckpointing::kOff);
+}
+
+TEST_F(ProofTest, ARefusalNamesTheFlagsThatWouldFit) {
+  EXPECT_THAT(refusal(small()),
+              AllOf(HasSubstr("profile mine was measured to need"), HasSubstr("(--memory-limit)"),
+                    HasSubstr("\n  --grad-checkpoint on would need"),
+                    HasSubstr("\n  --batch-size "), HasSubstr("`loadline find`")));
+  settings_.resume = true;  // which keeps its batch size
+  EXPECT_THAT(refusal(small()), AllOf(HasSubstr("\n  --grad-checkpoint on would need"),
+                                      Not(HasSubstr("--batch-size")), Not(HasSubstr("find"))));
+}
+
+}  // namespace
+}  // namespace loadline
