@@ -3,13 +3,13 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <iterator>
 #include <optional>
 #include <string_view>
 #include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "commands/contradictions.h"
 
 namespace loadline {
 namespace {
@@ -17,20 +17,11 @@ namespace {
 constexpr Bytes kMaxConfig = 1_MiB;
 constexpr std::string_view kLong = "--config=";
 
-// Of each pair one excludes the other, under their first names.
-constexpr std::pair<std::string_view, std::string_view> kContradictions[] = {
-    {"--epochs", "--max-steps"},
-    {"--yes", "--no-save"},
-    {"--model", "--demo"},
-    {"--no-shuffle", "--batching"},
-    {"--memory", "--speed-loss"},
-    {"--raw-prompt", "--system-prompt"},
-    {"--resume", "--resume-adapter-file"}};
-
 struct FileFlag {
   std::string name;   // its first one
   std::string key;    // as it stands in the file
   std::string word;   // "--batch-size=4"
+  std::string value;  // "4"
   std::string place;  // "flags.toml:2"
 };
 
@@ -68,7 +59,7 @@ FileFlag flag_of(std::string_view key, const toml::node& value, const std::strin
   if (text.empty()) {
     throw bad_input("{}:{}: '{}' is empty", file, value.source().begin.line, key);
   }
-  return {name, std::string(key), flag + "=" + text,
+  return {name, std::string(key), flag + "=" + text, text,
           fmt::format("{}:{}", file, value.source().begin.line)};
 }
 
@@ -118,18 +109,16 @@ const toml::table* section_of(const std::string& command, const toml::table& tab
   return section;
 }
 
-bool contradict(std::string_view a, std::string_view b) {
-  return std::any_of(std::begin(kContradictions), std::end(kContradictions), [&](const auto& pair) {
-    return (pair.first == a && pair.second == b) || (pair.first == b && pair.second == a);
-  });
+std::vector<GivenFlag> given(const std::vector<FileFlag>& flags) {
+  std::vector<GivenFlag> all;
+  all.reserve(flags.size());
+  for (const FileFlag& flag : flags) all.push_back({flag.name, flag.value});
+  return all;
 }
 
-// Takes out of `flags` what the flags of these first names replace.
-void give_way(std::vector<FileFlag>& flags, const std::vector<std::string>& names, bool same_too) {
+void remove_named(std::vector<FileFlag>& flags, const std::vector<std::string>& names) {
   std::erase_if(flags, [&](const FileFlag& flag) {
-    return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-      return (same_too && flag.name == name) || contradict(flag.name, name);
-    });
+    return std::find(names.begin(), names.end(), flag.name) != names.end();
   });
 }
 
@@ -140,24 +129,29 @@ std::vector<FileFlag> flags_of(const std::string& file, const std::string& comma
   std::vector<FileFlag> flags = flags_in(table, file, known);
   if (section == nullptr) return flags;
   const std::vector<FileFlag> own = flags_in(*section, file, known);
-  std::vector<std::string> names;
-  names.reserve(own.size());
-  for (const FileFlag& flag : own) names.push_back(flag.name);
-  give_way(flags, names, true);
+  std::vector<std::string> replaced = giving_way(given(flags), given(own));
+  for (const FileFlag& flag : own) replaced.push_back(flag.name);
+  remove_named(flags, replaced);
   flags.insert(flags.end(), own.begin(), own.end());
   return flags;
 }
 
-// First names of the flags that were typed; a toggle that was turned off is none.
-std::vector<std::string> typed_names(const std::vector<std::string>& words,
-                                     const KnownFlags& known) {
-  std::vector<std::string> names;
-  for (const std::string& word : words) {
-    if (!word.starts_with("--") || word.ends_with("=false")) continue;
-    std::string name = known.first_name(word.substr(0, word.find('=')));
-    if (!name.empty()) names.push_back(std::move(name));
+// The flags that were typed, by their first names. What stands behind one and is no flag counts as
+// its value.
+std::vector<GivenFlag> typed_flags(const std::vector<std::string>& words, const KnownFlags& known) {
+  std::vector<GivenFlag> flags;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (!word.starts_with("--")) continue;
+    const std::size_t sign = word.find('=');
+    std::string name = known.first_name(word.substr(0, sign));
+    if (name.empty()) continue;
+    const bool has_next = i + 1 < words.size() && !words[i + 1].starts_with("--");
+    flags.push_back({std::move(name), sign != word.npos ? word.substr(sign + 1)
+                                      : has_next        ? words[i + 1]
+                                                        : "true"});
   }
-  return names;
+  return flags;
 }
 
 // The arguments without `-c FILE`, which is moved to `file`.
@@ -193,12 +187,14 @@ std::vector<std::string> expand_config_file(const std::vector<std::string>& argu
   std::vector<std::string> words = without_config(arguments, file);
   if (!file || words.empty()) return words;
   std::vector<FileFlag> flags = flags_of(*file, words.front(), known);
-  const std::vector<std::string> typed = typed_names(words, known);
-  give_way(flags, typed, false);
+  const std::vector<GivenFlag> typed = typed_flags(words, known);
+  remove_named(flags, giving_way(given(flags), typed));
   std::vector<std::string> expanded{words.front()};
   for (const FileFlag& flag : flags) {
     expanded.push_back(flag.word);
-    const bool is_typed = std::find(typed.begin(), typed.end(), flag.name) != typed.end();
+    const bool is_typed = std::any_of(typed.begin(), typed.end(), [&](const GivenFlag& other) {
+      return other.name == flag.name;
+    });
     if (origins != nullptr && !is_typed) origins->push_back({flag.name, flag.place});
   }
   expanded.insert(expanded.end(), words.begin() + 1, words.end());

@@ -132,13 +132,19 @@ std::vector<std::string> Flags::typed() const {
   for (const CLI::Option* option : app_->get_options()) {
     if (option->count() == 0 || option->get_lnames().empty()) continue;
     const bool is_toggle = option->get_items_expected_max() == 0;
-    if (is_toggle && !option->as<bool>()) continue;
-    words.push_back("--" + option->get_lnames().front());
+    const bool is_off = is_toggle && !option->as<bool>();
+    words.push_back("--" + option->get_lnames().front() + (is_off ? "=false" : ""));
     if (!is_toggle) words.push_back(option->results().back());
   }
   return words;
 }
 bool Flags::chosen() const { return app_->parsed(); }
+
+std::optional<bool> toggle_value(const std::string& word) {
+  bool on = false;
+  if (word.empty() || !CLI::detail::lexical_cast(word, on)) return std::nullopt;
+  return on;
+}
 
 void parse_words(const std::vector<std::string>& words, const std::function<void(Flags)>& add) {
   CLI::App app;

@@ -42,7 +42,7 @@ class Flags {
   Flags command(const char* name, const std::string& help);
 
   // After parsing: the flags that were typed, each by its first name and with the value that
-  // counts; not a toggle that was typed as off (--mask-prompt=false).
+  // counts; a toggle that was typed as off is one word, --mask-prompt=false.
   [[nodiscard]] std::vector<std::string> typed() const;
   // After parsing: was this command typed?
   [[nodiscard]] bool chosen() const;
@@ -53,6 +53,10 @@ class Flags {
   CLI::App* app_;
   const char* heading_ = nullptr;  // CLI11's own where none was given
 };
+
+// What a toggle's word means, as CLI11 reads it: true, on, yes, 1 and the like; nothing where it is
+// no such word.
+std::optional<bool> toggle_value(const std::string& word);
 
 // Parses words as those behind a command's name, whose flags `add` adds. Throws Error(kUsage).
 void parse_words(const std::vector<std::string>& words, const std::function<void(Flags)>& add);

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/shell_quoted.h"
+#include "commands/contradictions.h"
 #include "report/text.h"
 #include "training/run_folder.h"
 
@@ -18,16 +19,21 @@ namespace {
 
 struct Word {
   std::string flag;
-  std::optional<std::string> value;  // none of a toggle
+  std::optional<std::string> value = {};  // none of a toggle
+  bool is_off = false;                    // a toggle that was typed as off
 };
+
+constexpr std::string_view kOff = "=false";
 
 bool is_flag(const std::string& word) { return word.starts_with("--"); }
 
 std::vector<Word> parted(const std::vector<std::string>& words) {
   std::vector<Word> parts;
   for (const std::string& word : words) {
-    if (is_flag(word) || parts.empty()) {
-      parts.push_back({word, std::nullopt});
+    if (is_flag(word) && word.ends_with(kOff)) {
+      parts.push_back({.flag = word.substr(0, word.size() - kOff.size()), .is_off = true});
+    } else if (is_flag(word) || parts.empty()) {
+      parts.push_back({.flag = word});
     } else {
       parts.back().value = word;
     }
@@ -35,17 +41,24 @@ std::vector<Word> parted(const std::vector<std::string>& words) {
   return parts;
 }
 
+// Without toggles that are off, as all are where nothing is said.
 std::vector<std::string> joined(const std::vector<Word>& parts) {
   std::vector<std::string> words;
   for (const Word& part : parts) {
+    if (part.is_off) continue;
     words.push_back(part.flag);
     if (part.value) words.push_back(*part.value);
   }
   return words;
 }
 
-bool has(const std::vector<Word>& words, std::string_view flag) {
-  return std::any_of(words.begin(), words.end(), [&](const Word& w) { return w.flag == flag; });
+std::vector<GivenFlag> given(const std::vector<Word>& words) {
+  std::vector<GivenFlag> flags;
+  flags.reserve(words.size());
+  for (const Word& word : words) {
+    flags.push_back({word.flag, word.value.value_or(word.is_off ? "false" : "true")});
+  }
+  return flags;
 }
 
 // Of this process alone, or said by what is typed out in its place.
@@ -55,25 +68,9 @@ constexpr auto kNotKept = std::to_array<std::string_view>(
 constexpr auto kPaths =
     std::to_array<std::string_view>({"--model", "--data", "--valid-data", "--test-data"});
 
-// What --conservative takes from its table.
-constexpr auto kConfiguration =
-    std::to_array<std::string_view>({"--batch-size", "--lora-rank", "--lora-layers"});
-
 template <typename List>
 bool is_among(const List& list, const std::string& flag) {
   return std::find(list.begin(), list.end(), flag) != list.end();
-}
-
-// Two that say the same thing: where one is typed the other that is kept does not count.
-bool is_replaced(const std::string& kept, const std::vector<Word>& typed) {
-  constexpr std::array<std::array<std::string_view, 2>, 3> kPairs{
-      {{"--max-steps", "--epochs"}, {"--no-shuffle", "--batching"}, {"--model", "--demo"}}};
-  if (has(typed, kept)) return true;
-  if (is_among(kConfiguration, kept) && has(typed, "--conservative")) return true;
-  for (const auto& [one, other] : kPairs) {
-    if ((kept == one && has(typed, other)) || (kept == other && has(typed, one))) return true;
-  }
-  return false;
 }
 
 std::vector<Word> kept_words(const fs::path& folder) {
@@ -147,7 +144,9 @@ TrainCommand continued(const TrainCommand& typed) {
   }
   const std::vector<Word> words = parted(typed.words);
   std::vector<Word> all = kept_words(folder);
-  std::erase_if(all, [&](const Word& word) { return is_replaced(word.flag, words); });
+  std::vector<std::string> replaced = giving_way(given(all), given(words));
+  for (const Word& word : words) replaced.push_back(word.flag);
+  std::erase_if(all, [&](const Word& word) { return is_among(replaced, word.flag); });
   require_kept_paths(all, folder);
   all.insert(all.end(), words.begin(), words.end());
   TrainCommand merged;

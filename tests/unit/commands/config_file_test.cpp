@@ -92,6 +92,38 @@ TEST_F(ConfigFile, WhatIsTypedWinsOverWhatContradictsIt) {
               ElementsAre("find", "--yes=true", "--no-save=false"));
 }
 
+TEST_F(ConfigFile, WhatIsTypedWinsOverWhatItsValueContradicts) {
+  const std::string shape = write("batch-size = 4\nlora-rank = 8\nlora-layers = 2\n");
+  EXPECT_THAT(expand({"train", "-c", shape, "--profile", "mine"}),
+              ElementsAre("train", "--profile", "mine"));
+  const std::string part = write("profile = 'mine'\nlora-rank = 8\nlora-layers = 2\n");
+  EXPECT_THAT(expand({"train", "-c", part, "--batch-size", "4"}),
+              ElementsAre("train", "--lora-layers=2", "--lora-rank=8", "--batch-size", "4"));
+  const std::string draws = write("temperature = 0.7\ntop-p = 0.9\n");
+  EXPECT_THAT(expand({"generate", "-c", draws, "--temperature", "0.0"}),
+              ElementsAre("generate", "--temperature=0.7", "--temperature", "0.0"));
+  EXPECT_THAT(expand({"generate", "-c", draws, "--temperature=1"}),
+              testing::Contains("--top-p=0.9"));
+  const std::string cache = write("trunk_cache = 'on'\ntrunk_cache_limit = '1GiB'\n");
+  EXPECT_THAT(expand({"train", "-c", cache, "--trunk-cache", "off"}),
+              ElementsAre("train", "--trunk-cache=on", "--trunk-cache", "off"));
+  EXPECT_THAT(expand({"ask", "-c", write("batch-size = 4\n"), "--max", "batch"}),
+              ElementsAre("ask", "--max", "batch"));
+  EXPECT_THAT(expand({"data", "-c", write("json = true\n"), "--dump"}),
+              ElementsAre("data", "--dump"));
+  EXPECT_THAT(expand({"ask", "-c", write("speed-loss = 5\n"), "--memory", "my-run"}),
+              ElementsAre("ask", "--memory", "my-run"));
+  const std::string distrust = write("distrust-alpha = 2.5\n");
+  EXPECT_THAT(expand({"train", "-c", distrust, "--distrust", "off"}),
+              ElementsAre("train", "--distrust", "off"));
+}
+
+TEST_F(ConfigFile, WhatGivesPartOfAConfigurationGivesNoWayToAProfile) {
+  const std::string file = write("batch-size = 4\nlora-rank = 8\n");
+  EXPECT_THAT(expand({"train", "-c", file, "--profile", "mine"}),
+              ElementsAre("train", "--batch-size=4", "--lora-rank=8", "--profile", "mine"));
+}
+
 TEST_F(ConfigFile, ASectionIsForItsCommandAndWinsOverWhatStandsAbove) {
   const std::string file =
       write("seed = 1\nmax_steps = 9\n[find]\nranks = '8,16'\n[train]\nepochs = 2\nseed = 4\n");

@@ -9,7 +9,7 @@
 namespace loadline {
 namespace {
 
-TEST(Flags, AToggleThatIsTypedAsOffIsNoneOfTheWordsThatMakeTheCommandAgain) {
+TEST(Flags, AToggleThatIsTypedAsOffIsSaidAsOff) {
   CLI::App app;
   const Flags flags(app);
   bool masks = false;
@@ -20,7 +20,8 @@ TEST(Flags, AToggleThatIsTypedAsOffIsNoneOfTheWordsThatMakeTheCommandAgain) {
   Flags(flags).value("--seed", seed, "");
   app.parse("--mask-prompt=false --skip-bad-rows --seed 3");
   EXPECT_FALSE(masks);
-  EXPECT_EQ(flags.typed(), (std::vector<std::string>{"--skip-bad-rows", "--seed", "3"}));
+  EXPECT_EQ(flags.typed(),
+            (std::vector<std::string>{"--mask-prompt=false", "--skip-bad-rows", "--seed", "3"}));
 }
 
 }  // namespace
