@@ -183,8 +183,10 @@ class Run {
       if (std::optional<TrainingEnd> end = look_for_danger(step)) return *end;
     }
     if (std::optional<TrainingEnd> end = test(step)) return *end;
-    if (trunk_) trunk_->remove();
-    if (!settings_.is_trial()) saved_.checkpoints().mark_finished();
+    if (!settings_.is_trial()) {
+      TrunkCache::remove_in(saved_.folder());
+      saved_.checkpoints().mark_finished();
+    }
     return {.reason = TrainingEnd::Reason::kDone,
             .step = step,
             .coverage = coverage_ ? describe(coverage_->coverage()) : std::string(),

@@ -142,9 +142,9 @@ void TrunkCache::write_rows(const Batch& batch, std::span<const std::byte> token
   });
 }
 
-void TrunkCache::remove() {
+void TrunkCache::remove_in(const fs::path& folder) {
   std::error_code ignored;
-  fs::remove(file_.path(), ignored);
+  fs::remove(path_in(folder), ignored);
 }
 
 TrunkCache open_trunk_cache(const fs::path& folder, const TrainingSettings& settings,

@@ -28,6 +28,8 @@ class TrunkCache final : public TrunkStore {
  public:
   // Where it lies in a run's folder.
   static std::filesystem::path path_in(const std::filesystem::path& folder);
+  // Where there is one: what a run made that was resumed without it too.
+  static void remove_in(const std::filesystem::path& folder);
 
   // Row `key` has `lengths[key]` tokens. What the file holds is used when it was made for the same
   // `identity` (64 characters), else it begins anew. Each row is checked by its sum when it is
@@ -42,7 +44,6 @@ class TrunkCache final : public TrunkStore {
 
   [[nodiscard]] std::int64_t batches_read() const { return read_; }
   [[nodiscard]] std::int64_t batches_computed() const { return computed_; }
-  void remove();
 
  private:
   void begin_anew(const std::string& identity);

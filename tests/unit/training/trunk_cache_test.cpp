@@ -74,6 +74,16 @@ TEST_F(Trunk, ItOutlivesAnInterruptionAndATornRowIsComputedAgain) {
   EXPECT_LT(rest.end.trunk_batches_read, rest.end.trunk_batches);
 }
 
+TEST_F(Trunk, ItIsRemovedByTheEndOfARunThatIsResumedWithoutIt) {
+  TrainingSettings s = epochs("cached", true);
+  run(s, 2);
+  ASSERT_TRUE(std::filesystem::exists(TrunkCache::path_in(s.adapter_path)));
+  s.resume = true;
+  s.trunk_cache = false;
+  EXPECT_EQ(run(s).end.reason, TrainingEnd::Reason::kDone);
+  EXPECT_FALSE(std::filesystem::exists(TrunkCache::path_in(s.adapter_path)));
+}
+
 TEST_F(Trunk, ARunThatReplacesAFinishedOneHasItInItsOwnFolder) {
   TrainingSettings s = epochs("replaced", true);
   run(s);
