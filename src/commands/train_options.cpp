@@ -22,17 +22,17 @@ LearningRateSchedule schedule_of(const std::string& word) {
 }
 
 RowOrder order_of(const TrainOptions& options) {
-  if (options.batching != "shuffled" && options.batching != "balanced") {
-    throw usage_error("--batching {}: should be shuffled or balanced", options.batching);
+  const std::string batching = options.batching.value_or("shuffled");
+  if (batching != "shuffled" && batching != "balanced") {
+    throw usage_error("--batching {}: should be shuffled or balanced", batching);
   }
-  const bool balanced = options.batching == "balanced";
-  if (balanced && options.no_shuffle) {
+  if (options.no_shuffle && options.batching) {
     throw usage_error(
-        "--no-shuffle keeps the file's order and --batching balanced deals rows out by length: "
-        "leave one out");
+        "--no-shuffle keeps the file's order and --batching {} makes another: leave one out",
+        batching);
   }
   if (options.no_shuffle) return RowOrder::kFile;
-  return balanced ? RowOrder::kBalanced : RowOrder::kShuffled;
+  return batching == "balanced" ? RowOrder::kBalanced : RowOrder::kShuffled;
 }
 
 void add_configuration_flags(Flags flags, TrainOptions& options) {
@@ -64,7 +64,7 @@ void add_schedule_flags(Flags flags, TrainOptions& options) {
   flags.value("--max-grad-norm", options.max_grad_norm, "Clip the gradient's norm; 0: do not");
   flags.toggle("--no-shuffle", options.no_shuffle, "Rows in the order of the file");
   flags.value("--batching", options.batching,
-              "shuffled, or balanced: batches of about the same number of tokens");
+              "shuffled (when not given), or balanced: batches of about the same number of tokens");
 }
 
 void add_evaluation_flags(Flags flags, TrainOptions& options) {

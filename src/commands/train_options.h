@@ -30,7 +30,7 @@ struct TrainOptions {
   double max_grad_norm = 1;
   std::int64_t accumulation = 1;
   bool no_shuffle = false;
-  std::string batching = "shuffled";
+  std::optional<std::string> batching;  // shuffled
   std::int64_t steps_per_report = 10, save_every = 100, keep_checkpoints = 2;
   std::optional<std::int64_t> steps_per_eval, eval_batches;  // 200; 0
   std::string trunk_cache = "off";
