@@ -101,6 +101,23 @@ void add_trunk_flags(Flags flags, TrainOptions& options) {
               "The most that it may need there, for example 20GiB");
 }
 
+// From the table or from the profile that was asked for.
+void require_something_to_take(const TrainOptions& options) {
+  const GivenFlags& given = options.given;
+  const bool has_shape = options.resume_adapter || (given.lora_rank && given.lora_layers);
+  if (!given.batch_size || !has_shape) return;
+  const char* const all = options.resume_adapter
+                              ? "--batch-size is given, and --resume-adapter-file has rank and "
+                                "layers, which"
+                              : "--batch-size, --lora-rank and --lora-layers are all given, which";
+  if (options.conservative) {
+    throw usage_error("--conservative: {} leaves nothing to take from its table", all);
+  }
+  if (options.profile) {
+    throw usage_error("--profile {}: {} leaves nothing to take from it", *options.profile, all);
+  }
+}
+
 }  // namespace
 
 void add_train_flags(Flags flags, TrainOptions& options) {
@@ -126,18 +143,7 @@ void validate(const TrainOptions& options) {
   if (options.epochs && (*options.epochs < 1 || *options.epochs > 1'000'000)) {
     throw usage_error("--epochs {}: must be between 1 and 1000000", *options.epochs);
   }
-  const GivenFlags& given = options.given;
-  if (options.conservative && given.batch_size && given.lora_rank && given.lora_layers) {
-    throw usage_error(
-        "--conservative: --batch-size, --lora-rank and --lora-layers are all given, which leaves "
-        "nothing to take from its table");
-  }
-  if (options.profile && given.batch_size && given.lora_rank && given.lora_layers) {
-    throw usage_error(
-        "--profile {}: --batch-size, --lora-rank and --lora-layers are all given, which leaves "
-        "nothing to take from it",
-        *options.profile);
-  }
+  require_something_to_take(options);
   if (options.workload.test_data && !options.workload.with_test) {
     throw usage_error("--test-data {}: is read with --test only", *options.workload.test_data);
   }

@@ -33,5 +33,19 @@ TEST(TrainOptionsTest, AnOrderOfRowsThatIsTypedBesideTheFilesOwnIsRefused) {
               AllOf(HasSubstr("--no-shuffle"), HasSubstr("--batching shuffled")));
 }
 
+TEST(TrainOptionsTest, WhereAnAdapterGivesRankAndLayersABatchSizeLeavesNothingToAProfile) {
+  const std::vector<std::string> adapter{"--resume-adapter-file", "adapters"};
+  const auto refused = [&](std::vector<std::string> words) {
+    words.insert(words.end(), adapter.begin(), adapter.end());
+    return refusal(words);
+  };
+  EXPECT_EQ(refused({"--profile", "mine"}), "");
+  EXPECT_EQ(refused({"--batch-size", "4"}), "");
+  EXPECT_THAT(refused({"--profile", "mine", "--batch-size", "4"}),
+              AllOf(HasSubstr("--profile mine"), HasSubstr("--resume-adapter-file")));
+  EXPECT_THAT(refused({"--conservative", "--batch-size", "4"}),
+              AllOf(HasSubstr("--conservative"), HasSubstr("--resume-adapter-file")));
+}
+
 }  // namespace
 }  // namespace loadline
