@@ -189,7 +189,8 @@ std::vector<std::string> expand_config_file(const std::vector<std::string>& argu
   std::vector<FileFlag> flags = flags_of(*file, words.front(), known);
   const std::vector<GivenFlag> typed = typed_flags(words, known);
   remove_named(flags, giving_way(given(flags), typed));
-  std::vector<std::string> expanded{words.front()};
+  const auto behind = words.begin() + static_cast<std::ptrdiff_t>(known.command_words(words));
+  std::vector<std::string> expanded(words.begin(), behind);
   for (const FileFlag& flag : flags) {
     expanded.push_back(flag.word);
     const bool is_typed = std::any_of(typed.begin(), typed.end(), [&](const GivenFlag& other) {
@@ -197,7 +198,7 @@ std::vector<std::string> expand_config_file(const std::vector<std::string>& argu
     });
     if (origins != nullptr && !is_typed) origins->push_back({flag.name, flag.place});
   }
-  expanded.insert(expanded.end(), words.begin() + 1, words.end());
+  expanded.insert(expanded.end(), behind, words.end());
   return expanded;
 }
 

@@ -17,6 +17,8 @@ struct KnownFlags {
   // was typed has no such flag.
   std::function<std::string(const std::string& flag)> first_name;
   std::function<bool(const std::string& word)> is_command;
+  // How many of the words lead to the command that was typed: 2 of `profile list --json`.
+  std::function<std::size_t(const std::vector<std::string>& words)> command_words;
 };
 
 // A flag that a file has said and nobody typed.

@@ -131,6 +131,10 @@ void refuse_mistyped(const CLI::App& app, std::span<const std::string> arguments
   refuse_two_names(*reached(app, arguments).app, arguments);
 }
 
+std::size_t command_words(const CLI::App& app, std::span<const std::string> arguments) {
+  return reached(app, arguments).words;
+}
+
 std::string nearest(const std::string& word, std::span<const std::string> known) {
   std::string best;
   std::size_t fewest = word.size() / 3 + 1;

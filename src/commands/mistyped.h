@@ -2,6 +2,7 @@
 // several words is the wrong one nor what was meant.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,6 +18,10 @@ namespace loadline {
 // JSON, for `--flag=` without a value, which would be the next word, and for a flag that is given
 // twice.
 void refuse_mistyped(const CLI::App& app, std::span<const std::string> arguments);
+
+// How many of the arguments lead to the command that is typed: 2 of `profile list --json`.
+[[nodiscard]] std::size_t command_words(const CLI::App& app,
+                                        std::span<const std::string> arguments);
 
 // Why the arguments did not parse, in one line or several.
 [[nodiscard]] std::string mistyped(const CLI::App& app, std::span<const std::string> arguments,

@@ -152,7 +152,11 @@ std::vector<std::string> with_config_file(const CLI::App& app, std::vector<std::
                              [&](const std::string& flag) {
                                return named.empty() ? flag : first_name(*named.front(), flag);
                              },
-                         .is_command = is_command};
+                         .is_command = is_command,
+                         .command_words =
+                             [&](const std::vector<std::string>& words) {
+                               return std::max<std::size_t>(1, command_words(app, words));
+                             }};
   return expand_config_file(arguments, known, &flags_of_file);
 }
 
@@ -193,6 +197,9 @@ int parse_and_run(int argc, char** argv) {
     if (*entry.description == '\0') command->group("");
     describe_config_flag(*command);
     commands.push_back({command, entry.add(Flags(*command)), entry.computes});
+    for (CLI::App* below : command->get_subcommands([](CLI::App*) { return true; })) {
+      describe_config_flag(*below);
+    }
   }
   const std::vector<std::string> typed = words_of(argc, argv);
   learn_whether_document_is_wanted(typed);

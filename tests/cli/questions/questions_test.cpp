@@ -193,5 +193,16 @@ TEST(Questions, ATomlFileGivesFlagsAndTypedOnesWin) {
   EXPECT_GT(parse_json(wins.out, "c")["total_bytes"], parse_json(typed.out, "b")["total_bytes"]);
 }
 
+TEST(Questions, ATomlFileGivesFlagsToTheSubcommandThatIsTyped) {
+  const Program program;
+  for (const char* text : {"json = true\n", "[profile]\njson = true\n"}) {
+    const std::string file = program.write("flags.toml", text);
+    const Ended list = program.run({"profile", "list", "-c", file});
+    EXPECT_EQ(list.exit_code, 0) << list.err;
+    EXPECT_TRUE(parse_json(list.out, "stdout")["profiles"].is_array());
+  }
+  EXPECT_THAT(program.run({"profile", "list", "--help"}).out, HasSubstr("--config"));
+}
+
 }  // namespace
 }  // namespace loadline::testing

@@ -24,10 +24,15 @@ class ConfigFile : public testing::Test {
       if (flag == "--bach-size") return std::string();
       return flag == "--iters" ? std::string("--max-steps") : flag;
     };
-    return expand_config_file(arguments,
-                              {.first_name = first_name, .is_command = [](const std::string& word) {
-                                 return word == "find" || word == "train";
-                               }});
+    const auto is_command = [](const std::string& word) {
+      return word == "find" || word == "train" || word == "profile";
+    };
+    const auto command_words = [](const std::vector<std::string>& words) {
+      return std::size_t{words.size() > 1 && words[1] == "list" ? 2U : 1U};
+    };
+    return expand_config_file(
+        arguments,
+        {.first_name = first_name, .is_command = is_command, .command_words = command_words});
   }
   static std::string refusal(const std::vector<std::string>& arguments) {
     try {
@@ -135,6 +140,12 @@ TEST_F(ConfigFile, ASectionIsForItsCommandAndWinsOverWhatStandsAbove) {
   EXPECT_THAT(refusal({"train", "-c", write("[train]\nbach_size = 4\n")}),
               HasSubstr("flags.toml:2: 'bach_size'"));
   EXPECT_THAT(refusal({"train", "-c", write("[train.deep]\nseed = 4\n")}), HasSubstr("'deep'"));
+}
+
+TEST_F(ConfigFile, ItsFlagsStandBehindTheSubcommand) {
+  const std::string file = write("[profile]\njson = true\n");
+  EXPECT_THAT(expand({"profile", "-c", file, "list"}),
+              ElementsAre("profile", "list", "--json=true"));
 }
 
 TEST_F(ConfigFile, NoneOrTwoFilesAreRefused) {
