@@ -63,6 +63,10 @@ void validate_sampling(const GenerateOptions& options) {
   if (s.temperature == 0 && (s.top_p < 1 || s.top_k > 0)) {
     throw usage_error("--top-p and --top-k need a --temperature above 0: at 0 nothing is drawn");
   }
+  if (s.temperature == 0 && options.shared.seed != 0) {
+    throw usage_error("--seed {}: needs a --temperature above 0, as at 0 nothing is drawn",
+                      options.shared.seed);
+  }
   if (options.max_tokens < 1) {
     throw usage_error("--max-tokens {}: should be at least 1", options.max_tokens);
   }

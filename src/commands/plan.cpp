@@ -14,6 +14,7 @@
 #include "commands/plan_view.h"
 #include "commands/train_refusal.h"
 #include "commands/workload.h"
+#include "report/print.h"
 #include "training/settings.h"
 
 namespace loadline {
@@ -151,8 +152,19 @@ void validate_plan(const WorkloadOptions& options) {
   if (options.seed != 0) refuse(fmt::format("--seed {}", options.seed));
 }
 
+// Flags that train has too, and files for both: no reason to refuse them.
+void say_without_effect(const WorkloadOptions& options) {
+  const auto say = [](const std::string& flag) {
+    tell(stderr, "{}: changes no byte of the plan\n", flag);
+  };
+  if (options.seed != 0) say(fmt::format("--seed {}", options.seed));
+  if (options.lora_alpha) say(fmt::format("--lora-alpha {}", *options.lora_alpha));
+  if (options.rslora) say("--rslora");
+}
+
 int run_plan(const PlanOptions& options) {
   validate_plan(options.workload);
+  say_without_effect(options.workload);
   const MachineFacts machine = read_machine();
   const Workload workload = prepare_workload(options.workload, machine, stderr, ModelParts::kText);
   const std::int64_t all = workload.model.layers;

@@ -119,6 +119,7 @@ TEST(Generate, RefusesWhatItWouldIgnore) {
   const Program program;
   const std::vector<std::pair<std::vector<std::string>, const char*>> cases{
       {{"--top-p", "0.9"}, "--temperature above 0"},
+      {{"--seed", "3"}, "--seed 3"},
       {{"--temperature", "-1"}, "--temperature -1"},
       {{"--temperature", "1", "--top-p", "0"}, "--top-p 0"},
       {{"--max-tokens", "0"}, "--max-tokens 0"},

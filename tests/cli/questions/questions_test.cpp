@@ -204,5 +204,14 @@ TEST(Questions, ATomlFileGivesFlagsToTheSubcommandThatIsTyped) {
   EXPECT_THAT(program.run({"profile", "list", "--help"}).out, HasSubstr("--config"));
 }
 
+TEST(Questions, PlanSaysWhatChangesNoByte) {
+  const Ended ended =
+      Program().run({"plan", "--demo", "--seed", "1", "--lora-alpha", "8", "--rslora", "--json"});
+  EXPECT_EQ(ended.exit_code, 0);
+  for (const char* flag : {"--seed 1", "--lora-alpha 8", "--rslora"}) {
+    EXPECT_THAT(ended.err, HasSubstr(std::string(flag) + ": changes no byte of the plan"));
+  }
+}
+
 }  // namespace
 }  // namespace loadline::testing
