@@ -76,6 +76,7 @@ std::string TrainView::bar() const {
 void TrainView::loaded(const LoadReport& report) {
   loaded_ = Clock::now();
   planned_ = report.planned.bytes;
+  peak_ = report.peak;
   first_step_ = last_.step = report.first_step;
   trained_tokens_ = tokens_before_ = report.trained_tokens;
   say_words(fmt::format("Loaded {} in {:.1f}s, largest batch {} tokens, {} trainable parameters",
@@ -236,7 +237,7 @@ Json TrainView::document(const TrainingEnd& end) const {
   return {{"schema_version", 1},
           {"status", status},
           {"steps", last_.step},
-          {"loss", last_.loss},
+          {"loss", last_.step > first_step_ ? Json(last_.loss) : Json(nullptr)},
           {"trained_tokens", trained_tokens_},
           {"planned_bytes", planned_.count},
           {"peak_bytes", peak_.count},

@@ -113,6 +113,15 @@ TEST_F(TrainViewTest, AResumedRunGoesOnWithItsTokensAndItsBest) {
   EXPECT_EQ(view.document(end)["best"]["step"], 2);
 }
 
+TEST_F(TrainViewTest, WithoutAnUpdateThereIsNoLossAndThePeakIsThatOfTheLoad) {
+  TrainView view(settings_, out_.get(), false);
+  view.loaded(load(4, 777));
+  const Json document = view.document(TrainingEnd{});
+  EXPECT_TRUE(document["loss"].is_null()) << document["loss"];
+  EXPECT_EQ(document["peak_bytes"], (40_MiB).count);
+  EXPECT_EQ(document["steps"], 4);
+}
+
 TEST_F(TrainViewTest, ThatNoUpdateIsLeftToDoIsSaid) {
   TrainView view(settings_, out_.get(), false);
   view.loaded(load(4, 777));
