@@ -79,6 +79,7 @@ void TrainView::loaded(const LoadReport& report) {
   peak_ = report.peak;
   first_step_ = last_.step = report.first_step;
   trained_tokens_ = tokens_before_ = report.trained_tokens;
+  untrained_loss_ = report.untrained_loss;
   say_words(fmt::format("Loaded {} in {:.1f}s, largest batch {} tokens, {} trainable parameters",
                         counted(report.rows, "row"), report.seconds, report.worst_batch_tokens,
                         report.trainable_parameters));

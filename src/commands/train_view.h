@@ -59,7 +59,7 @@ class TrainView final : public TrainingObserver {
   Bytes planned_, peak_;
   double step_seconds_ = 0;               // smoothed over about the last 20 updates
   double evaluation_seconds_ = 0;         // of the last evaluation
-  std::optional<double> untrained_loss_;  // where this process evaluated before the first update
+  std::optional<double> untrained_loss_;  // where there was an evaluation before the first update
   StepReport last_;                       // its step alone before the first update of this process
   Json evaluations_ = Json::array();
   Json dangers_ = Json::array();

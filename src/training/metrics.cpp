@@ -57,6 +57,9 @@ void Metrics::keep_lines_up_to(std::int64_t last_step, const std::filesystem::pa
     const bool is_metric = step != nullptr && step->is_number_unsigned();
     if (!is_metric || step->get<std::int64_t>() > last_step) return;
     kept += text;
+    const Json* loss = json_find(line, loss_name(EvaluationReport::Rows::kValidation));
+    const bool is_untrained = step->get<std::int64_t>() == 0 && loss != nullptr;
+    if (is_untrained && loss->is_number()) untrained_loss_ = loss->get<double>();
     if (kept.size() >= kPiece) into.write(std::exchange(kept, ""));
     for (const EvaluationReport::Rows rows : kAllRows) {
       if (line.contains(loss_name(rows))) evaluated_.insert({rows, step->get<std::int64_t>()});

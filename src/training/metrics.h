@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -24,12 +25,15 @@ class Metrics {
   [[nodiscard]] bool has(EvaluationReport::Rows rows, std::int64_t step) const {
     return evaluated_.contains({rows, step});
   }
+  // Of the validation rows before the first update; none where no line that was kept has it.
+  [[nodiscard]] std::optional<double> untrained_loss() const { return untrained_loss_; }
 
  private:
   void keep_lines_up_to(std::int64_t last_step, const std::filesystem::path& path,
                         ReplacementFile& into);
 
   AppendFile file_;
+  std::optional<double> untrained_loss_;
   std::set<std::pair<EvaluationReport::Rows, std::int64_t>> evaluated_;
 };
 

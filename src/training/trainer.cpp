@@ -65,8 +65,10 @@ class Run {
   }
 
   TrainingEnd train() {
-    load();
+    LoadReport report = load();
     metrics_.emplace(saved_.folder(), restored_.step);
+    report.untrained_loss = metrics_->untrained_loss();
+    observer_.loaded(report);
     if (!settings_.is_trial()) tensorboard_.emplace(saved_.folder(), restored_.step);
     TrainingEnd end = loop();
     const SavedRun::Settled settled = saved_.settle();
@@ -107,24 +109,25 @@ class Run {
     return shape;
   }
 
-  void load() {
+  LoadReport load() {
     const Stopwatch watch;
     identity_.data = train_.fingerprint();
     load_weights();
     load_adapter();
     if (settings_.trunk_cache) use_trunk_cache();
     model_.warm_up();
-    observer_.loaded({.seconds = watch.seconds(),
-                      .planned = model_.plan().total(),
-                      .peak = host_.peak_memory(),
-                      .rows = train_.size(),
-                      .worst_batch_tokens = worst_batch_tokens(settings_, train_),
-                      .longest_row = longest_row_tokens(settings_, train_),
-                      .trainable_parameters = static_cast<std::int64_t>(model_.parameters().size()),
-                      .first_step = restored_.step,
-                      .trained_tokens = row_use(train_, settings_, restored_.step).tokens,
-                      .threads = settings_.threads,
-                      .threads_before = restored_.threads});
+    return {.seconds = watch.seconds(),
+            .planned = model_.plan().total(),
+            .peak = host_.peak_memory(),
+            .rows = train_.size(),
+            .worst_batch_tokens = worst_batch_tokens(settings_, train_),
+            .longest_row = longest_row_tokens(settings_, train_),
+            .trainable_parameters = static_cast<std::int64_t>(model_.parameters().size()),
+            .first_step = restored_.step,
+            .trained_tokens = row_use(train_, settings_, restored_.step).tokens,
+            .untrained_loss = {},
+            .threads = settings_.threads,
+            .threads_before = restored_.threads};
   }
 
   void use_trunk_cache() {

@@ -47,8 +47,9 @@ struct LoadReport {
   std::int64_t worst_batch_tokens = 0;
   std::int64_t longest_row = 0;  // of the training rows, as they are cut
   std::int64_t trainable_parameters = 0;
-  std::int64_t first_step = 0;      // updates done before, by the run that is continued
-  std::int64_t trained_tokens = 0;  // by these
+  std::int64_t first_step = 0;                // updates done before, by the run that is continued
+  std::int64_t trained_tokens = 0;            // by these
+  std::optional<double> untrained_loss = {};  // of the validation rows, before the first of these
   int threads = 0;
   int threads_before = 0;  // of who saved the checkpoint that is continued; 0: none, or not known
 };

@@ -169,6 +169,20 @@ TEST_F(TrainViewTest, ABestThatIsWorseThanNoTrainingIsSaidSo) {
                     HasSubstr("No evaluation was better than before training: ")));
 }
 
+TEST_F(TrainViewTest, ARunThatGoesOnKnowsTheLossBeforeTraining) {
+  TrainView view(settings_, out_.get(), false);
+  LoadReport report = load(2, 777);
+  report.untrained_loss = 2;
+  view.loaded(report);
+  view.evaluated(evaluation(4, 3));
+  TrainingEnd end;
+  end.best = BestLoss{.step = 4, .valid_loss = 3};
+  view.ended(end);
+  EXPECT_THAT(shown(),
+              AllOf(HasSubstr("the best so far, but no better than before training (2.000)\n"),
+                    HasSubstr("No evaluation was better than before training: ")));
+}
+
 TEST_F(TrainViewTest, ABestThatIsBetterThanNoTrainingIsNotBelittled) {
   TrainView view(settings_, out_.get(), false);
   view.loaded(load(0, 0));

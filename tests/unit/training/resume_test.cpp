@@ -227,6 +227,14 @@ TEST_F(Resume, ARunThatWasInterruptedInItsLastEvaluationIsNotFinished) {
   }
 }
 
+TEST_F(Resume, TheLossBeforeTheFirstUpdateIsKnownToARunThatGoesOn) {
+  const TrainingSettings s = long_settings("continued");
+  const Recorder begun = run(s, 3);
+  EXPECT_FALSE(begun.load.untrained_loss);
+  ASSERT_EQ(begun.evaluations.front().step, 0);
+  EXPECT_EQ(run(resumed(s)).load.untrained_loss, begun.evaluations.front().valid_loss);
+}
+
 TEST_F(Resume, ABestAdapterWhoseRecordIsDamagedIsNone) {
   for (const char* damaged : {"[]", "3", "{", R"({"step":"x"})"}) {
     const TrainingSettings s = long_settings(fmt::format("damaged {}", damaged));
