@@ -149,8 +149,8 @@ void TrainView::evaluated(const EvaluationReport& report) {
   if (report.step == 0) untrained_loss_ = report.valid_loss;
   evaluations_.push_back(
       {{"step", report.step}, {"valid_loss", report.valid_loss}, {"perplexity", perplexity}});
-  say(fmt::format("Iter {}: Val loss {:.3f}, Perplexity {:.2f}, Val took {:.1f}s{}", report.step,
-                  report.valid_loss, perplexity, report.seconds,
+  say(fmt::format("Iter {}: Val loss {:.3f}, Val took {:.3f}s, Perplexity {:.2f}{}", report.step,
+                  report.valid_loss, report.seconds, perplexity,
                   report.is_best ? ", the best so far" + beside_untrained(report.valid_loss) : ""));
   draw(bar());
 }

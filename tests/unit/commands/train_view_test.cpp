@@ -122,6 +122,14 @@ TEST_F(TrainViewTest, WithoutAnUpdateThereIsNoLossAndThePeakIsThatOfTheLoad) {
   EXPECT_EQ(document["steps"], 4);
 }
 
+TEST_F(TrainViewTest, AValidationLineBeginsAsMlxLmPrintsIt) {
+  TrainView view(settings_, out_.get(), false);
+  view.loaded(load(0, 0));
+  view.evaluated(evaluation(2, 2));
+  EXPECT_THAT(shown(), HasSubstr("Iter 2: Val loss 2.000, Val took 1.000s, Perplexity 7.39, the "
+                                 "best so far\n"));
+}
+
 TEST_F(TrainViewTest, ThatNoUpdateIsLeftToDoIsSaid) {
   TrainView view(settings_, out_.get(), false);
   view.loaded(load(4, 777));
