@@ -192,9 +192,10 @@ void TrainView::ended(const TrainingEnd& end) {
   if (last_.step > first_step_) say_done(end.reason);
   const RowUse& use = end.rows;
   if (use.uses > 0) {
-    const std::string each = use.least == use.most
-                                 ? "each " + counted(use.least, "time")
-                                 : fmt::format("each {} to {} times", use.least, use.most);
+    const std::int64_t least = std::max<std::int64_t>(1, use.least);  // of those that are used
+    const std::string each = least == use.most
+                                 ? "each " + counted(least, "time")
+                                 : fmt::format("each {} to {} times", least, use.most);
     say(fmt::format("Rows: {} of {} used, {} ({:.2f} epochs).", use.rows - use.unused, use.rows,
                     each, static_cast<double>(use.uses) / static_cast<double>(use.rows)));
   }

@@ -130,6 +130,16 @@ TEST_F(TrainViewTest, AValidationLineBeginsAsMlxLmPrintsIt) {
                                  "best so far\n"));
 }
 
+TEST_F(TrainViewTest, RowsThatAreNotUsedAreNotCountedAmongTheUsed) {
+  TrainView view(settings_, out_.get(), false);
+  view.loaded(load(0, 0));
+  view.stepped(step(1, 2, 0));
+  TrainingEnd end;
+  end.rows = {.rows = 890, .uses = 4, .tokens = 40, .least = 0, .most = 1, .unused = 886};
+  view.ended(end);
+  EXPECT_THAT(shown(), HasSubstr("Rows: 4 of 890 used, each 1 time (0.00 epochs).\n"));
+}
+
 TEST_F(TrainViewTest, ThatNoUpdateIsLeftToDoIsSaid) {
   TrainView view(settings_, out_.get(), false);
   view.loaded(load(4, 777));
