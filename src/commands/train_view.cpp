@@ -182,7 +182,7 @@ void TrainView::say_done(TrainingEnd::Reason reason) {
   const std::int64_t tokens = trained_tokens_ - tokens_before_;
   say_words(fmt::format("{}: {} with {} in {}, {:.1f} tokens/s; peak {}, {} were planned", how,
                         counted(last_.step - first_step_, "update"), counted(tokens, "token"),
-                        in_time_left(took.count()),
+                        in_elapsed(took.count()),
                         static_cast<double>(tokens) / std::max(took.count(), 1e-9),
                         to_string(peak_), to_string(planned_)));
 }

@@ -86,6 +86,15 @@ std::string in_time_left(double seconds) {
   return fmt::format("{} h {} min", minutes / 60, minutes % 60);
 }
 
+std::string in_elapsed(double seconds) {
+  if (seconds < 9.95) return fmt::format("{:.1f} s", seconds);
+  const auto whole = std::llround(std::min(seconds, 1e9));
+  if (whole < 60) return fmt::format("{} s", whole);
+  if (whole < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);
+  const auto minutes = std::llround(static_cast<double>(whole) / 60);
+  return fmt::format("{} h {} min", minutes / 60, minutes % 60);
+}
+
 std::string bar_of(double share) {
   constexpr std::size_t kPlaces = 20;
   const auto filled = std::min(kPlaces, static_cast<std::size_t>(share * double{kPlaces}));

@@ -26,6 +26,8 @@ std::string wrapped(const std::string& line, std::int64_t columns = kUsualColumn
 std::string in_seconds(double seconds);
 // "45 s", "3 min", "1 h 20 min", rounded up to what people plan with.
 std::string in_time_left(double seconds);
+// "3.2 s", "45 s", "1 min 31 s", "1 h 20 min": what has gone by, to the nearest.
+std::string in_elapsed(double seconds);
 // "[######..............]", of 20 places; share in [0, 1].
 std::string bar_of(double share);
 // "batch=4, rank=64, layers=16"

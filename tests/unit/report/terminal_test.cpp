@@ -469,5 +469,15 @@ TEST(TimeLeft, IsRoundedToWhatPeoplePlanWith) {
   EXPECT_EQ(in_time_left(3600.0 * 2), "2 h 0 min");
 }
 
+TEST(Elapsed, IsRoundedToTheNearest) {
+  EXPECT_EQ(in_elapsed(0.04), "0.0 s");
+  EXPECT_EQ(in_elapsed(3.02), "3.0 s");
+  EXPECT_EQ(in_elapsed(9.96), "10 s");
+  EXPECT_EQ(in_elapsed(59.6), "1 min 0 s");
+  EXPECT_EQ(in_elapsed(91.2), "1 min 31 s");
+  EXPECT_EQ(in_elapsed(3599.6), "1 h 0 min");
+  EXPECT_EQ(in_elapsed(3600.0 + 20 * 60 + 29), "1 h 20 min");
+}
+
 }  // namespace
 }  // namespace loadline
