@@ -9,6 +9,7 @@
 #include <new>
 #include <span>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -64,9 +65,12 @@ int report(const std::string& message, int code) {
 bool wants_document = false;
 
 void learn_whether_document_is_wanted(std::span<const std::string> words) {
+  constexpr std::string_view kValued = "--json=";
   for (const std::string& word : words) {
-    if (word == "--json" || word == "--json=true") wants_document = true;
-    if (word == "--json=false") wants_document = false;
+    if (word == "--json") wants_document = true;
+    if (word.starts_with(kValued)) {
+      wants_document = toggle_value(word.substr(kValued.size())).value_or(wants_document);
+    }
   }
 }
 

@@ -74,6 +74,18 @@ TEST(Streams, AnErrorIsOneDocumentWhereOneWasAskedFor) {
   }
 }
 
+TEST(Streams, AnErrorIsADocumentByWhateverWordOneWasAskedFor) {
+  const Program program;
+  for (const char* word : {"--json=on", "--json=1", "--json=YES"}) {
+    const Ended ended = program.run({"profile", "show", "nope", word});
+    EXPECT_EQ(ended.exit_code, 2) << word;
+    EXPECT_EQ(Json::parse(ended.out, nullptr, false)["status"], "error") << word;
+  }
+  EXPECT_EQ(program.run({"profile", "show", "nope", "--json", "--json=off"}).out, "");
+  const std::string file = program.write("one.toml", "json = 1\nsteps = 1\n");
+  EXPECT_EQ(Json::parse(program.run({"find", "--demo", "-c", file}).out)["status"], "error");
+}
+
 TEST(Streams, AnErrorIsNoDocumentWhereNoneWasAskedFor) {
   EXPECT_EQ(Program().run({"find", "--bogus"}).out, "");
   EXPECT_EQ(Program().run({"find", "--demo", "--json=false", "--steps", "1"}).out, "");
