@@ -13,6 +13,7 @@
 #include "commands/binds.h"
 #include "commands/command.h"
 #include "commands/find_output.h"
+#include "commands/find_question.h"
 #include "commands/find_session.h"
 #include "commands/find_words.h"
 #include "commands/options.h"
@@ -22,7 +23,6 @@
 #include "commands/search_folder.h"
 #include "kernels/gemm.h"
 #include "machine/interrupt.h"
-#include "report/machine_name.h"
 #include "report/print.h"
 #include "report/result.h"
 #include "search/evidence.h"
@@ -105,27 +105,6 @@ void settle_checkpointing(Workload& workload, const FindQuestion& question) {
   choose_checkpointing(workload, smallest_batch, question.limits.budget, question.limits.margin);
   workload.base.checkpointing = smallest_batch.checkpointing;
   workload.checkpointing_auto = false;
-}
-
-// What a journal belongs to: the same question goes on where it stopped, another one has a folder
-// of its own.
-Json question_document(const FindQuestion& question, const Workload& workload,
-                       const MachineFacts& machine, const std::optional<std::string>& limit) {
-  const ProfileKey key = workload.profile_key(machine, workload.base);
-  return {{"model", key.model},
-          {"data", key.data},
-          {"rows", workload.train->rows.fingerprint()},
-          {"settings", to_json(workload.base)},
-          {"ranks", question.space.ranks},
-          {"layers", question.space.layers},
-          {"max_batch", question.space.max_batch},
-          {"sequences", question.space.sequences},
-          {"checkpointing", question.space.checkpointing},
-          {"steps", question.steps},
-          {"margin", question.limits.margin},
-          {"memory_limit", limit ? Json(*limit) : Json(nullptr)},
-          {"machine", without_memory(key.machine)},
-          {"version", key.version}};
 }
 
 // A folder as it is before the download: nothing in it could be weights.

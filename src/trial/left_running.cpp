@@ -8,9 +8,13 @@ namespace {
 constexpr const char* kKey = "left_running";
 constexpr const char* kNotAgain = "It is not tried again; --restart begins anew";
 
-// Every trial has a folder of its own.
-Json without_folder(Json worker) {
-  if (worker.is_object()) worker.erase("adapter_path");
+// Every trial has a folder of its own, and what is read may lie elsewhere another time.
+Json without_places(Json worker) {
+  if (!worker.is_object()) return worker;
+  for (const char* place :
+       {"adapter_path", "model", "train_rows", "valid_rows", "prepared_weights"}) {
+    worker.erase(place);
+  }
   return worker;
 }
 
@@ -38,7 +42,7 @@ bool was_left_running(const TrialOutcome& outcome) { return outcome.evidence.con
 bool is_same_question(const TrialSpec& a, const TrialSpec& b) {
   return a.batch_size == b.batch_size && a.lora_rank == b.lora_rank &&
          a.lora_layers == b.lora_layers && a.cap == b.cap &&
-         without_folder(a.worker) == without_folder(b.worker);
+         without_places(a.worker) == without_places(b.worker);
 }
 
 }  // namespace loadline

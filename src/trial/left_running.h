@@ -13,7 +13,7 @@ TrialOutcome left_running(bool same_boot, bool before);
 [[nodiscard]] bool was_left_running(const TrialOutcome& outcome);
 
 // Same batch, rank and layers under the same ceiling, and the same settings of the worker but for
-// its adapter_path.
+// where its files lie.
 [[nodiscard]] bool is_same_question(const TrialSpec& a, const TrialSpec& b);
 
 }  // namespace loadline

@@ -285,6 +285,16 @@ TEST(MainJob, AFinishedSearchTypedAgainIsAnsweredFromItsTrialsAndRestartLosesNoE
   EXPECT_EQ(std::distance(fs::directory_iterator(profile.parent_path()), {}), 1);
 }
 
+TEST(MainJob, WithoutACacheASearchGoesOnAllTheSame) {
+  Program program;
+  program.set_environment("XDG_CACHE_HOME", program.write("file", "in the way of a folder"));
+  const fs::path run = program.home() / "run";
+  ASSERT_EQ(program.run(small_find(run)).exit_code, 0);
+  const Ended again = program.run(small_find(run));
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.out, Not(HasSubstr("Testing:")));
+}
+
 TEST(MainJob, ALimitThatNobodyTypedIsNotSaidToBeAFlagsValue) {
   const Program program;
   const Ended demo = program.run_and_signal({"find", "--demo", "--no-save"}, "Testing:", SIGINT);

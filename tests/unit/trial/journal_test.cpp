@@ -168,6 +168,7 @@ TEST_F(JournalTest, AQuestionThatTwoKilledSearchesLeftIsNotTriedAThirdTime) {
   const auto begin = [&](int id, std::int64_t batch) {
     TrialSpec again = spec(id);
     again.batch_size = batch;
+    again.worker["train_rows"] = fmt::format("/cache/of/search/{}", id);
     Journal journal(folder_.path());
     journal.started(again);
   };

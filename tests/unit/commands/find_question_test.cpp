@@ -1,0 +1,46 @@
+#include "commands/find_question.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "base/file.h"
+#include "base/json.h"
+
+namespace loadline {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The question over the demo's model and data, whose cache lies in `cache`.
+Json asked(const fs::path& cache, WorkloadOptions options = {}) {
+  ::setenv("XDG_CACHE_HOME", cache.c_str(), 1);
+  options.demo = true;
+  const MachineFacts machine;
+  const Workload workload = prepare_workload(options, machine, stderr);
+  return question_document({}, workload, machine, {});
+}
+
+TEST(FindQuestion, ASearchGoesOnWhereItsCacheLiesElsewhere) {
+  const TemporaryFolder one, other;
+  WorkloadOptions quantized;
+  quantized.quantize = "nf4";
+  EXPECT_EQ(asked(one.path(), quantized), asked(other.path(), quantized));
+}
+
+TEST(FindQuestion, OtherValidationRowsAreAnotherQuestion) {
+  const TemporaryFolder folder;
+  const fs::path rows = folder.path() / "rows.jsonl";
+  WorkloadOptions options;
+  options.valid_data = rows.string();
+  replace_file(rows, "{\"text\": \"one row\"}\n");
+  const Json first = asked(folder.path(), options);
+  EXPECT_EQ(asked(folder.path(), options), first);
+  replace_file(rows, "{\"text\": \"another row\"}\n");
+  EXPECT_NE(asked(folder.path(), options), first);
+}
+
+}  // namespace
+}  // namespace loadline
