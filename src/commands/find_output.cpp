@@ -21,8 +21,10 @@ bool is_result_or_empty(const fs::path& output) {
   try {
     if (fs::file_size(output) == 0) return true;
     const Json document = read_json(output);
-    return document.is_object() && document.contains("schema_version") &&
-           document.contains("status");
+    const Json* frontier = json_find(document, "frontier");
+    const Json* trials = json_find(document, "trials");
+    return document.contains("schema_version") && document.contains("status") &&
+           frontier != nullptr && frontier->is_array() && trials != nullptr && trials->is_array();
   } catch (const std::exception&) {
     return false;
   }

@@ -33,8 +33,19 @@ TEST(FindOutput, AFileThatIsNoEarlierResultIsNotReplaced) {
   EXPECT_THAT(refusal_over("[1]"), testing::HasSubstr("is no result"));
 }
 
+TEST(FindOutput, ADocumentOfAnotherKindIsNotReplaced) {
+  for (const char* document : {
+           R"({"schema_version":1,"status":"complete","steps":8,"loss":2.5})",
+           R"({"schema_version":1,"status":"error","exit_code":2,"message":"wrong"})",
+           R"({"schema_version":1,"status":"complete","trials":3,"frontier":{}})",
+       }) {
+    EXPECT_THAT(refusal_over(document), testing::HasSubstr("is no result")) << document;
+  }
+}
+
 TEST(FindOutput, AnEarlierResultAndAnEmptyFileAreReplaced) {
-  EXPECT_EQ(refusal_over(R"({"schema_version":1,"status":"complete"})"), "");
+  EXPECT_EQ(refusal_over(R"({"schema_version":1,"status":"complete","frontier":[],"trials":[]})"),
+            "");
   EXPECT_EQ(refusal_over(""), "");
 }
 
