@@ -14,6 +14,7 @@
 #include "checkpoint/adapter_files.h"
 #include "commands/command.h"
 #include "commands/model_source.h"
+#include "report/text.h"
 
 namespace loadline {
 namespace {
@@ -53,7 +54,8 @@ AdapterFacts facts_of(const AnyAdapter& adapter) {
 
 void show(const AnyAdapter& adapter, const ModelConfig& model) {
   const AdapterFacts facts = facts_of(adapter);
-  fmt::print("base model  {}\n", adapter.base_model.empty() ? "(not said)" : adapter.base_model);
+  fmt::print("base model  {}\n",
+             adapter.base_model.empty() ? "(not said)" : printable(adapter.base_model));
   fmt::print("rank        {}\n", range_text(facts.ranks));
   fmt::print("alpha       {} (scale {})\n", range_text(facts.alphas), range_text(facts.scales));
   fmt::print("layers      {} of {}: {}\n", facts.layers.size(), model.layers,

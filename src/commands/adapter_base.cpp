@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "checkpoint/weights.h"
+#include "report/text.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
@@ -66,7 +67,7 @@ std::string other_base_warning(const std::string& base_model, const fs::path& fo
   return fmt::format(
       "Warning: the adapter's configuration says that it belongs to {}, and the model is {}. On a "
       "model that it was not trained on, an adapter gives nonsense\n",
-      base_model, folder.string());
+      printable(base_model), printable(folder.string()));
 }
 
 }  // namespace loadline

@@ -23,6 +23,7 @@
 #include "machine/interrupt.h"
 #include "machine/standard_streams.h"
 #include "machine/thread_waits.h"
+#include "report/text.h"
 
 namespace loadline {
 namespace {
@@ -56,7 +57,7 @@ constexpr CommandEntry kCommands[] = {
 // Not by fmt, which throws where it cannot write.
 int report(const std::string& message, int code) {
   (void)std::fflush(stdout);
-  const std::string line = fmt::format("loadline: {}\n", message);
+  const std::string line = fmt::format("loadline: {}\n", printable_lines(message));
   (void)std::fputs(line.c_str(), stderr);
   return code;
 }

@@ -48,6 +48,16 @@ std::string printable(std::string_view text) {
   return clean;
 }
 
+std::string printable_lines(std::string_view text) {
+  std::string clean;
+  for (std::size_t at = 0;; clean += '\n') {
+    const std::size_t end = text.find('\n', at);
+    clean += printable(text.substr(at, end - at));
+    if (end == std::string_view::npos) return clean;
+    at = end + 1;
+  }
+}
+
 std::string cut_to(std::string_view line, std::int64_t columns) {
   std::size_t end = 0;
   for (std::int64_t taken = 0; end < line.size(); ++end) {

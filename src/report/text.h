@@ -13,6 +13,8 @@ namespace loadline {
 
 // Control characters (a terminal would obey them) become '?'; UTF-8 stays as it is.
 std::string printable(std::string_view text);
+// The same of several lines, which stay lines.
+std::string printable_lines(std::string_view text);
 // How wide a terminal is, asked anew each time, as people resize it; none: kUsualColumns.
 using Columns = std::function<std::int64_t()>;
 inline constexpr std::int64_t kUsualColumns = 80;

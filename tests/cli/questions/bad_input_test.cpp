@@ -32,6 +32,14 @@ TEST(BadInput, NoArgumentsAreWrongUsage) {
   EXPECT_THAT(ended.err, HasSubstr("Find the largest and the fastest LoRA configuration"));
 }
 
+TEST(BadInput, ATerminalObeysNothingThatAFileSays) {
+  const Program program;
+  static_cast<void>(program.write("model/config.json", R"({"model_type": "a\u001b[2Jb"})"));
+  const Ended ended = program.run({"plan", "--model", (program.home() / "model").string()});
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_THAT(ended.err, AllOf(HasSubstr("a?[2Jb"), Not(HasSubstr("\x1b"))));
+}
+
 TEST(BadInput, AnUnknownFlagIsNamedWithTheOneThatIsMeant) {
   const Ended ended = Program().run({"plan", "--model", demo_model(), "--bach-size", "3"});
   EXPECT_EQ(ended.exit_code, 2);

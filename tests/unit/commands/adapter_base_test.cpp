@@ -38,6 +38,10 @@ TEST_F(AdapterBase, OfAnotherNameIsWarnedOfWithBothNames) {
   EXPECT_THAT(warning("/gone/other"), HasSubstr("/gone/other"));
 }
 
+TEST_F(AdapterBase, ATerminalObeysNothingThatAnAdapterSays) {
+  EXPECT_THAT(warning("org/\x1b[2Jother"), HasSubstr("org/?[2Jother"));
+}
+
 TEST_F(AdapterBase, ThatMovedOrComesFromTheHubIsTheSame) {
   EXPECT_EQ(warning(""), "") << "not said";
   EXPECT_EQ(warning(kDemo.string() + "/"), "");
