@@ -15,4 +15,7 @@ inline std::string number_text(double value, int decimals = -1) {
   return decimals < 0 ? fmt::format("{}", value) : fmt::format("{:.{}f}", value, decimals);
 }
 
+// "15 %" of 0.15, "12.5 %" of 0.125.
+inline std::string percent_text(double share) { return fmt::format("{:g} %", share * 100); }
+
 }  // namespace loadline

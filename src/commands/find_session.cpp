@@ -133,7 +133,7 @@ RunTrial FindSession::run_one(const Question& question) {
     view_.line("  Once more: other processes slowed its first trial, and its speed matters");
   }
   if (question.under_margin) {
-    view_.line(fmt::format("  Held under {}, the budget / {:.2f}: a fit proves the margin",
+    view_.line(fmt::format("  Held under {}, the budget / {:g}: a fit proves the margin",
                            to_string(spec.cap), 1 + spec.margin));
   }
   journal_.started(spec);

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/number_text.h"
 #include "base/split_mix.h"
 #include "base/stopwatch.h"
 #include "checkpoint/adapter.h"
@@ -168,13 +169,12 @@ void tell_cut_answer(const GenerateOptions& options, std::int64_t most, const Mo
 void require_fit(const MemoryPlan& plan, const Budget& budget, double margin) {
   const Bytes needed = adjusted(plan.total().bytes, margin);
   if (needed <= budget.bytes) return;
-  throw Error(
-      ErrorKind::kDoesNotFit,
-      fmt::format("generating does not fit: planned {} and {:.0f} % margin make {}, the budget "
-                  "is {} ({}). A smaller --max-tokens or --compute-dtype bf16 needs less; "
-                  "--plan shows every line.",
-                  to_string(plan.total().bytes), margin * 100, to_string(needed),
-                  to_string(budget.bytes), budget.binds));
+  throw Error(ErrorKind::kDoesNotFit,
+              fmt::format("generating does not fit: planned {} and {} margin make {}, the budget "
+                          "is {} ({}). A smaller --max-tokens or --compute-dtype bf16 needs less; "
+                          "--plan shows every line.",
+                          to_string(plan.total().bytes), percent_text(margin), to_string(needed),
+                          to_string(budget.bytes), budget.binds));
 }
 
 // Quantized ones are kept, as training keeps them: docs/prepared-weights.md.

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/number_text.h"
 #include "commands/command.h"
 #include "commands/options.h"
 #include "commands/plan_view.h"
@@ -109,8 +110,8 @@ void print_plan(const MemoryPlan& plan, const Budget& budget, double margin) {
   fmt::print("\nBy phase (--json has every buffer):\n{}\n", plan_table(plan));
   fmt::print("\narena {} (buffers that do not live together share it) + process {} = {}\n",
              to_string(plan.arena()), to_string(plan.process()), to_string(total));
-  fmt::print("\nVerdict: {} with {:.0f} % margin, the budget is {} ({}): predicted to {}\n",
-             to_string(needed), margin * 100, to_string(budget.bytes), budget.binds,
+  fmt::print("\nVerdict: {} with {} margin, the budget is {} ({}): predicted to {}\n",
+             to_string(needed), percent_text(margin), to_string(budget.bytes), budget.binds,
              needed <= budget.bytes ? "fit" : "exceed it");
 }
 

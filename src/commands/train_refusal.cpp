@@ -11,6 +11,7 @@
 
 #include "base/counted.h"
 #include "base/error.h"
+#include "base/number_text.h"
 #include "report/print.h"
 #include "training/trainer.h"
 
@@ -195,8 +196,8 @@ double margin_over_plan(const Profile& profile, const Workload& workload,
 }
 
 std::string measured_need(const Profile& profile, double margin) {
-  return fmt::format("{} was measured to need {} with {:.0f} % margin", profile.name,
-                     to_string(adjusted(profile.peak, margin)), margin * 100);
+  return fmt::format("{} was measured to need {} with {} margin", profile.name,
+                     to_string(adjusted(profile.peak, margin)), percent_text(margin));
 }
 
 }  // namespace
@@ -220,14 +221,14 @@ void require_fit(const Workload& workload, const TrainingSettings& settings, con
   const MemoryPlan plan = workload.plan(settings);
   const Bytes needed = adjusted(plan.total().bytes, margin);
   if (needed <= budget.bytes) return;
-  throw Error(
-      ErrorKind::kDoesNotFit,
-      fmt::format("batch {} at rank {} on {} does not fit:\n{}\n"
-                  "  with {:.0f} % margin {}, but the budget is {} ({}).\n{}\n"
-                  "  `loadline plan` shows every buffer; --margin changes the margin.",
-                  settings.batch_size, settings.lora.rank, counted(settings.lora.layers, "layer"),
-                  plan_table(plan), margin * 100, to_string(needed), to_string(budget.bytes),
-                  budget.binds, ways_out(workload, settings, budget.bytes, margin)));
+  throw Error(ErrorKind::kDoesNotFit,
+              fmt::format("batch {} at rank {} on {} does not fit:\n{}\n"
+                          "  with {} margin {}, but the budget is {} ({}).\n{}\n"
+                          "  `loadline plan` shows every buffer; --margin changes the margin.",
+                          settings.batch_size, settings.lora.rank,
+                          counted(settings.lora.layers, "layer"), plan_table(plan),
+                          percent_text(margin), to_string(needed), to_string(budget.bytes),
+                          budget.binds, ways_out(workload, settings, budget.bytes, margin)));
 }
 
 Configuration configuration_of(const Profile& profile) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/counted.h"
+#include "base/number_text.h"
 #include "commands/cut_rows.h"
 #include "report/print.h"
 #include "report/text.h"
@@ -56,8 +57,8 @@ std::string updates_line(const TrainingSettings& s, const TrainOptions& options,
 std::string memory_line(const TrainingSettings& s, const Workload& workload, const Budget& budget,
                         double margin) {
   const Bytes planned = workload.plan(s).total().bytes;
-  return fmt::format("Memory: {} planned, {} with {:.0f} % margin; the budget is {} ({})",
-                     to_string(planned), to_string(adjusted(planned, margin)), margin * 100,
+  return fmt::format("Memory: {} planned, {} with {} margin; the budget is {} ({})",
+                     to_string(planned), to_string(adjusted(planned, margin)), percent_text(margin),
                      to_string(budget.bytes), budget.binds);
 }
 

@@ -8,6 +8,7 @@
 #include "base/counted.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/number_text.h"
 #include "base/shell_quoted.h"
 #include "report/machine_name.h"
 #include "report/text.h"
@@ -290,9 +291,9 @@ std::string as_text(const Profile& profile) {
                        key.quantize == "none" ? "" : ", " + key.quantize,
                        key.grad_checkpoint ? ", activation checkpointing" : "",
                        key.lora_dropout ? ", dropout" : ""));
-  line("memory",
-       fmt::format("peak {}, with a margin of {:.3g} % {}, within {}", to_string(profile.peak),
-                   100 * profile.margin, to_string(profile.adjusted), to_string(profile.budget)));
+  line("memory", fmt::format("peak {}, with a margin of {} {}, within {}", to_string(profile.peak),
+                             percent_text(profile.margin), to_string(profile.adjusted),
+                             to_string(profile.budget)));
   line("speed", fmt::format("{:.3g} s a step, {:.0f} useful tokens/s", profile.step_seconds,
                             profile.tokens_per_second));
   line("evidence", fmt::format("trial {} in {}", profile.trial, profile.run_folder));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/number_text.h"
 #include "report/text.h"
 #include "search/evidence.h"
 #include "trial/advice.h"
@@ -12,8 +13,6 @@ namespace loadline {
 namespace {
 
 using Lines = std::vector<std::string>;
-
-std::string percent(double share) { return fmt::format("{:g} %", share * 100); }
 
 // Trials that no memory verdict ended would only end so again.
 std::string_view way_on(const SearchResult& result) {
@@ -174,7 +173,7 @@ void add_optimal(Lines& lines, const SearchResult& result, const SearchLimits& l
         fmt::format("  Checkpointing: {}", trial.configuration.checkpointing == 1 ? "on" : "off"));
   }
   lines.push_back(fmt::format("  Peak memory:  {} (with {} margin: {} of {})", to_string(peak),
-                              percent(limits.margin), to_string(adjusted(peak, limits.margin)),
+                              percent_text(limits.margin), to_string(adjusted(peak, limits.margin)),
                               to_string(limits.budget)));
   if (trial.planned.bytes.count > 0 && peak.count > 0) {
     const double error =

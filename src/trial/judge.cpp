@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/number_text.h"
 #include "trial/advice.h"
 #include "trial/observation.h"
 #include "trial/statistics.h"
@@ -75,10 +76,10 @@ Conclusion killed_for_memory(const TrialSpec& spec, const TrialObservation& seen
       where, kills, to_string(peak), to_string(spec.cap));
   const Bytes wanted = adjusted(std::max(peak, spec.planned.bytes), spec.margin);
   if (wanted > spec.budget) {
-    return {
-        Verdict::kOutOfMemory,
-        fmt::format("out of memory: {}; with {:.0f} % margin it wants {} of {}. {}", end,
-                    spec.margin * 100, to_string(wanted), to_string(spec.budget), smaller(spec))};
+    return {Verdict::kOutOfMemory,
+            fmt::format("out of memory: {}; with {} margin it wants {} of {}. {}", end,
+                        percent_text(spec.margin), to_string(wanted), to_string(spec.budget),
+                        smaller(spec))};
   }
   return {Verdict::kRefused,
           refused_text(end + ". Other processes took what the budget had promised: close them")};
@@ -205,8 +206,8 @@ std::optional<Conclusion> bad_end(const TrialSpec& spec, const TrialObservation&
 
 Conclusion against_budget(const TrialSpec& spec, Bytes peak) {
   const Bytes with_margin = adjusted(peak, spec.margin);
-  const std::string figures = fmt::format("peak {}, with {:.0f} % margin {}", to_string(peak),
-                                          spec.margin * 100, to_string(with_margin));
+  const std::string figures = fmt::format("peak {}, with {} margin {}", to_string(peak),
+                                          percent_text(spec.margin), to_string(with_margin));
   if (with_margin <= spec.budget) {
     return {Verdict::kFits,
             fmt::format("fits: {}, within the budget of {}", figures, to_string(spec.budget))};

@@ -108,6 +108,11 @@ TEST(Questions, PlanListsBuffersWhoseSumIsShown) {
             plan["arena_bytes"].get<std::int64_t>() + plan["process_bytes"].get<std::int64_t>());
 }
 
+TEST(Questions, PlanSaysAMarginWithItsFraction) {
+  const Ended ended = Program().run({"plan", "--model", demo_model(), "--margin", "0.125"});
+  EXPECT_THAT(ended.out, HasSubstr(" with 12.5 % margin, the budget is "));
+}
+
 TEST(Questions, PlanShowsWhatAllLayersHaveAlikeAsOneLineAndTheVerdictLast) {
   const Ended ended = Program().run({"plan", "--model", demo_model(), "--batch-size", "4",
                                      "--lora-rank", "8", "--lora-layers", "4"});

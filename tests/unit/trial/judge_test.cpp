@@ -41,6 +41,13 @@ TEST(Judge, FitsUpToTheVeryByte) {
   EXPECT_EQ(verdict_of(finished_with(100_MiB + 1_B)), Verdict::kExceedsBudget);
 }
 
+TEST(Judge, AMarginWithAFractionIsSaidWithIt) {
+  TrialSpec spec = spec_of_15();
+  spec.margin = 0.125;
+  EXPECT_THAT(judge(spec, finished_with(100_MiB)).cause,
+              testing::HasSubstr("with 12.5 % margin 112.5 MiB"));
+}
+
 TEST(Judge, APeakIsComparedAnewWhereTheBudgetIsAnother) {
   const TrialSpec spec = spec_of_15();
   const TrialOutcome fits = judge(spec, finished_with(100_MiB));
