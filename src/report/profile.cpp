@@ -294,7 +294,7 @@ std::string as_text(const Profile& profile) {
   line("memory", fmt::format("peak {}, with a margin of {} {}, within {}", to_string(profile.peak),
                              percent_text(profile.margin), to_string(profile.adjusted),
                              to_string(profile.budget)));
-  line("speed", fmt::format("{:.3g} s a step, {:.0f} useful tokens/s", profile.step_seconds,
+  line("speed", fmt::format("{} a step, {:.0f} useful tokens/s", in_seconds(profile.step_seconds),
                             profile.tokens_per_second));
   line("evidence", fmt::format("trial {} in {}", profile.trial, profile.run_folder));
   return text;

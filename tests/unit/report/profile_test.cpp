@@ -364,6 +364,12 @@ TEST(ProfileText, OneLayerIsNotSaidAsMany) {
   EXPECT_THAT(as_text(profile), HasSubstr(" 1 layer of LoRA"));
 }
 
+TEST(ProfileText, ASlowStepIsSaidInSecondsThatPeopleRead) {
+  Profile profile = example();
+  profile.step_seconds = 1668.4;
+  EXPECT_THAT(as_text(profile), HasSubstr("1668.4 s a step"));
+}
+
 TEST(ProfileText, ATerminalObeysNothingThatAProfileSays) {
   constexpr const char* kEscape = "\x1b]0;mine\x07";
   Profile hostile = example();
