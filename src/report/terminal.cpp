@@ -190,7 +190,7 @@ void TerminalView::trial_ends(const TrialSpec& spec, const TrialOutcome& outcome
     state_->say_peak(spec, outcome);
     const auto spread = outcome.step_seconds_spread;
     state_->say(fmt::format(
-        "  Average step time: {}{} ({:.0f} tokens/s)", in_seconds(outcome.step_seconds),
+        "  Median step time: {}{} ({:.0f} tokens/s)", in_seconds(outcome.step_seconds),
         spread ? fmt::format(" ± {:.0f} %", *spread * 100) : "", outcome.tokens_per_second));
     state_->say_growth(outcome);
   } else {

@@ -95,7 +95,7 @@ TEST(TerminalView, ShowsATrialAsTheGuideDoes) {
             "  Adapter saved: memory 14.19 GiB\n"
             "  SUCCESS\n"
             "  Peak memory: 14.19 GiB (adjusted: 16.32 GiB of 20.00 GiB)\n"
-            "  Average step time: 2.00 s ± 3 % (406 tokens/s)\n"
+            "  Median step time: 2.00 s ± 3 % (406 tokens/s)\n"
             "  Memory growth: +0.2 % over steps 10 to 15 (4.8 MiB ± 976.6 KiB a step)\n");
 }
 
