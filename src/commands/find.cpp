@@ -135,19 +135,6 @@ Json binds_of(const SearchResult& result, const Workload& workload) {
   return binds;
 }
 
-// The profile that the earlier search saved of the very trial that is chosen now.
-std::optional<std::string> saved_profile(const std::optional<Json>& earlier,
-                                         const SearchResult& result) {
-  if (!earlier || !result.optimal || result.status != SearchResult::Status::kComplete) return {};
-  const Json* profile = json_find(*earlier, "profile");
-  const Json* optimal = json_find(*earlier, "optimal");
-  if (profile == nullptr || !profile->is_string() || optimal == nullptr) return {};
-  const Json* trial = json_find(*optimal, "trial");
-  if (trial == nullptr || *trial != result.trials[*result.optimal].trial) return {};
-  if (!is_there(profile->get<std::string>())) return {};
-  return profile->get<std::string>();
-}
-
 bool wants_profile(const FindOptions& options, TerminalView& view) {
   if (options.yes) return true;
   if (isatty(STDIN_FILENO) == 0) {
@@ -189,7 +176,7 @@ int exit_code_of(const SearchResult& result) {
 struct Found {
   const SearchResult& result;
   const Json& binds;
-  const std::optional<Json>& earlier;  // the result of the same search, where it has been finished
+  bool is_answered;  // the same search has been finished before: its result stands
   const fs::path& run_folder;
 };
 
@@ -214,31 +201,36 @@ void keep_result(const Found& found, const FindOptions& options, const Workload&
     answer["grad_checkpoint"] = workload.base.checkpointing == ActivationCheckpointing::kOn;
     if (profile_pending) answer["profile_pending"] = true;
     std::string document = answer.dump(2) + "\n";
-    if (!found.earlier || result.status != SearchResult::Status::kUnfinished) {
+    if (!found.is_answered || result.status != SearchResult::Status::kUnfinished) {
       replace_file(found.run_folder / "result.json", document);
     }
     return document;
   };
   const bool proven = result.status == SearchResult::Status::kComplete && result.optimal;
-  const std::optional<std::string> saved_before = saved_profile(found.earlier, result);
+  Profile chosen;
+  bool is_saved = false;
+  if (proven) {
+    chosen = profile_of(result.trials[*result.optimal], workload, machine, question.limits,
+                        found.run_folder);
+    if (const auto earlier = profile_of_same_trial(profile_folder(), chosen)) {
+      chosen.name = earlier->name;
+      is_saved = train_command(*earlier) == train_command(chosen);
+    }
+  }
   // Saving the profile may fail, or wait for an answer.
-  if (proven && !options.no_save && !saved_before) write_result(true);
-  const auto chosen = [&] {
-    return profile_of(result.trials[*result.optimal], workload, machine, question.limits,
-                      found.run_folder);
-  };
+  if (proven && !options.no_save && !is_saved) write_result(true);
   const std::string no_profile = no_profile_line(result, options.no_save);
-  if (saved_before) {
-    context.profile = *saved_before;
+  if (is_saved) {
+    context.profile = (profile_folder() / (chosen.name + ".json")).string();
     view.line("Profile: " + context.profile);
   } else if (!no_profile.empty()) {
     view.line(no_profile);
   } else if (proven && wants_profile(options, view)) {
-    context.profile = save_profile(profile_folder(), chosen()).string();
+    context.profile = save_profile(profile_folder(), chosen).string();
     view.line("Profile saved: " + context.profile);
   }
   const std::string document = write_result(false);
-  if (found.earlier && result.status == SearchResult::Status::kUnfinished) {
+  if (found.is_answered && result.status == SearchResult::Status::kUnfinished) {
     view.line(fmt::format("The result of the search before stands in {}",
                           (found.run_folder / "result.json").string()));
   }
@@ -246,7 +238,7 @@ void keep_result(const Found& found, const FindOptions& options, const Workload&
   view.line(fmt::format("Run folder: {}", found.run_folder.string()));
   if (!context.profile.empty()) {
     view.line("To train with it:");
-    view.whole_line("  " + train_command(chosen()));
+    view.whole_line("  " + train_command(chosen));
   }
   if (options.workload.json) tell(stdout, "{}", document);
 }
@@ -280,26 +272,28 @@ int run_find(FindOptions options) {
                                         sha256_hex(asked.dump()).substr(0, 12));
   require_places(options, workload, run_folder);
   TerminalView view(out, draws(out), colour_wanted(), [out] { return columns_of(out); });
-  const std::optional<Json> earlier = open_search_folder(
-      run_folder,
-      {{"schema_version", 1},
-       {"question", asked},
-       {"machine", to_json(machine)},
-       {"model", workload.model_document()},
-       {"data", workload.data_document()}},
-      options.restart, profile_folder(), [&](const std::string& line) { view.line(line); });
+  const bool is_answered = open_search_folder(run_folder,
+                                              {{"schema_version", 1},
+                                               {"question", asked},
+                                               {"machine", to_json(machine)},
+                                               {"model", workload.model_document()},
+                                               {"data", workload.data_document()}},
+                                              options.restart, profile_folder(),
+                                              [&](const std::string& line) { view.line(line); });
 
   catch_interrupts();
-  say_beginning(question, workload, budget, options.max_batch, earlier.has_value(), view);
+  say_beginning(question, workload, budget, options.max_batch, is_answered, view);
   FindSession session(workload, machine, question, run_folder, view);
   const SearchResult result = session.run();
   view.search_ends(result, question.limits);
   const Json binds = binds_of(result, workload);
   say_what_binds(binds, view);
   say_cuts_of_choice(result, workload, view);
+  if (result.optimal) session.say_growth_of_earlier(result.trials[*result.optimal].trial);
 
-  keep_result({.result = result, .binds = binds, .earlier = earlier, .run_folder = run_folder},
-              options, workload, machine, question, view);
+  keep_result(
+      {.result = result, .binds = binds, .is_answered = is_answered, .run_folder = run_folder},
+      options, workload, machine, question, view);
   return exit_code_of(result);
 }
 

@@ -11,6 +11,7 @@
 #include "machine/interrupt.h"
 #include "trial/advice.h"
 #include "trial/statistics.h"
+#include "trial/warnings.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
@@ -55,7 +56,7 @@ FindSession::FindSession(const Workload& workload, const MachineFacts& machine,
               .cap = machine.cap.kind,
               .threads = machine.cpu.usable} {
   for (const JournalEntry& entry : journal_.entries())
-    next_id_ = std::max(next_id_, entry.spec.id + 1);
+    first_id_ = next_id_ = std::max(next_id_, entry.spec.id + 1);
 }
 
 TrainingSettings FindSession::settings_of(const Configuration& configuration) const {
@@ -193,6 +194,17 @@ std::string FindSession::must_end() const {
 
 RunTrial FindSession::prove(const Configuration& configuration) {
   return run_one({configuration, true});
+}
+
+void FindSession::say_growth_of_earlier(int trial) const {
+  for (const JournalEntry& entry : journal_.entries()) {
+    if (entry.spec.id != trial || trial >= first_id_ || !entry.outcome) continue;
+    TrialSpec spec = entry.spec;
+    spec.budget = question_.limits.budget;
+    spec.planned_steps = question_.planned_steps;
+    const std::string growth = growth_warning(spec, *entry.outcome);
+    if (!growth.empty()) view_.line(fmt::format("Warning: trial {}: {}", trial, growth));
+  }
 }
 
 SearchResult FindSession::run() {

@@ -34,6 +34,9 @@ class FindSession {
   SearchResult run();
   // One trial of this configuration under budget / (1 + margin).
   RunTrial prove(const Configuration& configuration);
+  // The growth of a trial that an earlier search ran, for today's planned_steps; what this session
+  // ran it has told.
+  void say_growth_of_earlier(int trial) const;
 
  private:
   [[nodiscard]] TrainingSettings settings_of(const Configuration& configuration) const;
@@ -56,7 +59,7 @@ class FindSession {
   Clock::Duration begin_;
   Clock::Duration last_end_;  // of a trial
   RunnerOptions runner_;
-  int next_id_ = 1;
+  int first_id_ = 1, next_id_ = 1;  // of this session's trials
 };
 
 }  // namespace loadline

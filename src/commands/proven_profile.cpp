@@ -3,6 +3,8 @@
 #include <array>
 #include <ctime>
 
+#include "commands/search_folder.h"
+
 namespace loadline {
 
 std::string timestamp() {
@@ -35,6 +37,16 @@ Profile profile_of(const RunTrial& trial, const Workload& workload, const Machin
   profile.run_folder = run_folder.string();
   profile.trial = trial.trial;
   return profile;
+}
+
+std::optional<Profile> profile_of_same_trial(const std::filesystem::path& folder,
+                                             const Profile& proven) {
+  std::vector<std::string> ignored;
+  for (const Profile& earlier : list_profiles(folder, ignored)) {
+    const bool is_same_run = normal_folder(earlier.run_folder) == normal_folder(proven.run_folder);
+    if (is_same_run && earlier.trial == proven.trial) return earlier;
+  }
+  return std::nullopt;
 }
 
 }  // namespace loadline

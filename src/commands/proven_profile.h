@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "commands/workload.h"
@@ -16,5 +17,10 @@ std::string timestamp();
 // `trial` fits; its evidence lies in run_folder.
 Profile profile_of(const RunTrial& trial, const Workload& workload, const MachineFacts& machine,
                    const SearchLimits& limits, const std::filesystem::path& run_folder);
+
+// The newest in `folder` that rests on the same trial as `proven`, whatever flags of `train` it
+// has: two profiles of one trial would compete.
+std::optional<Profile> profile_of_same_trial(const std::filesystem::path& folder,
+                                             const Profile& proven);
 
 }  // namespace loadline

@@ -65,12 +65,10 @@ void move_evidence(const fs::path& profiles, const fs::path& from, const fs::pat
   }
 }
 
-std::optional<Json> result_in(const fs::path& folder) {
+bool is_finished(const fs::path& folder) {
   const fs::path result = folder / "result.json";
-  if (!fs::exists(result)) return std::nullopt;
-  const Json answer = read_json(result);
-  if (json_string(answer, "status", result.string()) == "unfinished") return std::nullopt;
-  return answer;
+  return fs::exists(result) &&
+         json_string(read_json(result), "status", result.string()) != "unfinished";
 }
 
 // How much memory the machine has is no part of it: the budget that this leaves is another every
@@ -94,9 +92,9 @@ fs::path normal_folder(const fs::path& folder) {
   return normal.has_filename() ? normal : normal.parent_path();
 }
 
-std::optional<Json> open_search_folder(const fs::path& given, const Json& context, bool restart,
-                                       const fs::path& profiles,
-                                       const std::function<void(const std::string&)>& say) {
+bool open_search_folder(const fs::path& given, const Json& context, bool restart,
+                        const fs::path& profiles,
+                        const std::function<void(const std::string&)>& say) {
   const fs::path folder = normal_folder(given);
   const fs::path run_file = folder / kRun;
   if (fs::exists(run_file)) {
@@ -115,7 +113,7 @@ std::optional<Json> open_search_folder(const fs::path& given, const Json& contex
   }
   require_writable_folder(folder);
   if (!fs::exists(run_file)) replace_file(run_file, context.dump(2) + "\n");
-  return result_in(folder);
+  return is_finished(folder);
 }
 
 }  // namespace loadline

@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <functional>
-#include <optional>
 #include <string>
 
 #include "base/json.h"
@@ -13,14 +12,14 @@ namespace loadline {
 // Absolute, without "." and a slash at its end: what stands beside it has its name and more.
 std::filesystem::path normal_folder(const std::filesystem::path& folder);
 
-// Makes the folder, writes `context` into its run.json, and returns the result that an earlier
-// search of the same question came to in it: its trials count, and its result.json stands until
-// there is another. With `restart` the files of an earlier search are moved into a folder beside
-// this one, told by `say`, where the profiles in `profiles` that rest on it find it; what else lies
-// here stays. Throws Error(kUsage) where the folder holds another question, an adapter or a model,
-// and Error(kEnvironment) where another search writes there.
-std::optional<Json> open_search_folder(const std::filesystem::path& folder, const Json& context,
-                                       bool restart, const std::filesystem::path& profiles,
-                                       const std::function<void(const std::string&)>& say);
+// Makes the folder, writes `context` into its run.json, and returns whether an earlier search of
+// the same question was finished in it: its trials count, and its result.json stands until there is
+// another. With `restart` the files of an earlier search are moved into a folder beside this one,
+// told by `say`, where the profiles in `profiles` that rest on it find it; what else lies here
+// stays. Throws Error(kUsage) where the folder holds another question, an adapter or a model, and
+// Error(kEnvironment) where another search writes there.
+bool open_search_folder(const std::filesystem::path& folder, const Json& context, bool restart,
+                        const std::filesystem::path& profiles,
+                        const std::function<void(const std::string&)>& say);
 
 }  // namespace loadline

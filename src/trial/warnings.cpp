@@ -22,25 +22,6 @@ std::int64_t last_step_of(const TrialOutcome& outcome) {
   return outcome.steps.empty() ? 0 : outcome.steps.back().step;
 }
 
-// With the slope's own figures; whether it matters is a question of how many steps are to come.
-void add_growth(const TrialSpec& spec, const TrialOutcome& outcome,
-                std::vector<std::string>& warnings) {
-  if (!outcome.growth || !outcome.peak) return;
-  const Growth& growth = *outcome.growth;
-  const std::int64_t last = last_step_of(outcome);
-  const Bytes more = growth.over(spec.planned_steps - last);
-  const Bytes then = adjusted(outcome.peak->bytes + more, spec.margin);
-  const bool passes = more.count > 0 && then > spec.budget && outcome.fits();
-  if (!growth.warns() && !passes) return;
-  std::string text = "memory grew by " + describe(growth, last);
-  if (more.count > 0) {
-    text += fmt::format("; at step {} it would be {} with the margin, of {}", spec.planned_steps,
-                        to_string(then), to_string(spec.budget));
-  }
-  warnings.push_back(text + (passes ? ". A run of that length may not stay within the budget"
-                                    : ". A long run may not stay within the budget"));
-}
-
 void add_noise(const TrialOutcome& outcome, std::vector<std::string>& warnings) {
   const Noise& noise = outcome.noise;
   std::string what;
@@ -87,9 +68,29 @@ std::string describe(const Growth& growth, std::int64_t last_step) {
                      signed_bytes(growth.half_width));
 }
 
+// With the slope's own figures; whether it matters is a question of how many steps are to come.
+std::string growth_warning(const TrialSpec& spec, const TrialOutcome& outcome) {
+  if (!outcome.growth || !outcome.peak) return "";
+  const Growth& growth = *outcome.growth;
+  const std::int64_t last = last_step_of(outcome);
+  const Bytes more = growth.over(spec.planned_steps - last);
+  const Bytes then = adjusted(outcome.peak->bytes + more, spec.margin);
+  const bool passes = more.count > 0 && then > spec.budget && outcome.fits();
+  if (!growth.warns() && !passes) return "";
+  std::string text = "memory grew by " + describe(growth, last);
+  if (more.count > 0) {
+    text += fmt::format("; at step {} it would be {} with the margin, of {}", spec.planned_steps,
+                        to_string(then), to_string(spec.budget));
+  }
+  return text + (passes ? ". A run of that length may not stay within the budget"
+                        : ". A long run may not stay within the budget");
+}
+
 std::vector<std::string> warnings_of(const TrialSpec& spec, const TrialOutcome& outcome) {
   std::vector<std::string> warnings;
-  add_growth(spec, outcome, warnings);
+  if (std::string growth = growth_warning(spec, outcome); !growth.empty()) {
+    warnings.push_back(std::move(growth));
+  }
   add_noise(outcome, warnings);
   add_neighbours_memory(spec, outcome, warnings);
   add_records(outcome, warnings);

@@ -285,6 +285,34 @@ TEST(MainJob, AFinishedSearchTypedAgainIsAnsweredFromItsTrialsAndRestartLosesNoE
   EXPECT_EQ(std::distance(fs::directory_iterator(profile.parent_path()), {}), 1);
 }
 
+// The files there, which are profiles.
+std::vector<fs::path> profiles_beside(const fs::path& profile) {
+  return {fs::directory_iterator(profile.parent_path()), fs::directory_iterator()};
+}
+
+TEST(MainJob, OneTrialHasOneProfileWithTheFlagsThatWereTypedLast) {
+  const Program program;
+  const fs::path run = program.home() / "run";
+  ASSERT_EQ(program.run(small_find(run)).exit_code, 0);
+  const fs::path profile = read_json(run / "result.json")["profile"].get<std::string>();
+  const Ended other = program.run(with(small_find(run), {"--lora-alpha", "64", "--rslora"}));
+  EXPECT_THAT(other.out, AllOf(Not(HasSubstr("Testing:")), HasSubstr("Profile saved: ")));
+  EXPECT_THAT(profiles_beside(profile), ::testing::ElementsAre(profile));
+  EXPECT_EQ(read_json(profile)["train_flags"], Json({"--lora-alpha", "64", "--rslora"}));
+}
+
+TEST(MainJob, ALookAtTheAnswerWithoutSavingMakesNoSecondProfile) {
+  const Program program;
+  const fs::path run = program.home() / "run";
+  ASSERT_EQ(program.run(small_find(run)).exit_code, 0);
+  Json answer = read_json(run / "result.json");
+  const fs::path profile = answer["profile"].get<std::string>();
+  answer["profile"] = nullptr;  // as another objective leaves it under --no-save
+  replace_file(run / "result.json", answer.dump());
+  ASSERT_EQ(program.run(small_find(run)).exit_code, 0);
+  EXPECT_THAT(profiles_beside(profile), ::testing::ElementsAre(profile));
+}
+
 TEST(MainJob, WithoutACacheASearchGoesOnAllTheSame) {
   Program program;
   program.set_environment("XDG_CACHE_HOME", program.write("file", "in the way of a folder"));
