@@ -65,10 +65,17 @@ void move_evidence(const fs::path& profiles, const fs::path& from, const fs::pat
   }
 }
 
-bool is_finished(const fs::path& folder) {
+// The trials are in the journal: a result that is damaged is no more than one that is missing.
+bool is_finished(const fs::path& folder, const std::function<void(const std::string&)>& say) {
   const fs::path result = folder / "result.json";
-  return fs::exists(result) &&
-         json_string(read_json(result), "status", result.string()) != "unfinished";
+  if (!fs::exists(result)) return false;
+  try {
+    return json_string(read_json(result), "status", result.string()) != "unfinished";
+  } catch (const Error& error) {
+    say(fmt::format("{}. It is written anew: the trials count, which the journal has",
+                    error.what()));
+    return false;
+  }
 }
 
 // How much memory the machine has is no part of it: the budget that this leaves is another every
@@ -113,7 +120,7 @@ bool open_search_folder(const fs::path& given, const Json& context, bool restart
   }
   require_writable_folder(folder);
   if (!fs::exists(run_file)) replace_file(run_file, context.dump(2) + "\n");
-  return is_finished(folder);
+  return is_finished(folder, say);
 }
 
 }  // namespace loadline

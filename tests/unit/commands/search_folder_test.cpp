@@ -24,10 +24,10 @@ class SearchFolder : public testing::Test {
     make_folder(file.parent_path());
     replace_file(file, "x");
   }
-  void open(const fs::path& folder, bool restart = false) {
+  bool open(const fs::path& folder, bool restart = false) {
     const Json context{{"question", {{"machine", "CPU, 2 cores"}}}};
-    static_cast<void>(open_search_folder(folder, context, restart, profiles(),
-                                         [&](const std::string& line) { said_ += line; }));
+    return open_search_folder(folder, context, restart, profiles(),
+                              [&](const std::string& line) { said_ += line; });
   }
   std::string refusal(const fs::path& folder) {
     try {
@@ -88,6 +88,19 @@ TEST_F(SearchFolder, AProfileFollowsTheSearchThatItRestsOn) {
   save_profile(profiles(), profile);
   open(run, true);
   EXPECT_EQ(load_profile(profiles(), "mine").run_folder, kept_beside(run).string());
+}
+
+TEST_F(SearchFolder, AResultThatCannotBeReadIsNoneAsTheJournalHasTheTrials) {
+  const fs::path run = place("proj");
+  open(run);
+  replace_file(run / "result.json", R"({"status": "complete", "tri)");
+  EXPECT_FALSE(open(run));
+  EXPECT_THAT(said_, HasSubstr("result.json"));
+  EXPECT_THAT(said_, HasSubstr("the trials count"));
+  replace_file(run / "result.json", "[]");
+  EXPECT_FALSE(open(run));
+  replace_file(run / "result.json", R"({"status": "complete"})");
+  EXPECT_TRUE(open(run));
 }
 
 TEST_F(SearchFolder, AnAdaptersOrAModelsFolderIsNoSearchs) {
