@@ -15,6 +15,7 @@
 #include "commands/command.h"
 #include "commands/model_source.h"
 #include "report/text.h"
+#include "training/readiness.h"
 
 namespace loadline {
 namespace {
@@ -92,6 +93,7 @@ void convert_to(const std::string& output, AnyAdapter adapter, const ModelConfig
                         (place / kAdapterConfig).string());
     }
   }
+  require_no_model_folder(folder, "--output");
   const AdapterFormat format = parse_adapter_format(options.format.value_or("peft"));
   write_adapter(folder, as_trainable(std::move(adapter), model, options.adapter_path), format);
   if (!options.json) fmt::print("written to  {} ({})\n", output, name_of(format));

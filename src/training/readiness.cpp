@@ -74,18 +74,17 @@ void require_vocabulary(const PackedRows& rows, const std::filesystem::path& pat
       path.string(), rows.largest_id(), model.vocab_size);
 }
 
-void require_no_model_folder(const std::filesystem::path& adapter_path) {
-  if (!is_there(adapter_path / "config.json")) return;
+void require_no_model_folder(const std::filesystem::path& folder, std::string_view flag) {
+  if (!is_there(folder / "config.json")) return;
   std::error_code error;
-  for (std::filesystem::directory_iterator it(adapter_path, error), end; !error && it != end;
+  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end;
        it.increment(error)) {
     const std::string name = it->path().filename().string();
     const bool is_adapters = name == kPeftTensors || name == kMlxTensors;
     if (is_adapters || !(name.ends_with(".safetensors") || name.ends_with(".index.json"))) continue;
     throw usage_error(
-        "--adapter-path {}: is a model's folder, with config.json and {}. Choose another one for "
-        "the adapter",
-        adapter_path.string(), name);
+        "{} {}: is a model's folder, with config.json and {}. Choose another one for the adapter",
+        flag, folder.string(), name);
   }
 }
 

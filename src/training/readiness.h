@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string_view>
 
 #include "base/dtype.h"
 #include "checkpoint/config.h"
@@ -23,6 +24,7 @@ void require_vocabulary(const PackedRows& rows, const std::filesystem::path& pat
 // finished run may be overwritten.
 void require_run_to_resume(const TrainingSettings& settings);
 // An adapter's folder is none of a model's: the adapter's files would lie among its own.
-void require_no_model_folder(const std::filesystem::path& adapter_path);
+void require_no_model_folder(const std::filesystem::path& folder,
+                             std::string_view flag = "--adapter-path");
 
 }  // namespace loadline

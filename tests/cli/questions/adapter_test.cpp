@@ -52,5 +52,22 @@ TEST(AdapterCommand, RefusesAFormatThatItWouldIgnore) {
   EXPECT_THAT(ended.err, HasSubstr("needs --output"));
 }
 
+TEST(AdapterCommand, WritesNoAdapterIntoAModelsFolder) {
+  const Program program;
+  const std::filesystem::path model = program.home() / "model";
+  std::filesystem::copy(demo_model(), model);
+  const std::string trained = (program.home() / "trained").string();
+  const Ended training =
+      program.run(on_demo("train --batch-size 1 --lora-rank 2 --lora-layers 1 --max-steps 1 "
+                          "--max-seq-length 32 --val-batches 1",
+                          {"--adapter-path", trained}));
+  ASSERT_EQ(training.exit_code, 0) << training.err;
+  const Ended ended = program.run(
+      {"adapter", "--model", demo_model(), "--adapter-path", trained, "--output", model.string()});
+  EXPECT_EQ(ended.exit_code, 2) << ended.out;
+  EXPECT_THAT(ended.err, HasSubstr("--output " + model.string() + ": is a model's folder"));
+  EXPECT_FALSE(std::filesystem::exists(model / "adapter_config.json"));
+}
+
 }  // namespace
 }  // namespace loadline::testing
