@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "checkpoint/config.h"
 #include "commands/known_trial.h"
+#include "commands/workload.h"
 #include "training/trainer.h"
 #include "trial/journal.h"
 
@@ -22,11 +23,6 @@ auto if_there(Read read) -> std::optional<decltype(read())> {
   } catch (const Error&) {
     return std::nullopt;
   }
-}
-
-Configuration asked_about(const TrialSpec& spec, const TrainingSettings& settings) {
-  return {spec.batch_size, spec.lora_rank, spec.lora_layers, settings.max_seq_length,
-          settings.checkpointing == ActivationCheckpointing::kOn ? 1 : 0};
 }
 
 // What the search last held its trials under: a continued one goes by the memory of its own day.
@@ -82,7 +78,7 @@ AskedRun::AskedRun(const fs::path& folder) {
     if (!entry.outcome) continue;
     const std::string source = fmt::format("{}, trial {}", folder.string(), entry.spec.id);
     base_ = training_settings_from_json(entry.spec.worker, source);
-    const auto trial = known_trial(entry, asked_about(entry.spec, base_), limits_);
+    const auto trial = known_trial(entry, tested_by(entry.spec), limits_);
     if (trial) trials_.push_back(*trial);
   }
   drop_what_is_shared(trials_);
@@ -130,22 +126,9 @@ Configuration AskedRun::as_run(const Configuration& c) const {
   return is_same ? shared : c;
 }
 
-TrainingSettings AskedRun::settings_of(const Configuration& c) const {
-  TrainingSettings settings = base_;
-  settings.batch_size = c.batch_size;
-  settings.lora.rank = c.lora_rank;
-  settings.lora.layers = c.lora_layers;
-  if (c.sequence > 0) settings.max_seq_length = c.sequence;
-  if (c.checkpointing != Configuration::kNotCompared) {
-    settings.checkpointing =
-        c.checkpointing == 1 ? ActivationCheckpointing::kOn : ActivationCheckpointing::kOff;
-  }
-  return settings;
-}
-
 PredictedBytes AskedRun::estimate(const Configuration& c) const {
   if (!model_ || !train_) throw bad_input("the model or the rows of the run are gone");
-  const TrainingSettings settings = settings_of(c);
+  const TrainingSettings settings = configured(base_, c);
   StepShape shape = step_shape(settings, *train_, valid_ ? &*valid_ : nullptr);
   if (!is_of_run(c.sequence)) {
     shape.tokens = c.batch_size * c.sequence;
@@ -158,7 +141,7 @@ PredictedBytes AskedRun::estimate(const Configuration& c) const {
 double AskedRun::tokens(const Configuration& c) const {
   if (!is_of_run(c.sequence)) return static_cast<double>(c.batch_size * c.sequence);
   if (!train_) return static_cast<double>(c.batch_size);
-  return static_cast<double>(worst_batch_tokens(settings_of(c), *train_));
+  return static_cast<double>(worst_batch_tokens(configured(base_, c), *train_));
 }
 
 }  // namespace loadline

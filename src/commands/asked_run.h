@@ -36,7 +36,6 @@ class AskedRun {
   [[nodiscard]] double tokens(const Configuration& configuration) const;
 
  private:
-  [[nodiscard]] TrainingSettings settings_of(const Configuration& configuration) const;
   [[nodiscard]] bool is_of_run(std::int64_t sequence) const;
 
   std::vector<RunTrial> trials_;

@@ -19,14 +19,11 @@ namespace {
 
 static_assert(kLeastSteps == kLeastTrialSteps, "the worker ends no earlier than is asked of it");
 
+// As the search knows it: what it does not compare is no part of it.
 Configuration configuration_of(const TrialSpec& spec, const SearchSpace& space) {
-  Configuration c{
-      .batch_size = spec.batch_size, .lora_rank = spec.lora_rank, .lora_layers = spec.lora_layers};
-  const std::string source = fmt::format("trial {}", spec.id);
-  if (space.sequences.size() > 1) c.sequence = json_int(spec.worker, "max_seq_length", source);
-  if (space.checkpointing.size() > 1) {
-    c.checkpointing = json_bool(spec.worker, "grad_checkpoint", source) ? 1 : 0;
-  }
+  Configuration c = tested_by(spec);
+  if (space.sequences.size() <= 1) c.sequence = 0;
+  if (space.checkpointing.size() <= 1) c.checkpointing = Configuration::kNotCompared;
   return c;
 }
 

@@ -1,7 +1,10 @@
 #include "commands/known_trial.h"
 
 #include <map>
+#include <string>
 
+#include "base/error.h"
+#include "base/json.h"
 #include "trial/left_running.h"
 #include "trial/observation.h"
 
@@ -15,6 +18,15 @@ bool was_killed_from_outside(const JournalEntry& entry) {
 }
 
 }  // namespace
+
+Configuration tested_by(const TrialSpec& spec) {
+  const std::string source = fmt::format("trial {}", spec.id);
+  return {.batch_size = spec.batch_size,
+          .lora_rank = spec.lora_rank,
+          .lora_layers = spec.lora_layers,
+          .sequence = json_int(spec.worker, "max_seq_length", source),
+          .checkpointing = json_bool(spec.worker, "grad_checkpoint", source) ? 1 : 0};
+}
 
 std::optional<RunTrial> known_trial(const JournalEntry& entry, const Configuration& configuration,
                                     const SearchLimits& limits) {

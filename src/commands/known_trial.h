@@ -16,7 +16,11 @@ namespace loadline {
 std::optional<RunTrial> known_trial(const JournalEntry& entry, const Configuration& configuration,
                                     const SearchLimits& limits);
 
-// What was tested, of a search's trial.
+// What a trial tested, sequence and checkpointing included: its worker's settings have both. Throws
+// Error(kBadInput) where they do not.
+Configuration tested_by(const TrialSpec& spec);
+
+// The same as its search knows it.
 using ConfigurationOf = std::function<Configuration(const TrialSpec&)>;
 
 // Trials that somebody killed, which is no evidence against them: a search that goes on asks them

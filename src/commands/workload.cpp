@@ -167,15 +167,29 @@ void keep_prepared_weights(Workload& workload, std::FILE* out) {
 
 }  // namespace
 
+TrainingSettings configured(TrainingSettings base, const Configuration& c) {
+  base.batch_size = c.batch_size;
+  base.lora.rank = c.lora_rank;
+  base.lora.layers = c.lora_layers;
+  if (c.sequence > 0) base.max_seq_length = c.sequence;
+  if (c.checkpointing != Configuration::kNotCompared) {
+    base.checkpointing =
+        c.checkpointing == 1 ? ActivationCheckpointing::kOn : ActivationCheckpointing::kOff;
+  }
+  return base;
+}
+
 TrainingSettings Workload::with(std::int64_t batch_size, std::int64_t rank,
                                 std::int64_t layers) const {
-  TrainingSettings settings = base;
-  settings.batch_size = batch_size;
-  settings.lora.rank = rank;
-  settings.lora.alpha = lora_alpha.value_or(2.0 * static_cast<double>(rank));
+  return with(Configuration{batch_size, rank, layers});
+}
+
+TrainingSettings Workload::with(const Configuration& configuration) const {
+  TrainingSettings settings = configured(base, configuration);
+  const auto rank = static_cast<double>(configuration.lora_rank);
+  settings.lora.alpha = lora_alpha.value_or(2.0 * rank);
   // The same effect as alpha / sqrt(rank), in the terms that every reader of adapters knows.
-  if (rslora && rank > 0) settings.lora.alpha *= std::sqrt(static_cast<double>(rank));
-  settings.lora.layers = layers;
+  if (rslora && rank > 0) settings.lora.alpha *= std::sqrt(rank);
   return settings;
 }
 
@@ -210,16 +224,6 @@ Json Workload::data_document() const {
   if (valid) document["valid"] = split_document(*valid, base.max_seq_length);
   if (test) document["test"] = split_document(*test, base.max_seq_length);
   return document;
-}
-
-TrainingSettings Workload::with(const Configuration& c) const {
-  TrainingSettings settings = with(c.batch_size, c.lora_rank, c.lora_layers);
-  if (c.sequence > 0) settings.max_seq_length = c.sequence;
-  if (c.checkpointing != Configuration::kNotCompared) {
-    settings.checkpointing =
-        c.checkpointing == 1 ? ActivationCheckpointing::kOn : ActivationCheckpointing::kOff;
-  }
-  return settings;
 }
 
 std::string Workload::shape_fingerprint() const {

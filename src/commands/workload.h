@@ -43,7 +43,7 @@ struct Workload {
   // The settings of one configuration; rank 0 and the like are refused by validate().
   [[nodiscard]] TrainingSettings with(std::int64_t batch_size, std::int64_t rank,
                                       std::int64_t layers) const;
-  // The same; a sequence or checkpointing that is compared comes from the configuration.
+  // The same, as configured() has it.
   [[nodiscard]] TrainingSettings with(const Configuration& configuration) const;
   // What a step of it needs: from the data where there is some, else batch_size rows of
   // max_seq_length.
@@ -57,6 +57,9 @@ struct Workload {
   // Stands for the weights in a key where they were generated from config.json alone.
   [[nodiscard]] std::string shape_fingerprint() const;
 };
+
+// `base` with the configuration's values; a sequence or checkpointing that is not compared stays.
+TrainingSettings configured(TrainingSettings base, const Configuration& configuration);
 
 // Resolves the model, packs the data (found in the cache when it was packed before) and fills the
 // settings. Words about what is going on go to `out`. Throws Error with the way out for all that is
