@@ -41,8 +41,7 @@ bool was_left_running(const TrialOutcome& outcome) { return outcome.evidence.con
 
 bool is_same_question(const TrialSpec& a, const TrialSpec& b) {
   return a.batch_size == b.batch_size && a.lora_rank == b.lora_rank &&
-         a.lora_layers == b.lora_layers && a.cap == b.cap &&
-         without_places(a.worker) == without_places(b.worker);
+         a.lora_layers == b.lora_layers && without_places(a.worker) == without_places(b.worker);
 }
 
 }  // namespace loadline

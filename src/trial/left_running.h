@@ -12,8 +12,8 @@ namespace loadline {
 TrialOutcome left_running(bool same_boot, bool before);
 [[nodiscard]] bool was_left_running(const TrialOutcome& outcome);
 
-// Same batch, rank and layers under the same ceiling, and the same settings of the worker but for
-// where its files lie.
+// Same batch, rank and layers, and the same settings of the worker but for where its files lie.
+// Under whatever ceiling: where the machine's free memory sets it, no two searches have the same.
 [[nodiscard]] bool is_same_question(const TrialSpec& a, const TrialSpec& b);
 
 }  // namespace loadline

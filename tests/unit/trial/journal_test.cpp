@@ -182,6 +182,21 @@ TEST_F(JournalTest, AQuestionThatTwoKilledSearchesLeftIsNotTriedAThirdTime) {
   EXPECT_EQ(entries.at(2).outcome->verdict, Verdict::kInterrupted) << "another question";
 }
 
+// Where MemAvailable binds, each start of a search has another ceiling.
+TEST_F(JournalTest, AQuestionIsTheSameUnderAnyCeiling) {
+  int id = 0;
+  for (const Bytes cap : {23'820_MiB, 23'730_MiB, 25'900_MiB}) {
+    TrialSpec again = spec(++id);
+    again.batch_size = 8;
+    again.budget = again.cap = cap;
+    Journal(folder_.path()).started(again);
+  }
+  const auto entries = reopened();
+  EXPECT_EQ(entries.at(0).outcome->verdict, Verdict::kInterrupted);
+  EXPECT_EQ(entries.at(1).outcome->verdict, Verdict::kKilled);
+  EXPECT_EQ(entries.at(2).outcome->verdict, Verdict::kKilled);
+}
+
 // Also where a script's background job ignores them.
 void catch_both_signals() {
   for (const int number : {SIGINT, SIGTERM}) static_cast<void>(::signal(number, SIG_DFL));
