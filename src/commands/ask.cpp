@@ -111,7 +111,7 @@ std::int64_t largest_part(const AskOptions& options, const AskedRun& run, const 
     throw bad_input("--speed-loss: no trial of the run has a speed");
   }
   const double slowest = quickest.value_or(0) / (1 - options.speed_loss.value_or(0) / 100);
-  return Answers::largest(base, part, limit_of(part, run), [&](const Configuration& asked) {
+  return answers.largest(base, part, limit_of(part, run), [&](const Configuration& asked) {
     const Configuration c = run.as_run(asked);
     if (!answers.fits(c)) return false;
     return !options.speed_loss || c.lora_rank <= least || *answers.smooth_seconds(c) <= slowest;

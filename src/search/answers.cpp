@@ -107,15 +107,31 @@ Answer Answers::peak(const Configuration& c) const {
   }
   const Expectation load = prediction_->load(c).value_or(Expectation{0, 1});
   const double doubt = kInterval * load.deviation;
-  return {load.mean * room(), std::fmax(0, load.mean - doubt) * room(),
-          (load.mean + doubt) * room(), support};
+  return within_measured(c, {load.mean * room(), std::fmax(0, load.mean - doubt) * room(),
+                             (load.mean + doubt) * room(), support});
+}
+
+// No more than what needs no less.
+Answer Answers::within_measured(const Configuration& c, Answer expected) const {
+  if (!has_known_sequence(c)) return expected;
+  for (std::size_t i = 0; i < trials_.size(); ++i) {
+    const RunTrial& above = trials_[i];
+    if (!has_whole_peak(above) || !is_dominated_by(c, above.configuration)) continue;
+    if (!is_current(i, trials_)) continue;
+    expected.high = std::fmin(expected.high, static_cast<double>(above.outcome.peak->bytes.count));
+  }
+  expected.value = std::fmin(expected.value, expected.high);
+  expected.low = std::fmin(expected.low, expected.high);
+  return expected;
+}
+
+bool Answers::has_known_sequence(const Configuration& c) const {
+  const auto& known = space_.sequences;
+  return std::find(known.begin(), known.end(), c.sequence) != known.end();
 }
 
 std::optional<Answer> Answers::speed(const Configuration& c) const {
-  const auto& known = space_.sequences;
-  if (!time_.known() || std::find(known.begin(), known.end(), c.sequence) == known.end()) {
-    return std::nullopt;
-  }
+  if (!time_.known() || !has_known_sequence(c)) return std::nullopt;
   const Support support = support_of(c);
   const auto trial = trial_of(c, trials_);
   if (support == Support::kMeasured && trials_[*trial].outcome.tokens_per_second > 0) {
@@ -133,22 +149,42 @@ std::optional<double> Answers::smooth_seconds(const Configuration& c) const {
   return time_.seconds(c).mean;
 }
 
+bool Answers::is_proven(const Configuration& c) const {
+  if (const auto trial = trial_of(c, trials_)) return trials_[*trial].outcome.fits();
+  return has_known_sequence(c) &&
+         c.batch_size <= bounds_of(cell_of(c), trials_, space_.max_batch).fits;
+}
+
 bool Answers::fits(const Configuration& c) const {
-  const auto trial = trial_of(c, trials_);
-  if (trial) return trials_[*trial].outcome.fits();
-  return peak(c).high <= room();
+  if (is_proven(c)) return true;
+  return !trial_of(c, trials_) && !fails(c) && peak(c).high <= room();
 }
 
 bool Answers::fails(const Configuration& c) const {
-  const auto trial = trial_of(c, trials_);
-  return trial && is_memory_failure(trials_[*trial].outcome.verdict);
+  if (const auto trial = trial_of(c, trials_)) {
+    return is_memory_failure(trials_[*trial].outcome.verdict);
+  }
+  if (!has_known_sequence(c) || is_proven(c)) return false;
+  for (std::size_t i = 0; i < trials_.size(); ++i) {
+    const RunTrial& trial = trials_[i];
+    if (is_memory_failure(trial.outcome.verdict) && is_dominated_by(trial.configuration, c) &&
+        is_current(i, trials_)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 std::int64_t Answers::largest(const Configuration& base, Part part, std::int64_t limit,
-                              const std::function<bool(const Configuration&)>& holds) {
+                              const std::function<bool(const Configuration&)>& holds) const {
   const auto at = [&](std::int64_t value) { return holds(with_part(base, part, value)); };
   std::int64_t good = 0;
-  std::int64_t bad = 1;
+  for (const RunTrial& trial : trials_) {
+    Configuration tried = trial.configuration;
+    const std::int64_t value = part_of(tried, part);
+    if (trial.outcome.fits() && value > good && value <= limit && at(value)) good = value;
+  }
+  std::int64_t bad = std::max<std::int64_t>(2 * good, 1);
   while (bad <= limit && at(bad)) {
     good = bad;
     bad *= 2;

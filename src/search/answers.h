@@ -45,15 +45,15 @@ class Answers {
   // Seconds a token as the model of all trials has it, also where it was measured: for comparing
   // configurations without the noise of single trials. Nothing where no trial had a speed.
   [[nodiscard]] std::optional<double> smooth_seconds(const Configuration& configuration) const;
-  // Measured to fit, or expected to with all the doubt that there is.
+  // A trial of it, or of one that needs no less, fits; or it is expected to with all the doubt that
+  // there is.
   [[nodiscard]] bool fits(const Configuration& configuration) const;
-  // A trial of it needed more memory than there is.
+  // A trial of it, or of one that needs no more, needed more memory than there is.
   [[nodiscard]] bool fails(const Configuration& configuration) const;
-  // The largest value of `part`, up to `limit`, at which `holds`; 0 for none. Doubles, then
-  // bisects.
-  [[nodiscard]] static std::int64_t largest(const Configuration& base, Part part,
-                                            std::int64_t limit,
-                                            const std::function<bool(const Configuration&)>& holds);
+  // The largest value of `part`, up to `limit`, at which `holds`; 0 for none. Doubles from the
+  // largest at which a trial fits, then bisects.
+  [[nodiscard]] std::int64_t largest(const Configuration& base, Part part, std::int64_t limit,
+                                     const std::function<bool(const Configuration&)>& holds) const;
   // The smallest rank that was run.
   [[nodiscard]] std::int64_t least_rank() const { return space_.ranks.front(); }
   // A plan stands behind the answers: they may be asked about other sequences.
@@ -61,6 +61,10 @@ class Answers {
 
  private:
   [[nodiscard]] double room() const;
+  // Only then does the order of the trials say something: another sequence means other rows.
+  [[nodiscard]] bool has_known_sequence(const Configuration& configuration) const;
+  [[nodiscard]] bool is_proven(const Configuration& configuration) const;
+  [[nodiscard]] Answer within_measured(const Configuration& configuration, Answer expected) const;
 
   SearchLimits limits_;
   const std::vector<RunTrial>& trials_;

@@ -125,6 +125,13 @@ TEST_F(AskTest, WhatWasMeasuredNotToFitDoesNotFit) {
   EXPECT_THAT(ask({"--batch-size", "7"}), HasSubstr(": does not fit [extrapolated]"));
 }
 
+TEST_F(AskTest, OneTrialAnswersForAllThatNeedsNoMoreThanIt) {
+  model_is_gone_ = true;
+  run_trials({8}, 100_MiB);
+  EXPECT_THAT(ask({"--max", "batch"}), HasSubstr("Largest batch: 8\n"));
+  EXPECT_THAT(ask({"--lora-layers", "2"}), HasSubstr(": fits [extrapolated]"));
+}
+
 TEST_F(AskTest, WhatMayFitOrNotByTheDoubtThereIsDoesNotSurelyFit) {
   run_trials({1, 6}, 4_GiB);
   const Json peak = parse_json(ask({"--batch-size", "7", "--json"}), "stdout")["peak_bytes"];

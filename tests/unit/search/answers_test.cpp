@@ -59,12 +59,74 @@ TEST(Answers, TheLargestOfAPartIsTheLargestThatFits) {
   Asked asked;
   const Answers answers = asked.answers();
   const auto fits = [&](const Configuration& c) { return answers.fits(c); };
-  const std::int64_t batch = Answers::largest({1, 32, 8}, Part::kBatch, 1000, fits);
+  const std::int64_t batch = answers.largest({1, 32, 8}, Part::kBatch, 1000, fits);
   ASSERT_GT(batch, 9);
   EXPECT_TRUE(asked.land.run(Configuration{batch, 32, 8}, asked.limits).outcome.fits());
   EXPECT_FALSE(asked.land.run(Configuration{batch + 1, 32, 8}, asked.limits).outcome.fits());
-  EXPECT_EQ(Answers::largest({1, 8, 4}, Part::kBatch, 3, fits), 3);
-  EXPECT_EQ(Answers::largest({1000, 8, 4}, Part::kRank, 64, fits), 0);
+  EXPECT_EQ(answers.largest({1, 8, 4}, Part::kBatch, 3, fits), 3);
+  EXPECT_EQ(answers.largest({1000, 8, 4}, Part::kRank, 64, fits), 0);
+}
+
+// A run whose model is gone, with a trial or two: nothing is known of what a part adds.
+struct OfFewTrials : Asked {
+  OfFewTrials(const std::vector<Configuration>& fit, const std::vector<Configuration>& died)
+      : Asked(false) {
+    trials.clear();
+    for (const Configuration& c : fit) add(c, Verdict::kFits);
+    for (const Configuration& c : died) add(c, Verdict::kOutOfMemory);
+  }
+  void add(const Configuration& c, Verdict verdict) {
+    trials.push_back(land.run(c, limits));
+    trials.back().outcome.verdict = verdict;
+    if (verdict != Verdict::kFits) trials.back().outcome.peak.reset();
+  }
+};
+
+TEST(Answers, AFitProvesAllThatNeedsNoMore) {
+  OfFewTrials asked({{8, 16, 6}}, {});
+  const Answers answers = asked.answers();
+  for (const Configuration& c : {Configuration{8, 16, 2}, {8, 4, 6}, {1, 16, 6}}) {
+    EXPECT_TRUE(answers.fits(c));
+    EXPECT_LE(answers.peak(c).high, static_cast<double>(asked.land.peak({8, 16, 6}).count));
+    EXPECT_LE(answers.peak(c).value, answers.peak(c).high);
+  }
+  EXPECT_FALSE(answers.fits({9, 16, 6}));
+  const auto fits = [&](const Configuration& c) { return answers.fits(c); };
+  EXPECT_EQ(answers.largest({3, 16, 6}, Part::kBatch, 1000, fits), 8);
+  EXPECT_EQ(answers.largest({8, 16, 3}, Part::kLayers, 1000, fits), 6);
+}
+
+TEST(Answers, WhatRanOutOfMemoryDisprovesAllThatNeedsNoLess) {
+  OfFewTrials asked({{8, 16, 6}}, {{9, 16, 6}});
+  const Answers answers = asked.answers();
+  for (const Configuration& c : {Configuration{9, 16, 6}, {16, 16, 6}, {9, 32, 6}, {9, 16, 7}}) {
+    EXPECT_TRUE(answers.fails(c));
+    EXPECT_FALSE(answers.fits(c));
+  }
+  EXPECT_FALSE(answers.fails({9, 8, 6}));
+  EXPECT_FALSE(answers.fails({8, 32, 6}));
+}
+
+TEST(Answers, WhatWasMeasuredOutweighsWhatOthersImply) {
+  OfFewTrials asked({{8, 16, 6}, {10, 16, 6}}, {{9, 16, 6}, {4, 8, 6}});
+  asked.trials.back().outcome.verdict = Verdict::kKilled;
+  const Answers answers = asked.answers();
+  EXPECT_FALSE(answers.fits({9, 16, 6}));
+  EXPECT_FALSE(answers.fits({4, 8, 6}));
+  EXPECT_TRUE(answers.fits({10, 16, 6}));
+  EXPECT_FALSE(answers.fails({10, 16, 6}));
+  const auto fits = [&](const Configuration& c) { return answers.fits(c); };
+  EXPECT_EQ(answers.largest({4, 16, 6}, Part::kRank, 1000, fits), 16) << "not 7, below the killed";
+}
+
+// Rows of exactly so many tokens are more, or fewer, than those of the run that are that long.
+TEST(Answers, NothingIsProvenForASequenceThatTheRunDidNotHave) {
+  OfFewTrials asked({{8, 16, 6, 512}}, {{9, 16, 6, 512}});
+  EXPECT_FALSE(asked.answers().fails({9, 16, 6, 513}));
+  EXPECT_TRUE(asked.answers().fits({8, 16, 2, 512}));
+  EXPECT_FALSE(asked.answers().fits({8, 16, 2, 511}));
+  OfFewTrials of_one_length({{8, 16, 6}}, {{9, 16, 6}});
+  EXPECT_FALSE(of_one_length.answers().fails({9, 16, 6, 1}));
 }
 
 TEST(Answers, SpeedFallsWithTheRankByAsMuchAsWasMeasured) {
