@@ -107,8 +107,9 @@ Answer Answers::peak(const Configuration& c) const {
   }
   const Expectation load = prediction_->load(c).value_or(Expectation{0, 1});
   const double doubt = kInterval * load.deviation;
-  return within_measured(c, {load.mean * room(), std::fmax(0, load.mean - doubt) * room(),
-                             (load.mean + doubt) * room(), support});
+  const auto bytes = [&](double share) { return std::fmax(0, share) * room(); };
+  return within_measured(
+      c, {bytes(load.mean), bytes(load.mean - doubt), bytes(load.mean + doubt), support});
 }
 
 // No more than what needs no less.

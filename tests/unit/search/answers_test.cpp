@@ -129,6 +129,20 @@ TEST(Answers, NothingIsProvenForASequenceThatTheRunDidNotHave) {
   EXPECT_FALSE(of_one_length.answers().fails({9, 16, 6, 1}));
 }
 
+TEST(Answers, NoPeakIsExpectedBelowNothing) {
+  for (const std::int64_t batch : {1, 4, 7}) {
+    OfFewTrials asked({}, {});
+    for (const auto& [tested, peak] : {std::pair{8, 100_MiB}, {10, 400_MiB}, {12, 700_MiB}}) {
+      asked.add({tested, 16, 6}, Verdict::kFits);
+      asked.trials.back().outcome.peak = MeasuredBytes{peak};
+    }
+    const Answer peak = asked.answers().peak({batch, 16, 6});
+    EXPECT_GE(peak.low, 0);
+    EXPECT_GE(peak.value, peak.low);
+    EXPECT_GE(peak.high, peak.value);
+  }
+}
+
 TEST(Answers, SpeedFallsWithTheRankByAsMuchAsWasMeasured) {
   Asked asked;
   const Answers answers = asked.answers();
