@@ -115,6 +115,13 @@ std::int64_t one_to(std::int64_t most, const Json& object, std::string_view key,
   return value;
 }
 
+// A share of it is a number.
+Bytes room_field(const Json& object, std::string_view key, const std::string& source) {
+  const Bytes room = bytes_field(object, key, source);
+  if (room.count == 0) throw bad_input("{}: '{}' is 0, but must be at least 1", source, key);
+  return room;
+}
+
 double margin_field(const Json& object, const std::string& source) {
   const double margin = amount_field(object, "margin", source);
   if (margin > kMostMargin) {
@@ -222,8 +229,8 @@ TrialSpec trial_spec_from_json(const Json& document, const std::string& source) 
   if (document.contains("least_steps")) {
     spec.least_steps = count_field(document, "least_steps", source);
   }
-  spec.budget = bytes_field(document, "budget_bytes", source);
-  spec.cap = bytes_field(document, "cap_bytes", source);
+  spec.budget = room_field(document, "budget_bytes", source);
+  spec.cap = room_field(document, "cap_bytes", source);
   spec.untouched = or_nothing(document, "untouched_bytes", source, bytes_field);
   spec.margin = margin_field(document, source);
   spec.planned = {bytes_field(document, "planned_bytes", source)};

@@ -271,6 +271,7 @@ void journal_seeds(const fs::path& folder) {
   TrialSpec spec;
   spec.id = 1;
   spec.lora_rank = 8;
+  spec.budget = spec.cap = 1_GiB;
   spec.worker = {{"model", "m"}};
   TrialOutcome outcome = refuse(2_GiB, 1_GiB);
   outcome.peak = MeasuredBytes{5_MiB};

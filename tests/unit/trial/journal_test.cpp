@@ -19,6 +19,7 @@ class JournalTest : public testing::Test {
     TrialSpec made;
     made.id = id;
     made.batch_size = 2 * id + 1;
+    made.budget = made.cap = 100_MiB;
     made.worker = {{"nested", {{"list", {1, 2}}}}};
     return made;
   }
@@ -103,6 +104,16 @@ TEST_F(JournalTest, ARubbishLineIsNamedWithItsNumber) {
   write_three();
   write(text() + "rubbish\n");
   expect_refused("journal.jsonl line 6");
+}
+
+// Seen: the peak over it was without end, and was printed as billions of GiB.
+TEST_F(JournalTest, ABudgetOrACeilingOfNothingIsRefused) {
+  for (const char* key : {"budget_bytes", "cap_bytes"}) {
+    Json nothing = to_json(spec(1));
+    nothing[key] = 0;
+    write(Json{{"event", "started"}, {"spec", nothing}}.dump() + "\n");
+    expect_refused(fmt::format("journal.jsonl line 1: '{}' is 0", key));
+  }
 }
 
 TEST_F(JournalTest, AnEndWithoutABeginningIsRefused) {

@@ -384,12 +384,21 @@ TEST(Judge, WithoutAnyPeakItHasNotShownThatItFits) {
 TEST(TrialDocuments, HostileSpecsAreRefused) {
   const Json good = to_json(spec_of_15());
   EXPECT_EQ(to_json(trial_spec_from_json(good, "spec")), good);
-  const std::vector<std::pair<const char*, Json>> changes{
-      {"id", 1LL << 40},         {"batch_size", 0},    {"batch_size", 1'000'000'000},
-      {"lora_rank", 0},          {"lora_rank", 16385}, {"steps", -3},
-      {"steps", 1e300},          {"budget_bytes", -1}, {"cap_bytes", "many"},
-      {"margin", -0.1},          {"margin", 1e300},    {"time_limit_ms", INT64_MAX},
-      {"planned_bytes", nullptr}};
+  const std::vector<std::pair<const char*, Json>> changes{{"budget_bytes", 0},
+                                                          {"cap_bytes", 0},
+                                                          {"id", 1LL << 40},
+                                                          {"batch_size", 0},
+                                                          {"batch_size", 1'000'000'000},
+                                                          {"lora_rank", 0},
+                                                          {"lora_rank", 16385},
+                                                          {"steps", -3},
+                                                          {"steps", 1e300},
+                                                          {"budget_bytes", -1},
+                                                          {"cap_bytes", "many"},
+                                                          {"margin", -0.1},
+                                                          {"margin", 1e300},
+                                                          {"time_limit_ms", INT64_MAX},
+                                                          {"planned_bytes", nullptr}};
   for (const auto& [key, value] : changes) {
     Json bad = good;
     bad[key] = value;
