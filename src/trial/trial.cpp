@@ -10,6 +10,7 @@
 namespace loadline {
 namespace {
 
+constexpr std::int64_t kMostTrials = 1'000'000;
 constexpr std::int64_t kMostSteps = 1'000'000'000;
 // As the command line and the worker have them.
 constexpr std::int64_t kMostRows = 1 << 20;
@@ -221,7 +222,7 @@ Json to_json(const TrialSpec& spec) {
 
 TrialSpec trial_spec_from_json(const Json& document, const std::string& source) {
   TrialSpec spec;
-  spec.id = small_int(document, "id", source);
+  spec.id = static_cast<int>(one_to(kMostTrials, document, "id", source));
   spec.batch_size = one_to(kMostRows, document, "batch_size", source);
   spec.lora_rank = one_to(kMostRank, document, "lora_rank", source);
   spec.lora_layers = count_field(document, "lora_layers", source);
