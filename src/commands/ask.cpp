@@ -155,11 +155,12 @@ Json bytes_json(const Answer& answer) {
           {"support", name_of(answer.support)}};
 }
 
-Json answer_json(const Answer& answer) {
-  return {{"value", answer.value},
-          {"low", answer.low},
-          {"high", answer.high},
-          {"support", name_of(answer.support)}};
+Json speed_json(const Answer& speed) {
+  return {{"value", speed.value},
+          {"low", speed.low},
+          {"high", speed.high},
+          {"support", name_of(speed.support)},
+          {"slowed_by_others", speed.slowed_by_others}};
 }
 
 // Without a member for the speed where only the memory was asked for.
@@ -181,7 +182,7 @@ Json document_of(const Configuration& asked, const Answers& answers, const Asked
                {"budget_bytes", limits.budget.count}};
   if (only_memory) return json;
   const auto speed = answers.speed(c);
-  json["tokens_per_second"] = speed ? answer_json(*speed) : Json(nullptr);
+  json["tokens_per_second"] = speed ? speed_json(*speed) : Json(nullptr);
   return json;
 }
 
@@ -201,6 +202,9 @@ std::string_view fit_of(const Configuration& c, const Answers& answers,
 // An interval of several times its own lower end is no answer, and says so.
 std::string speed_text(const Answer& speed) {
   constexpr double kUseless = 3;
+  if (speed.slowed_by_others) {
+    return fmt::format("≥ {:.0f} tokens/s (other processes slowed it)", speed.value);
+  }
   if (speed.high > kUseless * speed.low) {
     return fmt::format("about {:.0f} tokens/s, very uncertain: anything from {:.0f} to {:.0f}",
                        speed.value, speed.low, speed.high);

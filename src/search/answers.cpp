@@ -136,8 +136,9 @@ std::optional<Answer> Answers::speed(const Configuration& c) const {
   const Support support = support_of(c);
   const auto trial = trial_of(c, trials_);
   if (support == Support::kMeasured && trials_[*trial].outcome.tokens_per_second > 0) {
-    const double speed = trials_[*trial].outcome.tokens_per_second;
-    return Answer{speed, speed, speed, support};
+    const TrialOutcome& outcome = trials_[*trial].outcome;
+    const double speed = outcome.tokens_per_second;
+    return Answer{speed, speed, speed, support, outcome.noise.slows()};
   }
   const Expectation seconds = time_.seconds(c);
   const double doubt = kInterval * seconds.deviation;

@@ -22,6 +22,7 @@ struct Answer {
   double value = 0;
   double low = 0, high = 0;  // as far as it may be trusted; measured values are themselves
   Support support = Support::kExtrapolated;
+  bool slowed_by_others = false;  // a measured speed that is no more than a lower bound
 };
 
 enum class Part : std::uint8_t { kBatch, kRank, kLayers, kSequence };

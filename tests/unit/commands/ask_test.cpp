@@ -54,6 +54,7 @@ class AskTest : public testing::Test {
       TrialOutcome outcome;
       outcome.peak = MeasuredBytes{spec.planned.bytes};
       outcome.tokens_per_second = speed_;
+      outcome.noise.neighbour_cores = neighbours_;
       outcome.verdict =
           outcome.adjusted_peak(spec.margin) <= budget ? Verdict::kFits : Verdict::kExceedsBudget;
       journal.started(spec);
@@ -79,6 +80,7 @@ class AskTest : public testing::Test {
   TrainingSettings settings_;
   double margin_ = 0.15;
   double speed_ = 0;
+  double neighbours_ = 0;
   bool model_is_gone_ = false;
 };
 
@@ -158,6 +160,20 @@ TEST_F(AskTest, ARankWhoseSpeedIsTooUncertainForTheLossIsNotKnown) {
   EXPECT_EQ(parse_json(ask({"--max", "rank", "--speed-loss", "2", "--json"}), "stdout")
                 .at("largest_is_known"),
             false);
+}
+
+TEST_F(AskTest, ASpeedThatOthersSlowedIsMarkedAsALowerBound) {
+  speed_ = 6600;
+  run_trials({1}, 4_GiB);
+  const auto slowed = [&] {
+    return parse_json(ask({"--json"}), "stdout")["tokens_per_second"]["slowed_by_others"];
+  };
+  EXPECT_THAT(ask({}), HasSubstr("Speed:  6600 tokens/s [measured]"));
+  EXPECT_EQ(slowed(), false);
+  neighbours_ = 1.5;
+  run_trials({1}, 4_GiB);
+  EXPECT_THAT(ask({}), HasSubstr("Speed:  ≥ 6600 tokens/s (other processes slowed it) [measured]"));
+  EXPECT_EQ(slowed(), true);
 }
 
 TEST_F(AskTest, ARankWhoseSpeedWasMeasuredIsKnown) {

@@ -152,6 +152,17 @@ TEST(Answers, SpeedFallsWithTheRankByAsMuchAsWasMeasured) {
   }
 }
 
+TEST(Answers, ASpeedThatOthersSlowedIsALowerBoundUntilItIsMeasuredAnew) {
+  Asked asked;
+  const Configuration c = asked.trials.front().configuration;
+  asked.trials.front().outcome.noise.cores = 2;
+  asked.trials.front().outcome.noise.neighbour_cores = 1.5;
+  EXPECT_TRUE(asked.answers().speed(c)->slowed_by_others);
+  EXPECT_FALSE(asked.answers().speed(asked.trials[1].configuration)->slowed_by_others);
+  asked.trials.push_back(asked.land.run(c, asked.limits));
+  EXPECT_FALSE(asked.answers().speed(c)->slowed_by_others);
+}
+
 TEST(Answers, NeedATrialThatRanToItsEnd) {
   Asked asked;
   asked.trials.resize(1);
