@@ -140,8 +140,9 @@ RunTrial FindSession::run_one(const Question& question) {
       [this](const TrialSpec& running, const WorkerEvent& event) {
         view_.trial_event(running, event);
       });
-  if (outcome.verdict == Verdict::kInterrupted && !interrupted()) {
-    outcome.cause = must_end();
+  const std::string why = must_end();
+  if (outcome.verdict == Verdict::kInterrupted && !interrupted() && !why.empty()) {
+    outcome.cause = why;
   }
   if (outcome.verdict == Verdict::kKilled && was_killed(question.configuration)) {
     outcome.cause = second_kill(outcome.cause);

@@ -152,7 +152,8 @@ std::optional<Conclusion> own_word(const TrialSpec& spec, const TrialObservation
     case Verdict::kBadInput:
       return Conclusion{Verdict::kBadInput, "bad input: " + failed.detail};
     case Verdict::kInterrupted:
-      return Conclusion{Verdict::kInterrupted, "interrupted " + where + ": " + failed.detail};
+      return Conclusion{Verdict::kInterrupted,
+                        "interrupted from outside " + where + ": " + failed.detail};
     case Verdict::kRefused:
       return Conclusion{Verdict::kRefused, refused_text(failed.detail)};
     default:

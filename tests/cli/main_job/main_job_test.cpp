@@ -233,6 +233,23 @@ TEST(MainJob, ASearchThatWasKilledGoesOnWhereItWasAndRestartBeginsAnew) {
   EXPECT_GE(kept, 1) << "the old answers stand beside it";
 }
 
+// Seen: the journal gave no cause, and neither did the terminal.
+TEST(MainJob, AWorkerThatSomebodyElseEndsIsSaidToHaveBeenEndedFromOutside) {
+  const Program program;
+  const Ended ended = program.run_in_shell(R"(
+      "$LOADLINE" find --demo --ranks 8 --layers-grid 1 --max-batch 1 --steps 10000 --no-save \
+          --run-dir "$HOME/run" &
+      until grep -qs '"event":"step"' "$HOME/run/trials/001/events.jsonl"; do
+        kill -0 $! || exit 99
+        sleep 0.05
+      done
+      kill -TERM $(grep -lsa "$HOME/run/trials/00[1]/spec.json" /proc/[0-9]*/cmdline | cut -d/ -f3)
+      wait $!)");
+  EXPECT_THAT(ended.out, HasSubstr("from outside after step ")) << ended.exit_code;
+  EXPECT_THAT(read_file(program.home() / "run/journal.jsonl", 64_MiB),
+              HasSubstr(R"("cause":"interrupted from outside after step )"));
+}
+
 std::vector<std::string> small_find(const fs::path& run) {
   return on_demo("find --ranks 8 --layers-grid 2 --max-seq-length 64 --max-batch 2 --steps 3 --yes",
                  {"--run-dir", run.string()});

@@ -250,6 +250,15 @@ TEST(Judge, AnInterruptedTrialIsOnlyThat) {
   EXPECT_EQ(verdict_of(seen), Verdict::kInterrupted);
 }
 
+TEST(Judge, AWorkerThatWasAskedToEndAndNotByUsWasEndedFromOutside) {
+  TrialObservation seen = finished_with(80_MiB);
+  seen.report.finished.reset();
+  seen.report.failed = Failed{Verdict::kInterrupted, "it was asked to end"};
+  const TrialOutcome outcome = judge(spec_of_15(), seen);
+  EXPECT_EQ(outcome.verdict, Verdict::kInterrupted);
+  EXPECT_EQ(outcome.cause, "interrupted from outside after step 15 of 15: it was asked to end");
+}
+
 TEST(Judge, ACrashAfterTheResultIsStillACrash) {
   TrialObservation seen = finished_with(80_MiB);
   seen.exit.signal = SIGSEGV;
