@@ -33,15 +33,6 @@ std::string pid_namespace(const fs::path& root) {
   return link.substr(open + 1, close - open - 1);
 }
 
-void kill_processes(const fs::path& folder) {
-  const auto text = read_kernel_file(folder / "cgroup.procs");
-  for (const std::string_view line : split_lines(text ? *text : std::string_view())) {
-    // 0 stands for a process of a namespace that we cannot see; kill(0) would be ourselves.
-    const auto pid = parse_number(line);
-    if (pid && *pid > 1 && *pid < INT32_MAX) ::kill(static_cast<pid_t>(*pid), SIGKILL);
-  }
-}
-
 // A killed process leaves its group a moment later, so removing is tried for a second. A scope's
 // folder is systemd's to remove, once it is empty: where somebody else does, systemd goes on
 // listing the scope as running.
@@ -49,7 +40,7 @@ void empty_and_remove(const fs::path& folder, const CgroupFolders& folders) {
   const bool is_scope = folder.extension() == ".scope";
   for (int attempt = 0; attempt < 100; ++attempt) {
     if (is_scope ? !is_there(folder) : !folders.remove(folder)) return;
-    kill_processes(folder);
+    kill_group(folder);
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }
@@ -101,10 +92,7 @@ class CgroupCap final : public Cap {
   [[nodiscard]] int entrance() const override { return entrance_.get(); }
   [[nodiscard]] fs::path folder() const override { return folder_; }
   [[nodiscard]] CapEvidence evidence() const override { return cgroup_evidence(folder_, version_); }
-  void kill_all() override {
-    // v2 kills a whole group at once; where there is no such file, one by one.
-    if (write_kernel_file(folder_ / "cgroup.kill", "1")) kill_processes(folder_);
-  }
+  void kill_all() override { kill_group(folder_); }
 
  private:
   void forbid_swap(const std::string& ceiling);
@@ -202,6 +190,16 @@ std::optional<std::string> CgroupFolders::remove(const fs::path& folder) const {
 const CgroupFolders& kernel_folders() {
   static const CgroupFolders folders;
   return folders;
+}
+
+void kill_group(const fs::path& folder) {
+  if (!write_kernel_file(folder / "cgroup.kill", "1")) return;
+  const auto text = read_kernel_file(folder / "cgroup.procs");
+  for (const std::string_view line : split_lines(text ? *text : std::string_view())) {
+    // 0 stands for a process of a namespace that we cannot see; kill(0) would be ourselves.
+    const auto pid = parse_number(line);
+    if (pid && *pid > 1 && *pid < INT32_MAX) ::kill(static_cast<pid_t>(*pid), SIGKILL);
+  }
 }
 
 CapEvidence cgroup_evidence(const fs::path& folder, CgroupVersion version) {

@@ -20,6 +20,10 @@ std::unique_ptr<Cap> make_cgroup_cap(CgroupVersion version, Bytes ceiling, std::
 // The kernel's counts in a group's folder, since the group was made.
 CapEvidence cgroup_evidence(const std::filesystem::path& folder, CgroupVersion version);
 
+// SIGKILL to all in it: v2 ends a whole group at once; where there is no cgroup.kill (v1, kernels
+// before 5.14), one by one.
+void kill_group(const std::filesystem::path& folder);
+
 // "loadline-4026531836-1234-98765-trial-7": process-id namespace, process, its start, label.
 std::string group_name(std::string_view label, const std::filesystem::path& root);
 

@@ -31,8 +31,8 @@ constexpr auto kPatience = std::chrono::seconds(20);
 
 class SystemdScope final : public Cap {
  public:
-  SystemdScope(Bytes ceiling, std::string unit, fs::path mount)
-      : ceiling_(ceiling), unit_(std::move(unit)), mount_(std::move(mount)) {
+  SystemdScope(Bytes ceiling, std::string unit, fs::path root)
+      : ceiling_(ceiling), unit_(std::move(unit)), root_(std::move(root)) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) {
       throw environment_error("a pipe cannot be made: {}", system_reason());
@@ -52,7 +52,7 @@ class SystemdScope final : public Cap {
   [[nodiscard]] CapEvidence evidence() const override { return last_seen(); }
   void kill_all() override {
     last_ = last_seen();
-    if (!folder_.empty()) (void)write_kernel_file(folder_ / "cgroup.kill", "1");
+    if (!folder_.empty()) kill_group(folder_);
   }
 
  private:
@@ -64,7 +64,7 @@ class SystemdScope final : public Cap {
 
   Bytes ceiling_;
   std::string unit_;
-  fs::path mount_;
+  fs::path root_;
   fs::path folder_;  // known once the child is inside
   CapEvidence last_;
   FileDescriptor held_, release_;
@@ -97,7 +97,7 @@ void SystemdScope::observe(pid_t child) {
     last_ = last_seen();
     return;
   }
-  const auto place = find_cgroup("/", "memory", std::to_string(child));
+  const auto place = find_cgroup(root_, "memory", std::to_string(child));
   if (place && place->folder.filename() == unit_ + ".scope") folder_ = place->folder;
 }
 
@@ -147,7 +147,7 @@ std::unique_ptr<Cap> make_systemd_scope(Bytes ceiling, std::string_view label,
   }
   require_session();
   const std::string unit = group_name(label, root);
-  SystemdScope trial(ceiling, unit + "-try", place->mount);
+  SystemdScope trial(ceiling, unit + "-try", root);
   const std::string seen = ceiling_seen_inside(trial, place->mount);
   const auto kept = parse_number(seen);
   if (!kept || *kept > ceiling.count || *kept + 65536 < ceiling.count) {
@@ -159,7 +159,7 @@ std::unique_ptr<Cap> make_systemd_scope(Bytes ceiling, std::string_view label,
   if (const fs::path known = trial.folder(); !known.empty()) {
     remove_stale_groups(known.parent_path(), root, kernel_folders());
   }
-  return std::make_unique<SystemdScope>(ceiling, unit, place->mount);
+  return std::make_unique<SystemdScope>(ceiling, unit, root);
 }
 
 }  // namespace loadline

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -11,6 +12,7 @@
 
 #include "base/error.h"
 #include "machine/child.h"
+#include "machine/kernel_file.h"
 #include "made_root.h"
 
 namespace loadline {
@@ -121,6 +123,39 @@ TEST_F(SystemdScopeTest, AChildSpeaksThroughItAndEndsWithItsOwnCode) {
   EXPECT_THAT(read_file(tools_.path() / "asked", 1_MiB), HasSubstr("MemoryMax=314572800"));
   // 0 to 3 and the folder that ls has open: the line that holds the scope is not the worker's.
   EXPECT_EQ(read_file(tools_.path() / "output", 1_MiB), "5\n");
+}
+
+// As on kernels before 5.14, which have no cgroup.kill.
+TEST_F(SystemdScopeTest, WhereTheKernelKillsNoGroupAtOnceItsProcessesAreKilledOneByOne) {
+  honest_systemd_run();
+  const auto cap = make();
+  const std::string escape =
+      "setsid sh -c 'echo $$ >&3; exec sleep 1000 >/dev/null 2>&1 3>&-' & wait";
+  Child child({.arguments = {"/bin/sh", "-c", escape},
+               .environment = worker_environment(),
+               .output = tools_.path() / "output"},
+              *cap);
+  std::string text;
+  while (!text.ends_with('\n')) {
+    char piece[16];
+    const ssize_t n = ::read(child.protocol(), piece, sizeof piece);
+    if (n > 0) text.append(piece, static_cast<std::size_t>(n));
+  }
+  // What the kernel says of a process that systemd has put into its scope.
+  const std::string scope = cap->wrap({"x"})[5].substr(std::string("--unit=").size()) + ".scope";
+  root_.write("proc/" + std::to_string(child.pid()) + "/cgroup", "0::/user.slice/" + scope + "\n");
+  root_.write("sys/fs/cgroup/user.slice/" + scope + "/cgroup.procs", text);
+  child.observe();
+  ASSERT_EQ(cap->folder().filename(), scope);
+  child.kill_all();
+  const auto escaped = static_cast<pid_t>(std::stoi(text));
+  const auto runs = [&] {
+    const auto stat = read_process_stat(escaped);
+    return !stat.empty() && stat[0] != "Z";
+  };
+  for (int i = 0; i < 400 && runs(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_FALSE(runs());
+  ::kill(escaped, SIGKILL);
 }
 
 TEST_F(SystemdScopeTest, WithoutASessionBusThereIsNone) {
