@@ -169,6 +169,14 @@ void require_peak(const TrialOutcome& outcome, const std::string& source) {
 
 }  // namespace
 
+bool TrialSpec::ends_after(const std::vector<TrialStep>& done) const {
+  const auto count = static_cast<std::int64_t>(done.size());
+  if (count >= steps) return true;
+  double seconds = 0;
+  for (const TrialStep& step : done) seconds += step.seconds;
+  return least_steps > 0 && count >= least_steps && seconds >= kEnoughStepSeconds;
+}
+
 bool Noise::slows() const {
   constexpr double kQuietShare = 0.1;  // of the machine's cores
   constexpr double kQuietCores = 0.2;

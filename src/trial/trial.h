@@ -23,6 +23,8 @@ constexpr Bytes cap_under_margin(Bytes budget, double margin) {
 inline constexpr double kEnoughStepSeconds = 120;
 inline constexpr std::int64_t kLeastSteps = 3;
 
+struct TrialStep;
+
 struct TrialSpec {
   int id = 0;  // its number in the run, and the name of its folder
   std::int64_t batch_size = 1;
@@ -48,6 +50,8 @@ struct TrialSpec {
 
   // Of its own budget. With a margin of 0 every trial is.
   [[nodiscard]] bool is_under_margin() const { return cap <= cap_under_margin(budget, margin); }
+  // After these the worker makes no further one: they are all, or slow enough to end early.
+  [[nodiscard]] bool ends_after(const std::vector<TrialStep>& done) const;
 };
 
 enum class Verdict : std::uint8_t {

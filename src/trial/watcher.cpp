@@ -167,8 +167,8 @@ void Watcher::heard(const WorkerEvent& event) {
   life_.event(clock_.now());
   if (const auto* stepped = std::get_if<Stepped>(&event)) life_.step_took(stepped->step.seconds);
   const WorkerReport& report = reader_.report();
-  const std::int64_t done = report.steps.empty() ? 0 : report.steps.back().step;
-  life_.set_stepping(report.loaded && done < spec_.steps && !report.finished && !report.failed);
+  const bool has_ended = report.finished || report.failed;
+  life_.set_stepping(report.loaded && !has_ended && !spec_.ends_after(report.steps));
 }
 
 void Watcher::look_for_trouble(bool stop) {

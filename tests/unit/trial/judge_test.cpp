@@ -117,6 +117,27 @@ TEST(Judge, FewerStepsAreEnoughOnlyWhereTheSpecSaysSo) {
   EXPECT_EQ(trial_spec_from_json(to_json(spec), "spec").least_steps, 3);
 }
 
+// What comes next is an evaluation, which may take longer than any step.
+TEST(Steps, EndWithTheLastOrWhereTheWorkerMayEndEarlyOnceTheyTookLongEnough) {
+  TrialSpec spec = spec_of_15();
+  spec.least_steps = 3;
+  const auto ended_after = [&](std::int64_t count, double seconds) {
+    std::vector<TrialStep> steps = finished_with(80_MiB).report.steps;
+    steps.resize(static_cast<std::size_t>(count));
+    for (TrialStep& step : steps) step.seconds = seconds;
+    return spec.ends_after(steps);
+  };
+  EXPECT_FALSE(ended_after(0, 0));
+  EXPECT_FALSE(ended_after(2, 90));
+  EXPECT_TRUE(ended_after(3, 40));
+  EXPECT_FALSE(ended_after(11, 10));
+  EXPECT_TRUE(ended_after(12, 10));
+  EXPECT_TRUE(ended_after(15, 0.5));
+  spec.least_steps = 0;
+  EXPECT_FALSE(ended_after(14, 40)) << "all of them are run";
+  EXPECT_TRUE(ended_after(15, 40));
+}
+
 TEST(Judge, OfABatchOfOneNoSmallerOneIsAdvised) {
   TrialSpec spec = spec_of_15();
   spec.batch_size = 2;
