@@ -91,7 +91,7 @@ void EventReader::apply(const WorkerEvent& event) {
                         [&](const Stepped& e) {
                           const std::int64_t last =
                               report_.steps.empty() ? 0 : report_.steps.back().step;
-                          if (e.step.step <= last) {
+                          if (e.step.step != last + 1) {
                             add_violation(fmt::format("step {} after step {}", e.step.step, last));
                           } else {
                             report_.steps.push_back(e.step);

@@ -48,7 +48,7 @@ void check(const WorkerReport& report) {
   require(!report.finished || !report.failed);
   std::int64_t last = 0;
   for (const TrialStep& step : report.steps) {
-    require(step.step > last && step.seconds >= 0 && step.tokens >= 0);
+    require(step.step == last + 1 && step.seconds >= 0 && step.tokens >= 0);
     require(step.peak <= report.peak());
     last = step.step;
   }

@@ -56,7 +56,8 @@ TEST(ConductFaults, StoppingASoundWorkerNeedsNoSigkill) {
 }
 
 TEST(ConductFaults, RubbishIsABrokenProtocol) {
-  for (const char* what : {"bytes", "nan", "verdict", "backwards", "negative", "after"}) {
+  for (const char* what :
+       {"bytes", "nan", "verdict", "backwards", "skipping", "negative", "after"}) {
     SCOPED_TRACE(what);
     FaultRun trial(CapKind::kRlimit, {"odd", what});
     expect_verdict(trial.run(), Verdict::kCrashed, "broke the worker protocol");

@@ -250,8 +250,14 @@ int odd_word(std::string_view what) {
   }
   if (what == "verdict") say(R"({"event":"failed","verdict":"fits","detail":"trust me"})");
   if (what == "backwards") {
-    say_step(5);
-    say_step(4);
+    say_steps(1, 2, 1);
+    say_step(1);
+  }
+  if (what == "skipping") {
+    say_loaded();
+    say_step(1);
+    say_step(15);
+    say_end();
   }
   if (what == "negative") say(R"({"event":"saved","peak_bytes":-1})");
   if (what == "after") {

@@ -96,6 +96,21 @@ TEST_F(EventReaderTest, EndlessEventsAreCutOff) {
   EXPECT_EQ(lines_.size(), 72U);
 }
 
+// A worker that reports the first and the last would count as one that ran them all.
+TEST_F(EventReaderTest, StepsAreCountedFromOneWithoutAGap) {
+  const auto step = [](std::int64_t number) {
+    return encode_event(Stepped{{number, 2, 1, 100, 1_MiB, 1_MiB}}) + "\n";
+  };
+  reader_.take(step(1) + step(2));
+  EXPECT_FALSE(reader_.broken());
+  reader_.take(step(4));
+  EXPECT_THAT(reader_.report().violation, testing::HasSubstr("step 4 after step 2"));
+  EXPECT_EQ(reader_.report().steps.size(), 2U);
+  EventReader late(2, [](const WorkerEvent&, std::string_view) {});
+  late.take(step(2));
+  EXPECT_TRUE(late.broken());
+}
+
 TEST_F(EventReaderTest, NothingIsHeardAfterAViolation) {
   reader_.take("rubbish\n" + encode_event(Saved{1_MiB}) + "\n");
   EXPECT_TRUE(lines_.empty());
