@@ -134,11 +134,10 @@ bool Answers::has_known_sequence(const Configuration& c) const {
 std::optional<Answer> Answers::speed(const Configuration& c) const {
   if (!time_.known() || !has_known_sequence(c)) return std::nullopt;
   const Support support = support_of(c);
-  const auto trial = trial_of(c, trials_);
-  if (support == Support::kMeasured && trials_[*trial].outcome.tokens_per_second > 0) {
-    const TrialOutcome& outcome = trials_[*trial].outcome;
-    const double speed = outcome.tokens_per_second;
-    return Answer{speed, speed, speed, support, outcome.noise.slows()};
+  const auto measured = speed_of(c, trials_);
+  if (support == Support::kMeasured && measured) {
+    const double speed = measured->tokens_per_second;
+    return Answer{speed, speed, speed, support, measured->is_least};
   }
   const Expectation seconds = time_.seconds(c);
   const double doubt = kInterval * seconds.deviation;
