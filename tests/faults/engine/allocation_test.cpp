@@ -79,6 +79,7 @@ class FailingAllocations : public EngineFaults {
  protected:
   void SetUp() override {
     TrainingSettings s = small();
+    spec_.id = 1;
     spec_.steps = s.max_steps;
     spec_.budget = spec_.cap = 64_GiB;
     spec_.worker = to_json(s);
