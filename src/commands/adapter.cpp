@@ -13,9 +13,9 @@
 #include "base/json.h"
 #include "checkpoint/adapter_files.h"
 #include "commands/command.h"
-#include "commands/model_source.h"
 #include "report/text.h"
 #include "training/readiness.h"
+#include "workload/model_source.h"
 
 namespace loadline {
 namespace {

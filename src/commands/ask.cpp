@@ -8,9 +8,9 @@
 #include "base/json.h"
 #include "commands/asked_run.h"
 #include "commands/command.h"
-#include "commands/paths.h"
 #include "report/text.h"
 #include "search/answers.h"
+#include "workload/paths.h"
 
 namespace loadline {
 namespace fs = std::filesystem;

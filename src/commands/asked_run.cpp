@@ -7,9 +7,9 @@
 #include "base/json.h"
 #include "checkpoint/config.h"
 #include "commands/known_trial.h"
-#include "commands/workload.h"
 #include "training/trainer.h"
 #include "trial/journal.h"
+#include "workload/workload.h"
 
 namespace loadline {
 namespace fs = std::filesystem;

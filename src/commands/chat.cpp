@@ -7,8 +7,8 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "commands/command.h"
-#include "commands/model_source.h"
 #include "text/rows.h"
+#include "workload/model_source.h"
 
 namespace loadline {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <functional>
 
-#include "commands/flags.h"
+#include "cli/flags.h"
 
 namespace loadline {
 

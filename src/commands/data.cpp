@@ -8,9 +8,9 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "commands/command.h"
-#include "commands/cut_rows.h"
-#include "commands/options.h"
-#include "commands/workload.h"
+#include "workload/cut_rows.h"
+#include "workload/options.h"
+#include "workload/workload.h"
 
 namespace loadline {
 namespace {

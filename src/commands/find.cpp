@@ -16,8 +16,6 @@
 #include "commands/find_question.h"
 #include "commands/find_session.h"
 #include "commands/find_words.h"
-#include "commands/options.h"
-#include "commands/paths.h"
 #include "commands/proven_profile.h"
 #include "commands/save_question.h"
 #include "commands/search_folder.h"
@@ -26,6 +24,8 @@
 #include "report/print.h"
 #include "report/result.h"
 #include "search/evidence.h"
+#include "workload/options.h"
+#include "workload/paths.h"
 
 namespace loadline {
 namespace fs = std::filesystem;

@@ -7,13 +7,13 @@
 #include <string>
 #include <vector>
 
-#include "commands/workload.h"
 #include "machine/clock.h"
 #include "machine/facts.h"
 #include "report/terminal.h"
 #include "search/search.h"
 #include "trial/journal.h"
 #include "trial/runner.h"
+#include "workload/workload.h"
 
 namespace loadline {
 

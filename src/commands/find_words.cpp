@@ -7,9 +7,9 @@
 
 #include "base/counted.h"
 #include "base/json.h"
-#include "commands/cut_rows.h"
 #include "commands/train_start.h"
 #include "search/evidence.h"
+#include "workload/cut_rows.h"
 
 namespace loadline {
 namespace {

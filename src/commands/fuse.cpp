@@ -16,10 +16,10 @@
 #include "checkpoint/weights.h"
 #include "commands/adapter_base.h"
 #include "commands/command.h"
-#include "commands/model_source.h"
 #include "machine/facts.h"
 #include "machine/interrupt.h"
 #include "report/print.h"
+#include "workload/model_source.h"
 
 namespace loadline {
 namespace fs = std::filesystem;

@@ -15,11 +15,7 @@
 #include "checkpoint/weights.h"
 #include "commands/adapter_base.h"
 #include "commands/command.h"
-#include "commands/model_source.h"
-#include "commands/options.h"
-#include "commands/paths.h"
 #include "commands/plan_view.h"
-#include "commands/workload.h"
 #include "kernels/gemm.h"
 #include "machine/facts.h"
 #include "machine/interrupt.h"
@@ -29,6 +25,10 @@
 #include "report/print.h"
 #include "text/rows.h"
 #include "text/text_stream.h"
+#include "workload/model_source.h"
+#include "workload/options.h"
+#include "workload/paths.h"
+#include "workload/workload.h"
 
 namespace loadline {
 namespace fs = std::filesystem;

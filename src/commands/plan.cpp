@@ -11,12 +11,12 @@
 #include "base/json.h"
 #include "base/number_text.h"
 #include "commands/command.h"
-#include "commands/options.h"
 #include "commands/plan_view.h"
 #include "commands/train_refusal.h"
-#include "commands/workload.h"
 #include "report/print.h"
 #include "training/settings.h"
+#include "workload/options.h"
+#include "workload/workload.h"
 
 namespace loadline {
 namespace {

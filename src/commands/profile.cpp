@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "commands/command.h"
-#include "commands/paths.h"
+#include "workload/paths.h"
 
 namespace loadline {
 namespace {

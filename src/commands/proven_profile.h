@@ -5,9 +5,9 @@
 #include <optional>
 #include <string>
 
-#include "commands/workload.h"
 #include "report/profile.h"
 #include "search/search.h"
+#include "workload/workload.h"
 
 namespace loadline {
 

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "commands/command.h"
-#include "commands/model_source.h"
+#include "workload/model_source.h"
 
 namespace loadline {
 namespace {

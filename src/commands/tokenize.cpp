@@ -8,10 +8,10 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "commands/command.h"
-#include "commands/model_source.h"
 #include "text/lenient_json.h"
 #include "text/rows.h"
 #include "text/tokenizer.h"
+#include "workload/model_source.h"
 
 namespace loadline {
 namespace {

@@ -11,8 +11,6 @@
 #include "checkpoint/adapter.h"
 #include "commands/adapter_folder.h"
 #include "commands/command.h"
-#include "commands/packing.h"
-#include "commands/paths.h"
 #include "commands/train_choice.h"
 #include "commands/train_command.h"
 #include "commands/train_options.h"
@@ -20,12 +18,14 @@
 #include "commands/train_start.h"
 #include "commands/train_view.h"
 #include "commands/verify.h"
-#include "commands/workload.h"
 #include "machine/interrupt.h"
 #include "machine/memory_watch.h"
 #include "machine/process_memory.h"
 #include "report/print.h"
 #include "training/trainer.h"
+#include "workload/packing.h"
+#include "workload/paths.h"
+#include "workload/workload.h"
 
 namespace loadline {
 namespace {

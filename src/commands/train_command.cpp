@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/shell_quoted.h"
-#include "commands/contradictions.h"
+#include "cli/contradictions.h"
 #include "report/text.h"
 #include "training/run_folder.h"
 

@@ -6,11 +6,11 @@
 #include <optional>
 #include <string>
 
-#include "commands/flags.h"
-#include "commands/options.h"
+#include "cli/flags.h"
 #include "commands/train_choice.h"
-#include "commands/workload.h"
 #include "training/settings.h"
+#include "workload/options.h"
+#include "workload/workload.h"
 
 namespace loadline {
 

@@ -7,10 +7,10 @@
 
 #include "base/counted.h"
 #include "base/number_text.h"
-#include "commands/cut_rows.h"
 #include "report/print.h"
 #include "report/text.h"
 #include "training/run_folder.h"
+#include "workload/cut_rows.h"
 
 namespace loadline {
 namespace {

@@ -6,9 +6,9 @@
 
 #include "commands/train_choice.h"
 #include "commands/train_options.h"
-#include "commands/workload.h"
 #include "machine/facts.h"
 #include "training/settings.h"
+#include "workload/workload.h"
 
 namespace loadline {
 

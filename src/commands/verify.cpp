@@ -5,10 +5,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "commands/find_session.h"
-#include "commands/paths.h"
 #include "commands/proven_profile.h"
 #include "report/print.h"
 #include "report/text.h"
+#include "workload/paths.h"
 
 namespace loadline {
 namespace {

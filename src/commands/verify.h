@@ -3,10 +3,10 @@
 
 #include <cstdio>
 
-#include "commands/workload.h"
 #include "machine/facts.h"
 #include "report/profile.h"
 #include "search/search.h"
+#include "workload/workload.h"
 
 namespace loadline {
 

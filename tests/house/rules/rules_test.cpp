@@ -137,8 +137,8 @@ TEST(Promises, OnlyMachineStartsProcesses) {
               IsEmpty());
 }
 
-TEST(Promises, TheEnvironmentIsReadByCommandsBaseAndMachineAlone) {
-  EXPECT_THAT(places_of({"getenv", "secure_getenv", "environ"}, {"commands", "base", "machine"}),
+TEST(Promises, TheEnvironmentIsReadByWorkloadBaseAndMachineAlone) {
+  EXPECT_THAT(places_of({"getenv", "secure_getenv", "environ"}, {"workload", "base", "machine"}),
               IsEmpty());
 }
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/bytes.h"
-#include "commands/flags.h"
+#include "cli/flags.h"
 
 namespace loadline {
 

@@ -1,12 +1,12 @@
-#include "commands/cache.h"
+#include "workload/cache.h"
 
 #include <cstdio>
 #include <optional>
 
 #include "base/error.h"
 #include "base/file.h"
-#include "commands/paths.h"
 #include "report/print.h"
+#include "workload/paths.h"
 
 namespace loadline {
 

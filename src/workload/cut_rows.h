@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "commands/workload.h"
+#include "workload/workload.h"
 
 namespace loadline {
 

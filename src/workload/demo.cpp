@@ -1,4 +1,4 @@
-#include "commands/demo.h"
+#include "workload/demo.h"
 
 #include <algorithm>
 #include <span>
@@ -6,8 +6,8 @@
 
 #include "base/file.h"
 #include "base/hash.h"
-#include "commands/cache.h"
-#include "commands/paths.h"
+#include "workload/cache.h"
+#include "workload/paths.h"
 
 // The files of demo/ as bytes of the program. Their pages are read only when the demo is used, and
 // let go of then: they are no part of what training holds.

@@ -1,4 +1,4 @@
-#include "commands/hub_environment.h"
+#include "workload/hub_environment.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "commands/options.h"
+#include "workload/options.h"
 
 namespace loadline {
 namespace fs = std::filesystem;

@@ -1,4 +1,4 @@
-#include "commands/config_file.h"
+#include "cli/config_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

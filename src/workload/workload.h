@@ -7,7 +7,6 @@
 
 #include "base/json_fwd.h"
 #include "checkpoint/config.h"
-#include "commands/options.h"
 #include "hub/cache.h"
 #include "machine/facts.h"
 #include "model/memory_plan.h"
@@ -15,6 +14,7 @@
 #include "search/search.h"
 #include "text/packed.h"
 #include "training/settings.h"
+#include "workload/options.h"
 
 namespace loadline {
 

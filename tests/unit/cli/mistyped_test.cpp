@@ -1,5 +1,5 @@
 // The flag that was meant is the one that takes the fewest changes.
-#include "commands/mistyped.h"
+#include "cli/mistyped.h"
 
 #include <gtest/gtest.h>
 

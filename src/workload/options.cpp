@@ -1,4 +1,4 @@
-#include "commands/options.h"
+#include "workload/options.h"
 
 #include <algorithm>
 #include <charconv>

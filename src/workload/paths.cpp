@@ -1,4 +1,4 @@
-#include "commands/paths.h"
+#include "workload/paths.h"
 
 #include <sys/ioctl.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "commands/flags.h"
+#include "cli/flags.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "commands/model_source.h"
+#include "workload/model_source.h"
 
 #include <cstdio>
 #include <optional>
@@ -8,11 +8,11 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/stopwatch.h"
-#include "commands/hub_environment.h"
-#include "commands/paths.h"
 #include "machine/interrupt.h"
 #include "report/download_view.h"
 #include "report/print.h"
+#include "workload/hub_environment.h"
+#include "workload/paths.h"
 
 namespace loadline {
 namespace fs = std::filesystem;

@@ -1,4 +1,4 @@
-#include "commands/cut_rows.h"
+#include "workload/cut_rows.h"
 
 #include <fmt/format.h>
 

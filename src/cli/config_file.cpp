@@ -1,4 +1,4 @@
-#include "commands/config_file.h"
+#include "cli/config_file.h"
 
 #include <toml++/toml.h>
 
@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "commands/contradictions.h"
+#include "cli/contradictions.h"
 
 namespace loadline {
 namespace {

@@ -1,4 +1,4 @@
-#include "commands/workload.h"
+#include "workload/workload.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "commands/contradictions.h"
+#include "cli/contradictions.h"
 
 #include <algorithm>
 #include <charconv>
@@ -6,7 +6,7 @@
 #include <span>
 #include <string_view>
 
-#include "commands/flags.h"
+#include "cli/flags.h"
 
 namespace loadline {
 namespace {

@@ -1,4 +1,4 @@
-#include "commands/paths.h"
+#include "workload/paths.h"
 
 #include <gtest/gtest.h>
 #include <pty.h>

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "commands/workload.h"
+#include "workload/workload.h"
 
 namespace loadline {
 

@@ -1,4 +1,4 @@
-#include "commands/packing.h"
+#include "workload/packing.h"
 
 #include <chrono>
 #include <optional>
@@ -10,12 +10,12 @@
 #include "base/counted.h"
 #include "base/error.h"
 #include "base/hash.h"
-#include "commands/cache.h"
-#include "commands/paths.h"
 #include "machine/interrupt.h"
 #include "report/print.h"
 #include "report/text.h"
 #include "text/data_files.h"
+#include "workload/cache.h"
+#include "workload/paths.h"
 
 namespace loadline {
 namespace fs = std::filesystem;

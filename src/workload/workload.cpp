@@ -1,4 +1,4 @@
-#include "commands/workload.h"
+#include "workload/workload.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,17 +10,17 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "checkpoint/weights.h"
-#include "commands/cut_rows.h"
-#include "commands/demo.h"
-#include "commands/model_source.h"
-#include "commands/packing.h"
-#include "commands/paths.h"
 #include "kernels/wide_product.h"
 #include "model/prepared_weights.h"
 #include "report/machine_name.h"
 #include "report/print.h"
 #include "training/readiness.h"
 #include "training/trainer.h"
+#include "workload/cut_rows.h"
+#include "workload/demo.h"
+#include "workload/model_source.h"
+#include "workload/packing.h"
+#include "workload/paths.h"
 
 namespace loadline {
 namespace fs = std::filesystem;

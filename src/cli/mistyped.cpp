@@ -1,4 +1,4 @@
-#include "commands/mistyped.h"
+#include "cli/mistyped.h"
 
 #include <fmt/core.h>
 
