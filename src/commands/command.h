@@ -22,6 +22,7 @@ CommandFunction add_fuse(Flags flags);
 CommandFunction add_generate(Flags flags);
 CommandFunction add_adapter(Flags flags);
 CommandFunction add_profile(Flags flags);
+CommandFunction add_run(Flags flags);
 CommandFunction add_data(Flags flags);
 CommandFunction add_tokenize(Flags flags);
 CommandFunction add_chat(Flags flags);

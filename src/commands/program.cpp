@@ -46,6 +46,7 @@ constexpr CommandEntry kCommands[] = {
     {"adapter", "Show what an adapter holds; convert it between PEFT and mlx-lm", add_adapter},
     {"ask", "Answer from a search's trials, without running anything", add_ask},
     {"profile", "List, show or remove hardware profiles", add_profile},
+    {"run", "List or remove the folders of searches", add_run},
     {"data", "Show rows, token lengths, masks, and what would be truncated", add_data},
     {"tokenize", "Text on stdin, token ids on stdout", add_tokenize},
     {"chat", "Render a chat template: a line of JSON messages on stdin, text on stdout", add_chat},

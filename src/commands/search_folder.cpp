@@ -123,4 +123,18 @@ bool open_search_folder(const fs::path& given, const Json& context, bool restart
   return is_finished(folder, say);
 }
 
+void remove_search(const fs::path& folder) {
+  const auto lock = lock_journal(folder);
+  for (const char* name : kOwnFiles) {
+    std::error_code error;
+    fs::remove_all(folder / name, error);
+    if (error) {
+      throw environment_error("{}: cannot be removed: {}", (folder / name).string(),
+                              error.message());
+    }
+  }
+  std::error_code not_empty;
+  fs::remove(folder, not_empty);
+}
+
 }  // namespace loadline

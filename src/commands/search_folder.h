@@ -23,4 +23,8 @@ bool open_search_folder(const std::filesystem::path& folder, const Json& context
                         const std::filesystem::path& profiles,
                         const std::function<void(const std::string&)>& say);
 
+// Deletes what a search wrote in its folder, and the folder where nothing else lies there. Throws
+// Error(kEnvironment) where a search is writing there, or a file cannot be removed.
+void remove_search(const std::filesystem::path& folder);
+
 }  // namespace loadline

@@ -302,6 +302,30 @@ TEST(MainJob, AFinishedSearchTypedAgainIsAnsweredFromItsTrialsAndRestartLosesNoE
   EXPECT_EQ(std::distance(fs::directory_iterator(profile.parent_path()), {}), 1);
 }
 
+TEST(MainJob, RunsAreListedWithWhatTheyChoseAndRemoved) {
+  const Program program;
+  EXPECT_THAT(program.run({"run", "list"}).out, HasSubstr("No runs in "));
+  const Ended found = program.run({"find", "--demo", "--ranks", "8", "--layers-grid", "1",
+                                   "--max-batch", "1", "--steps", "3", "--no-save"});
+  ASSERT_EQ(found.exit_code, 0) << found.err;
+  EXPECT_THAT(program.run({"run", "list"}).out,
+              AllOf(HasSubstr("complete, batch 1, rank 8, layers 1; "), HasSubstr("data ")));
+  const Json document = Json::parse(program.run({"run", "list", "--json"}).out);
+  ASSERT_EQ(document["runs"].size(), 1U);
+  const std::string name = document["runs"][0]["name"].get<std::string>();
+  const fs::path folder = document["runs"][0]["run_dir"].get<std::string>();
+  EXPECT_EQ(document["runs"][0]["optimal"]["lora_rank"], 8);
+  EXPECT_EQ(program.run({"ask", name, "--memory"}).exit_code, 0);
+
+  for (const std::string& other : {"../runs/" + name, std::string("."), name + "x"}) {
+    EXPECT_EQ(program.run({"run", "remove", other}).exit_code, 2) << other;
+  }
+  EXPECT_TRUE(fs::exists(folder / "run.json"));
+  EXPECT_EQ(program.run({"run", "remove", name}).exit_code, 0);
+  EXPECT_FALSE(fs::exists(folder));
+  EXPECT_THAT(program.run({"run", "list"}).out, HasSubstr("No runs in "));
+}
+
 // The files there, which are profiles.
 std::vector<fs::path> profiles_beside(const fs::path& profile) {
   return {fs::directory_iterator(profile.parent_path()), fs::directory_iterator()};

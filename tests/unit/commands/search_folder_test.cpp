@@ -70,6 +70,21 @@ TEST_F(SearchFolder, ARestartMovesTheSearchsOwnFilesAndNothingElse) {
   EXPECT_THAT(said_, HasSubstr(kept.string()));
 }
 
+TEST_F(SearchFolder, ASearchIsRemovedWithItsFolderUnlessMoreLiesThere) {
+  for (const bool more : {false, true}) {
+    const fs::path folder = place(more ? "shared" : "own");
+    open(folder);
+    write(folder / "journal.jsonl");
+    write(folder / "trials/001/spec.json");
+    if (more) write(folder / "notes.txt");
+    remove_search(folder);
+    EXPECT_EQ(is_there(folder), more);
+    EXPECT_EQ(is_there(folder / "notes.txt"), more);
+    EXPECT_FALSE(is_there(folder / "run.json"));
+    EXPECT_FALSE(is_there(folder / "trials"));
+  }
+}
+
 TEST_F(SearchFolder, ARestartWorksInTheFolderThatOneIsIn) {
   const fs::path run = place("proj");
   open(run / ".");
