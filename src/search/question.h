@@ -26,19 +26,6 @@ std::vector<CellState> states_of(const SearchSpace& space, const std::vector<Run
 std::optional<Question> next_question(const SearchSpace& space, const SearchLimits& limits,
                                       Estimates& estimates, const std::vector<RunTrial>& trials);
 
-// Ways in which peaks may differ from what is expected.
-constexpr std::int64_t kWays = 7;
-
-// The trials still to come, the next one first; at most `limit`. In way 0 every prediction comes
-// true. In the others, up to kWays, each cell's peaks lie at another quantile of what is expected
-// of them. Nothing once looks_further, which may be empty, says no.
-std::optional<std::vector<ExpectedTrial>> trials_ahead(const SearchSpace& space,
-                                                       const SearchLimits& limits,
-                                                       Estimates& estimates,
-                                                       std::vector<RunTrial> trials,
-                                                       std::int64_t way, std::size_t limit,
-                                                       const std::function<bool()>& looks_further);
-
 // What the balanced objective still wants measured: a cell's largest batch that could be larger
 // than the best so far at 90 % of the fastest speed. Nothing when none could.
 std::optional<Configuration> next_speed_question(const std::vector<CellState>& states,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "search/outlook.h"
 #include "search/question.h"
 
 namespace loadline {
