@@ -301,8 +301,15 @@ std::string as_text(const Profile& profile) {
 }
 
 std::string train_command(const Profile& profile) {
-  std::string command = "loadline train --model " + shell_quoted(profile.model_path);
-  if (!profile.data_path.empty()) command += " --data " + shell_quoted(profile.data_path);
+  constexpr std::string_view kDemo = "--demo";  // whose files need not be where they were
+  const auto& flags = profile.train_flags;
+  std::string command = "loadline train";
+  if (std::find(flags.begin(), flags.end(), kDemo) != flags.end()) {
+    command += fmt::format(" {}", kDemo);
+  } else {
+    command += " --model " + shell_quoted(profile.model_path);
+    if (!profile.data_path.empty()) command += " --data " + shell_quoted(profile.data_path);
+  }
   command += fmt::format(" --batch-size {} --lora-rank {} --lora-layers {}", profile.batch_size,
                          profile.lora_rank, profile.lora_layers);
   if (!profile.key.target_modules.empty()) {
@@ -318,8 +325,9 @@ std::string train_command(const Profile& profile) {
     command += " --compute-dtype " + shell_quoted(profile.key.compute);
   }
   if (profile.key.grad_checkpoint) command += " --grad-checkpoint on";
-  for (const std::string& word : profile.train_flags)
-    command += fmt::format(" {}", shell_quoted(word));
+  for (const std::string& word : flags) {
+    if (word != kDemo) command += fmt::format(" {}", shell_quoted(word));
+  }
   return command + " --adapter-path adapters";
 }
 

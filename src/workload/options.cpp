@@ -131,6 +131,7 @@ std::vector<std::string> words_for_train(const WorkloadOptions& options) {
   const auto optional = [&](const char* flag, const auto& given) {
     if (given) value(flag, true, *given);
   };
+  toggle("--demo", options.demo && options.data.empty());
   if (options.valid_data) {
     value("--valid-data", true, std::filesystem::absolute(*options.valid_data).string());
   }

@@ -401,6 +401,10 @@ TEST(TrainCommand, CanBePastedIntoAShell) {
               HasSubstr("bf16 --mask-prompt --margin 0.2 --valid-data '/my rows/v.jsonl' "
                         "--adapter-path adapters"));
   EXPECT_EQ(profile_from_json(to_json(flagged), "p").train_flags, flagged.train_flags);
+  flagged.train_flags = {"--demo", "--rslora"};  // wherever its files were unpacked
+  EXPECT_THAT(train_command(flagged), AllOf(HasSubstr("train --demo --batch-size 17 "),
+                                            HasSubstr("bf16 --rslora --adapter"),
+                                            Not(HasSubstr("--model")), Not(HasSubstr("--data"))));
   Json earlier = to_json(flagged);
   earlier.erase("train_flags");
   EXPECT_TRUE(profile_from_json(earlier, "p").train_flags.empty());
