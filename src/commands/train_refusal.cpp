@@ -48,8 +48,9 @@ struct Change {
 // What would be needed if settings were others?
 class WayOut {
  public:
-  WayOut(const Workload& workload, Bytes budget, double margin)
-      : workload_(workload), budget_(budget), margin_(margin) {}
+  // `spells_out`: what leaves the profile behind names batch, rank and layers too.
+  WayOut(const Workload& workload, Bytes budget, double margin, bool spells_out)
+      : workload_(workload), budget_(budget), margin_(margin), spells_out_(spells_out) {}
 
   // A line for each flag that would be enough alone, the mildest first.
   [[nodiscard]] std::string alone(const TrainingSettings& settings) const {
@@ -87,7 +88,15 @@ class WayOut {
     return needed(settings) <= budget_;
   }
   [[nodiscard]] std::string line(const Change& change) const {
-    return fmt::format("\n  {} would need {}", change.flag, to_string(needed(change.settings)));
+    const TrainingSettings& made = change.settings;
+    std::string flags = change.flag;
+    const auto has = [&](const char* flag) { return flags.find(flag) != flags.npos; };
+    if (spells_out_ && (has("--max-seq-length") || has("--quantize"))) {
+      if (!has("--batch-size")) flags += fmt::format(" --batch-size {}", made.batch_size);
+      if (!has("--lora-rank")) flags += fmt::format(" --lora-rank {}", made.lora.rank);
+      if (!has("--lora-layers")) flags += fmt::format(" --lora-layers {}", made.lora.layers);
+    }
+    return fmt::format("\n  {} would need {}", flags, to_string(needed(made)));
   }
 
   [[nodiscard]] std::optional<Change> checkpointing(const TrainingSettings& settings) const {
@@ -164,6 +173,7 @@ class WayOut {
   const Workload& workload_;
   Bytes budget_;
   double margin_;
+  bool spells_out_;
 };
 
 const std::array<WayOut::Ask, 7> WayOut::kAsks{
@@ -178,8 +188,8 @@ std::span<const WayOut::Ask> WayOut::asks(const TrainingSettings& settings) {
 }
 
 std::string ways_out(const Workload& workload, const TrainingSettings& settings, Bytes budget,
-                     double margin) {
-  const WayOut way(workload, budget, margin);
+                     double margin, bool spells_out) {
+  const WayOut way(workload, budget, margin, spells_out);
   const std::string alone = way.alone(settings);
   if (!alone.empty()) return "Each of these alone would fit:" + alone;
   const std::string together = way.together(settings);
@@ -228,7 +238,7 @@ void require_fit(const Workload& workload, const TrainingSettings& settings, con
                           settings.batch_size, settings.lora.rank,
                           counted(settings.lora.layers, "layer"), plan_table(plan),
                           percent_text(margin), to_string(needed), to_string(budget.bytes),
-                          budget.binds, ways_out(workload, settings, budget.bytes, margin)));
+                          budget.binds, ways_out(workload, settings, budget.bytes, margin, false)));
 }
 
 Configuration configuration_of(const Profile& profile) {
@@ -269,7 +279,7 @@ void require_proof_within(const Profile& profile, const Workload& workload,
                   measured, to_string(profile.budget), to_string(budget.bytes), budget.binds,
                   settings.resume ? "" : ", or run `loadline find` again",
                   ways_out(workload, settings, budget.bytes,
-                           margin_over_plan(profile, workload, settings, margin))));
+                           margin_over_plan(profile, workload, settings, margin), true)));
 }
 
 bool is_covered_by_trial(const Workload& workload, const TrainingSettings& settings) {

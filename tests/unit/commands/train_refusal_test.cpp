@@ -84,6 +84,8 @@ TEST_F(ProofTest, ARefusalNamesTheFlagsThatWouldFit) {
               AllOf(HasSubstr("profile mine was measured to need"), HasSubstr("(--memory-limit)"),
                     HasSubstr("\n  --grad-checkpoint on would need"),
                     HasSubstr("\n  --batch-size "), HasSubstr("`loadline find`")));
+  // Rows of another length are another profile's: what this one gave is spelled out.
+  EXPECT_THAT(refusal(small()), HasSubstr(" --batch-size 8 --lora-rank 8 --lora-layers 6 would"));
   settings_.resume = true;  // which keeps its batch size
   EXPECT_THAT(refusal(small()), AllOf(HasSubstr("\n  --grad-checkpoint on would need"),
                                       Not(HasSubstr("--batch-size")), Not(HasSubstr("find"))));
