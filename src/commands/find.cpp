@@ -214,14 +214,17 @@ void keep_result(const Found& found, const FindOptions& options, const Workload&
                         found.run_folder);
     if (const auto earlier = profile_of_same_trial(profile_folder(), chosen)) {
       chosen.name = earlier->name;
-      is_saved = train_command(*earlier) == train_command(chosen);
+      is_saved = train_command(*earlier) == train_command(chosen) && earlier->peak == chosen.peak &&
+                 earlier->step_seconds == chosen.step_seconds;
     }
   }
   // Saving the profile may fail, or wait for an answer.
   if (proven && !options.no_save && !is_saved) write_result(true);
   const std::string no_profile = no_profile_line(result, options.no_save);
   if (is_saved) {
+    // Of several that match `train` takes the newest: what was asked for last.
     context.profile = (profile_folder() / (chosen.name + ".json")).string();
+    if (!options.no_save) save_profile(profile_folder(), chosen);
     view.line("Profile: " + context.profile);
   } else if (!no_profile.empty()) {
     view.line(no_profile);
