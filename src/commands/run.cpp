@@ -3,6 +3,7 @@
 #include <chrono>
 #include <ctime>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "commands/command.h"
 #include "commands/search_folder.h"
 #include "report/text.h"
+#include "text/unicode.h"
 #include "trial/journal.h"
 #include "workload/paths.h"
 
@@ -32,19 +34,20 @@ struct Run {
   std::time_t last = 0;  // when its journal was written to
   std::string model, data;
   std::size_t trials = 0;
-  Json result;  // null where it has none yet
+  std::optional<Json> result;  // none yet
   [[nodiscard]] std::string status() const {
-    return result.is_null() ? "unfinished" : json_string(result, "status", folder.string());
+    return result ? json_string(*result, "status", folder.string()) : "unfinished";
   }
 };
 
 const Json* result_part(const Run& run, const char* key) {
-  return run.result.is_null() ? nullptr : json_find(run.result, key);
+  return run.result ? json_find(*run.result, key) : nullptr;
 }
 
 std::string path_in(const Json& document, const char* part, const std::string& source) {
   const Json* found = json_find(document, part);
-  return found == nullptr ? "" : json_string(*found, "path", source);
+  if (found == nullptr) throw bad_input("{}: '{}' is missing", source, part);
+  return json_string(*found, "path", source);
 }
 
 Run read_run(const fs::path& folder) {
@@ -53,7 +56,7 @@ Run read_run(const fs::path& folder) {
   Run run{.folder = folder,
           .model = path_in(context, "model", file.string()),
           .data = path_in(context, "data", file.string()),
-          .result = Json(nullptr)};
+          .result = {}};
   for (const JournalEntry& entry : read_journal(folder)) run.trials += entry.outcome ? 1 : 0;
   const auto written = fs::last_write_time(folder / "journal.jsonl");
   run.last = std::chrono::system_clock::to_time_t(std::chrono::file_clock::to_sys(written));
@@ -62,17 +65,24 @@ Run read_run(const fs::path& folder) {
   return run;
 }
 
-// The newest first; one that cannot be read is told by `warn`.
+// The newest first; what cannot be read is told by `warn`.
 template <typename Warn>
 std::vector<Run> runs_in(const fs::path& folder, Warn warn) {
   std::vector<Run> runs;
   std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    if (!is_there(it->path() / "run.json")) continue;
+  fs::directory_iterator it(folder, error);
+  if (error && error != std::errc::no_such_file_or_directory) {
+    throw environment_error("{}: cannot be listed: {}", folder.string(), error.message());
+  }
+  for (const fs::directory_iterator end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    std::error_code ignored;
+    if (!it->is_directory(ignored)) continue;
     try {
+      if (!is_valid_utf8(name)) throw bad_input("its name is not UTF-8");
       runs.push_back(read_run(it->path()));
     } catch (const std::exception& unreadable) {
-      warn(fmt::format("{}: {}", it->path().string(), unreadable.what()));
+      warn(fmt::format("{}: left out: {}", it->path().string(), unreadable.what()));
     }
   }
   std::sort(runs.begin(), runs.end(), [](const Run& a, const Run& b) {
@@ -142,13 +152,18 @@ int list(const RunOptions& options) {
 int remove(const RunOptions& options) {
   const fs::path name = options.name;
   const fs::path folder = runs_folder() / name;
-  if (name != name.filename() || !name.has_filename() || name == "." || name == ".." ||
-      !is_there(folder / "run.json")) {
+  const bool is_name =
+      name == name.filename() && name.has_filename() && name != "." && name != "..";
+  if (!is_name || !(is_there(folder / "run.json") || is_there(folder / "journal.jsonl"))) {
     throw usage_error("{}: there is no run of that name in {}. `loadline run list` shows them",
                       options.name, runs_folder().string());
   }
+  if (fs::is_symlink(folder)) {
+    throw usage_error("{}: is a link: remove the link, or what it points to", folder.string());
+  }
   remove_search(folder);
-  fmt::print("Removed {}\n", options.name);
+  fmt::print("Removed {}\n", printable(options.name));
+  if (is_there(folder)) fmt::print("What else lies in {} stays\n", printable(folder.string()));
   return 0;
 }
 

@@ -305,9 +305,10 @@ TEST(MainJob, AFinishedSearchTypedAgainIsAnsweredFromItsTrialsAndRestartLosesNoE
 TEST(MainJob, RunsAreListedWithWhatTheyChoseAndRemoved) {
   const Program program;
   EXPECT_THAT(program.run({"run", "list"}).out, HasSubstr("No runs in "));
-  const Ended found = program.run({"find", "--demo", "--ranks", "8", "--layers-grid", "1",
-                                   "--max-batch", "1", "--steps", "3", "--no-save"});
-  ASSERT_EQ(found.exit_code, 0) << found.err;
+  const std::vector<std::string> find = {"find",          "--demo", "--ranks",     "8",
+                                         "--layers-grid", "1",      "--max-batch", "1",
+                                         "--steps",       "3",      "--yes"};
+  ASSERT_EQ(program.run(find).exit_code, 0);
   EXPECT_THAT(program.run({"run", "list"}).out,
               AllOf(HasSubstr("complete, batch 1, rank 8, layers 1; "), HasSubstr("data ")));
   const Json document = Json::parse(program.run({"run", "list", "--json"}).out);
@@ -321,9 +322,22 @@ TEST(MainJob, RunsAreListedWithWhatTheyChoseAndRemoved) {
     EXPECT_EQ(program.run({"run", "remove", other}).exit_code, 2) << other;
   }
   EXPECT_TRUE(fs::exists(folder / "run.json"));
+  fs::create_directory_symlink(folder, folder.parent_path() / "link");
+  EXPECT_EQ(program.run({"run", "remove", "link"}).exit_code, 2);
+  EXPECT_TRUE(fs::exists(folder / "run.json"));
+  fs::remove(folder.parent_path() / "link");
+  fs::create_directory(folder.parent_path() / "damaged");
+  EXPECT_THAT(program.run({"run", "list"}).err, HasSubstr("damaged: left out: "));
   EXPECT_EQ(program.run({"run", "remove", name}).exit_code, 0);
   EXPECT_FALSE(fs::exists(folder));
-  EXPECT_THAT(program.run({"run", "list"}).out, HasSubstr("No runs in "));
+
+  // The same trial of a new search is another measurement.
+  const Ended again = program.run(find);
+  EXPECT_THAT(again.out, AllOf(HasSubstr("Testing:"), HasSubstr("Profile saved: "),
+                               HasSubstr("loadline train --demo --batch-size 1 ")));
+  const Json result = read_json(folder / "result.json");
+  const Json profile = read_json(result["profile"].get<std::string>());
+  EXPECT_EQ(profile["step_seconds"], result["optimal"]["step_seconds"]);
 }
 
 // The files there, which are profiles.
