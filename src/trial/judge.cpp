@@ -213,8 +213,11 @@ Conclusion against_budget(const TrialSpec& spec, Bytes peak) {
     return {Verdict::kFits,
             fmt::format("fits: {}, within the budget of {}", figures, to_string(spec.budget))};
   }
-  return {Verdict::kExceedsBudget, fmt::format("it ran, but {} is above the budget of {}. {}",
-                                               figures, to_string(spec.budget), smaller(spec))};
+  const std::string budget = to_string(spec.budget);
+  const std::string by =  // where rounding would hide it
+      to_string(with_margin) == budget ? to_string(with_margin - spec.budget) + " " : "";
+  return {Verdict::kExceedsBudget, fmt::format("it ran, but {} is {}above the budget of {}. {}",
+                                               figures, by, budget, smaller(spec))};
 }
 
 Conclusion conclude(const TrialSpec& spec, const TrialObservation& seen, Bytes peak) {

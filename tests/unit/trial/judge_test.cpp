@@ -81,6 +81,17 @@ TEST(Judge, WhatRanOutOfMoreThanAPeakMayBeTodayIsStillDisproved) {
   EXPECT_EQ(verdict_under(held, 116_MiB), Verdict::kInterrupted);
 }
 
+TEST(Judge, WhatIsAboveTheBudgetByLessThanIsShownSaysByHowMuch) {
+  TrialSpec spec = spec_of_15();
+  const Bytes needed = adjusted(80_MiB, spec.margin);
+  spec.budget = needed - 3_KiB;
+  EXPECT_THAT(judge(spec, finished_with(80_MiB)).cause,
+              testing::HasSubstr("92.0 MiB is 3.0 KiB above the budget of 92.0 MiB. "));
+  spec.budget = needed - 3_MiB;
+  EXPECT_THAT(judge(spec, finished_with(80_MiB)).cause,
+              testing::HasSubstr("92.0 MiB is above the budget of 89.0 MiB. "));
+}
+
 // It died of the memory of others, and was called too large by what it wanted: 103.5 MiB.
 TEST(Judge, WhatRanOutAroundATrialIsOpenAgainWhereWhatItWantedIsThere) {
   TrialSpec spec = spec_of_15();
