@@ -197,13 +197,18 @@ void add_comparison(Lines& lines, const SearchResult& result, const SearchLimits
     if (!index) return;
     choices.push_back(&result.trials[*index]);
   }
+  const bool slowed = std::any_of(choices.begin(), choices.end(), [](const RunTrial* trial) {
+    return trial->outcome.noise.slows();
+  });
+  const int width = slowed ? 18 : 16;  // of "≥ 22729 tokens/s" and a gap
   const auto row = [&](std::string_view name, const auto& value) {
     std::string line = fmt::format("  {:<14}", name);
-    for (const RunTrial* trial : choices) line += fmt::format("{:>16}", value(*trial));
+    for (const RunTrial* trial : choices) line += fmt::format("{:>{}}", value(*trial), width);
     lines.push_back(line);
   };
   lines.emplace_back();
-  lines.push_back(fmt::format("  {:<14}{:>16}{:>16}{:>16}", "", "BALANCED", "LARGEST", "FASTEST"));
+  lines.push_back(fmt::format("  {:<14}{:>{}}{:>{}}{:>{}}", "", "BALANCED", width, "LARGEST", width,
+                              "FASTEST", width));
   row("Batch size", [](const RunTrial& t) { return t.configuration.batch_size; });
   row("LoRA rank", [](const RunTrial& t) { return t.configuration.lora_rank; });
   row("LoRA layers", [](const RunTrial& t) { return t.configuration.lora_layers; });
@@ -219,8 +224,7 @@ void add_comparison(Lines& lines, const SearchResult& result, const SearchLimits
   });
   row("Step time", [](const RunTrial& t) { return in_seconds(t.outcome.step_seconds); });
   row("Speed", speed_text);
-  if (std::any_of(choices.begin(), choices.end(),
-                  [](const RunTrial* trial) { return trial->outcome.noise.slows(); })) {
+  if (slowed) {
     lines.emplace_back("  ≥ other processes used the cores meanwhile; alone it is faster");
   }
 }

@@ -410,9 +410,11 @@ TEST(TerminalView, SaysOfASpeedThatOthersSlowedThatItIsAtLeastThat) {
   const std::string text = ended(result);
   EXPECT_THAT(text, HasSubstr("  Speed:        ≥ 512 tokens/s\n"));
   EXPECT_THAT(text,
-              HasSubstr("  Speed           ≥ 512 tokens/s  ≥ 512 tokens/s    530 tokens/s\n"
+              HasSubstr("  Speed             ≥ 512 tokens/s    ≥ 512 tokens/s      530 tokens/s\n"
                         "  ≥ other processes used the cores meanwhile; alone it is faster\n"));
   EXPECT_THAT(text, HasSubstr("   18.07 GiB    ≥ 512 tokens/s  batch=17"));
+  result.trials[1].outcome.tokens_per_second = 22512;
+  EXPECT_THAT(ended(result), HasSubstr("≥ 22512 tokens/s  ≥ 22512 tokens/s"));
 }
 
 TEST(TerminalView, SaysWhatToDoWhenNothingFits) {
