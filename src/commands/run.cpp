@@ -15,6 +15,7 @@
 #include "commands/command.h"
 #include "commands/search_folder.h"
 #include "report/text.h"
+#include "search/evidence.h"
 #include "text/unicode.h"
 #include "trial/journal.h"
 #include "workload/paths.h"
@@ -57,7 +58,9 @@ Run read_run(const fs::path& folder) {
           .model = path_in(context, "model", file.string()),
           .data = path_in(context, "data", file.string()),
           .result = {}};
-  for (const JournalEntry& entry : read_journal(folder)) run.trials += entry.outcome ? 1 : 0;
+  for (const JournalEntry& entry : read_journal(folder)) {
+    if (entry.outcome && !ends_search(entry.outcome->verdict)) ++run.trials;
+  }
   const auto written = fs::last_write_time(folder / "journal.jsonl");
   run.last = std::chrono::system_clock::to_time_t(std::chrono::file_clock::to_sys(written));
   if (is_there(folder / "result.json")) run.result = read_json(folder / "result.json");
