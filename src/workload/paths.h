@@ -1,5 +1,5 @@
 // What the environment says: where a user's files lie (XDG Base Directory Specification), and
-// what the terminal can. Only commands ask it.
+// what the terminal can. Elsewhere it is asked only for what `base` and `machine` need.
 #pragma once
 
 #include <cstdint>

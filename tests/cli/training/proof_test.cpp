@@ -96,6 +96,17 @@ TEST_F(Proof, AProfileThatNeedsMoreThanTodaysBudgetIsRefusedWithBoth) {
   EXPECT_THAT(ended.err, AllOf(HasSubstr("measured to need 1.12 GiB"), HasSubstr("500.0 MiB")));
 }
 
+// Trials run the worst batches that shuffling makes.
+TEST_F(Proof, BalancedBatchesAreHeldToThePlanWhereTheProofOfShuffledOnesIsTooMuch) {
+  save_profile(500_MiB);
+  EXPECT_EQ(train({"--memory-limit", "200MiB"}).exit_code, 1);
+  const Ended planned = train({"--memory-limit", kLimit, "--batching", "balanced"});
+  EXPECT_EQ(planned.exit_code, 1);
+  EXPECT_THAT(planned.err, HasSubstr("does not fit"));
+  const Ended fits = train({"--memory-limit", "200MiB", "--batching", "balanced"});
+  EXPECT_EQ(fits.exit_code, 0) << fits.err << fits.out;
+}
+
 TEST_F(Proof, BeforeTheTrialOfVerifyTheFolderIsLookedAt) {
   const std::vector<std::string> verify{"--verify", "--batch-size",  "1", "--lora-rank",
                                         "4",        "--lora-layers", "2"};
