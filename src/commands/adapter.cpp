@@ -15,15 +15,16 @@
 #include "commands/command.h"
 #include "report/text.h"
 #include "training/readiness.h"
-#include "workload/model_source.h"
+#include "workload/options.h"
+#include "workload/workload.h"
 
 namespace loadline {
 namespace {
 
 struct AdapterOptions {
-  std::string model, adapter_path;
+  WorkloadOptions base;  // its model alone
+  std::string adapter_path;
   std::optional<std::string> output, format;
-  bool json = false;
 };
 
 // "8" or "8 to 64".
@@ -96,18 +97,18 @@ void convert_to(const std::string& output, AnyAdapter adapter, const ModelConfig
   require_no_model_folder(folder, "--output");
   const AdapterFormat format = parse_adapter_format(options.format.value_or("peft"));
   write_adapter(folder, as_trainable(std::move(adapter), model, options.adapter_path), format);
-  if (!options.json) fmt::print("written to  {} ({})\n", output, name_of(format));
+  if (!options.base.json) fmt::print("written to  {} ({})\n", output, name_of(format));
 }
 
 int run_adapter(const AdapterOptions& options) {
   if (options.format && !options.output) {
     throw usage_error("--adapter-format {}: needs --output DIR to write to", *options.format);
   }
-  const ModelConfig model = read_config(resolve_model(options.model, ModelParts::kText));
+  const ModelConfig model = read_config(model_folder_of(options.base, ModelParts::kText));
   const AnyAdapter adapter = read_any_adapter(options.adapter_path, model);
-  if (!options.json) show(adapter, model);
+  if (!options.base.json) show(adapter, model);
   if (options.output) convert_to(*options.output, adapter, model, options);
-  if (options.json) show_document(adapter, model, options);
+  if (options.base.json) show_document(adapter, model, options);
   return 0;
 }
 
@@ -115,12 +116,12 @@ int run_adapter(const AdapterOptions& options) {
 
 CommandFunction add_adapter(Flags flags) {
   const auto options = std::make_shared<AdapterOptions>();
-  flags.required("--model", options->model, "The base model's folder, or ORG/NAME[@REVISION]");
+  add_model_flags(flags, options->base);
+  add_demo_flag(flags, options->base, "The embedded model");
   flags.required("--adapter-path", options->adapter_path,
                  "Adapter of PEFT or mlx-lm: its folder or its .safetensors");
   flags.value("--output", options->output, "Write it there");
   flags.value("--adapter-format", options->format, "Of what is written: peft, mlx or both");
-  flags.toggle("--json", options->json, "Print one JSON document instead");
   return [options] { return run_adapter(*options); };
 }
 

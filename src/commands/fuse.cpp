@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/new_folder.h"
 #include "base/stopwatch.h"
 #include "checkpoint/adapter.h"
@@ -19,7 +20,8 @@
 #include "machine/facts.h"
 #include "machine/interrupt.h"
 #include "report/print.h"
-#include "workload/model_source.h"
+#include "workload/options.h"
+#include "workload/workload.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
@@ -29,7 +31,8 @@ constexpr Bytes kMostOfAFile = 512_MiB;
 constexpr std::string_view kIndex = "model.safetensors.index.json";
 
 struct FuseOptions {
-  std::string model, adapter_path, output;
+  WorkloadOptions base;  // its model alone
+  std::string adapter_path, output;
 };
 
 // Configuration, tokenizer, chat template, licence: what is not weights and not an adapter.
@@ -76,7 +79,7 @@ void require_no_interrupt() {
 
 int run_fuse(const FuseOptions& options) {
   const Stopwatch watch;
-  const fs::path folder = resolve_model(options.model, ModelParts::kAll);
+  const fs::path folder = model_folder_of(options.base, ModelParts::kAll);
   const ModelConfig model = read_config(folder);
   const AnyAdapter adapter = read_any_adapter(options.adapter_path, model);
   tell(stderr, "{}", other_base_warning(adapter.base_model, folder, model));
@@ -88,6 +91,13 @@ int run_fuse(const FuseOptions& options) {
                                          read_machine().cpu.usable, require_no_interrupt);
   copy_companions(folder, output.path());
   output.commit();
+  if (options.base.json) {
+    const Json document{{"schema_version", 1},         {"written_to", options.output},
+                        {"matrices", report.matrices}, {"bytes", report.bytes.count},
+                        {"files", report.files},       {"seconds", watch.seconds()}};
+    fmt::print("{}\n", document.dump(2));
+    return 0;
+  }
   fmt::print("Fused {} matrices into {} ({} of weights, files: {}) in {:.1f} s\n", report.matrices,
              options.output, to_string(report.bytes), report.files, watch.seconds());
   return 0;
@@ -97,7 +107,8 @@ int run_fuse(const FuseOptions& options) {
 
 CommandFunction add_fuse(Flags flags) {
   const auto options = std::make_shared<FuseOptions>();
-  flags.required("--model", options->model, "The base model's folder, or ORG/NAME[@REVISION]");
+  add_model_flags(flags, options->base);
+  add_demo_flag(flags, options->base, "The embedded model");
   flags.required("--adapter-path", options->adapter_path,
                  "Adapter of PEFT or mlx-lm: its folder or its .safetensors");
   flags.required("--output,--save-path", options->output, "The new model folder");

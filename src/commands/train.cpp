@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/shell_quoted.h"
 #include "checkpoint/adapter.h"
 #include "commands/adapter_folder.h"
 #include "commands/command.h"
@@ -174,11 +175,12 @@ TrainingSettings settled(const TrainOptions& options, const Workload& workload,
   return settings;
 }
 
-int train_and_tell(const TrainingSettings& settings, std::FILE* out, bool json) {
+int train_and_tell(const TrainingSettings& settings, const WorkloadOptions& options,
+                   std::FILE* out) {
   TrainView view(settings, out, draws(out), [out] { return columns_of(out); });
   const TrainingEnd end = train(settings, view);
-  view.ended(end);
-  if (json) tell(stdout, "{}\n", view.document(end).dump(2));
+  view.ended(end, options.demo ? "--demo" : "--model " + shell_quoted(settings.model.string()));
+  if (options.json) tell(stdout, "{}\n", view.document(end).dump(2));
   return exit_code_of(end, settings);
 }
 
@@ -229,7 +231,7 @@ int run_train(const TrainCommand& typed) {
     words.insert(words.end(), {"--template-date", *workload.template_date});
   }
   keep_command(words, settings);
-  return train_and_tell(settings, out, options.workload.json);
+  return train_and_tell(settings, options.workload, out);
 }
 
 }  // namespace

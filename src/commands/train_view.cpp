@@ -187,7 +187,7 @@ void TrainView::say_done(TrainingEnd::Reason reason) {
                         to_string(peak_), to_string(planned_)));
 }
 
-void TrainView::ended(const TrainingEnd& end) {
+void TrainView::ended(const TrainingEnd& end, const std::string& model_words) {
   clear_bar();
   if (last_.step > first_step_) say_done(end.reason);
   const RowUse& use = end.rows;
@@ -220,10 +220,9 @@ void TrainView::ended(const TrainingEnd& end) {
     say(fmt::format("The run that was there before is kept in {}", end.earlier_run->string()));
   }
   if (end.reason != TrainingEnd::Reason::kDone) return;
-  say(fmt::format(
-      "Adapter: {}; `loadline generate --model {} --adapter-path {} --prompt \"...\"` reads it",
-      settings_.adapter_path.string(), shell_quoted(settings_.model.string()),
-      shell_quoted(settings_.adapter_path.string())));
+  say(fmt::format("Adapter: {}; `loadline generate {} --adapter-path {} --prompt \"...\"` reads it",
+                  settings_.adapter_path.string(), model_words,
+                  shell_quoted(settings_.adapter_path.string())));
 }
 
 Json TrainView::document(const TrainingEnd& end) const {

@@ -27,8 +27,9 @@ class TrainView final : public TrainingObserver {
   void saved(std::int64_t step, const std::filesystem::path& where, Bytes peak) override;
   void endangered(std::int64_t step, const std::string& what) override;
 
-  // Clears the bar and says what was done, how the rows were used, and where the adapters are.
-  void ended(const TrainingEnd& end);
+  // Clears the bar and says what was done, how the rows were used, where the adapters are, and how
+  // to read them: `model_words` are the flags that name the model.
+  void ended(const TrainingEnd& end, const std::string& model_words);
   [[nodiscard]] Json document(const TrainingEnd& end) const;
 
  private:

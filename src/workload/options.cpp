@@ -157,10 +157,6 @@ void validate(const WorkloadOptions& options) {
   require_word("--grad-checkpoint", options.grad_checkpoint,
                options.compares ? std::vector<std::string_view>{"auto", "on", "off", "both"}
                                 : std::vector<std::string_view>{"auto", "on", "off"});
-  if (options.demo && !options.model.empty()) {
-    throw usage_error("--demo brings a model of its own, and --model {} names another: give one",
-                      options.model);
-  }
   if (options.distrust)
     require_word("--distrust", *options.distrust, {"off", "additive", "weighted"});
   if (!(options.margin >= 0 && options.margin <= 4)) {

@@ -251,6 +251,10 @@ ProfileKey Workload::profile_key(const MachineFacts& machine,
 }
 
 fs::path model_folder_of(const WorkloadOptions& options, ModelParts parts) {
+  if (options.demo && !options.model.empty()) {
+    throw usage_error("--demo brings a model of its own, and --model {} names another: give one",
+                      options.model);
+  }
   if (options.demo) return demo_model();
   if (options.model.empty()) throw usage_error("--model DIR or ORG/NAME is missing");
   return resolve_model(options.model, parts);

@@ -67,7 +67,7 @@ TrainingSettings configured(TrainingSettings base, const Configuration& configur
 Workload prepare_workload(const WorkloadOptions& options, const MachineFacts& machine,
                           std::FILE* out, ModelParts parts = ModelParts::kAll);
 
-// The folder of --model, or of --demo. Throws Error(kUsage) where neither was given.
+// The folder of --model, or of --demo. Throws Error(kUsage) where neither was given, or both.
 std::filesystem::path model_folder_of(const WorkloadOptions& options, ModelParts parts);
 
 // --compute-dtype's word.

@@ -24,6 +24,7 @@ TEST(AdapterCommand, ShowsAndConvertsWhatTrainWrote) {
                    "--max-steps", "1", "--max-seq-length", "32", "--val-batches", "1",
                    "--adapter-format", "both", "--adapter-path", trained});
   ASSERT_EQ(training.exit_code, 0) << training.err;
+  EXPECT_THAT(training.out, HasSubstr("`loadline generate --demo --adapter-path " + trained));
   const std::string back = (program.home() / "back").string();
   const Ended ended = program.run({"adapter", "--model", demo_model(), "--adapter-path",
                                    trained + "/mlx", "--output", back, "--adapter-format", "peft"});
@@ -32,8 +33,7 @@ TEST(AdapterCommand, ShowsAndConvertsWhatTrainWrote) {
   for (const char* file : {"/adapter_model.safetensors", "/adapter_config.json"}) {
     EXPECT_EQ(bytes_of(back + file), bytes_of(trained + file)) << file;
   }
-  const Ended shown =
-      program.run({"adapter", "--model", demo_model(), "--adapter-path", trained, "--json"});
+  const Ended shown = program.run({"adapter", "--demo", "--adapter-path", trained, "--json"});
   const Json document = parse_json(shown.out, "stdout");
   EXPECT_EQ(document["ranks"], Json::parse("[2]"));
   EXPECT_EQ(document["layers"], Json::parse("[4, 5]"));

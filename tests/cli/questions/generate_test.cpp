@@ -175,6 +175,13 @@ TEST(Fuse, GivesAModelThatSaysWhatBaseAndAdapterSay) {
   // Rounded to bf16 once more: the first words are the same.
   EXPECT_EQ(program.run(with(kGenesis, {"--model", fused})).out.substr(0, 20),
             adapted.substr(0, 20));
+  const Ended of_demo =
+      program.run({"fuse", "--demo", "--adapter-path", adapter, "--output", fused + "3", "--json"});
+  const Json document = parse_json(of_demo.out, "stdout");
+  EXPECT_EQ(document["matrices"], 24);
+  EXPECT_EQ(document["written_to"], fused + "3");
+  EXPECT_EQ(read_file(fs::path(fused + "3") / "model.safetensors", 16_MiB),
+            read_file(fs::path(fused) / "model.safetensors", 16_MiB));
   const Ended again = program.run(fuse);
   EXPECT_EQ(again.exit_code, 2);
   EXPECT_THAT(again.err, HasSubstr("not an empty folder"));

@@ -102,7 +102,7 @@ TEST_F(TrainViewTest, AResumedRunGoesOnWithItsTokensAndItsBest) {
   end.step = 3;
   end.best = BestLoss{.step = 2, .valid_loss = 1.5};
   end.folder = settings_.adapter_path;
-  view.ended(end);
+  view.ended(end, "--model '/models/it'\\''s'");
   EXPECT_THAT(
       shown(),
       AllOf(HasSubstr("Resumed after step 2 of 4"), HasSubstr("Iter 3: Train loss 2.000"),
@@ -136,7 +136,7 @@ TEST_F(TrainViewTest, RowsThatAreNotUsedAreNotCountedAmongTheUsed) {
   view.stepped(step(1, 2, 0));
   TrainingEnd end;
   end.rows = {.rows = 890, .uses = 4, .tokens = 40, .least = 0, .most = 1, .unused = 886};
-  view.ended(end);
+  view.ended(end, "--demo");
   EXPECT_THAT(shown(), HasSubstr("Rows: 4 of 890 used, each 1 time (0.00 epochs).\n"));
 }
 
@@ -167,7 +167,7 @@ TEST_F(TrainViewTest, AnUpdateThatDivergedWasNotDone) {
   TrainingEnd end;
   end.reason = TrainingEnd::Reason::kDiverged;
   end.step = 2;
-  view.ended(end);
+  view.ended(end, "--demo");
   EXPECT_THAT(shown(), HasSubstr("Diverged: 1 update with 100 tokens"));
   EXPECT_EQ(view.document(end)["steps"], 1);
 }
@@ -179,7 +179,7 @@ TEST_F(TrainViewTest, ABestThatIsWorseThanNoTrainingIsSaidSo) {
   view.evaluated(evaluation(4, 3));
   TrainingEnd end;
   end.best = BestLoss{.step = 4, .valid_loss = 3};
-  view.ended(end);
+  view.ended(end, "--demo");
   EXPECT_THAT(shown(),
               AllOf(HasSubstr("Iter 4: Val loss 3.000"),
                     HasSubstr("the best so far, but no better than before training (2.000)\n"),
@@ -195,7 +195,7 @@ TEST_F(TrainViewTest, ARunThatGoesOnKnowsTheLossBeforeTraining) {
   view.evaluated(evaluation(4, 3));
   TrainingEnd end;
   end.best = BestLoss{.step = 4, .valid_loss = 3};
-  view.ended(end);
+  view.ended(end, "--demo");
   EXPECT_THAT(shown(),
               AllOf(HasSubstr("the best so far, but no better than before training (2.000)\n"),
                     HasSubstr("No evaluation was better than before training: ")));
@@ -208,7 +208,7 @@ TEST_F(TrainViewTest, ABestThatIsBetterThanNoTrainingIsNotBelittled) {
   view.evaluated(evaluation(4, 1));
   TrainingEnd end;
   end.best = BestLoss{.step = 4, .valid_loss = 1};
-  view.ended(end);
+  view.ended(end, "--demo");
   EXPECT_THAT(shown(), AllOf(HasSubstr(", the best so far\n"), Not(HasSubstr("before training"))));
 }
 
