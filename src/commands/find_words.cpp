@@ -66,11 +66,14 @@ std::string no_profile_line(const SearchResult& result, bool no_save) {
   if (result.status == SearchResult::Status::kUnfinished) {
     const bool is_stuck = result.stop_verdict && is_unusable(*result.stop_verdict) &&
                           *result.stop_verdict != Verdict::kKilled;
-    return fmt::format("No profile was saved: only a finished search saves one. {}",
+    return fmt::format("No profile was saved: only a finished search saves one. {}{}",
                        is_stuck ? "Once that is mended, the same command with --restart"
-                                : "The same command goes on from here, and saves it at its end");
+                                : "The same command goes on from here",
+                       is_stuck || no_save ? "" : "; with --yes it saves one at its end");
   }
-  return no_save ? "No profile was saved (--no-save): the same command without it saves one." : "";
+  return no_save ? "No profile was saved (--no-save): the same command with --yes in its place "
+                   "saves one, from the trials that were run."
+                 : "";
 }
 
 void say_cuts_of_choice(const SearchResult& result, const Workload& workload, TerminalView& view) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "commands/command.h"
 #include "workload/paths.h"
@@ -50,7 +51,10 @@ int show(const ProfileOptions& options) {
   if (options.json) {
     fmt::print("{}\n", named(profile).dump(2));
   } else {
-    fmt::print("{}\nTo train with it:\n  {}\n", as_text(profile), train_command(profile));
+    const bool has_run = is_there(profile.run_folder);
+    fmt::print("{}{}\nTo train with it:\n  {}\n", as_text(profile),
+               has_run ? "" : "             (no longer there; what was proven still counts)\n",
+               train_command(profile));
   }
   return 0;
 }

@@ -328,8 +328,12 @@ TEST(MainJob, RunsAreListedWithWhatTheyChoseAndRemoved) {
   fs::remove(folder.parent_path() / "link");
   fs::create_directory(folder.parent_path() / "damaged");
   EXPECT_THAT(program.run({"run", "list"}).err, HasSubstr("damaged: left out: "));
+  const std::vector<std::string> show{
+      "profile", "show", fs::path(document["runs"][0]["profile"].get<std::string>()).stem()};
+  EXPECT_THAT(program.run(show).out, Not(HasSubstr("no longer there")));
   EXPECT_EQ(program.run({"run", "remove", name}).exit_code, 0);
   EXPECT_FALSE(fs::exists(folder));
+  EXPECT_THAT(program.run(show).out, HasSubstr("(no longer there; what was proven still counts)"));
 
   // The same trial of a new search is another measurement.
   const Ended again = program.run(find);

@@ -7,6 +7,7 @@ namespace loadline {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using Status = SearchResult::Status;
 
 std::string words_of(Status status, std::optional<Verdict> stopped_by = std::nullopt,
@@ -21,9 +22,12 @@ TEST(FindWords, EachEndWithoutAProfileSaysSoAndHowToGetOne) {
   EXPECT_THAT(words_of(Status::kUnfinished),
               AllOf(HasSubstr("No profile was saved"), HasSubstr("The same command goes on")));
   EXPECT_THAT(words_of(Status::kUnfinished, Verdict::kInterrupted),
-              HasSubstr("The same command goes on"));
+              HasSubstr("goes on from here; with --yes it saves one"));
+  EXPECT_THAT(words_of(Status::kUnfinished, Verdict::kInterrupted, true),
+              AllOf(HasSubstr("goes on from here"), Not(HasSubstr("--yes"))));
   EXPECT_THAT(words_of(Status::kUnfinished, Verdict::kDiverged), HasSubstr("--restart"));
-  EXPECT_THAT(words_of(Status::kComplete, std::nullopt, true), HasSubstr("without it saves one"));
+  EXPECT_THAT(words_of(Status::kComplete, std::nullopt, true),
+              HasSubstr("with --yes in its place saves one"));
   EXPECT_EQ(words_of(Status::kComplete), "") << "it is saved, or asked for";
 }
 
