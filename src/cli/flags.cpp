@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "base/error.h"
+#include "cli/completion.h"
 
 namespace loadline {
 namespace {
@@ -57,19 +58,37 @@ std::string refuse_no_layers(const std::string& text) {
 
 std::string refuse_empty(const std::string& text) { return text.empty() ? "is empty" : ""; }
 
+// "--quantize none|nf4": names, and what a value looks like.
+struct Looks {
+  std::string names, value;
+};
+Looks parted(const char* looks, const char* usual_value) {
+  const std::string text = looks;
+  const std::size_t space = text.find(' ');
+  if (space == std::string::npos) return {text, usual_value};
+  return {text.substr(0, space), text.substr(space + 1)};
+}
+
 // T is a number; Into is one or an optional one.
 template <typename T, typename Into>
-CLI::Option* number(CLI::App& app, const char* names, Into& into, const std::string& help) {
+CLI::Option* number(CLI::App& app, const char* looks, Into& into, const std::string& help) {
   const auto put = [&into](const std::string& text) { into = *parsed<T>(text); };
-  const char* type = std::is_floating_point_v<T> ? "FLOAT" : std::is_signed_v<T> ? "INT" : "UINT";
+  const auto [names, value] = parted(looks, std::is_floating_point_v<T> ? "X" : "N");
   CLI::Option* option = app.add_option_function<std::string>(names, put, help);
-  return option->type_name(type)->check(refuse_no_number<T>);
+  return option->type_name(value)->check(refuse_no_number<T>);
 }
 // With what stands in `into` as the default in --help.
 template <typename T>
-CLI::Option* number_with_default(CLI::App& app, const char* names, T& into,
+CLI::Option* number_with_default(CLI::App& app, const char* looks, T& into,
                                  const std::string& help) {
-  return number<T>(app, names, into, help)->default_str(fmt::format("{}", into));
+  return number<T>(app, looks, into, help)->default_str(fmt::format("{}", into));
+}
+
+// Into is a text or an optional one.
+template <typename Into>
+CLI::Option* text_value(CLI::App& app, const char* looks, Into& into, const std::string& help) {
+  const auto [names, value] = parted(looks, "TEXT");
+  return app.add_option(names, into, help)->type_name(value)->check(refuse_empty);
 }
 
 }  // namespace
@@ -84,44 +103,44 @@ void Flags::place(CLI::Option* option) const {
   if (heading_ != nullptr) option->group(heading_);
 }
 
-void Flags::value(const char* names, std::string& into, const std::string& help) {
-  CLI::Option* option = app_->add_option(names, into, help)->check(refuse_empty);
+void Flags::value(const char* looks, std::string& into, const std::string& help) {
+  CLI::Option* option = text_value(*app_, looks, into, help);
   if (!into.empty()) option->capture_default_str();
   place(option);
 }
-void Flags::value(const char* names, std::int64_t& into, const std::string& help) {
-  place(number_with_default(*app_, names, into, help));
+void Flags::value(const char* looks, std::int64_t& into, const std::string& help) {
+  place(number_with_default(*app_, looks, into, help));
 }
-void Flags::value(const char* names, std::uint64_t& into, const std::string& help) {
-  place(number_with_default(*app_, names, into, help));
+void Flags::value(const char* looks, std::uint64_t& into, const std::string& help) {
+  place(number_with_default(*app_, looks, into, help));
 }
-void Flags::value(const char* names, double& into, const std::string& help) {
-  place(number_with_default(*app_, names, into, help));
+void Flags::value(const char* looks, double& into, const std::string& help) {
+  place(number_with_default(*app_, looks, into, help));
 }
-void Flags::value(const char* names, std::optional<std::string>& into, const std::string& help) {
-  place(app_->add_option(names, into, help)->check(refuse_empty));
+void Flags::value(const char* looks, std::optional<std::string>& into, const std::string& help) {
+  place(text_value(*app_, looks, into, help));
 }
-void Flags::value(const char* names, std::optional<std::int64_t>& into, const std::string& help) {
-  place(number<std::int64_t>(*app_, names, into, help));
+void Flags::value(const char* looks, std::optional<std::int64_t>& into, const std::string& help) {
+  place(number<std::int64_t>(*app_, looks, into, help));
 }
-void Flags::value(const char* names, std::optional<double>& into, const std::string& help) {
-  place(number<double>(*app_, names, into, help));
+void Flags::value(const char* looks, std::optional<double>& into, const std::string& help) {
+  place(number<double>(*app_, looks, into, help));
 }
 void Flags::layers(const char* names, std::optional<std::int64_t>& into, const std::string& help) {
   const auto put = [&into](const std::string& text) {
     into = text == "all" ? kAllLayers : *parsed<std::int64_t>(text);
   };
   CLI::Option* option = app_->add_option_function<std::string>(names, put, help);
-  place(option->type_name("INT")->check(refuse_no_layers));
+  place(option->type_name("N|all")->check(refuse_no_layers));
 }
 void Flags::toggle(const char* names, bool& into, const std::string& help) {
   place(app_->add_flag(names, into, help));
 }
-void Flags::required(const char* names, std::string& into, const std::string& help) {
-  place(app_->add_option(names, into, help)->required()->check(refuse_empty));
+void Flags::required(const char* looks, std::string& into, const std::string& help) {
+  place(text_value(*app_, looks, into, help)->required());
 }
-void Flags::word(const char* name, std::string& into, const std::string& help) {
-  place(app_->add_option(name, into, help)->required()->check(refuse_empty));
+void Flags::word(const char* looks, std::string& into, const std::string& help) {
+  place(text_value(*app_, looks, into, help)->required());
 }
 Flags Flags::command(const char* name, const std::string& help) {
   app_->require_subcommand(1);
@@ -139,6 +158,11 @@ std::vector<std::string> Flags::typed() const {
   return words;
 }
 bool Flags::chosen() const { return app_->parsed(); }
+std::string Flags::completion(const std::string& shell) const {
+  const CLI::App* program = app_;
+  while (program->get_parent() != nullptr) program = program->get_parent();
+  return completion_script(*program, shell);
+}
 
 std::optional<bool> toggle_value(const std::string& word) {
   bool on = false;

@@ -118,10 +118,11 @@ CommandFunction add_adapter(Flags flags) {
   const auto options = std::make_shared<AdapterOptions>();
   add_model_flags(flags, options->base);
   add_demo_flag(flags, options->base, "The embedded model");
-  flags.required("--adapter-path", options->adapter_path,
+  flags.required("--adapter-path DIR|FILE", options->adapter_path,
                  "Adapter of PEFT or mlx-lm: its folder or its .safetensors");
-  flags.value("--output", options->output, "Write it there");
-  flags.value("--adapter-format", options->format, "Of what is written: peft, mlx or both");
+  flags.value("--output DIR", options->output, "Write it there");
+  flags.value("--adapter-format peft|mlx|both", options->format,
+              "Of what is written; peft when not given");
   return [options] { return run_adapter(*options); };
 }
 

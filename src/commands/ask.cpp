@@ -279,7 +279,7 @@ CommandFunction add_ask(Flags flags) {
   flags.layers("--lora-layers,--num-layers", options->lora_layers,
                "The last N layers; -1 or all: all");
   flags.value("--max-seq-length", options->sequence, "Rows of exactly so many tokens");
-  flags.value("--max", options->max, "The largest that fits of: batch, rank, layers, seq");
+  flags.value("--max batch|rank|layers|seq", options->max, "The largest of these that fits");
   flags.value("--speed-loss", options->speed_loss,
               "With --max rank: percent of the smallest rank's speed that it may cost");
   flags.toggle("--memory", options->memory, "Only the memory: nothing about speed");

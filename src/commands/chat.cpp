@@ -68,7 +68,7 @@ CommandFunction add_chat(Flags flags) {
   flags.toggle("--template-jsonl", options->template_jsonl,
                "stdin: {\"chat_template\",\"messages\",...} a line; stdout: "
                "{\"text\"} or {\"error\"} a line");
-  flags.value("--model", options->model,
+  flags.value("--model DIR|ORG/NAME", options->model,
               "Folder, or ORG/NAME, whose chat template is used; stdin: a list of messages, or "
               "{\"messages\",\"tools\"}, a line");
   flags.toggle("--add-generation-prompt", options->add_generation_prompt,

@@ -28,6 +28,7 @@ CommandFunction add_tokenize(Flags flags);
 CommandFunction add_chat(Flags flags);
 CommandFunction add_pull(Flags flags);
 CommandFunction add_machine(Flags flags);
+CommandFunction add_completion(Flags flags);
 CommandFunction add_worker(Flags flags);
 
 }  // namespace loadline

@@ -315,19 +315,21 @@ CommandFunction add_find(Flags flags) {
                             kDemoLimit));
   flags.toggle("--generated-weights", options->workload.generated_weights,
                "Random weights of the model's shapes; so where the folder has only config.json");
-  flags.value("--ranks", options->ranks, "LoRA ranks to try");
-  flags.value("--layers-grid", options->layers_grid,
+  flags.value("--ranks N,N", options->ranks, "LoRA ranks to try");
+  flags.value("--layers-grid N,N|all", options->layers_grid,
               "Numbers of LoRA layers to try; 8,16,24,32 within the model; -1 or all: all layers");
   flags.value("--max-batch", options->max_batch, "Largest batch size to try");
   flags.value("--steps", options->steps, "Steps of a trial, at least 3");
   flags.value("--max-steps,--iters", options->max_steps,
               "Steps of the training to come: where memory grows, it is told for their end");
-  flags.value("--objective", options->objective, "balanced, largest or fastest");
-  flags.value("--time-limit", options->time_limit,
+  flags.value("--objective balanced|largest|fastest", options->objective,
+              "balanced: the largest whose speed is at least 90 % of the fastest; largest: batch x "
+              "rank x layers");
+  flags.value("--time-limit TIME", options->time_limit,
               "End after this time with the best so far: 90s, 30m, 2h, 1h30m");
-  flags.value("--run-dir", options->run_dir,
+  flags.value("--run-dir DIR", options->run_dir,
               "Folder of this search; goes on where an earlier one stopped");
-  flags.value("--output", options->output, "Write the result document here as well");
+  flags.value("--output FILE", options->output, "Write the result document here as well");
   flags.toggle("--restart", options->restart,
                "Run all trials anew; the search in the run folder is kept in a folder beside it");
   flags.toggle("--yes", options->yes,

@@ -109,9 +109,9 @@ CommandFunction add_fuse(Flags flags) {
   const auto options = std::make_shared<FuseOptions>();
   add_model_flags(flags, options->base);
   add_demo_flag(flags, options->base, "The embedded model");
-  flags.required("--adapter-path", options->adapter_path,
+  flags.required("--adapter-path DIR|FILE", options->adapter_path,
                  "Adapter of PEFT or mlx-lm: its folder or its .safetensors");
-  flags.required("--output,--save-path", options->output, "The new model folder");
+  flags.required("--output,--save-path DIR", options->output, "The new model folder");
   return [options] { return run_fuse(*options); };
 }
 

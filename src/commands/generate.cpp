@@ -309,7 +309,7 @@ CommandFunction add_generate(Flags flags) {
   add_model_flags(flags, options->shared);
   add_demo_flag(flags, options->shared, "The embedded model");
   add_memory_flags(flags, options->shared);
-  flags.value("--adapter-path", options->adapter_path,
+  flags.value("--adapter-path DIR|FILE", options->adapter_path,
               "Adapter of PEFT or mlx-lm: its folder or its .safetensors");
   flags.required("--prompt", options->prompt, "What to answer, or to continue; - reads stdin");
   flags.value("--system-prompt", options->system_prompt, "A system message before the prompt");
@@ -323,9 +323,9 @@ CommandFunction add_generate(Flags flags) {
               "Draw from the likeliest tokens that together reach this probability");
   flags.value("--top-k", options->sampling.top_k, "Draw from the k likeliest tokens; 0: all");
   flags.value("--seed", options->shared.seed, "Of the draws");
-  flags.value("--compute-dtype", options->shared.compute_dtype,
-              "auto, f32 or bf16; auto is bf16 where the CPU has it");
-  flags.value("--quantize", options->shared.quantize,
+  flags.value("--compute-dtype auto|f32|bf16", options->shared.compute_dtype,
+              "Of the products; auto is bf16 where the CPU has it");
+  flags.value("--quantize none|nf4", options->shared.quantize,
               "Frozen weights: none, or nf4 as in training with it");
   flags.toggle("--plan", options->plan_only, "Show where every byte would go, and end");
   return [options] { return run_generate(*options); };

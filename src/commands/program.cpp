@@ -20,10 +20,12 @@
 #include "cli/config_file.h"
 #include "cli/mistyped.h"
 #include "commands/command.h"
+#include "commands/help.h"
 #include "machine/interrupt.h"
 #include "machine/standard_streams.h"
 #include "machine/thread_waits.h"
 #include "report/text.h"
+#include "workload/paths.h"
 
 namespace loadline {
 namespace {
@@ -52,6 +54,8 @@ constexpr CommandEntry kCommands[] = {
     {"chat", "Render a chat template: a line of JSON messages on stdin, text on stdout", add_chat},
     {"pull", "Download a model of the Hugging Face Hub into its cache", add_pull},
     {"machine", "Show what was detected: memory, limits, CPU, caps", add_machine},
+    {"completion", "Print a script that completes commands and flags in bash, zsh or fish",
+     add_completion},
     {"worker", "", add_worker, true},  // a trial's child process; hidden
 };
 
@@ -172,10 +176,11 @@ void describe_config_flag(CLI::App& command) {
   const auto refuse = [](const std::string& file) {
     throw usage_error("-c{}: give the file as a word of its own, -c {}", file, file);
   };
-  command.add_option_function<std::string>("-c,--config", refuse,
-                                           "FILE.toml: flags from a file, as batch-size = 4, in a "
-                                           "section [find] for find alone; what is "
-                                           "typed wins");
+  command
+      .add_option_function<std::string>("-c,--config", refuse,
+                                        "Flags from a file, as batch-size = 4, in a section [find] "
+                                        "for find alone; what is typed wins")
+      ->type_name("FILE.toml");
 }
 
 // `help find` is `find --help`. Of a word that is no command parsing says so.
@@ -189,8 +194,12 @@ std::vector<std::string> words_of(int argc, char** argv) {
 
 int parse_and_run(int argc, char** argv) {
   CLI::App app("Loadline: how much LoRA training can this machine carry?", "loadline");
-  app.set_version_flag("-V,--version", "loadline " LOADLINE_VERSION);
+  app.set_help_flag("-h,--help", "Show this");
+  app.set_version_flag("-V,--version", "loadline " LOADLINE_VERSION, "Show the version");
   app.require_subcommand(1);
+  app.formatter_fn([](const CLI::App* command, const std::string&, CLI::AppFormatMode) {
+    return help_text(*command, columns_of(stdout));
+  });
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   struct Parsed {
     const CLI::App* app;

@@ -52,7 +52,7 @@ int tokenize_lines(const Tokenizer& tokenizer, bool add_special) {
 
 CommandFunction add_tokenize(Flags flags) {
   const auto options = std::make_shared<TokenizeOptions>();
-  flags.required("--model", options->model, "Folder with tokenizer.json, or ORG/NAME");
+  flags.required("--model DIR|ORG/NAME", options->model, "Folder with tokenizer.json, or ORG/NAME");
   flags.toggle("--no-special", options->no_special, "Add no special tokens (bos, eos)");
   flags.toggle("--jsonl", options->jsonl,
                "A JSON string a line in, a JSON array of ids a line out");

@@ -42,7 +42,7 @@ void add_configuration_flags(Flags flags, TrainOptions& options) {
   flags.layers("--lora-layers,--num-layers", options.given.lora_layers,
                "The last N layers; -1 or all: all");
   flags.value(
-      "--profile", options.profile,
+      "--profile NAME", options.profile,
       "The profile to take, as `profile list` names it; else a search's newest that matches");
   flags.toggle("--conservative", options.conservative,
                "The guide's table where no profile matches; untested here");
@@ -56,15 +56,16 @@ void add_schedule_flags(Flags flags, TrainOptions& options) {
   flags.value("--epochs", options.epochs, "In place of --max-steps: how often each row is used");
   flags.value("--grad-accumulation-steps", options.accumulation, "Micro-batches of an update");
   flags.value("--learning-rate", options.learning_rate, "Peak rate");
-  flags.value("--lr-schedule", options.schedule, "constant, linear or cosine");
+  flags.value("--lr-schedule constant|linear|cosine", options.schedule,
+              "How the rate falls to 0; constant: it stays");
   flags.value("--warmup-steps", options.warmup_steps, "Linear warm-up");
   flags.value("--lora-plus-ratio", options.lora_plus_ratio,
               "LoRA+: the B matrices learn this many times as fast");
   flags.value("--weight-decay", options.weight_decay, "Decoupled, as in AdamW");
   flags.value("--max-grad-norm", options.max_grad_norm, "Clip the gradient's norm; 0: do not");
   flags.toggle("--no-shuffle", options.no_shuffle, "Rows in the order of the file");
-  flags.value("--batching", options.batching,
-              "shuffled (when not given), or balanced: batches of about the same number of tokens");
+  flags.value("--batching shuffled|balanced", options.batching,
+              "shuffled when not given; balanced: batches of about the same number of tokens");
 }
 
 void add_evaluation_flags(Flags flags, TrainOptions& options) {
@@ -75,29 +76,29 @@ void add_evaluation_flags(Flags flags, TrainOptions& options) {
   flags.value("--val-batches", options.eval_batches, "Validation batches; 0 or not given: all");
   flags.toggle("--test", options.workload.with_test,
                "Evaluate on test.jsonl beside the data after the last update");
-  flags.value("--test-data", options.workload.test_data,
+  flags.value("--test-data FILE", options.workload.test_data,
               "The rows of --test, where they lie elsewhere");
 }
 
 void add_checkpoint_flags(Flags flags, TrainOptions& options) {
   flags = flags.under("Adapter and checkpoints");
-  flags.value("--adapter-path", options.adapter_path,
+  flags.value("--adapter-path DIR", options.adapter_path,
               "Folder of the adapter, its checkpoints and metrics.jsonl");
-  flags.value("--adapter-format", options.adapter_format,
-              "Of the adapter: peft, mlx (mlx-lm) or both");
+  flags.value("--adapter-format peft|mlx|both", options.adapter_format,
+              "Of the adapter; mlx is mlx-lm's");
   flags.value("--save-every", options.save_every, "A checkpoint every N updates; 0: at the end");
   flags.value("--keep-checkpoints", options.keep_checkpoints, "How many of them stay");
   flags.toggle("--resume", options.resume,
                "Continue the run in --adapter-path from its last checkpoint");
-  flags.value("--resume-adapter-file", options.resume_adapter,
+  flags.value("--resume-adapter-file FILE|DIR", options.resume_adapter,
               "A new run from this adapter: its .safetensors or folder");
 }
 
 void add_trunk_flags(Flags flags, TrainOptions& options) {
   flags = flags.under(kMemoryAndSpeed);
-  flags.value("--trunk-cache", options.trunk_cache,
+  flags.value("--trunk-cache on|off", options.trunk_cache,
               "on: from the second epoch on the layers below LoRA are read from the disk");
-  flags.value("--trunk-cache-limit", options.trunk_cache_limit,
+  flags.value("--trunk-cache-limit SIZE", options.trunk_cache_limit,
               "The most that it may need there, for example 20GiB");
 }
 

@@ -68,12 +68,15 @@ std::string cut_to(std::string_view line, std::int64_t columns) {
 }
 
 std::string wrapped(const std::string& line, std::int64_t columns) {
+  return wrapped_below(line, hanging_indent(line), columns);
+}
+
+std::string wrapped_below(const std::string& line, std::size_t indent, std::int64_t columns) {
   constexpr std::int64_t kFewest = 40, kMost = 100;
   columns = std::clamp(columns, kFewest, kMost);
   std::string text;
   std::string rest = line;
   while (columns_of(rest) > columns) {
-    const std::size_t indent = hanging_indent(line);
     const std::size_t place = place_to_break(rest, indent, columns);
     const std::size_t next = rest.find_first_not_of(' ', place);
     if (next == std::string::npos) break;

@@ -24,6 +24,8 @@ std::string cut_to(std::string_view line, std::int64_t columns);
 // read; broken between words. What follows the first one stands below the
 // text behind a label ("  Planned:      "), or two columns further in.
 std::string wrapped(const std::string& line, std::int64_t columns = kUsualColumns);
+// The same, with what follows the first one below the column `indent`.
+std::string wrapped_below(const std::string& line, std::size_t indent, std::int64_t columns);
 // "3.24 s", "0.031 s", "12.5 s": three digits that mean something.
 std::string in_seconds(double seconds);
 // "45 s", "3 min", "1 h 20 min", rounded up to what people plan with.

@@ -53,7 +53,7 @@ std::vector<std::int64_t> WorkloadOptions::sequences() const {
 void add_model_flags(Flags flags, WorkloadOptions& options) {
   flags.toggle("--json", options.json, "One JSON document on stdout, everything else on stderr");
   flags.under(kModelAndData)
-      .value("--model", options.model,
+      .value("--model DIR|ORG/NAME", options.model,
              "Hugging Face folder (config.json, safetensors, tokenizer.json), or "
              "ORG/NAME[@REVISION]");
 }
@@ -64,19 +64,20 @@ void add_demo_flag(Flags flags, WorkloadOptions& options, const std::string& hel
 
 void add_data_flags(Flags flags, WorkloadOptions& options) {
   flags = flags.under(kModelAndData);
-  flags.value("--data", options.data,
+  flags.value("--data FILE|DIR", options.data,
               "train.jsonl (or .jsonl.gz, .jsonl.zst), or a folder with train, valid and test");
-  flags.value("--valid-data", options.valid_data,
+  flags.value("--valid-data FILE", options.valid_data,
               "Validation rows; valid.jsonl beside the data is found by itself");
-  flags.value("--max-seq-length", options.max_seq_length,
+  flags.value(options.compares ? "--max-seq-length N,N" : "--max-seq-length N",
+              options.max_seq_length,
               std::string("Longer rows are cut to this many tokens; 2048, or what the model has") +
                   (options.compares ? "; several are compared: 512,1024" : ""));
   flags.toggle("--skip-bad-rows", options.skip_bad_rows,
                "Leave out lines that are no good row, and say how many");
   flags.toggle("--mask-prompt", options.mask_prompt,
                "Loss on completions and assistant turns only");
-  flags.value("--template-date", options.template_date,
-              "YYYY-MM-DD, the day that a chat template is told which asks for it; today");
+  flags.value("--template-date YYYY-MM-DD", options.template_date,
+              "The day that a chat template is told which asks for it; today");
 }
 
 void add_lora_flags(Flags flags, WorkloadOptions& options) {
@@ -87,26 +88,26 @@ void add_lora_flags(Flags flags, WorkloadOptions& options) {
                "Share of each LoRA input that an update drops");
   lora().toggle("--rslora", options.rslora,
                 "Rank-stabilized: scale alpha / sqrt(rank), saved as that alpha");
-  lora().value("--target-modules", options.target_modules,
-               "Of q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj (phi3: qkv_proj,o_proj,"
-               "gate_up_proj,down_proj), or attention (when not given), or all");
+  lora().value("--target-modules NAMES", options.target_modules,
+               "attention (when not given), all, or of q_proj, k_proj, v_proj, o_proj, gate_proj, "
+               "up_proj, down_proj (phi3: qkv_proj, o_proj, gate_up_proj, down_proj), with commas");
   lora().value("--seed", options.seed, "Of the adapter, the order of rows, and dropout");
-  memory().value("--quantize", options.quantize,
+  memory().value("--quantize none|nf4", options.quantize,
                  "Frozen projections: none, or nf4 (QLoRA: 4 bits, double quantization)");
   memory().value(
-      "--compute-dtype", options.compute_dtype,
-      "auto, f32 or bf16; auto is bf16, with half the memory, wherever that costs no time");
+      "--compute-dtype auto|f32|bf16", options.compute_dtype,
+      "Of the products; auto is bf16, with half the memory, wherever that costs no time");
   memory().value(
-      "--grad-checkpoint", options.grad_checkpoint,
-      fmt::format(
-          "Activation checkpointing: on, off{} or auto; auto turns it on where off cannot fit",
-          options.compares ? ", both (compared)" : ""));
+      options.compares ? "--grad-checkpoint auto|on|off|both" : "--grad-checkpoint auto|on|off",
+      options.grad_checkpoint,
+      fmt::format("Activation checkpointing{}; auto turns it on where off cannot fit",
+                  options.compares ? ", both: compared" : ""));
 }
 
 void add_distrust_flags(Flags flags, WorkloadOptions& options) {
   flags = flags.under(kDistrust);
-  flags.value("--distrust", options.distrust,
-              "off, additive or weighted; additive where rows carry auth_weight and prov_entropy");
+  flags.value("--distrust off|additive|weighted", options.distrust,
+              "additive where not given and rows carry auth_weight and prov_entropy");
   flags.value("--distrust-alpha", options.distrust_alpha, "In [2.3, 3.0]; 2.7 when not given");
   flags.value("--distrust-lambda", options.distrust_lambda,
               "Share of the additive term; 1 when not given");
@@ -114,7 +115,7 @@ void add_distrust_flags(Flags flags, WorkloadOptions& options) {
 
 void add_memory_flags(Flags flags, WorkloadOptions& options) {
   flags = flags.under(kMemoryAndSpeed);
-  flags.value("--memory-limit", options.memory_limit,
+  flags.value("--memory-limit SIZE", options.memory_limit,
               "Use no more than this, for example 20GiB; GiB, GB and G are all 1024^3 bytes");
   flags.value("--margin", options.margin, "Fits means: peak x (1 + margin) is within the budget");
 }

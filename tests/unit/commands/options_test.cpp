@@ -33,9 +33,9 @@ std::string refusal_of(const WorkloadOptions& options) {
 
 TEST(WorkloadOptions, WhatOnlyFindComparesIsSaidInItsHelpAndItsErrors) {
   EXPECT_THAT(help_of(add_find),
-              AllOf(HasSubstr("both (compared)"), HasSubstr("512,1024"), HasSubstr("-1 or all")));
+              AllOf(HasSubstr("both: compared"), HasSubstr("512,1024"), HasSubstr("-1 or all")));
   EXPECT_THAT(help_of(add_train),
-              AllOf(Not(HasSubstr("both (compared)")), Not(HasSubstr("512,1024"))));
+              AllOf(Not(HasSubstr("both: compared")), Not(HasSubstr("512,1024"))));
   WorkloadOptions options;
   options.grad_checkpoint = "maybe";
   EXPECT_THAT(refusal_of(options), HasSubstr("one of auto, on, off"));
