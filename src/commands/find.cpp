@@ -210,7 +210,7 @@ void keep_result(const Found& found, const FindOptions& options, const Workload&
   Profile chosen;
   bool is_saved = false;
   if (proven) {
-    chosen = profile_of(result.trials[*result.optimal], workload, machine, question.limits,
+    chosen = profile_of(result.trials[*result.optimal], result.trials, workload, machine, question.limits,
                         found.run_folder);
     if (const auto earlier = profile_of_same_trial(profile_folder(), chosen)) {
       chosen.name = earlier->name;

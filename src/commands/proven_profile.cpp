@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "commands/search_folder.h"
+#include "search/evidence.h"
 
 namespace loadline {
 
@@ -15,8 +16,10 @@ std::string timestamp() {
   return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
-Profile profile_of(const RunTrial& trial, const Workload& workload, const MachineFacts& machine,
+Profile profile_of(const RunTrial& trial, const std::vector<RunTrial>& trials,
+                   const Workload& workload, const MachineFacts& machine,
                    const SearchLimits& limits, const std::filesystem::path& run_folder) {
+  const Speed speed = speed_of(trial.configuration, trials).value_or(Speed{});
   Profile profile;
   profile.created = timestamp();
   profile.key = workload.profile_key(machine, workload.with(trial.configuration));
@@ -32,8 +35,9 @@ Profile profile_of(const RunTrial& trial, const Workload& workload, const Machin
   profile.adjusted = trial.outcome.adjusted_peak(limits.margin);
   profile.budget = limits.budget;
   profile.margin = limits.margin;
-  profile.step_seconds = trial.outcome.step_seconds;
-  profile.tokens_per_second = trial.outcome.tokens_per_second;
+  profile.step_seconds = speed.step_seconds;
+  profile.tokens_per_second = speed.tokens_per_second;
+  profile.slowed_by_others = speed.is_least;
   profile.run_folder = run_folder.string();
   profile.trial = trial.trial;
   return profile;

@@ -14,8 +14,10 @@ namespace loadline {
 // Now, UTC, as RFC 3339 has it.
 std::string timestamp();
 
-// `trial` fits; its evidence lies in run_folder.
-Profile profile_of(const RunTrial& trial, const Workload& workload, const MachineFacts& machine,
+// `trial` is one of `trials` and fits; their evidence lies in run_folder. The speed is that of all
+// runs of its configuration.
+Profile profile_of(const RunTrial& trial, const std::vector<RunTrial>& trials,
+                   const Workload& workload, const MachineFacts& machine,
                    const SearchLimits& limits, const std::filesystem::path& run_folder);
 
 // The newest in `folder` that rests on the same trial as `proven`, whatever flags of `train` it

@@ -133,6 +133,7 @@ Json to_json(const Profile& profile) {
   document["margin"] = finite(profile.margin);
   document["step_seconds"] = finite(profile.step_seconds);
   document["tokens_per_second"] = finite(profile.tokens_per_second);
+  document["slowed_by_others"] = profile.slowed_by_others;
   document["run_folder"] = profile.run_folder;
   document["trial"] = profile.trial;
   return document;
@@ -170,6 +171,9 @@ Profile profile_from_json(const Json& document, const std::string& source) {
   profile.margin = number_in(document, "margin", 100, source);
   profile.step_seconds = number_in(document, "step_seconds", 1e9, source);
   profile.tokens_per_second = number_in(document, "tokens_per_second", 1e15, source);
+  if (document.contains("slowed_by_others")) {
+    profile.slowed_by_others = json_bool(document, "slowed_by_others", source);
+  }
   profile.run_folder = json_string(document, "run_folder", source);
   profile.trial = static_cast<int>(int_in(document, "trial", 0, 1'000'000'000, source));
   return profile;
@@ -294,8 +298,9 @@ std::string as_text(const Profile& profile) {
   line("memory", fmt::format("peak {}, with a margin of {} {}, within {}", to_string(profile.peak),
                              percent_text(profile.margin), to_string(profile.adjusted),
                              to_string(profile.budget)));
-  line("speed", fmt::format("{} a step, {:.0f} useful tokens/s", in_seconds(profile.step_seconds),
-                            profile.tokens_per_second));
+  line("speed",
+       fmt::format("{} a step (median), {}{:.0f} useful tokens/s", in_seconds(profile.step_seconds),
+                   profile.slowed_by_others ? "≥ " : "", profile.tokens_per_second));
   line("evidence", fmt::format("trial {} in {}", profile.trial, profile.run_folder));
   return text;
 }

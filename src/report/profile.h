@@ -42,6 +42,7 @@ struct Profile {
   Bytes peak, adjusted, budget;
   double margin = 0.15;
   double step_seconds = 0, tokens_per_second = 0;
+  bool slowed_by_others = false;  // each run of it: alone it is faster
   std::string run_folder;
   int trial = 0;
 };

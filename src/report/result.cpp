@@ -1,6 +1,7 @@
 #include "report/result.h"
 
 #include "base/json.h"
+#include "search/evidence.h"
 #include "trial/fields.h"
 
 namespace loadline {
@@ -72,9 +73,10 @@ Json choice_of(const SearchResult& result, std::optional<std::size_t> index, dou
   document["planned_bytes"] = planned_of(trial);
   document["peak_bytes"] = peak_of(trial);
   document["adjusted_bytes"] = adjusted_of(trial, margin);
-  document["step_seconds"] = number_json(trial.outcome.step_seconds);
-  document["tokens_per_second"] = number_json(trial.outcome.tokens_per_second);
-  document["slowed_by_others"] = trial.outcome.noise.slows();
+  const Speed speed = speed_of(trial.configuration, result.trials).value_or(Speed{});
+  document["step_seconds"] = number_json(speed.step_seconds);
+  document["tokens_per_second"] = number_json(speed.tokens_per_second);
+  document["slowed_by_others"] = speed.is_least;
   document["trial"] = trial.trial;
   return document;
 }

@@ -150,10 +150,14 @@ std::string next_larger_text(const SearchResult& result, const SearchLimits& lim
   return fmt::format("batch={} was not tried yet", next);
 }
 
-// "512 tokens/s"; "≥ 512 tokens/s" where others slowed the trial.
-std::string speed_text(const RunTrial& trial) {
-  return fmt::format("{}{:.0f} tokens/s", trial.outcome.noise.slows() ? "≥ " : "",
-                     trial.outcome.tokens_per_second);
+// What the objectives went by.
+Speed speed_in(const SearchResult& result, const RunTrial& trial) {
+  return speed_of(trial.configuration, result.trials).value_or(Speed{});
+}
+
+// "512 tokens/s"; "≥ 512 tokens/s" where others slowed each run of it.
+std::string speed_text(const Speed& speed) {
+  return fmt::format("{}{:.0f} tokens/s", speed.is_least ? "≥ " : "", speed.tokens_per_second);
 }
 
 void add_optimal(Lines& lines, const SearchResult& result, const SearchLimits& limits) {
@@ -181,8 +185,9 @@ void add_optimal(Lines& lines, const SearchResult& result, const SearchLimits& l
     lines.push_back(fmt::format("  Planned:      {} (measured {:+.1f} %)",
                                 to_string(trial.planned.bytes), error * 100));
   }
-  lines.push_back(fmt::format("  Step time:    {}", in_seconds(trial.outcome.step_seconds)));
-  lines.push_back("  Speed:        " + speed_text(trial));
+  const Speed speed = speed_in(result, trial);
+  lines.push_back(fmt::format("  Step time:    {}", in_seconds(speed.step_seconds)));
+  lines.push_back("  Speed:        " + speed_text(speed));
   if (!trial.outcome.coverage.empty()) {
     lines.push_back("  Trial:        " + fmt::format("{}, ", trial.trial) +
                     printable(trial.outcome.coverage));
@@ -197,8 +202,8 @@ void add_comparison(Lines& lines, const SearchResult& result, const SearchLimits
     if (!index) return;
     choices.push_back(&result.trials[*index]);
   }
-  const bool slowed = std::any_of(choices.begin(), choices.end(), [](const RunTrial* trial) {
-    return trial->outcome.noise.slows();
+  const bool slowed = std::any_of(choices.begin(), choices.end(), [&](const RunTrial* trial) {
+    return speed_in(result, *trial).is_least;
   });
   const int width = slowed ? 18 : 16;  // of "≥ 22729 tokens/s" and a gap
   const auto row = [&](std::string_view name, const auto& value) {
@@ -222,8 +227,8 @@ void add_comparison(Lines& lines, const SearchResult& result, const SearchLimits
   row("With margin", [&](const RunTrial& t) {
     return to_string(adjusted(t.outcome.peak ? t.outcome.peak->bytes : Bytes{}, limits.margin));
   });
-  row("Step time", [](const RunTrial& t) { return in_seconds(t.outcome.step_seconds); });
-  row("Speed", speed_text);
+  row("Step time", [&](const RunTrial& t) { return in_seconds(speed_in(result, t).step_seconds); });
+  row("Speed", [&](const RunTrial& t) { return speed_text(speed_in(result, t)); });
   if (slowed) {
     lines.emplace_back("  ≥ other processes used the cores meanwhile; alone it is faster");
   }
@@ -237,9 +242,9 @@ void add_pareto(Lines& lines, const SearchResult& result, const SearchLimits& li
   lines.emplace_back("Memory against speed (no other trial beats these in both):");
   for (const std::size_t index : front) {
     const RunTrial& trial = result.trials[index];
-    lines.push_back(fmt::format("  {:>10} {:>17}  {}",
-                                to_string(adjusted(trial.outcome.peak->bytes, limits.margin)),
-                                speed_text(trial), describe(trial.configuration)));
+    lines.push_back(fmt::format(
+        "  {:>10} {:>17}  {}", to_string(adjusted(trial.outcome.peak->bytes, limits.margin)),
+        speed_text(speed_in(result, trial)), describe(trial.configuration)));
   }
 }
 

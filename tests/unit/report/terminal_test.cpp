@@ -417,6 +417,24 @@ TEST(TerminalView, SaysOfASpeedThatOthersSlowedThatItIsAtLeastThat) {
   EXPECT_THAT(ended(result), HasSubstr("≥ 22512 tokens/s  ≥ 22512 tokens/s"));
 }
 
+TEST(TerminalView, SaysTheSpeedOfAConfigurationsRunsThatTheChoiceWentBy) {
+  SearchResult result = testing::example_result();
+  RunTrial again = result.trials[1];  // the confirming run, beside others
+  again.trial = 9;
+  again.outcome.tokens_per_second = 300;
+  again.outcome.step_seconds = 6;
+  again.outcome.noise = {
+      .cores = 2, .neighbour_cores = 1.0, .available_before = {}, .available_after = {}};
+  result.trials.push_back(again);
+  for (auto* choice : {&result.optimal, &result.balanced, &result.largest}) {
+    if (*choice == std::size_t{1}) *choice = result.trials.size() - 1;
+  }
+  const std::string text = ended(result);
+  EXPECT_THAT(text, HasSubstr("  Step time:    3.20 s\n  Speed:        512 tokens/s\n"));
+  EXPECT_THAT(text, HasSubstr("   18.07 GiB      512 tokens/s  batch=17"));
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("300 tokens/s")));
+}
+
 TEST(TerminalView, SaysWhatToDoWhenNothingFits) {
   SearchResult result;
   result.trials = {
