@@ -43,11 +43,16 @@ std::string joined(const toml::array& list, const std::string& file, std::string
   return text;
 }
 
+std::string flag_named(std::string_view key) {
+  std::string flag = "--" + std::string(key);
+  std::replace(flag.begin() + 2, flag.end(), '_', '-');
+  return flag;
+}
+
 // As one word each, so that no value is taken for a flag, and `false` turns a toggle off.
 FileFlag flag_of(std::string_view key, const toml::node& value, const std::string& file,
                  const KnownFlags& known) {
-  std::string flag = "--" + std::string(key);
-  std::replace(flag.begin() + 2, flag.end(), '_', '-');
+  const std::string flag = flag_named(key);
   const std::string name = known.first_name(flag);
   if (flag == "--config" || flag == "--help" || name.empty()) {
     throw bad_input("{}:{}: '{}' is no flag of this command; --help lists them", file,
@@ -71,12 +76,18 @@ toml::table parse_toml(const std::string& file) {
   }
 }
 
+enum class For { kOneCommand, kAllCommands };
+
 // Those of a table that are no sections. As for typed flags, two names of one are a mistake.
 std::vector<FileFlag> flags_in(const toml::table& table, const std::string& file,
-                               const KnownFlags& known) {
+                               const KnownFlags& known, For whom) {
   std::vector<FileFlag> flags;
   for (const auto& [key, value] : table) {
     if (value.is_table()) continue;
+    const std::string flag_of_key = flag_named(key.str());
+    const bool is_for_others = whom == For::kAllCommands && known.first_name(flag_of_key).empty() &&
+                               known.is_of_any_command(flag_of_key);
+    if (is_for_others) continue;
     FileFlag flag = flag_of(key.str(), value, file, known);
     for (const FileFlag& other : flags) {
       if (other.name != flag.name) continue;
@@ -126,9 +137,9 @@ std::vector<FileFlag> flags_of(const std::string& file, const std::string& comma
                                const KnownFlags& known) {
   const toml::table table = parse_toml(file);
   const toml::table* section = section_of(command, table, file, known);
-  std::vector<FileFlag> flags = flags_in(table, file, known);
+  std::vector<FileFlag> flags = flags_in(table, file, known, For::kAllCommands);
   if (section == nullptr) return flags;
-  const std::vector<FileFlag> own = flags_in(*section, file, known);
+  const std::vector<FileFlag> own = flags_in(*section, file, known, For::kOneCommand);
   std::vector<std::string> replaced = giving_way(given(flags), given(own));
   for (const FileFlag& flag : own) replaced.push_back(flag.name);
   remove_named(flags, replaced);

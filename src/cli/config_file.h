@@ -16,6 +16,7 @@ struct KnownFlags {
   // "--lora-layers" for "--num-layers", which is another name of it; empty where the command that
   // was typed has no such flag.
   std::function<std::string(const std::string& flag)> first_name;
+  std::function<bool(const std::string& flag)> is_of_any_command;
   std::function<bool(const std::string& word)> is_command;
   // How many of the words lead to the command that was typed: 2 of `profile list --json`.
   std::function<std::size_t(const std::vector<std::string>& words)> command_words;
@@ -30,7 +31,8 @@ struct FlagOrigin {
 // Replaces `-c FILE` (or --config FILE) behind the command's name by the file's flags, before the
 // flags that were typed, so that what was typed wins, over a flag that contradicts it too
 // (--max-steps over the file's epochs). A section is for the command of its name, and wins over
-// what stands above all sections. Throws Error(kBadInput) naming file, line and key for what the
+// what stands above all sections, where flags of other commands are passed over. Throws
+// Error(kBadInput) naming file, line and key for what no command knows, in its section for what the
 // command does not know, for a flag that stands there twice, in two spellings or under two names,
 // and for what is no value of a flag; Error(kUsage) for a second file. `origins` is told where in
 // the file its flags stand.

@@ -158,15 +158,17 @@ bool is_command(const std::string& word) {
 std::vector<std::string> with_config_file(const CLI::App& app, std::vector<std::string> arguments) {
   const std::string name = arguments.empty() ? "" : arguments.front();
   const auto named = app.get_subcommands([&](const CLI::App* c) { return c->get_name() == name; });
-  const KnownFlags known{.first_name =
-                             [&](const std::string& flag) {
-                               return named.empty() ? flag : first_name(*named.front(), flag);
-                             },
-                         .is_command = is_command,
-                         .command_words =
-                             [&](const std::vector<std::string>& words) {
-                               return std::max<std::size_t>(1, command_words(app, words));
-                             }};
+  const KnownFlags known{
+      .first_name =
+          [&](const std::string& flag) {
+            return named.empty() ? flag : first_name(*named.front(), flag);
+          },
+      .is_of_any_command = [&](const std::string& flag) { return !first_name(app, flag).empty(); },
+      .is_command = is_command,
+      .command_words =
+          [&](const std::vector<std::string>& words) {
+            return std::max<std::size_t>(1, command_words(app, words));
+          }};
   return expand_config_file(arguments, known, &flags_of_file);
 }
 

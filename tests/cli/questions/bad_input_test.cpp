@@ -271,6 +271,16 @@ TEST(BadInput, AWrongValueOfAFileIsSaidToStandThere) {
                     HasSubstr("\n--max-batch stands in " + word + ":1\n")));
 }
 
+TEST(BadInput, AConfigurationFileForAllCommandsHasWhatOneOfThemKnows) {
+  const Program program;
+  const std::string file =
+      program.write("flags.toml", "demo = true\nranks = [8]\nprompt = 'a'\nmax-tokens = 1\n");
+  for (const char* command : {"plan", "generate"}) {
+    const Ended ended = program.run({command, "-c", file});
+    EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  }
+}
+
 TEST(BadInput, AnUnknownKeyInTheConfigurationFileIsRefused) {
   const Program program;
   const std::string file = program.write("flags.toml", "bach-size = 3\n");

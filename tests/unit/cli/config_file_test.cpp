@@ -21,7 +21,7 @@ class ConfigFile : public testing::Test {
   }
   static std::vector<std::string> expand(const std::vector<std::string>& arguments) {
     const auto first_name = [](const std::string& flag) {
-      if (flag == "--bach-size") return std::string();
+      if (flag == "--bach-size" || flag == "--of-another") return std::string();
       return flag == "--iters" ? std::string("--max-steps") : flag;
     };
     const auto is_command = [](const std::string& word) {
@@ -30,9 +30,11 @@ class ConfigFile : public testing::Test {
     const auto command_words = [](const std::vector<std::string>& words) {
       return std::size_t{words.size() > 1 && words[1] == "list" ? 2U : 1U};
     };
-    return expand_config_file(
-        arguments,
-        {.first_name = first_name, .is_command = is_command, .command_words = command_words});
+    const auto is_of_any = [](const std::string& flag) { return flag != "--bach-size"; };
+    return expand_config_file(arguments, {.first_name = first_name,
+                                          .is_of_any_command = is_of_any,
+                                          .is_command = is_command,
+                                          .command_words = command_words});
   }
   static std::string refusal(const std::vector<std::string>& arguments) {
     try {
@@ -76,6 +78,13 @@ TEST_F(ConfigFile, WhatIsNoFlagIsRefusedWithFileLineAndKey) {
   EXPECT_THAT(refusal({"train", "-c", write("config = 'other.toml'\n")}), HasSubstr("'config'"));
   EXPECT_THAT(refusal({"train", "-c", write("[lora]\nrank = 4\n")}), HasSubstr("'lora'"));
   EXPECT_THAT(refusal({"train", "-c", write("seed = \n")}), HasSubstr("flags.toml:1"));
+}
+
+TEST_F(ConfigFile, WhatStandsAboveAllSectionsIsForTheCommandsThatHaveIt) {
+  EXPECT_THAT(expand({"train", "-c", write("seed = 1\nof-another = 4\n")}),
+              ElementsAre("train", "--seed=1"));
+  EXPECT_THAT(refusal({"train", "-c", write("seed = 1\n[train]\nof-another = 4\n")}),
+              AllOf(HasSubstr("flags.toml:3"), HasSubstr("'of-another'")));
 }
 
 TEST_F(ConfigFile, AFlagThatStandsTwiceIsRefusedAsATypedOneIs) {
