@@ -35,7 +35,8 @@ std::filesystem::path cache_folder() { return user_folder("XDG_CACHE_HOME", ".ca
 
 bool draws(std::FILE* out) {
   const char* terminal = std::getenv("TERM");
-  return isatty(fileno(out)) != 0 && (terminal == nullptr || std::string_view(terminal) != "dumb");
+  const std::string_view name = terminal == nullptr ? "" : terminal;
+  return isatty(fileno(out)) != 0 && !name.empty() && name != "dumb";
 }
 
 std::int64_t columns_of(std::FILE* out) {

@@ -12,7 +12,7 @@ std::filesystem::path profile_folder();  // $XDG_DATA_HOME/loadline/profiles
 std::filesystem::path runs_folder();     // $XDG_STATE_HOME/loadline/runs
 std::filesystem::path cache_folder();    // $XDG_CACHE_HOME/loadline
 
-// It is a terminal that obeys escape sequences: TERM is not "dumb".
+// It is a terminal that obeys escape sequences: TERM is there, and not "dumb".
 bool draws(std::FILE* out);
 
 // How wide it is: COLUMNS, else what the terminal says, else 80.
