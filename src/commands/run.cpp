@@ -36,7 +36,9 @@ struct Run {
   std::string model, data;
   std::size_t trials = 0;
   std::optional<Json> result;  // none yet
+  bool by_verify = false;
   [[nodiscard]] std::string status() const {
+    if (by_verify) return "train --verify";
     return result ? json_string(*result, "status", folder.string()) : "unfinished";
   }
 };
@@ -58,6 +60,7 @@ Run read_run(const fs::path& folder) {
           .model = path_in(context, "model", file.string()),
           .data = path_in(context, "data", file.string()),
           .result = {}};
+  if (const Json* by = json_find(context, "by")) run.by_verify = *by == "train --verify";
   for (const JournalEntry& entry : read_journal(folder)) {
     if (entry.outcome && !ends_search(entry.outcome->verdict)) ++run.trials;
   }
@@ -174,7 +177,8 @@ int remove(const RunOptions& options) {
 
 CommandFunction add_run(Flags flags) {
   const auto options = std::make_shared<RunOptions>();
-  Flags list_flags = flags.command("list", "All runs without a folder of their own, newest first");
+  Flags list_flags = flags.command(
+      "list", "All runs without a folder of their own, and proofs of train --verify; newest first");
   Flags remove_flags = flags.command("remove", "Delete one; profiles that rest on it stay");
   list_flags.toggle("--json", options->json, "One JSON document on stdout");
   remove_flags.word("name", options->name, "As `run list` shows it");

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "commands/find_session.h"
 #include "commands/proven_profile.h"
 #include "report/print.h"
@@ -36,6 +37,12 @@ Profile verify(const Workload& workload, const MachineFacts& machine, const Sear
       runs_folder() / fmt::format("verify-{}-{}-{}", workload.model_folder.filename().string(),
                                   timestamp(), ::getpid());
   require_writable_folder(profile_folder());  // before a trial whose profile would be lost
+  make_folder(folder);
+  const Json context{{"schema_version", 1},
+                     {"by", "train --verify"},
+                     {"model", workload.model_document()},
+                     {"data", workload.data_document()}};
+  replace_file(folder / "run.json", context.dump(2) + "\n");
   TerminalView view(out, false);
   view.proof_begins();
   FindSession session(workload, machine, question, folder, view);
@@ -48,11 +55,11 @@ Profile verify(const Workload& workload, const MachineFacts& machine, const Sear
   if (!trial.outcome.fits()) {
     throw Error(
         kind_of(trial.outcome.verdict),
-        fmt::format("--verify: {} is not proven here: {}. `loadline find` searches what is; "
-                    "the evidence is in {}",
+        fmt::format("--verify: {} does not pass here: {}. `loadline find` finds what does. The "
+                    "evidence is in {}",
                     describe(configuration), trial.outcome.cause, folder.string()));
   }
-  Profile profile = profile_of(trial, workload, machine, limits, folder);
+  Profile profile = profile_of(trial, {trial}, workload, machine, limits, folder);
   profile.by_verify = true;
   const std::filesystem::path path = save_profile(profile_folder(), profile);
   profile.name = path.stem().string();

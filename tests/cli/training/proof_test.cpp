@@ -140,6 +140,12 @@ TEST_F(Proof, VerifyProvesTheConservativeTableWhereItIsAskedFor) {
   EXPECT_EQ(ended.exit_code, 0) << ended.err << ended.out;
   EXPECT_THAT(ended.out,
               AllOf(HasSubstr("rank 64 (conservative table)"), HasSubstr("Verified by one trial")));
+  const Ended runs = program_.run({"run", "list"});
+  EXPECT_THAT(runs.out, HasSubstr("  train --verify; 1 trial, "));
+  EXPECT_EQ(runs.err, "");
+  EXPECT_THAT(program_.run({"profile", "list"}).out,
+              AllOf(HasSubstr("rank 64, layers 6; rows of at most 32 tokens; "),
+                    HasSubstr("  by train --verify on ")));
 }
 
 }  // namespace
