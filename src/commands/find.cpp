@@ -291,6 +291,7 @@ int run_find(FindOptions options) {
   view.search_ends(result, question.limits);
   const Json binds = binds_of(result, workload);
   say_what_binds(binds, view);
+  say_epoch(result, workload, view);
   say_cuts_of_choice(result, workload, view);
   if (result.optimal) session.say_growth_of_earlier(result.trials[*result.optimal].trial);
 

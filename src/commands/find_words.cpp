@@ -8,6 +8,7 @@
 #include "base/counted.h"
 #include "base/json.h"
 #include "commands/train_start.h"
+#include "report/text.h"
 #include "search/evidence.h"
 #include "workload/cut_rows.h"
 
@@ -82,6 +83,24 @@ void say_cuts_of_choice(const SearchResult& result, const Workload& workload, Te
   for (const std::string& warning : cut_warnings(workload, workload.with(chosen).max_seq_length)) {
     view.line(warning);
   }
+}
+
+std::string epoch_line(std::int64_t rows, std::int64_t tokens, double tokens_per_second) {
+  if (!(tokens_per_second > 0)) return "";
+  return fmt::format("One epoch: {} with {}, in about {} without evaluations", counted(rows, "row"),
+                     counted(tokens, "token"),
+                     in_time_left(static_cast<double>(tokens) / tokens_per_second));
+}
+
+void say_epoch(const SearchResult& result, const Workload& workload, TerminalView& view) {
+  if (!result.optimal) return;
+  const Configuration& chosen = result.trials[*result.optimal].configuration;
+  const std::int64_t longest = workload.with(chosen).max_seq_length;
+  const LengthHistogram lengths(workload.train->rows.within(longest), longest);
+  const Speed speed = speed_of(chosen, result.trials).value_or(Speed{});
+  const std::string line =
+      epoch_line(lengths.rows(), lengths.total_tokens(), speed.tokens_per_second);
+  if (!line.empty()) view.line(line);
 }
 
 }  // namespace loadline

@@ -31,5 +31,11 @@ TEST(FindWords, EachEndWithoutAProfileSaysSoAndHowToGetOne) {
   EXPECT_EQ(words_of(Status::kComplete), "") << "it is saved, or asked for";
 }
 
+TEST(FindWords, AnEpochsTimeIsThatOfItsTokens) {
+  EXPECT_EQ(epoch_line(890, 123456, 1000),
+            "One epoch: 890 rows with 123456 tokens, in about 3 min without evaluations");
+  EXPECT_EQ(epoch_line(890, 123456, 0), "");
+}
+
 }  // namespace
 }  // namespace loadline
