@@ -101,6 +101,7 @@ void TrainView::stepped(const StepReport& report) {
   loss_sum_ += report.loss;
   cross_entropy_sum_ += report.cross_entropy;
   seconds_ += report.seconds;
+  update_seconds_ += report.seconds;
   tokens_ += report.tokens;
   trained_tokens_ += report.tokens;
   peak_ = std::max(peak_, report.peak);
@@ -173,6 +174,11 @@ void TrainView::endangered(std::int64_t step, const std::string& what) {
                   step, printable(what)));
 }
 
+// Tokens a second, of this process's updates without its evaluations and saves.
+double TrainView::update_rate() const {
+  return static_cast<double>(trained_tokens_ - tokens_before_) / std::max(update_seconds_, 1e-9);
+}
+
 // Of this process: what came before a resumption was said then.
 void TrainView::say_done(TrainingEnd::Reason reason) {
   const char* const how = reason == TrainingEnd::Reason::kDone          ? "Done"
@@ -180,11 +186,11 @@ void TrainView::say_done(TrainingEnd::Reason reason) {
                                                                         : "Diverged";
   const std::chrono::duration<double> took = Clock::now() - loaded_;
   const std::int64_t tokens = trained_tokens_ - tokens_before_;
-  say_words(fmt::format("{}: {} with {} in {}, {:.1f} tokens/s; peak {}, {} were planned", how,
-                        counted(last_.step - first_step_, "update"), counted(tokens, "token"),
-                        in_elapsed(took.count()),
-                        static_cast<double>(tokens) / std::max(took.count(), 1e-9),
-                        to_string(peak_), to_string(planned_)));
+  say_words(
+      fmt::format("{}: {} with {} in {} (updates {}, {:.1f} tokens/s); peak {}, {} were planned",
+                  how, counted(last_.step - first_step_, "update"), counted(tokens, "token"),
+                  in_elapsed(took.count()), in_elapsed(update_seconds_), update_rate(),
+                  to_string(peak_), to_string(planned_)));
 }
 
 void TrainView::ended(const TrainingEnd& end, const std::string& model_words) {
@@ -229,16 +235,25 @@ Json TrainView::document(const TrainingEnd& end) const {
   const char* const status = end.reason == TrainingEnd::Reason::kDone          ? "complete"
                              : end.reason == TrainingEnd::Reason::kInterrupted ? "interrupted"
                                                                                : "diverged";
+  const bool has_updates = last_.step > first_step_;
   Json best;  // null: none
   if (end.best) {
     best = {{"step", end.best->step},
             {"valid_loss", end.best->valid_loss},
-            {"perplexity", std::exp(end.best->valid_loss)}};
+            {"perplexity", std::exp(end.best->valid_loss)},
+            {"path", (end.folder / "best").string()}};
   }
   return {{"schema_version", 1},
           {"status", status},
+          {"batch_size", settings_.batch_size},
+          {"grad_accumulation_steps", settings_.grad_accumulation_steps},
+          {"lora_rank", settings_.lora.rank},
+          {"lora_layers", settings_.lora.layers},
           {"steps", last_.step},
-          {"loss", last_.step > first_step_ ? Json(last_.loss) : Json(nullptr)},
+          {"loss", has_updates ? Json(last_.loss) : Json(nullptr)},
+          {"cross_entropy", has_updates ? Json(last_.cross_entropy) : Json(nullptr)},
+          {"update_seconds", update_seconds_},
+          {"tokens_per_second", has_updates ? Json(update_rate()) : Json(nullptr)},
           {"trained_tokens", trained_tokens_},
           {"planned_bytes", planned_.count},
           {"peak_bytes", peak_.count},

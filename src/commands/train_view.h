@@ -43,6 +43,7 @@ class TrainView final : public TrainingObserver {
   void say_words(const std::string& words);
   void say_done(TrainingEnd::Reason reason);
   [[nodiscard]] double seconds_left() const;
+  [[nodiscard]] double update_rate() const;
 
   const TrainingSettings& settings_;
   std::FILE* out_;
@@ -57,6 +58,7 @@ class TrainView final : public TrainingObserver {
   std::int64_t updates_ = 0, tokens_ = 0;
   std::int64_t trained_tokens_ = 0;  // of the whole run, before a resumption too
   std::int64_t first_step_ = 0, tokens_before_ = 0;
+  double update_seconds_ = 0;  // of this process
   Bytes planned_, peak_;
   double step_seconds_ = 0;               // smoothed over about the last 20 updates
   double evaluation_seconds_ = 0;         // of the last evaluation

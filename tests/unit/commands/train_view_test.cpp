@@ -172,6 +172,20 @@ TEST_F(TrainViewTest, AnUpdateThatDivergedWasNotDone) {
   EXPECT_EQ(view.document(end)["steps"], 1);
 }
 
+TEST_F(TrainViewTest, TheSpeedAtTheEndIsThatOfTheUpdatesWithoutEvaluations) {
+  TrainView view(settings_, out_.get(), false);
+  view.loaded(load(0, 0));
+  view.stepped(step(1, 3, 90));
+  view.stepped(step(2, 2, 90));
+  view.ended(TrainingEnd{}, "--demo");
+  EXPECT_THAT(shown(), HasSubstr("(updates 4.0 s, 50.0 tokens/s); peak "));
+  const Json document = view.document(TrainingEnd{});
+  EXPECT_EQ(document["update_seconds"], 4);
+  EXPECT_EQ(document["tokens_per_second"], 50);
+  EXPECT_EQ(document["loss"], 92);
+  EXPECT_EQ(document["cross_entropy"], 2);
+}
+
 TEST_F(TrainViewTest, ABestThatIsWorseThanNoTrainingIsSaidSo) {
   TrainView view(settings_, out_.get(), false);
   view.loaded(load(0, 0));
