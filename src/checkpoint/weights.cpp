@@ -90,6 +90,11 @@ WeightFiles::WeightFiles(const fs::path& model_folder) {
 
 bool WeightFiles::has(const std::string& name) const { return where_.contains(name); }
 
+bool WeightFiles::has(const std::string& name, const std::string& file) const {
+  const auto found = where_.find(name);
+  return found != where_.end() && found->second == file;
+}
+
 const TensorInfo& WeightFiles::info(const std::string& name) const {
   const auto found = where_.find(name);
   if (found == where_.end()) {

@@ -19,6 +19,8 @@ class WeightFiles {
   // The checked headers by file name.
   [[nodiscard]] const std::map<std::string, SafetensorsHeader>& files() const { return files_; }
   [[nodiscard]] bool has(const std::string& name) const;
+  // Whether it is `file` that has it: what else lies in a file under that name is not the model's.
+  [[nodiscard]] bool has(const std::string& name, const std::string& file) const;
   [[nodiscard]] const TensorInfo& info(const std::string& name) const;  // throws Error(kBadInput)
 
   // Reads tensor `name`, whose shape must be `shape`, converted to `dtype` (f32 or bf16, from f32,

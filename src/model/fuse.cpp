@@ -30,7 +30,8 @@ std::string tensor_name(const LoraPair& pair) {
   return fmt::format("model.layers.{}.{}.weight", pair.layer, module_path(pair.projection));
 }
 
-// Writes W + scale * B A, a block of rows at a time.
+// Writes W + scale * B A, a block of rows at a time. The tensor must be one that
+// require_frozen_weights() has looked at.
 class Merger {
  public:
   Merger(int threads, const std::function<void()>& go_on)
@@ -132,7 +133,7 @@ FuseReport fuse_weights(const WeightFiles& files, const ModelConfig& model,
     for (const std::string& tensor : in_order(header)) {
       const TensorInfo& info = header.tensors.at(tensor);
       const auto pair = pairs.find(tensor);
-      if (pair == pairs.end()) {
+      if (pair == pairs.end() || !files.has(tensor, name)) {
         copy_bytes(header, info.begin, info.bytes, to, go_on);
       } else {
         merger.merge(header, tensor, *pair->second, to);
