@@ -1,7 +1,9 @@
 // Checkpoints: interrupted and continued, damaged, mixed up.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <map>
 #include <optional>
 #include <set>
@@ -101,6 +103,25 @@ TEST_F(Resume, InterruptedAtAnyStepTheRunEndsAsIfItHadNeverStopped) {
     const fs::path state = fs::path("checkpoints") / "0000008" / "training_state.safetensors";
     EXPECT_EQ(sha256_hex(content(s.adapter_path / state)),
               sha256_hex(content(whole.adapter_path / state)));
+  }
+}
+
+TEST_F(Resume, InAnyOrderOfRowsAndWithQuantizedWeightsItEndsAsIfItHadNeverStopped) {
+  TrainingSettings balanced = long_settings("balanced");
+  balanced.order = RowOrder::kBalanced;
+  TrainingSettings unshuffled = long_settings("unshuffled");
+  unshuffled.order = RowOrder::kFile;
+  TrainingSettings quantized = long_settings("quantized");
+  quantized.quantize = Quantization::kNf4;
+  for (const TrainingSettings& whole : {balanced, unshuffled, quantized}) {
+    SCOPED_TRACE(whole.adapter_path.filename());
+    run(whole);
+    TrainingSettings s = whole;
+    s.adapter_path += " and stopped";
+    EXPECT_EQ(run(s, 3).end.step, 3);
+    EXPECT_EQ(run(resumed(s)).steps.size(), 5U);
+    EXPECT_EQ(adapter_hash(s), adapter_hash(whole));
+    EXPECT_EQ(timeless(s.adapter_path), timeless(whole.adapter_path));
   }
 }
 
