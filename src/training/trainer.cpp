@@ -220,7 +220,8 @@ class Run {
   std::optional<TrainingEnd> update(std::int64_t step) {
     const Stopwatch watch;
     batch_.select(step);
-    const UpdateResult result = run_update(model_, batch_, settings_, step);
+    const UpdateResult result = run_update(model_, batch_, settings_, step, host_.stop_requested);
+    if (result.is_stopped) return interrupted(step - 1);
     if (!result.finite) {
       return diverged(step, step - 1,
                       fmt::format("the loss is {}, the gradient's norm {} at step {}",

@@ -100,7 +100,8 @@ struct TrainingHost {
 // A save writes a checkpoint (docs/training-state.md) and then the adapter into adapter_path
 // itself, where metrics.jsonl (docs/metrics.md) stands too; all of it goes to a folder there until
 // the last update where a finished run is to be replaced (training/run_folder.h). On a stop request
-// it finishes the update, saves and returns kInterrupted. A loss or gradient that is not finite
+// it finishes the micro-batch, leaves the rest of its update to be done again, saves and returns
+// kInterrupted. A loss or gradient that is not finite
 // stops before the update (kDiverged): the adapter on disk stays the last good one, as it does when
 // the validation loss or the adapter itself is no longer finite. Throws Error as its parts do,
 // before anything is written for wrong settings: Error(kUsage) also when adapter_path holds an

@@ -9,17 +9,21 @@
 namespace loadline {
 namespace {
 
-// Sums over the effective batch; false as soon as one is not finite.
-bool accumulate(LoraModel& model, EffectiveBatch& batch, BatchLoss& sums) {
+// Sums over the effective batch, up to a stop or what is not finite.
+BatchLoss accumulate(LoraModel& model, EffectiveBatch& batch,
+                     const std::function<bool()>& stop_requested, UpdateResult& result) {
+  BatchLoss sums;
   model.zero_gradients();
-  for (std::int64_t m = 0; m < batch.micro_batches(); ++m) {
+  for (std::int64_t m = 0; m < batch.micro_batches() && result.finite; ++m) {
+    result.is_stopped = m > 0 && stop_requested();
+    if (result.is_stopped) return sums;
     const BatchLoss loss = model.forward_backward(batch.micro_batch(m));
     sums.weighted += loss.weighted;
     sums.cross_entropy += loss.cross_entropy;
     sums.targets += loss.targets;
-    if (!std::isfinite(sums.weighted) || !std::isfinite(sums.cross_entropy)) return false;
+    result.finite = std::isfinite(sums.weighted) && std::isfinite(sums.cross_entropy);
   }
-  return true;
+  return sums;
 }
 
 }  // namespace
@@ -30,10 +34,10 @@ double clip_factor(double grad_norm, double max_grad_norm) {
 }
 
 UpdateResult run_update(LoraModel& model, EffectiveBatch& batch, const TrainingSettings& settings,
-                        std::int64_t step) {
-  BatchLoss sums;
+                        std::int64_t step, const std::function<bool()>& stop_requested) {
   UpdateResult result;
-  result.finite = accumulate(model, batch, sums);
+  const BatchLoss sums = accumulate(model, batch, stop_requested, result);
+  if (result.is_stopped) return result;
   result.cross_entropy =
       sums.cross_entropy / static_cast<double>(std::max<std::int64_t>(sums.targets, 1));
   // What is reported is a mean over this update's targets, whatever the coefficients divide by.

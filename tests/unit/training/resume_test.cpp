@@ -125,6 +125,32 @@ TEST_F(Resume, InAnyOrderOfRowsAndWithQuantizedWeightsItEndsAsIfItHadNeverStoppe
   }
 }
 
+TEST_F(Resume, StoppedBetweenTheMicroBatchesOfAnUpdateItDoesThatUpdateAgain) {
+  TrainingSettings whole = long_settings("whole");
+  whole.grad_accumulation_steps = 4;
+  run(whole);
+  for (const std::size_t done : {0U, 3U}) {
+    TrainingSettings s = whole;
+    s.adapter_path = folder_.path() / fmt::format("stopped after {}", done);
+    Recorder recorder;
+    int asked = 0;  // in the update that comes next
+    const auto in_next_update = [&] {
+      return recorder.evaluations.size() == done / 2 + 1 && recorder.steps.size() == done;
+    };
+    const TrainingHost host{.peak_memory = [] { return 1_MiB; },
+                            .stop_requested = [&] { return in_next_update() && ++asked > 2; }};
+    recorder.end = run_training(s, host, recorder);
+    EXPECT_EQ(recorder.end.reason, TrainingEnd::Reason::kInterrupted);
+    EXPECT_EQ(recorder.end.step, done);
+    EXPECT_EQ(recorder.end.rows.uses, static_cast<std::int64_t>(done) * 12);
+    EXPECT_THAT(recorder.end.detail,
+                HasSubstr(done == 0 ? "nothing was saved" : "after step 3, which is saved"));
+    run(done == 0 ? s : resumed(s));
+    EXPECT_EQ(adapter_hash(s), adapter_hash(whole));
+    EXPECT_EQ(timeless(s.adapter_path), timeless(whole.adapter_path));
+  }
+}
+
 TEST_F(Resume, MetricsHaveEachUpdateOnce) {
   const TrainingSettings whole = long_settings("whole");
   run(whole);
