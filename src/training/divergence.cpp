@@ -2,26 +2,38 @@
 
 #include <fmt/format.h>
 
+#include "base/shell_quoted.h"
+
 namespace loadline {
 namespace {
 
-// No learning rate spoils what no update has touched.
-std::string way_out_of_divergence(const TrainingSettings& settings, std::int64_t updates) {
-  if (updates > 0)
-    return fmt::format("Try a lower --learning-rate than {}", settings.learning_rate);
-  return fmt::format("No update was made before: look at the weights in {}{} and at the data",
-                     settings.model.string(),
-                     settings.resume_adapter_file
-                         ? ", at the adapter " + settings.resume_adapter_file->string()
-                         : std::string());
+// No learning rate spoils what no update has touched. A folder with a checkpoint takes no other
+// rate; and where the saved adapter itself has no finite loss, there is nothing to go on from.
+std::string way_out_of_divergence(const TrainingSettings& settings, std::int64_t updates,
+                                  const SavedRun& saved) {
+  if (updates == 0) {
+    return fmt::format("No update was made before: look at the weights in {}{} and at the data",
+                       settings.model.string(),
+                       settings.resume_adapter_file
+                           ? ", at the adapter " + settings.resume_adapter_file->string()
+                           : std::string());
+  }
+  const std::string lower = fmt::format("a lower --learning-rate than {}", settings.learning_rate);
+  if (saved.step() == 0) return "Try " + lower;
+  if (saved.step() == updates) {
+    return fmt::format("It is that adapter: begin anew with {} and another --adapter-path", lower);
+  }
+  return fmt::format("Go on from it with {}: --resume-adapter-file {} and another --adapter-path",
+                     lower, shell_quoted(saved.folder().string()));
 }
 
 }  // namespace
 
 std::string words_of_divergence(const TrainingSettings& settings, const std::string& seen,
-                                std::int64_t updates, const std::string& kept) {
+                                std::int64_t updates, const SavedRun& saved) {
   if (settings.is_trial()) return seen;
-  return fmt::format("{}; {}. {}", seen, kept, way_out_of_divergence(settings, updates));
+  return fmt::format("{}; {}. {}", seen, saved.what_is_kept(),
+                     way_out_of_divergence(settings, updates, saved));
 }
 
 }  // namespace loadline

@@ -223,7 +223,7 @@ class Run {
     const UpdateResult result = run_update(model_, batch_, settings_, step, host_.stop_requested);
     if (result.is_stopped) return interrupted(step - 1);
     if (!result.finite) {
-      return diverged(step, step - 1,
+      return diverged(step - 1,
                       fmt::format("the loss is {}, the gradient's norm {} at step {}",
                                   number_text(result.loss()), number_text(result.grad_norm), step));
     }
@@ -268,9 +268,8 @@ class Run {
     if (!loss) return interrupted(step);
     if (!std::isfinite(loss->cross_entropy)) {
       const char* const of = rows == EvaluationReport::Rows::kTest ? "test" : "validation";
-      return diverged(step, step,
-                      fmt::format("the {} loss is {} after step {}", of,
-                                  number_text(loss->cross_entropy), step));
+      return diverged(step, fmt::format("the {} loss is {} after step {}", of,
+                                        number_text(loss->cross_entropy), step));
     }
     EvaluationReport report{.rows = rows,
                             .step = step,
@@ -313,7 +312,7 @@ class Run {
 
   [[nodiscard]] std::optional<TrainingEnd> require_finite(std::int64_t step) {
     if (std::isfinite(squared_norm(model_.parameters()))) return std::nullopt;
-    return diverged(step, step, fmt::format("the adapter is not finite after step {}", step));
+    return diverged(step, fmt::format("the adapter is not finite after step {}", step));
   }
 
   // Never writes an adapter that is not finite.
@@ -340,12 +339,11 @@ class Run {
             .rows = {}};
   }
 
-  [[nodiscard]] TrainingEnd diverged(std::int64_t step, std::int64_t updates,
-                                     const std::string& what) const {
+  [[nodiscard]] TrainingEnd diverged(std::int64_t step, const std::string& what) const {
     return {.reason = TrainingEnd::Reason::kDiverged,
             .step = step,
             .coverage = "",
-            .detail = words_of_divergence(settings_, what, updates, saved_.what_is_kept()),
+            .detail = words_of_divergence(settings_, what, step, saved_),
             .rows = {}};
   }
 

@@ -57,9 +57,9 @@ struct LoadReport {
 struct TrainingEnd {
   enum class Reason { kDone, kInterrupted, kDiverged };
   Reason reason = Reason::kDone;
-  std::int64_t step = 0;
-  std::string coverage;  // kDone in kWorstFirst: what the run has met (training/coverage.h)
-  std::string detail;    // kDiverged and kInterrupted, for people: "the loss is nan at step 12"...
+  std::int64_t step = 0;  // updates done
+  std::string coverage;   // kDone in kWorstFirst: what the run has met (training/coverage.h)
+  std::string detail;     // kDiverged and kInterrupted, for people: "the loss is nan at step 12"...
   std::int64_t trunk_batches_read = 0;  // by this process; of so many:
   std::int64_t trunk_batches = 0;
   RowUse rows;                        // of all updates so far, those before a resumption included

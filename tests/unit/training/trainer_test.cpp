@@ -184,11 +184,57 @@ TEST_F(Trainer, LossThatIsNotFiniteStopsBeforeTheUpdate) {
   s.save_every = 1;
   const Recorder seen = run(s);
   EXPECT_EQ(seen.end.reason, TrainingEnd::Reason::kDiverged);
-  EXPECT_EQ(seen.end.step, 2);
+  EXPECT_EQ(seen.end.step, 1) << "updates done";
+  EXPECT_EQ(seen.end.rows.uses, 2);
   EXPECT_THAT(seen.end.detail,
               AllOf(HasSubstr("at step 2"), HasSubstr("of step 1"), HasSubstr("--learning-rate")));
   EXPECT_EQ(seen.steps.size(), 1U);
   EXPECT_EQ(adapter_hash(s), adapter_hash(one));
+}
+
+TEST_F(Trainer, WhatADivergedRunAdvisesIsNotRefused) {
+  TrainingSettings s = settings("sound");
+  s.lora.targets = {Projection::kQ, Projection::kK};
+  s.max_steps = 4;
+  run(s, 2);
+  // From the third update on it is another rate's run, which an honest one could become.
+  const std::filesystem::path state = s.adapter_path / "checkpoints/0000002/training_state.json";
+  std::string text = content(state);
+  const std::string rate = "\"learning_rate\": 0.001";
+  ASSERT_NE(text.find(rate), text.npos);
+  replace_file(state, text.replace(text.find(rate), rate.size(), "\"learning_rate\": 1e30"));
+  s.learning_rate = 1e30;
+  s.resume = true;
+  const Recorder seen = run(s);
+  ASSERT_EQ(seen.end.reason, TrainingEnd::Reason::kDiverged);
+  EXPECT_THAT(seen.end.detail,
+              AllOf(HasSubstr("of step 2"), HasSubstr("lower --learning-rate than 1e+30"),
+                    HasSubstr("--resume-adapter-file " + s.adapter_path.string()),
+                    HasSubstr("another --adapter-path")));
+  TrainingSettings advised = settings("advised");
+  advised.lora.targets = s.lora.targets;
+  advised.resume_adapter_file = s.adapter_path;
+  EXPECT_EQ(run(advised).end.reason, TrainingEnd::Reason::kDone);
+}
+
+TEST_F(Trainer, AnAdapterWhoseOwnLossIsNotFiniteIsNotAdvisedToBeTrainedOn) {
+  TrainingSettings s = settings("spoiled");
+  s.learning_rate = 1e30;
+  s.lora.targets = {Projection::kQ, Projection::kK};  // their product is infinite
+  s.save_every = 1;
+  EXPECT_THAT(run(s).end.detail,
+              AllOf(HasSubstr("of step 1"), HasSubstr("lower --learning-rate"),
+                    HasSubstr("another --adapter-path"), Not(HasSubstr("--resume-adapter-file"))));
+}
+
+TEST_F(Trainer, ARunThatHasSavedNothingBeforeItDivergedMayBeginAgainWhereItWas) {
+  TrainingSettings s = settings("unsaved");
+  s.learning_rate = 1e30;
+  s.lora.targets = {Projection::kQ, Projection::kK};
+  EXPECT_THAT(run(s).end.detail,
+              AllOf(HasSubstr("lower --learning-rate"), Not(HasSubstr("--adapter-path"))));
+  s.learning_rate = 1e-3;
+  EXPECT_EQ(run(s).end.reason, TrainingEnd::Reason::kDone);
 }
 
 // The demo model; each bit of its weights is set, which is no number in any type.
