@@ -179,6 +179,11 @@ double TrainView::update_rate() const {
   return static_cast<double>(trained_tokens_ - tokens_before_) / std::max(update_seconds_, 1e-9);
 }
 
+void TrainView::warned(std::int64_t step, const std::string& what) {
+  warnings_.push_back({{"step", step}, {"what", what}});
+  say_words(fmt::format("Iter {}: Warning: {}.", step, printable(what)));
+}
+
 // Of this process: what came before a resumption was said then.
 void TrainView::say_done(TrainingEnd::Reason reason) {
   const char* const how = reason == TrainingEnd::Reason::kDone          ? "Done"
@@ -261,6 +266,7 @@ Json TrainView::document(const TrainingEnd& end) const {
           {"best", best},
           {"test", test_},
           {"dangers", dangers_},
+          {"warnings", warnings_},
           {"row_use",
            {{"rows", end.rows.rows},
             {"uses", end.rows.uses},

@@ -26,6 +26,7 @@ class TrainView final : public TrainingObserver {
   void evaluated(const EvaluationReport& report) override;
   void saved(std::int64_t step, const std::filesystem::path& where, Bytes peak) override;
   void endangered(std::int64_t step, const std::string& what) override;
+  void warned(std::int64_t step, const std::string& what) override;
 
   // Clears the bar and says what was done, how the rows were used, where the adapters are, and how
   // to read them: `model_words` are the flags that name the model.
@@ -66,6 +67,7 @@ class TrainView final : public TrainingObserver {
   StepReport last_;                       // its step alone before the first update of this process
   Json evaluations_ = Json::array();
   Json dangers_ = Json::array();
+  Json warnings_ = Json::array();
   Json test_;  // null: none
 };
 

@@ -34,6 +34,7 @@ void BestAdapter::replace(const Adapter& adapter, AdapterFormat format, std::int
                           double valid_loss) {
   write_adapter(folder_, adapter, format);
   remove_adapters(folder_, format);
+  best_.reset();  // until its record is that of this adapter
   const Json document{{"schema_version", 1},
                       {"step", step},
                       {"valid_loss", valid_loss},

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <optional>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -181,7 +182,7 @@ class Run {
         if (std::optional<TrainingEnd> end = evaluate(step)) return *end;
       }
       if (is_due(step, settings_.save_every)) {
-        if (std::optional<TrainingEnd> end = save(step)) return *end;
+        if (std::optional<TrainingEnd> end = save(step, step == last_step_)) return *end;
       }
       if (std::optional<TrainingEnd> end = look_for_danger(step)) return *end;
     }
@@ -237,12 +238,30 @@ class Run {
                             .seconds = watch.seconds(),
                             .peak = host_.peak_memory()};
     step_seconds_ += report.seconds;
-    metrics_->add(report);
-    if (tensorboard_) tensorboard_->add(report);
+    log(report);
     observer_.stepped(report);
     if (coverage_) coverage_->met(batch_.longest_row(), batch_.largest_micro_batch());
     train_.forget_pages();
     return std::nullopt;
+  }
+
+  template <typename Report>
+  void log(const Report& report) {
+    log(report, *metrics_, metrics_refused_);
+    if (tensorboard_) log(report, *tensorboard_, tensorboard_refused_);
+  }
+
+  // A run does not end for want of a line in a log. The first one that is refused is told.
+  template <typename Report, typename Log>
+  void log(const Report& report, Log& to, bool& is_told) {
+    try {
+      to.add(report);
+    } catch (const Error& error) {
+      if (std::exchange(is_told, true)) return;
+      observer_.warned(report.step, fmt::format("{}. The run goes on; what cannot be written there "
+                                                "is missing in that file",
+                                                error.what()));
+    }
   }
 
   std::optional<TrainingEnd> evaluate(std::int64_t step) {
@@ -281,10 +300,7 @@ class Run {
     if (std::optional<TrainingEnd> end = keep_if_best(report)) return end;
     report.peak = host_.peak_memory();
     // A finished run that is resumed is evaluated once more.
-    if (!metrics_->has(report.rows, report.step)) {
-      metrics_->add(report);
-      if (tensorboard_) tensorboard_->add(report);
-    }
+    if (!metrics_->has(report.rows, report.step)) log(report);
     observer_.evaluated(report);
     return std::nullopt;
   }
@@ -295,8 +311,15 @@ class Run {
                         report.step > 0 && !settings_.is_trial();
     if (!counts || !saved_.best_adapter().beaten_by(report.valid_loss)) return std::nullopt;
     if (std::optional<TrainingEnd> end = require_finite(report.step)) return end;
-    saved_.save_best(model_, report.step, report.valid_loss);
-    report.is_best = true;
+    try {
+      saved_.save_best(model_, report.step, report.valid_loss);
+      report.is_best = true;
+    } catch (const Error& error) {
+      observer_.warned(report.step,
+                       fmt::format("{}. The run goes on; the adapter of this step, the "
+                                   "best so far, is not kept as that",
+                                   error.what()));
+    }
     return std::nullopt;
   }
 
@@ -305,8 +328,12 @@ class Run {
     if (!host_.danger) return std::nullopt;
     const std::optional<std::string> danger = host_.danger();
     if (!danger) return std::nullopt;
-    if (std::optional<TrainingEnd> end = save(step)) return end;
-    observer_.endangered(step, *danger);
+    if (std::optional<TrainingEnd> end = save(step, false)) return end;
+    if (saved_.step() == step) {
+      observer_.endangered(step, *danger);
+    } else {
+      observer_.warned(step, *danger);
+    }
     return std::nullopt;
   }
 
@@ -315,18 +342,28 @@ class Run {
     return diverged(step, fmt::format("the adapter is not finite after step {}", step));
   }
 
-  // Never writes an adapter that is not finite.
-  std::optional<TrainingEnd> save(std::int64_t step) {
+  // Never writes an adapter that is not finite. What the disk refuses is tried again at the next
+  // save, and ends the run where there is none.
+  std::optional<TrainingEnd> save(std::int64_t step, bool is_last) {
     if (step == saved_.step()) return std::nullopt;
     if (std::optional<TrainingEnd> end = require_finite(step)) return end;
-    saved_.save(model_, identity_, step);
+    try {
+      saved_.save(model_, identity_, step);
+    } catch (const Error& error) {
+      if (settings_.is_trial() || error.kind() != ErrorKind::kEnvironment) throw;
+      const std::string words = fmt::format("{}; {}", error.what(), saved_.what_is_kept());
+      if (is_last && saved_.step() == 0) throw Error(error.kind(), words);
+      if (is_last) throw environment_error("{}; mend that, and continue with --resume", words);
+      observer_.warned(step, words + ". The run goes on, and tries again at its next save");
+      return std::nullopt;
+    }
     observer_.saved(step, saved_.folder(), host_.peak_memory());
     return std::nullopt;
   }
 
   TrainingEnd interrupted(std::int64_t step) {
     if (step > 0) {
-      if (std::optional<TrainingEnd> end = save(step)) return *end;
+      if (std::optional<TrainingEnd> end = save(step, true)) return *end;
     }
     return {.reason = TrainingEnd::Reason::kInterrupted,
             .step = step,
@@ -365,6 +402,7 @@ class Run {
   std::string weights_key_;  // what a cache of this machine knows the weights by
   std::optional<Metrics> metrics_;
   std::optional<TensorBoard> tensorboard_;
+  bool metrics_refused_ = false, tensorboard_refused_ = false;
   Restored restored_;  // of the run that is continued
   std::int64_t last_step_ = settings_.max_steps;
   double step_seconds_ = 0;  // of all updates of this run

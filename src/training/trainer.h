@@ -83,6 +83,8 @@ class TrainingObserver {
                      Bytes /*peak*/) {}
   // The host saw danger for this run: a checkpoint of `step` was saved first.
   virtual void endangered(std::int64_t /*step*/, const std::string& /*what*/) {}
+  // What does not end the run, and what became of it: a line or a checkpoint that the disk refused.
+  virtual void warned(std::int64_t /*step*/, const std::string& /*what*/) {}
 };
 
 // What the loop asks of the process that it runs in.
@@ -103,12 +105,14 @@ struct TrainingHost {
 // it finishes the micro-batch, leaves the rest of its update to be done again, saves and returns
 // kInterrupted. A loss or gradient that is not finite
 // stops before the update (kDiverged): the adapter on disk stays the last good one, as it does when
-// the validation loss or the adapter itself is no longer finite. Throws Error as its parts do,
-// before anything is written for wrong settings: Error(kUsage) also when adapter_path holds an
-// unfinished run that is not to be resumed or an adapter that is not of a finished run there
-// (kWorstFirst replaces both), and when there is nothing to resume; Error(kBadInput) when no
-// training row, validation row or test row has a token to predict within max_seq_length. Rows
-// without one are left out (PackedRows::within).
+// the validation loss or the adapter itself is no longer finite. A line of a log, a best adapter or
+// a checkpoint that the disk refuses is told (warned()) and the run goes on; the last checkpoint is
+// an Error(kEnvironment) that says which one there is. Throws Error as its parts do, before
+// anything is written for wrong settings: Error(kUsage) also when adapter_path holds an unfinished
+// run that is not to be resumed or an adapter that is not of a finished run there (kWorstFirst
+// replaces both), and when there is nothing to resume; Error(kBadInput) when no training row,
+// validation row or test row has a token to predict within max_seq_length. Rows without one are
+// left out (PackedRows::within).
 TrainingEnd run_training(const TrainingSettings& settings, const TrainingHost& host,
                          TrainingObserver& observer);
 

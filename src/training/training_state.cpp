@@ -231,10 +231,17 @@ fs::path Checkpoints::save(LoraModel& model, const Adapter& adapter,
                            std::int64_t step) {
   const std::string name = fmt::format("{:07}", step);
   const fs::path current = folder_ / name;
-  make_folder(current);
-  write_adapter(current, adapter);
-  write_state(current, model, settings, identity, step);
-  replace_file(folder_ / "latest", name + "\n");
+  try {
+    make_folder(current);
+    write_adapter(current, adapter);
+    write_state(current, model, settings, identity, step);
+    replace_file(folder_ / "latest", name + "\n");
+  } catch (const Error&) {
+    // The next try needs the room that a checkpoint takes which does not count.
+    std::error_code ignored;
+    if (latest() != current) fs::remove_all(current, ignored);
+    throw;
+  }
   prune(current, settings.keep_checkpoints);
   return current;
 }

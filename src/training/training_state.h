@@ -42,7 +42,7 @@ class Checkpoints {
   void clear();
 
   // Writes adapter and state of `model` after update `step`, makes it the latest, and removes all
-  // but settings.keep_checkpoints; returns its folder.
+  // but settings.keep_checkpoints; returns its folder. Where that is refused nothing of it stays.
   std::filesystem::path save(LoraModel& model, const Adapter& adapter,
                              const TrainingSettings& settings, const RunIdentity& identity,
                              std::int64_t step);

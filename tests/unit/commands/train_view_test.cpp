@@ -86,6 +86,18 @@ TEST_F(TrainViewTest, WithDistrustInTheLossTheCrossEntropyStandsApart) {
                              HasSubstr("step 1 of 4, cross-entropy 3.000, about 6 s left")));
 }
 
+TEST_F(TrainViewTest, WhatWasRefusedAndEndsNothingIsAWarningHereAndInTheDocument) {
+  TrainView view(settings_, out_.get(), false);
+  view.loaded(load(0, 0));
+  view.stepped(step(1, 3, 0));
+  view.warned(1, "/runs/a/metrics.jsonl: cannot be written: No space left on device");
+  EXPECT_THAT(shown(), HasSubstr("Iter 1: Warning: /runs/a/metrics.jsonl: cannot be written: No "
+                                 "space left on device.\n"));
+  const Json warnings = view.document({}).at("warnings");
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_EQ(warnings[0].at("step"), 1);
+}
+
 TEST_F(TrainViewTest, OnATerminalALongFirstUpdateAndALongEvaluationShowABar) {
   TrainView view(settings_, out_.get(), true);
   view.loaded(load(0, 0));

@@ -546,6 +546,88 @@ TEST_F(Resume, KilledWhileItTookThePlaceOfAnotherARunTakesItAtTheNextStart) {
   }
 }
 
+// No file takes a byte from the end of update `from` on until update `until` is done.
+class FullDisk : public Recorder {
+ public:
+  FullDisk(std::int64_t from, std::int64_t until) : from_(from), until_(until) {
+    (void)::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+  }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+  ~FullDisk() override { give_back(); }
+
+  void stepped(const StepReport& report) override {
+    Recorder::stepped(report);
+    const rlimit full{0, before_.rlim_max};
+    if (report.step == from_) ::setrlimit(RLIMIT_FSIZE, &full);
+    if (report.step == until_) give_back();
+  }
+  void give_back() const { ::setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  std::int64_t from_, until_;
+  rlimit before_{};
+};
+
+TEST_F(Resume, ADiskThatIsFullForAWhileTakesLogsAndCheckpointsAndNotTheRun) {
+  TrainingSettings whole = long_settings("whole");
+  whole.save_every = 1;
+  run(whole);
+  TrainingSettings s = whole;
+  s.adapter_path = folder_.path() / "full";
+  FullDisk disk(2, 5);
+  std::set<std::string> kept;  // while there was no room
+  const auto look = [&] {
+    if (disk.steps.size() == 4) kept = checkpoints(s);
+    return false;
+  };
+  const TrainingHost host{.peak_memory = [] { return 1_MiB; }, .stop_requested = look};
+  EXPECT_EQ(run_training(s, host, disk).reason, TrainingEnd::Reason::kDone);
+  EXPECT_THAT(disk.saves, ElementsAre(1, 5, 6, 7, 8));
+  EXPECT_THAT(kept, ElementsAre("0000001", "latest"));
+  EXPECT_THAT(disk.warnings,
+              ElementsAre(AllOf(HasSubstr("2: "), HasSubstr("best")),
+                          AllOf(HasSubstr("2: "), HasSubstr("metrics.jsonl")),
+                          AllOf(HasSubstr("2: "), HasSubstr("tensorboard")),
+                          AllOf(HasSubstr("2: "), HasSubstr("the adapter of step 1 is in"),
+                                HasSubstr("next save")),
+                          AllOf(HasSubstr("3: "), HasSubstr("next save")),
+                          AllOf(HasSubstr("4: "), HasSubstr("best")),
+                          AllOf(HasSubstr("4: "), HasSubstr("next save"))));
+  EXPECT_EQ(adapter_hash(s), adapter_hash(whole));
+  EXPECT_EQ(content(s.adapter_path / "best/best.json"),
+            content(whole.adapter_path / "best/best.json"));
+  std::vector<Json> could_be_written = timeless(whole.adapter_path);
+  std::erase_if(could_be_written, [](const Json& line) {
+    const bool is_update = line.contains("loss");
+    return line["step"] > (is_update ? 2 : 1) && line["step"] <= 5;
+  });
+  EXPECT_EQ(timeless(s.adapter_path), could_be_written);
+}
+
+TEST_F(Resume, WhereTheLastSaveIsRefusedItIsSaidWhatThereIsToGoOnFrom) {
+  const TrainingSettings whole = long_settings("whole");
+  run(whole);
+  TrainingSettings s = long_settings("full");
+  s.save_every = 3;
+  FullDisk disk(7, 0);
+  const TrainingHost host{.peak_memory = [] { return 1_MiB; },
+                          .stop_requested = [] { return false; }};
+  try {
+    run_training(s, host, disk);
+    ADD_FAILURE() << "nothing was said";
+  } catch (const Error& error) {
+    disk.give_back();
+    EXPECT_EQ(error.kind(), ErrorKind::kEnvironment);
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("0000008"), HasSubstr("the adapter of step 6 is in"),
+                                    HasSubstr("--resume")));
+  }
+  run(resumed(s));
+  EXPECT_EQ(adapter_hash(s), adapter_hash(whole));
+  EXPECT_EQ(timeless(s.adapter_path), timeless(whole.adapter_path));
+}
+
 TEST_F(Resume, InAnotherFormatARunLeavesNoneOfItsOldAdapters) {
   TrainingSettings s = settings("other format");
   s.adapter_format = AdapterFormat::kBoth;

@@ -1,6 +1,7 @@
 // Whole training runs of the demo model on short rows made on the spot.
 #pragma once
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -28,10 +29,14 @@ struct Recorder : TrainingObserver {
   void saved(std::int64_t step, const std::filesystem::path& /*where*/, Bytes /*peak*/) override {
     saves.push_back(step);
   }
+  void warned(std::int64_t step, const std::string& what) override {
+    warnings.push_back(fmt::format("{}: {}", step, what));
+  }
   LoadReport load;
   std::vector<StepReport> steps;
   std::vector<EvaluationReport> evaluations;
   std::vector<std::int64_t> saves;
+  std::vector<std::string> warnings;
   TrainingEnd end;
 };
 
