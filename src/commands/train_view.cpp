@@ -211,8 +211,10 @@ void TrainView::ended(const TrainingEnd& end, const std::string& model_words) {
                     each, static_cast<double>(use.uses) / static_cast<double>(use.rows)));
   }
   if (end.trunk_batches > 0) {
-    say(fmt::format("Trunk cache: {} of {} batches were read instead of computed.",
-                    end.trunk_batches_read, end.trunk_batches));
+    const std::string& why = end.trunk_given_up;
+    say_words(fmt::format("Trunk cache: {} of {} batches were read instead of computed{}",
+                          end.trunk_batches_read, end.trunk_batches,
+                          why.empty() ? "." : "; it was given up: " + printable(why)));
   }
   if (end.best) {
     const bool helped = !untrained_loss_ || end.best->valid_loss < *untrained_loss_;

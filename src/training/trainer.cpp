@@ -78,6 +78,7 @@ class Run {
     if (trunk_) {
       end.trunk_batches_read = trunk_->batches_read();
       end.trunk_batches = trunk_->batches_read() + trunk_->batches_computed();
+      end.trunk_given_up = trunk_->given_up();
     }
     end.rows = row_use(train_, settings_, end.step);
     end.best = saved_.best_adapter().best();

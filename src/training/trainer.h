@@ -62,6 +62,7 @@ struct TrainingEnd {
   std::string detail;     // kDiverged and kInterrupted, for people: "the loss is nan at step 12"...
   std::int64_t trunk_batches_read = 0;  // by this process; of so many:
   std::int64_t trunk_batches = 0;
+  std::string trunk_given_up = {};    // why the rest were not kept; empty: they were
   RowUse rows;                        // of all updates so far, those before a resumption included
   std::optional<BestLoss> best = {};  // of those too; its adapter is in folder/best
   std::filesystem::path folder = {};  // of the run's files: training/run_folder.h

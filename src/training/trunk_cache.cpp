@@ -106,7 +106,7 @@ bool TrunkCache::for_rows(const Batch& batch, Bytes_ tokens, Each each) const {
 }
 
 bool TrunkCache::load(const Batch& batch, std::span<std::byte> tokens) {
-  if (is_given_up_) {
+  if (!given_up_.empty()) {
     ++computed_;
     return false;
   }
@@ -121,11 +121,11 @@ bool TrunkCache::load(const Batch& batch, std::span<std::byte> tokens) {
 
 // A run does not end for want of a convenience. The disk may be needed for its checkpoint.
 void TrunkCache::store(const Batch& batch, std::span<const std::byte> tokens) {
-  if (is_given_up_) return;
+  if (!given_up_.empty()) return;
   try {
     write_rows(batch, tokens);
-  } catch (const Error&) {
-    is_given_up_ = true;
+  } catch (const Error& error) {
+    given_up_ = error.what();
     std::error_code ignored;
     fs::resize_file(file_.path(), 0, ignored);
   }

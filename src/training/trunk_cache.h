@@ -38,9 +38,10 @@ class TrunkCache final : public TrunkStore {
              const std::vector<std::int64_t>& lengths, std::uint64_t bytes_per_token);
 
   bool load(const Batch& batch, std::span<std::byte> tokens) override;
-  // Where the disk refuses, what was written is given back to it and all is computed from then on.
+  // Where the disk refuses, what was written is given back to it and all is computed from then on;
+  // given_up() then says why.
   void store(const Batch& batch, std::span<const std::byte> tokens) override;
-  [[nodiscard]] bool is_given_up() const { return is_given_up_; }
+  [[nodiscard]] const std::string& given_up() const { return given_up_; }  // empty: it is not
 
   [[nodiscard]] std::int64_t batches_read() const { return read_; }
   [[nodiscard]] std::int64_t batches_computed() const { return computed_; }
@@ -57,7 +58,7 @@ class TrunkCache final : public TrunkStore {
   std::vector<std::uint64_t> offsets_;  // of each row's bytes, and the end
   std::vector<std::uint64_t> sums_;     // of each row; 0: not there
   std::int64_t read_ = 0, computed_ = 0;
-  bool is_given_up_ = false;
+  std::string given_up_;
 };
 
 // The cache of the run in `folder`: keys are the training rows, then the validation rows. `weights`

@@ -98,6 +98,18 @@ TEST_F(TrainViewTest, WhatWasRefusedAndEndsNothingIsAWarningHereAndInTheDocument
   EXPECT_EQ(warnings[0].at("step"), 1);
 }
 
+TEST_F(TrainViewTest, ATrunkCacheThatWasGivenUpSaysWhy) {
+  TrainView view(settings_, out_.get(), false);
+  view.loaded(load(0, 0));
+  TrainingEnd end;
+  end.trunk_batches = 31;
+  end.trunk_given_up = "/runs/a/trunk_cache.bin: cannot be written: No space left on device";
+  view.ended(end, "--demo");
+  EXPECT_THAT(shown(), HasSubstr("Trunk cache: 0 of 31 batches were read instead of computed; it "
+                                 "was given up: " +
+                                 end.trunk_given_up + "\n"));
+}
+
 TEST_F(TrainViewTest, OnATerminalALongFirstUpdateAndALongEvaluationShowABar) {
   TrainView view(settings_, out_.get(), true);
   view.loaded(load(0, 0));

@@ -137,6 +137,7 @@ TEST_F(Trunk, AnotherRunsFileIsNotTaken) {
 TEST_F(Trunk, ADiskThatRefusesARowEndsTheCacheAndNotTheRun) {
   const std::filesystem::path path = folder_.path() / "full";
   TrunkCache cache(path, std::string(64, 'a'), {3, 2}, 4);
+  EXPECT_EQ(cache.given_up(), "");
   const auto written = std::filesystem::file_size(path);
   const std::vector<std::int64_t> keys{0};
   const std::vector<std::int32_t> starts{0, 3};
@@ -150,7 +151,7 @@ TEST_F(Trunk, ADiskThatRefusesARowEndsTheCacheAndNotTheRun) {
   ::setrlimit(RLIMIT_FSIZE, &full);
   EXPECT_NO_THROW(cache.store(batch, row));
   ::setrlimit(RLIMIT_FSIZE, &before);
-  EXPECT_TRUE(cache.is_given_up());
+  EXPECT_EQ(cache.given_up(), path.string() + ": cannot be written: File too large");
   EXPECT_FALSE(cache.load(batch, row));
   EXPECT_EQ(std::filesystem::file_size(path), 0U) << "the disk has its room back";
 }
