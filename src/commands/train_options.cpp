@@ -86,7 +86,8 @@ void add_checkpoint_flags(Flags flags, TrainOptions& options) {
               "Folder of the adapter, its checkpoints and metrics.jsonl");
   flags.value("--adapter-format peft|mlx|both", options.adapter_format,
               "Of the adapter; mlx is mlx-lm's");
-  flags.value("--save-every", options.save_every, "A checkpoint every N updates; 0: at the end");
+  flags.value("--save-every", options.save_every,
+              "A checkpoint every N updates, and every 15 minutes; 0: at the end");
   flags.value("--keep-checkpoints", options.keep_checkpoints, "How many of them stay");
   flags.toggle("--resume", options.resume,
                "Continue the run in --adapter-path from its last checkpoint");

@@ -1,5 +1,6 @@
 #include "training/trainer.h"
 
+#include <chrono>
 #include <cmath>
 #include <optional>
 #include <utility>
@@ -29,6 +30,8 @@
 
 namespace loadline {
 namespace {
+
+constexpr std::chrono::minutes kLongestUnsaved(15);
 
 // The rows of `path` that have a target.
 PackedRows open_rows(const std::filesystem::path& path, const TrainingSettings& settings) {
@@ -171,6 +174,7 @@ class Run {
 
   TrainingEnd loop() {
     std::int64_t step = restored_.step;
+    last_save_ = host_.now();
     if (evaluates_first()) {
       if (std::optional<TrainingEnd> end = evaluate(step)) return *end;
     }
@@ -182,7 +186,7 @@ class Run {
       if (is_due(step, settings_.steps_per_eval)) {
         if (std::optional<TrainingEnd> end = evaluate(step)) return *end;
       }
-      if (is_due(step, settings_.save_every)) {
+      if (is_due(step, settings_.save_every) || is_long_unsaved()) {
         if (std::optional<TrainingEnd> end = save(step, step == last_step_)) return *end;
       }
       if (std::optional<TrainingEnd> end = look_for_danger(step)) return *end;
@@ -211,6 +215,12 @@ class Run {
 
   [[nodiscard]] bool is_due(std::int64_t step, std::int64_t every) const {
     return step == last_step_ || (every > 0 && step % every == 0);
+  }
+
+  // A power cut costs no more than this of slow updates.
+  [[nodiscard]] bool is_long_unsaved() const {
+    return !settings_.is_trial() && settings_.save_every > 0 &&
+           host_.now() - last_save_ >= kLongestUnsaved;
   }
 
   // A trial of slow steps ends early.
@@ -348,6 +358,7 @@ class Run {
   std::optional<TrainingEnd> save(std::int64_t step, bool is_last) {
     if (step == saved_.step()) return std::nullopt;
     if (std::optional<TrainingEnd> end = require_finite(step)) return end;
+    last_save_ = host_.now();
     try {
       saved_.save(model_, identity_, step);
     } catch (const Error& error) {
@@ -406,7 +417,8 @@ class Run {
   bool metrics_refused_ = false, tensorboard_refused_ = false;
   Restored restored_;  // of the run that is continued
   std::int64_t last_step_ = settings_.max_steps;
-  double step_seconds_ = 0;  // of all updates of this run
+  std::chrono::steady_clock::time_point last_save_;  // or the last try
+  double step_seconds_ = 0;                          // of all updates of this run
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The training loop. `loadline train` and a trial's worker run this very function.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -95,10 +96,13 @@ struct TrainingHost {
   // Asked after each update: what endangers the run right now, for people; once for each danger.
   // May be empty.
   std::function<std::optional<std::string>()> danger = {};
+  // By which the time since the last save is told.
+  std::function<std::chrono::steady_clock::time_point()> now = std::chrono::steady_clock::now;
 };
 
 // Loads, warms up, and runs settings.max_steps updates with evaluations and saves; the last update
-// is always evaluated (where there are rows to evaluate) and saved. With validation rows and
+// is always evaluated (where there are rows to evaluate) and saved. Where it saves in between, it
+// does so when 15 minutes have gone by without, too. With validation rows and
 // steps_per_eval an evaluation comes before the first update too (step 0; not in kWorstFirst).
 // A save writes a checkpoint (docs/training-state.md) and then the adapter into adapter_path
 // itself, where metrics.jsonl (docs/metrics.md) stands too; all of it goes to a folder there until

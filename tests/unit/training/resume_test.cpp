@@ -628,6 +628,25 @@ TEST_F(Resume, WhereTheLastSaveIsRefusedItIsSaidWhatThereIsToGoOnFrom) {
   EXPECT_EQ(timeless(s.adapter_path), timeless(whole.adapter_path));
 }
 
+TEST_F(Resume, ARunOfSlowUpdatesIsSavedAfterAQuarterOfAnHourToo) {
+  const auto saves = [&](std::int64_t save_every) {
+    TrainingSettings s = long_settings(fmt::format("slow {}", save_every));
+    s.save_every = save_every;
+    Recorder recorder;
+    const auto now = [&] {
+      return std::chrono::steady_clock::time_point(std::chrono::minutes(4) *
+                                                   std::ssize(recorder.steps));
+    };
+    const TrainingHost host{
+        .peak_memory = [] { return 1_MiB; }, .stop_requested = [] { return false; }, .now = now};
+    run_training(s, host, recorder);
+    return recorder.saves;
+  };
+  EXPECT_THAT(saves(100), ElementsAre(4, 8));
+  EXPECT_THAT(saves(3), ElementsAre(3, 6, 8));
+  EXPECT_THAT(saves(0), ElementsAre(8));
+}
+
 TEST_F(Resume, InAnotherFormatARunLeavesNoneOfItsOldAdapters) {
   TrainingSettings s = settings("other format");
   s.adapter_format = AdapterFormat::kBoth;
