@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "base/counted.h"
 #include "base/data_file.h"
 #include "base/error.h"
 #include "report/print.h"
@@ -52,7 +53,8 @@ void add_configuration_flags(Flags flags, TrainOptions& options) {
 
 void add_schedule_flags(Flags flags, TrainOptions& options) {
   flags = flags.under("Schedule");
-  flags.value("--max-steps,--iters", options.max_steps, "Optimizer updates; 1000 when not given");
+  flags.value("--max-steps,--iters", options.max_steps,
+              "Optimizer updates (mlx-lm's --iters are micro-batches); 1000 when not given");
   flags.value("--epochs", options.epochs, "In place of --max-steps: how often each row is used");
   flags.value("--grad-accumulation-steps", options.accumulation, "Micro-batches of an update");
   flags.value("--learning-rate", options.learning_rate, "Peak rate");
@@ -73,7 +75,7 @@ void add_evaluation_flags(Flags flags, TrainOptions& options) {
   flags.value("--steps-per-report", options.steps_per_report, "A line every N updates");
   flags.value("--steps-per-eval", options.steps_per_eval,
               "Validation every N updates, 200 when not given; 0: at the end");
-  flags.value("--val-batches", options.eval_batches, "Validation batches; 0 or not given: all");
+  flags.value("--val-batches", options.eval_batches, "Validation batches; 0, -1 or not given: all");
   flags.toggle("--test", options.workload.with_test,
                "Evaluate on test.jsonl beside the data after the last update");
   flags.value("--test-data FILE", options.workload.test_data,
@@ -179,7 +181,12 @@ void validate(const TrainOptions& options, const Workload& workload) {
 std::int64_t updates_of_epochs(std::int64_t epochs, std::int64_t rows,
                                const TrainingSettings& settings) {
   const std::int64_t update = settings.batch_size * settings.grad_accumulation_steps;
-  return (epochs * rows + update - 1) / update;
+  const std::int64_t updates = (epochs * rows + update - 1) / update;
+  if (updates <= kMostUpdates) return updates;
+  throw usage_error(
+      "--epochs {}: of {} rows are {} updates of {}, and at most {} can be made. Give --epochs {} "
+      "or less",
+      epochs, rows, updates, counted(update, "row"), kMostUpdates, kMostUpdates * update / rows);
 }
 
 void say_trunk_cache(const TrainOptions& options, const Workload& workload,
@@ -212,6 +219,7 @@ TrainingSettings settings_of(const TrainOptions& options, const Workload& worklo
   settings.steps_per_report = options.steps_per_report;
   settings.steps_per_eval = options.steps_per_eval.value_or(kDefaultStepsPerEval);
   settings.eval_batches = options.eval_batches.value_or(0);
+  if (settings.eval_batches == -1) settings.eval_batches = 0;  // mlx-lm's word for all
   settings.save_every = options.save_every;
   settings.keep_checkpoints = options.keep_checkpoints;
   if (options.workload.with_test) settings.test_rows = workload.test->packed;

@@ -29,6 +29,9 @@ struct DistrustSettings {
   double lambda = 1.0;  // >= 0
 };
 
+// Rows and tokens of a whole run are counted in 63 bits.
+inline constexpr std::int64_t kMostUpdates = 1'000'000'000;
+
 // Of a trial whose steps are slow: the longest batch twice, and one more.
 inline constexpr std::int64_t kLeastTrialSteps = 3;
 

@@ -33,6 +33,27 @@ TEST(TrainOptionsTest, AnOrderOfRowsThatIsTypedBesideTheFilesOwnIsRefused) {
               AllOf(HasSubstr("--no-shuffle"), HasSubstr("--batching shuffled")));
 }
 
+TEST(TrainOptionsTest, MoreEpochsThanARunMayHaveUpdatesAreRefusedWithTheMostThatItMay) {
+  TrainingSettings settings;
+  settings.batch_size = 2;
+  EXPECT_EQ(updates_of_epochs(2000, 1'000'000, settings), 1'000'000'000);
+  try {
+    static_cast<void>(updates_of_epochs(2001, 1'000'000, settings));
+    ADD_FAILURE() << "nothing was said";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("--epochs 2001"), HasSubstr("1000500000 updates"),
+                                    HasSubstr("Give --epochs 2000 or less")));
+  }
+}
+
+TEST(TrainOptionsTest, MinusOneValidationBatchIsAllOfThem) {
+  TrainOptions options;
+  parse_words({"--val-batches", "-1"}, [&](Flags flags) { add_train_flags(flags, options); });
+  const Configuration chosen{.batch_size = 1, .lora_rank = 2, .lora_layers = 1};
+  EXPECT_EQ(settings_of(options, Workload{}, chosen).eval_batches, 0);
+}
+
 TEST(TrainOptionsTest, WhereAnAdapterGivesRankAndLayersABatchSizeLeavesNothingToAProfile) {
   const std::vector<std::string> adapter{"--resume-adapter-file", "adapters"};
   const auto refused = [&](std::vector<std::string> words) {
