@@ -89,10 +89,9 @@ void convert_to(const std::string& output, AnyAdapter adapter, const ModelConfig
                 const AdapterOptions& options) {
   const std::filesystem::path folder = output;
   for (const auto& place : {folder, folder / "mlx"}) {
-    if (is_there(place / kAdapterConfig)) {
-      throw usage_error("--output {}: {} is there already. Choose another folder", output,
-                        (place / kAdapterConfig).string());
-    }
+    if (!holds_adapter(place)) continue;
+    throw usage_error("--output {}: an adapter is there already, in {}. Choose another folder",
+                      output, place.string());
   }
   require_no_model_folder(folder, "--output");
   const AdapterFormat format = parse_adapter_format(options.format.value_or("peft"));

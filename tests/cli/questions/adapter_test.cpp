@@ -43,6 +43,12 @@ TEST(AdapterCommand, ShowsAndConvertsWhatTrainWrote) {
                                    "--output", back, "--adapter-format", "mlx"});
   EXPECT_EQ(again.exit_code, 2);
   EXPECT_THAT(again.err, HasSubstr("is there already"));
+  // Its weights alone, as after a damaged move, are an adapter too.
+  std::filesystem::remove(back + "/adapter_config.json");
+  const std::string weights = bytes_of(back + "/adapter_model.safetensors");
+  EXPECT_EQ(
+      program.run({"adapter", "--demo", "--adapter-path", trained, "--output", back}).exit_code, 2);
+  EXPECT_EQ(bytes_of(back + "/adapter_model.safetensors"), weights);
 }
 
 TEST(AdapterCommand, RefusesAFormatThatItWouldIgnore) {
