@@ -21,7 +21,8 @@ std::string way_out_of_divergence(const TrainingSettings& settings, std::int64_t
   const std::string lower = fmt::format("a lower --learning-rate than {}", settings.learning_rate);
   if (saved.step() == 0) return "Try " + lower;
   if (saved.step() == updates) {
-    return fmt::format("It is that adapter: begin anew with {} and another --adapter-path", lower);
+    return fmt::format("That is its own loss: begin anew with {} and another --adapter-path",
+                       lower);
   }
   return fmt::format("Go on from it with {}: --resume-adapter-file {} and another --adapter-path",
                      lower, shell_quoted(saved.folder().string()));

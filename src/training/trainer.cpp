@@ -384,7 +384,8 @@ class Run {
                 step > 0
                     ? fmt::format("stopped after step {}, which is saved; continue with --resume{}",
                                   step, saved_.what_stays())
-                    : "stopped before the first step: nothing was saved" + saved_.what_stays(),
+                    : "stopped before the first update was done: nothing was saved" +
+                          saved_.what_stays(),
             .rows = {}};
   }
 

@@ -144,7 +144,8 @@ TEST_F(Resume, StoppedBetweenTheMicroBatchesOfAnUpdateItDoesThatUpdateAgain) {
     EXPECT_EQ(recorder.end.step, done);
     EXPECT_EQ(recorder.end.rows.uses, static_cast<std::int64_t>(done) * 12);
     EXPECT_THAT(recorder.end.detail,
-                HasSubstr(done == 0 ? "nothing was saved" : "after step 3, which is saved"));
+                HasSubstr(done == 0 ? "before the first update was done: nothing was saved"
+                                    : "after step 3, which is saved"));
     run(done == 0 ? s : resumed(s));
     EXPECT_EQ(adapter_hash(s), adapter_hash(whole));
     EXPECT_EQ(timeless(s.adapter_path), timeless(whole.adapter_path));
