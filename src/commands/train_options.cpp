@@ -76,6 +76,8 @@ void add_evaluation_flags(Flags flags, TrainOptions& options) {
   flags.value("--steps-per-eval", options.steps_per_eval,
               "Validation every N updates, 200 when not given; 0: at the end");
   flags.value("--val-batches", options.eval_batches, "Validation batches; 0, -1 or not given: all");
+  flags.value("--early-stopping-patience", options.patience,
+              "End after N evaluations in a row that are no better than the best; best/ has that");
   flags.toggle("--test", options.workload.with_test,
                "Evaluate on test.jsonl beside the data after the last update");
   flags.value("--test-data FILE", options.workload.test_data,
@@ -151,6 +153,16 @@ void validate(const TrainOptions& options) {
   if (options.workload.test_data && !options.workload.with_test) {
     throw usage_error("--test-data {}: is read with --test only", *options.workload.test_data);
   }
+  if (options.patience && options.steps_per_eval == 0) {
+    throw usage_error(
+        "--early-stopping-patience {}: --steps-per-eval 0 evaluates at the end alone. Give "
+        "another, "
+        "or leave one out",
+        *options.patience);
+  }
+  if (options.patience && *options.patience < 1) {
+    throw usage_error("--early-stopping-patience {}: should be at least 1", *options.patience);
+  }
   if (options.trunk_cache != "on" && options.trunk_cache != "off") {
     throw usage_error("--trunk-cache {}: should be on or off", options.trunk_cache);
   }
@@ -172,6 +184,7 @@ void validate(const TrainOptions& options, const Workload& workload) {
   };
   needs_validation("--steps-per-eval", options.steps_per_eval);
   needs_validation("--val-batches", options.eval_batches);
+  needs_validation("--early-stopping-patience", options.patience);
   if (options.workload.with_test && !workload.test) {
     throw usage_error(
         "--test: there are no test rows. Put test.jsonl beside the data, or give --test-data FILE");
@@ -220,6 +233,7 @@ TrainingSettings settings_of(const TrainOptions& options, const Workload& worklo
   settings.steps_per_eval = options.steps_per_eval.value_or(kDefaultStepsPerEval);
   settings.eval_batches = options.eval_batches.value_or(0);
   if (settings.eval_batches == -1) settings.eval_batches = 0;  // mlx-lm's word for all
+  settings.patience = options.patience.value_or(0);
   settings.save_every = options.save_every;
   settings.keep_checkpoints = options.keep_checkpoints;
   if (options.workload.with_test) settings.test_rows = workload.test->packed;

@@ -33,6 +33,7 @@ struct TrainOptions {
   std::optional<std::string> batching;  // shuffled
   std::int64_t steps_per_report = 10, save_every = 100, keep_checkpoints = 2;
   std::optional<std::int64_t> steps_per_eval, eval_batches;  // 200; 0
+  std::optional<std::int64_t> patience;                      // none
   std::string trunk_cache = "off";
   std::optional<std::string> trunk_cache_limit;
   std::string adapter_path = "adapters", adapter_format = "peft";

@@ -201,6 +201,12 @@ void TrainView::say_done(TrainingEnd::Reason reason) {
 void TrainView::ended(const TrainingEnd& end, const std::string& model_words) {
   clear_bar();
   if (last_.step > first_step_) say_done(end.reason);
+  if (end.is_early && end.best) {
+    say_words(
+        fmt::format("Stopped early: no evaluation of the last {} was better than that "
+                    "after step {} (--early-stopping-patience {})",
+                    settings_.patience, end.best->step, settings_.patience));
+  }
   const RowUse& use = end.rows;
   if (use.uses > 0) {
     const std::int64_t least = std::max<std::int64_t>(1, use.least);  // of those that are used
@@ -264,6 +270,7 @@ Json TrainView::document(const TrainingEnd& end) const {
           {"trained_tokens", trained_tokens_},
           {"planned_bytes", planned_.count},
           {"peak_bytes", peak_.count},
+          {"stopped_early", end.is_early},
           {"evaluations", evaluations_},
           {"best", best},
           {"test", test_},

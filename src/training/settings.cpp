@@ -59,6 +59,7 @@ void validate_steps(const TrainingSettings& s) {
   require_count("--steps-per-report", s.steps_per_report, 1, kMostCount);
   require_count("--steps-per-eval", s.steps_per_eval, 0, kMostCount);
   require_count("--val-batches", s.eval_batches, 0, kMostCount);
+  require_count("--early-stopping-patience", s.patience, 0, kMostCount);
   require_count("--save-every", s.save_every, 0, kMostCount);
   require_count("--keep-checkpoints", s.keep_checkpoints, 1, kMostCount);
   if (s.batch_size * s.grad_accumulation_steps > (1 << 24)) {

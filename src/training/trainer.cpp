@@ -175,6 +175,7 @@ class Run {
   TrainingEnd loop() {
     std::int64_t step = restored_.step;
     last_save_ = host_.now();
+    if (is_out_of_patience(step)) last_step_ = step;
     if (evaluates_first()) {
       if (std::optional<TrainingEnd> end = evaluate(step)) return *end;
     }
@@ -185,6 +186,7 @@ class Run {
       if (is_enough(step)) last_step_ = step;
       if (is_due(step, settings_.steps_per_eval)) {
         if (std::optional<TrainingEnd> end = evaluate(step)) return *end;
+        if (is_out_of_patience(step)) last_step_ = step;
       }
       if (is_due(step, settings_.save_every) || is_long_unsaved()) {
         if (std::optional<TrainingEnd> end = save(step, step == last_step_)) return *end;
@@ -200,7 +202,16 @@ class Run {
             .step = step,
             .coverage = coverage_ ? describe(coverage_->coverage()) : std::string(),
             .detail = "",
-            .rows = {}};
+            .rows = {},
+            .is_early = !settings_.is_trial() && step < settings_.max_steps};
+  }
+
+  // Told by the steps alone, so that a run that is resumed goes the same way.
+  [[nodiscard]] bool is_out_of_patience(std::int64_t step) const {
+    const std::optional<BestLoss>& best = saved_.best_adapter().best();
+    const std::int64_t every = settings_.steps_per_eval;
+    if (settings_.patience == 0 || every == 0 || !best) return false;
+    return step / every - best->step / every >= settings_.patience;
   }
 
   // Before the first update, and when a run is resumed that was stopped in this very evaluation or

@@ -66,6 +66,7 @@ struct TrainingEnd {
   std::string trunk_given_up = {};    // why the rest were not kept; empty: they were
   RowUse rows;                        // of all updates so far, those before a resumption included
   std::optional<BestLoss> best = {};  // of those too; its adapter is in folder/best
+  bool is_early = false;              // kDone before max_steps: settings.patience was at its end
   std::filesystem::path folder = {};  // of the run's files: training/run_folder.h
   // Where the finished run is kept that this one has replaced.
   std::optional<std::filesystem::path> earlier_run = {};
@@ -101,7 +102,8 @@ struct TrainingHost {
 };
 
 // Loads, warms up, and runs settings.max_steps updates with evaluations and saves; the last update
-// is always evaluated (where there are rows to evaluate) and saved. Where it saves in between, it
+// is always evaluated (where there are rows to evaluate) and saved, and it is the one whose
+// evaluation is the patience-th in a row without a new best. Where it saves in between, it
 // does so when 15 minutes have gone by without, too. With validation rows and
 // steps_per_eval an evaluation comes before the first update too (step 0; not in kWorstFirst).
 // A save writes a checkpoint (docs/training-state.md) and then the adapter into adapter_path

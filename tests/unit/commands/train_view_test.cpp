@@ -210,6 +210,19 @@ TEST_F(TrainViewTest, TheSpeedAtTheEndIsThatOfTheUpdatesWithoutEvaluations) {
   EXPECT_EQ(document["cross_entropy"], 2);
 }
 
+TEST_F(TrainViewTest, ARunThatStopsEarlySaysWhy) {
+  settings_.patience = 3;
+  TrainView view(settings_, out_.get(), false);
+  view.loaded(load(0, 0));
+  TrainingEnd end;
+  end.is_early = true;
+  end.best = BestLoss{.step = 4, .valid_loss = 1};
+  view.ended(end, "--demo");
+  EXPECT_THAT(shown(), HasSubstr("Stopped early: no evaluation of the last 3 was better than that "
+                                 "after step 4"));
+  EXPECT_EQ(view.document(end)["stopped_early"], true);
+}
+
 TEST_F(TrainViewTest, ABestThatIsWorseThanNoTrainingIsSaidSo) {
   TrainView view(settings_, out_.get(), false);
   view.loaded(load(0, 0));

@@ -439,6 +439,31 @@ TEST_F(Trainer, TheAdapterWithTheLowestValidationLossIsKept) {
   EXPECT_NE(hash(s.adapter_path), hash(until.adapter_path));
 }
 
+TEST_F(Trainer, EndsAfterSoManyEvaluationsWithoutANewBestAndGoesOnWithMorePatience) {
+  TrainingSettings s = settings("patient");
+  s.valid_rows = pack("valid.packed", made_up_rows(7, 99));
+  s.max_steps = 12;
+  s.steps_per_eval = 2;
+  s.learning_rate = 0.3;  // too much: it gets worse again
+  s.patience = 2;
+  const TrainingEnd end = run(s).end;
+  EXPECT_EQ(end.reason, TrainingEnd::Reason::kDone);
+  EXPECT_TRUE(end.is_early);
+  ASSERT_LT(end.step, 12);
+  EXPECT_EQ(end.step, end.best->step + 4);
+  EXPECT_EQ(read_json(s.adapter_path / "best" / "best.json").at("step"), end.best->step);
+  EXPECT_FALSE(content(s.adapter_path / "adapter_model.safetensors").empty());
+
+  s.resume = true;
+  const Recorder none = run(s);
+  EXPECT_EQ(none.end.step, end.step);
+  EXPECT_TRUE(none.steps.empty());
+  s.patience = 3;
+  const TrainingEnd later = run(s).end;
+  EXPECT_GT(later.step, end.step);
+  EXPECT_EQ(later.step, std::min<std::int64_t>(12, later.best->step + 6));
+}
+
 TEST_F(Trainer, TestRowsAreEvaluatedAfterTheLastUpdate) {
   TrainingSettings s = settings("tested");
   s.valid_rows = pack("valid.packed", made_up_rows(7, 99));
