@@ -6,9 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -56,6 +59,22 @@ std::size_t read_fully(const FileDescriptor& fd, std::span<std::byte> into, std:
   return done;
 }
 
+// What the kernel tells without a moment of another umask, in which another thread could make a
+// file. Nothing where /proc is not there.
+std::optional<unsigned> told_umask() {
+  const FileDescriptor fd(::open("/proc/self/status", O_RDONLY | O_CLOEXEC));
+  std::array<char, 4096> text{};
+  const ssize_t size = fd.is_open() ? ::read(fd.get(), text.data(), text.size()) : 0;
+  const std::string_view status(text.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+  constexpr std::string_view kField = "\nUmask:\t";
+  const std::size_t at = status.find(kField);
+  if (at == std::string_view::npos) return std::nullopt;
+  unsigned umask = 0;
+  const char* const digits = status.data() + at + kField.size();
+  const auto [end, error] = std::from_chars(digits, status.data() + status.size(), umask, 8);
+  return error == std::errc{} ? std::optional(umask) : std::nullopt;
+}
+
 }  // namespace
 
 void write_fully(const FileDescriptor& fd, std::span<const std::byte> piece, const fs::path& path) {
@@ -86,7 +105,7 @@ void sync_folder(const fs::path& folder) {
 }
 
 unsigned as_umask_says(unsigned mode) {
-  // The kernel tells it only to who sets it; no other thread of this program makes files.
+  if (const auto forbidden = told_umask()) return mode & ~*forbidden;
   const mode_t forbidden = ::umask(0);
   ::umask(forbidden);
   return mode & ~forbidden;

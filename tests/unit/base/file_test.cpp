@@ -7,7 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
+#include <thread>
 #include <vector>
 
 #include "base/error.h"
@@ -235,6 +237,24 @@ TEST(FileDescriptors, CloseOnceAndMove) {
   third.close();
   EXPECT_FALSE(third.is_open());
   EXPECT_EQ(::fcntl(number, F_GETFD), -1) << "the descriptor is closed";
+}
+
+TEST_F(Files, AskingForTheUmaskOpensNoFileOfAnotherThreadToAll) {
+  std::atomic<bool> done{false};
+  std::thread asking([&] {
+    while (!done) (void)as_umask_says(0666);
+  });
+  std::size_t open_to_all = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    ::unlink(path("a").c_str());
+    const FileDescriptor fd(::open(path("a").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+    struct stat status {};
+    ::fstat(fd.get(), &status);
+    open_to_all += (status.st_mode & 0022U) != 0;
+  }
+  done = true;
+  asking.join();
+  EXPECT_EQ(open_to_all, 0U);
 }
 
 TEST(ReplaceFile, WhoMayReadItIsAsTheUmaskSays) {
