@@ -112,8 +112,13 @@ unsigned as_umask_says(unsigned mode) {
 }
 
 bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
+  std::error_code error;
+  const bool there = fs::exists(path, error);
+  if (error == std::errc::permission_denied) {
+    throw environment_error("{}: cannot be looked at: {}", path.string(), error.message());
+  }
+  if (error) throw bad_input("{}: cannot be looked at: {}", path.string(), error.message());
+  return there;
 }
 
 FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {

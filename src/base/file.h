@@ -41,7 +41,7 @@ void write_fully(const FileDescriptor& fd, std::span<const std::byte> piece,
 void write_fully_at(const FileDescriptor& fd, std::uint64_t offset,
                     std::span<const std::byte> piece, const std::filesystem::path& path);
 
-// Whether anything is there; what cannot be looked at is not.
+// Whether anything is there. Throws Error, as read_file does, for what cannot be looked at.
 bool is_there(const std::filesystem::path& path);
 
 // The file's content. Throws Error(kBadInput) naming the file and the reason when it cannot be

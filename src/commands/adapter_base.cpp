@@ -48,8 +48,8 @@ bool answered(Question question) {
 }
 
 bool is_same_model(const fs::path& base, const fs::path& folder, const ModelConfig& model) {
-  const bool there = is_there(base / "config.json");
-  std::error_code ignored;
+  std::error_code ignored;  // It may be another user's.
+  const bool there = fs::exists(base / "config.json", ignored);
   if (there && fs::equivalent(base, folder, ignored)) return true;
   if (model_name(base) == model_name(folder)) {
     return !there || !answered([&] { return shapes_of(read_config(base)) != shapes_of(model); });

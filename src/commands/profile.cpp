@@ -58,7 +58,8 @@ int show(const ProfileOptions& options) {
   if (options.json) {
     fmt::print("{}\n", named(profile).dump(2));
   } else {
-    const bool has_run = is_there(profile.run_folder);
+    std::error_code ignored;  // It may be another user's.
+    const bool has_run = std::filesystem::exists(profile.run_folder, ignored);
     fmt::print("{}{}\nTo train with it:\n  {}\n", as_text(profile),
                has_run ? "" : "             (no longer there; what was proven still counts)\n",
                train_command(profile));

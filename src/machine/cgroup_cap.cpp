@@ -38,8 +38,9 @@ std::string pid_namespace(const fs::path& root) {
 // listing the scope as running.
 void empty_and_remove(const fs::path& folder, const CgroupFolders& folders) {
   const bool is_scope = folder.extension() == ".scope";
+  std::error_code ignored;
   for (int attempt = 0; attempt < 100; ++attempt) {
-    if (is_scope ? !is_there(folder) : !folders.remove(folder)) return;
+    if (is_scope ? !fs::exists(folder, ignored) : !folders.remove(folder)) return;
     kill_group(folder);
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }

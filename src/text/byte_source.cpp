@@ -198,10 +198,9 @@ bool is_zstd(std::string_view head) {
 }  // namespace
 
 std::uint64_t regular_size(const fs::path& path) {
+  if (!is_there(path)) throw bad_input("{}: there is no such file", path.string());
   std::error_code error;
-  const auto status = fs::status(path, error);
-  if (!fs::exists(status)) throw bad_input("{}: there is no such file", path.string());
-  if (!fs::is_regular_file(status)) {
+  if (!fs::is_regular_file(path, error)) {
     throw bad_input(
         "{}: is not a regular file, and rows are read more than once. Put them into one",
         path.string());

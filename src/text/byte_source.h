@@ -21,8 +21,8 @@ class ByteSource {
   [[nodiscard]] virtual std::string content_hash() const = 0;
 };
 
-// The size of a file. Throws Error(kBadInput) when it is not there or is not a regular file: a pipe
-// gives its bytes only once.
+// The size of a file. Throws Error(kBadInput) when it is not there or is not a regular file (a pipe
+// gives its bytes only once), and what is_there throws.
 std::uint64_t regular_size(const std::filesystem::path& path);
 
 // What the file begins with says what it is, whatever its name. Throws Error(kBadInput) when it

@@ -81,6 +81,28 @@ TEST_F(Files, AFileThatMayNotBeReadIsTheEnvironmentsFault) {
   EXPECT_THAT(message, AllOf(HasSubstr(path("a").string()), HasSubstr("Permission denied")));
 }
 
+TEST_F(Files, WhatMayNotBeLookedAtIsNotCalledMissing) {
+  fs::create_directory(path("closed"));
+  EXPECT_FALSE(is_there(path("closed") / "a"));
+  replace_file(path("file"), "");
+  EXPECT_FALSE(is_there(path("file") / "a")) << "a file has nothing in it";
+  const uid_t self = ::geteuid();
+  fs::permissions(path("closed"), self == 0 ? fs::perms::owner_all : fs::perms::none);
+  if (self == 0) {
+    ASSERT_EQ(::seteuid(65534), 0);  // root may look at all
+  }
+  const std::string message =
+      message_of(ErrorKind::kEnvironment, [&] { (void)is_there(path("closed") / "a"); });
+  if (self == 0) {
+    ASSERT_EQ(::seteuid(0), 0);
+  }
+  fs::permissions(path("closed"), fs::perms::owner_all);
+  EXPECT_THAT(message, AllOf(HasSubstr("cannot be looked at"), HasSubstr("Permission denied")));
+  fs::create_symlink("loop", path("loop"));
+  EXPECT_THAT(message_of(ErrorKind::kBadInput, [&] { (void)is_there(path("loop")); }),
+              HasSubstr("loop: cannot be looked at: "));
+}
+
 TEST_F(Files, AReplacementThatFailsLeavesTheTargetAndNothingElse) {
   fs::create_directory(path("folder"));
   replace_file(path("folder") / "inside", "x");
