@@ -54,6 +54,17 @@ void require_free(const fs::path& place) {
                     place.string());
 }
 
+// Locked before it has its name: a mark that nobody holds is an orphan's.
+FileDescriptor make_mark(const fs::path& folder) {
+  const fs::path unnamed = folder / "mark";
+  std::optional<FileDescriptor> mark = lock_file(unnamed);
+  if (!mark) throw environment_error("{}: another process holds it", folder.string());
+  std::error_code error;
+  fs::rename(unnamed, folder / kMark, error);
+  if (error) throw environment_error("{}: cannot be made: {}", folder.string(), error.message());
+  return std::move(*mark);
+}
+
 }  // namespace
 
 NewFolder::NewFolder(fs::path place) : place_(fs::absolute(place).lexically_normal()) {
@@ -67,9 +78,7 @@ NewFolder::NewFolder(fs::path place) : place_(fs::absolute(place).lexically_norm
   }
   temporary_ = name;
   ::chmod(name.c_str(), as_umask_says(0777));
-  std::optional<FileDescriptor> mark = lock_file(temporary_ / kMark);
-  if (!mark) throw environment_error("{}: another process holds it", temporary_.string());
-  mark_ = std::move(*mark);
+  mark_ = make_mark(temporary_);
 }
 
 NewFolder::~NewFolder() {

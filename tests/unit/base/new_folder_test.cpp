@@ -2,13 +2,30 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <functional>
 #include <iterator>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
+
+namespace {
+
+std::function<void()> before_the_next_lock;
+
+}  // namespace
+
+// Before the C library's: what another process does just before this one has its lock. By its
+// symbol, as there is a struct of that name.
+extern "C" int lock_later(int fd, int operation) noexcept __asm__("flock");
+extern "C" int lock_later(int fd, int operation) noexcept {
+  if (const auto first = std::exchange(before_the_next_lock, {})) first();
+  return static_cast<int>(::syscall(SYS_flock, fd, operation));
+}
 
 namespace loadline {
 namespace {
@@ -72,6 +89,15 @@ TEST(NewFolder, RemovesWhatAKilledProcessLeftOfThisVeryPlaceAndNothingElse) {
   }
   EXPECT_TRUE(fs::exists(alive.path()));
   EXPECT_TRUE(fs::is_empty(home.path() / "model")) << "without the mark";
+}
+
+TEST(NewFolder, IsNoOrphanBeforeItIsLocked) {
+  const TemporaryFolder home;
+  before_the_next_lock = [&] { NewFolder(home.path() / "model"); };
+  NewFolder folder(home.path() / "model");
+  EXPECT_TRUE(fs::exists(folder.path()));
+  folder.commit();
+  EXPECT_TRUE(fs::is_empty(home.path() / "model"));
 }
 
 TEST(NewFolder, TakesThePlaceOfAnEmptyFolderAndOfNothingElse) {
