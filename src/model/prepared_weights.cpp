@@ -1,6 +1,7 @@
 #include "model/prepared_weights.h"
 
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <vector>
 
@@ -15,6 +16,9 @@ namespace {
 constexpr std::string_view kMagic = "loadline prepared weights 1\n";
 constexpr std::size_t kHeader = 4096;  // then the buffers, end to end
 constexpr std::size_t kPiece = std::size_t{16} << 20;
+// Killed trials may leave a copy each, of GiB. A writer that is only slow loses nothing but its
+// file, which is made again.
+constexpr std::chrono::minutes kAbandoned{10};
 
 std::vector<BufferId> weights_of(const MemoryPlan& plan) {
   std::vector<BufferId> ids;
@@ -101,6 +105,7 @@ bool read_prepared(const std::filesystem::path& path, const std::string& key, co
 void load_prepared_weights(const WeightFiles& files, const std::filesystem::path& prepared,
                            const ModelConfig& model, const StepShape& shape, const StepPlan& plan,
                            const Workspace& memory) {
+  remove_unfinished(prepared.parent_path(), kAbandoned);
   const std::string key = prepared_key(files.cache_key(), shape);
   if (read_prepared(prepared, key, plan, memory)) return;
   load_frozen_weights(files, model, plan, memory);

@@ -23,7 +23,7 @@ namespace loadline {
                                  const StepPlan& plan, const Workspace& memory);
 
 // read_prepared(), and where that fails the files themselves and then, where that is possible,
-// write_prepared().
+// write_prepared(). Removes what killed processes left half written beside it.
 void load_prepared_weights(const WeightFiles& files, const std::filesystem::path& prepared,
                            const ModelConfig& model, const StepShape& shape, const StepPlan& plan,
                            const Workspace& memory);

@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <fstream>
 #include <vector>
 
 #include "base/file.h"
+#include "checkpoint/config.h"
 
 namespace loadline {
 namespace {
@@ -82,6 +84,20 @@ TEST_F(PreparedWeights, ThatAreMissingOrCutAreNotRead) {
   EXPECT_FALSE(read_prepared(folder.path() / "none.weights", key, plan, read));
   fs::resize_file(file, fs::file_size(file) - 1);
   EXPECT_FALSE(read_prepared(file, key, plan, read));
+}
+
+TEST_F(PreparedWeights, LoadingThemRemovesWhatKilledWritersLeft) {
+  const fs::path left = file.string() + ".loadline-a1B2c3";
+  const fs::path living = file.string() + ".loadline-d4E5f6";
+  for (const fs::path& unfinished : {left, living}) replace_file(unfinished, "half");
+  fs::last_write_time(left, fs::file_time_type::clock::now() - std::chrono::hours(2));
+  const fs::path model = LOADLINE_SOURCE_DIR "/demo/model";
+  const ModelConfig config = read_config(model);
+  const StepPlan of_demo = plan_step(config, lora, shape);
+  const Workspace memory(of_demo.memory);
+  load_prepared_weights(WeightFiles(model), file, config, shape, of_demo, memory);
+  EXPECT_FALSE(fs::exists(left));
+  EXPECT_TRUE(fs::exists(living));
 }
 
 TEST_F(PreparedWeights, WithAnyByteChangedAreNotRead) {
