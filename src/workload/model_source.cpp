@@ -60,7 +60,7 @@ Error not_in_cache(const HubModel& model, const HubCache& cache, const Cached& c
       model.text(), cached.snapshot.string(), fmt::join(cached.missing.needed, ", "), model.text());
 }
 
-HubSettings settings_of(const HubEnvironment& hub) {
+HubSettings settings_of(const HubAccess& hub) {
   HubSettings settings;
   settings.endpoint = hub.endpoint;
   settings.token = hub.token;
@@ -78,13 +78,14 @@ DownloadState state_of(const PullProgress& progress) {
           .files_done = progress.files_done};
 }
 
-PullReport download(const HubModel& model, ModelParts parts, const HubEnvironment& hub) {
+PullReport download(const HubModel& model, ModelParts parts, const HubCache& cache) {
+  const HubAccess hub = read_hub_access();
   const Interruptible scope;
   DownloadView view(stderr, draws(stderr), [] { return columns_of(stderr); });
   view.line(fmt::format("Downloading {} from {}", model.text(), hub.endpoint));
   const Stopwatch watch;
   const PullReport report = pull_model(
-      model, parts, HubCache(hub.cache), settings_of(hub),
+      model, parts, cache, settings_of(hub),
       {.progress = [&](const PullProgress& p) { view.progress(watch.seconds(), state_of(p)); },
        .line = [&](const std::string& text) { view.line(text); }});
   view.line(fmt::format("{} files, {} received in {:.1f} s", report.files.size(),
@@ -99,7 +100,7 @@ fs::path hub_model(const HubModel& model, ModelParts parts) {
   if (cached.whole() || (hub.offline && cached.usable())) return cached.snapshot;
   if (hub.offline) throw not_in_cache(model, cache, cached);
   try {
-    return download(model, parts, hub).snapshot;
+    return download(model, parts, cache).snapshot;
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kEnvironment || !cached.usable()) throw;
     tell(stderr, "{}\nGoing on with what the cache has; it lacks {}\n", error.what(),
@@ -112,8 +113,8 @@ fs::path hub_model(const HubModel& model, ModelParts parts) {
 
 PullReport pull_from_hub(const HubModel& model, ModelParts parts) {
   const HubEnvironment hub = read_hub_environment();
-  if (!hub.offline) return download(model, parts, hub);
   const HubCache cache(hub.cache);
+  if (!hub.offline) return download(model, parts, cache);
   const Cached cached = look_into(cache, model, parts);
   if (!cached.usable()) throw not_in_cache(model, cache, cached);
   return {.commit = *cached.commit, .snapshot = cached.snapshot, .files = {}, .received = 0};
@@ -121,10 +122,9 @@ PullReport pull_from_hub(const HubModel& model, ModelParts parts) {
 
 fs::path resolve_model(const std::string& model, ModelParts parts) {
   if (model.empty()) throw usage_error("--model DIR or ORG/NAME is missing");
-  std::error_code error;
-  const bool exists = fs::exists(model, error);
-  if (error) throw bad_input("{}: cannot be looked at: {}", model, error.message());
-  if (fs::is_directory(model, error)) return checked_folder(model);
+  const bool exists = is_there(model);
+  std::error_code ignored;
+  if (fs::is_directory(model, ignored)) return checked_folder(model);
   if (exists)
     throw bad_input("{}: --model should name the model's folder, not a file in it", model);
   if (const auto named = parse_hub_model(model)) return hub_model(*named, parts);

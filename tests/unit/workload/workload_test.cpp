@@ -15,8 +15,8 @@ TEST(Workload, ItsProfileKeySaysWhetherThereIsDropoutAndNotHowMuch) {
     return workload.profile_key(MachineFacts{}, settings);
   };
   EXPECT_THAT(differences_of(key(0), key(0.1)),
-              testing::ElementsAre("lora_dropout: profile off, now on"));
-  EXPECT_THAT(differences_of(key(0.1), key(0.5)), testing::IsEmpty());
+              ::testing::ElementsAre("lora_dropout: profile off, now on"));
+  EXPECT_THAT(differences_of(key(0.1), key(0.5)), ::testing::IsEmpty());
 }
 
 }  // namespace

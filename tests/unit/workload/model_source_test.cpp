@@ -1,0 +1,124 @@
+#include "workload/model_source.h"
+
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "hub/loopback_hub.h"
+#include "unit/checkpoint/hostile_files.h"
+#include "unit/workload/environment.h"
+
+namespace loadline {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::LoopbackHub;
+
+constexpr const char* kWithTemplate = R"({"eos_token":"</s>","chat_template":"{{ messages }}"})";
+
+// org/name in a cache, without its weights, and a Hub that cannot be reached.
+class ModelSource : public ::testing::Test {
+ protected:
+  ModelSource() {
+    for (const char* name :
+         {"HF_HOME", "XDG_CACHE_HOME", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN",
+          "HF_TOKEN_PATH", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_DISABLE_IMPLICIT_TOKEN",
+          "HF_HUB_DOWNLOAD_TIMEOUT", "http_proxy", "https_proxy", "all_proxy"}) {
+      environment_.unset(name);
+    }
+    environment_.set("HF_HUB_CACHE", folder_.path().string());
+    environment_.set("HOME", (folder_.path() / "home").string());
+    environment_.set("HF_ENDPOINT", "http://127.0.0.1:1");
+    put("refs/main", LoopbackHub::kCommit);
+    put_snapshot("config.json", "{}");
+    put_snapshot("tokenizer.json", "{}");
+  }
+  void put(const fs::path& file, const std::string& content) const {
+    make_folder((model_ / file).parent_path());
+    replace_file(model_ / file, content);
+  }
+  void put_snapshot(const std::string& file, const std::string& content) const {
+    put(fs::path("snapshots") / LoopbackHub::kCommit / file, content);
+  }
+  // What is said on stderr when the model is found.
+  std::string said() {
+    ::testing::internal::CaptureStderr();
+    fs::path found;
+    EXPECT_NO_THROW(found = resolve_model("org/name", ModelParts::kText));
+    EXPECT_EQ(found, snapshot_);
+    return ::testing::internal::GetCapturedStderr();
+  }
+
+  Environment environment_;
+  TemporaryFolder folder_;
+  fs::path model_ = folder_.path() / "models--org--name";
+  fs::path snapshot_ = model_ / "snapshots" / LoopbackHub::kCommit;
+};
+
+TEST_F(ModelSource, WhatOnlyADownloadNeedsDoesNotStopAModelThatTheCacheHas) {
+  put_snapshot("tokenizer_config.json", kWithTemplate);
+  environment_.set("HF_TOKEN", "two words");
+  EXPECT_THAT(said(), IsEmpty());
+  environment_.unset("HF_TOKEN");
+  environment_.set("HF_TOKEN_PATH", folder_.path().string());
+  EXPECT_THAT(said(), IsEmpty());
+  environment_.set("HF_HUB_DOWNLOAD_TIMEOUT", "soon");
+  EXPECT_THAT(said(), IsEmpty());
+  environment_.set("HF_HUB_OFFLINE", "1");
+  EXPECT_THAT(said(), IsEmpty());
+}
+
+TEST_F(ModelSource, ABadTokenStopsADownload) {
+  environment_.set("HF_TOKEN", "two words");
+  EXPECT_THAT(
+      message_of(ErrorKind::kUsage, [] { (void)resolve_model("org/other", ModelParts::kText); }),
+      HasSubstr("HF_TOKEN: holds no token"));
+}
+
+TEST_F(ModelSource, ACacheThatIsNamedNeedsNoHome) {
+  put_snapshot("tokenizer_config.json", kWithTemplate);
+  environment_.unset("HOME");
+  EXPECT_THAT(said(), IsEmpty());
+  EXPECT_THAT(message_of(ErrorKind::kEnvironment,
+                         [] { (void)resolve_model("org/other", ModelParts::kText); }),
+              HasSubstr("cannot be reached"));
+}
+
+TEST_F(ModelSource, WithoutAHomeAndANamedCacheTheVariablesAreNamed) {
+  environment_.unset("HOME");
+  environment_.unset("HF_HUB_CACHE");
+  EXPECT_THAT(message_of(ErrorKind::kEnvironment,
+                         [] { (void)resolve_model("org/name", ModelParts::kText); }),
+              AllOf(HasSubstr("HF_HUB_CACHE"), HasSubstr("HF_HOME"), HasSubstr("HOME is set")));
+}
+
+TEST_F(ModelSource, ATimeoutMayBeAFractionOfASecond) {
+  environment_.set("HF_HUB_DOWNLOAD_TIMEOUT", "0.5");
+  EXPECT_THAT(message_of(ErrorKind::kEnvironment,
+                         [] { (void)resolve_model("org/other", ModelParts::kText); }),
+              HasSubstr("cannot be reached"));
+}
+
+TEST_F(ModelSource, AFolderThatMayNotBeLookedAtIsTheEnvironmentsFault) {
+  const uid_t self = ::geteuid();
+  fs::permissions(model_, self == 0 ? fs::perms::owner_all : fs::perms::none);
+  if (self == 0) {
+    ASSERT_EQ(::seteuid(65534), 0);  // root may look at all
+  }
+  const std::string message = message_of(ErrorKind::kEnvironment, [&] {
+    (void)resolve_model((model_ / "snapshots").string(), ModelParts::kText);
+  });
+  if (self == 0) {
+    ASSERT_EQ(::seteuid(0), 0);
+  }
+  fs::permissions(model_, fs::perms::owner_all);
+  EXPECT_THAT(message,
+              AllOf(HasSubstr("snapshots: cannot be looked at"), HasSubstr("Permission denied")));
+}
+
+}  // namespace
+}  // namespace loadline
