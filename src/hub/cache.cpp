@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "checkpoint/weight_index.h"
 
 namespace loadline {
@@ -48,6 +49,17 @@ void find_missing_weights(const fs::path& snapshot, std::vector<std::string>& ne
   for (const std::string& shard : weight_shards(index)) {
     if (!is_file(snapshot / shard)) needed.push_back(shard);
   }
+}
+
+// Those that may be missing. What tokenizer_config.json says itself is looked up nowhere else.
+std::vector<const char*> files_that_may_be_missing(const fs::path& snapshot, ModelParts parts) {
+  std::vector<const char*> files{"tokenizer.json", "tokenizer_config.json"};
+  const fs::path config = snapshot / "tokenizer_config.json";
+  const Json settings = is_file(config) ? read_json(config) : Json::object();
+  if (json_find(settings, "chat_template") == nullptr) files.push_back(kChatTemplateFile);
+  if (json_find(settings, "eos_token") == nullptr) files.push_back("special_tokens_map.json");
+  if (parts == ModelParts::kAll) files.push_back("generation_config.json");
+  return files;
 }
 
 bool is_without_links(const std::error_code& error) {
@@ -116,7 +128,7 @@ MissingFiles HubCache::missing(const HubModel& model, const std::string& commit,
   const fs::path absent = folder(model) / ".no_exist" / commit;
   MissingFiles missing;
   if (!is_file(files / "config.json")) missing.needed.emplace_back("config.json");
-  for (const char* file : {"tokenizer.json", "tokenizer_config.json"}) {
+  for (const char* file : files_that_may_be_missing(files, parts)) {
     if (!is_file(files / file) && !is_file(absent / file)) missing.unknown.emplace_back(file);
   }
   if (parts == ModelParts::kAll) find_missing_weights(files, missing.needed);

@@ -14,15 +14,17 @@ namespace loadline {
 // What of a model is wanted: config and tokenizer, or these and the weights.
 enum class ModelParts { kText, kAll };
 
+inline constexpr const char* kChatTemplateFile = "chat_template.jinja";
 // The files of the Hub that may be asked for, besides the weights.
 inline constexpr const char* kModelTextFiles[] = {
     "config.json",           "generation_config.json",  "tokenizer.json",
-    "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"};
+    "tokenizer_config.json", "special_tokens_map.json", kChatTemplateFile};
 
 // What a snapshot lacks.
 struct MissingFiles {
   std::vector<std::string> needed;  // nothing works without these: config.json, weights
-  // The tokenizer's files that are neither there nor known not to exist: rows may do without.
+  // The tokenizer's files, and with the weights generating's, that are neither there nor known not
+  // to exist, and say what no other does: rows and answers may do without.
   std::vector<std::string> unknown;
 
   [[nodiscard]] bool none() const { return needed.empty() && unknown.empty(); }
@@ -38,7 +40,7 @@ class HubCache {
   [[nodiscard]] std::optional<std::string> commit_of(const HubModel& model) const;
   [[nodiscard]] std::filesystem::path snapshot(const HubModel& model,
                                                const std::string& commit) const;
-  // Throws Error(kBadInput) when the index of the weights is damaged.
+  // Throws Error(kBadInput) when the index of the weights or the tokenizer's config is damaged.
   [[nodiscard]] MissingFiles missing(const HubModel& model, const std::string& commit,
                                      ModelParts parts) const;
 

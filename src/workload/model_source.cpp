@@ -1,5 +1,6 @@
 #include "workload/model_source.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <optional>
 #include <system_error>
@@ -35,8 +36,11 @@ struct Cached {
   MissingFiles missing;
 
   [[nodiscard]] bool whole() const { return commit && missing.none(); }
-  // Enough where no more can be had: the tokenizer's files may not exist at all.
+  // Enough where no more can be had: the other files may not exist at all.
   [[nodiscard]] bool usable() const { return commit && missing.needed.empty(); }
+  [[nodiscard]] bool lacks(const char* file) const {
+    return std::find(missing.unknown.begin(), missing.unknown.end(), file) != missing.unknown.end();
+  }
 };
 
 Cached look_into(const HubCache& cache, const HubModel& model, ModelParts parts) {
@@ -93,19 +97,34 @@ PullReport download(const HubModel& model, ModelParts parts, const HubCache& cac
   return report;
 }
 
+// What the cache has of a model whose other files cannot be asked for.
+fs::path as_cached(const HubModel& model, const Cached& cached) {
+  if (cached.lacks(kChatTemplateFile)) {
+    tell(stderr,
+         "Warning: {} has no chat template, and may have one on the Hub: messages are written as "
+         "ChatML where the tokenizer knows it. `loadline pull {}` fetches it\n",
+         cached.snapshot.string(), model.text());
+  }
+  return cached.snapshot;
+}
+
 fs::path hub_model(const HubModel& model, ModelParts parts) {
   const HubEnvironment hub = read_hub_environment();
   const HubCache cache(hub.cache);
   const Cached cached = look_into(cache, model, parts);
-  if (cached.whole() || (hub.offline && cached.usable())) return cached.snapshot;
+  if (cached.whole()) return cached.snapshot;
+  if (hub.offline && cached.usable()) return as_cached(model, cached);
   if (hub.offline) throw not_in_cache(model, cache, cached);
+  if (!cached.usable()) return download(model, parts, cache).snapshot;
+  HubModel same = model;
+  same.revision = *cached.commit;  // only `loadline pull` asks for a newer one
   try {
-    return download(model, parts, cache).snapshot;
+    return download(same, parts, cache).snapshot;
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::kEnvironment || !cached.usable()) throw;
+    if (error.kind() == ErrorKind::kInterrupted) throw;
     tell(stderr, "{}\nGoing on with what the cache has; it lacks {}\n", error.what(),
          fmt::join(cached.missing.unknown, ", "));
-    return cached.snapshot;
+    return as_cached(model, cached);
   }
 }
 

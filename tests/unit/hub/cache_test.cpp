@@ -84,13 +84,38 @@ TEST_F(Cache, ADamagedRefIsNamed) {
 TEST_F(Cache, WhatIsMissingIsNamed) {
   EXPECT_THAT(missing().needed, ElementsAre("config.json", "model.safetensors"));
   EXPECT_THAT(missing(ModelParts::kText).needed, ElementsAre("config.json"));
-  EXPECT_THAT(missing().unknown, ElementsAre("tokenizer.json", "tokenizer_config.json"));
+  EXPECT_THAT(missing().unknown,
+              ElementsAre("tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
+                          "special_tokens_map.json", "generation_config.json"));
   put_snapshot("config.json");
   put_snapshot("tokenizer.json");
+  put_snapshot("special_tokens_map.json");
+  put_snapshot("generation_config.json");
   cache_.remember_absent(kModel, kCommit, "tokenizer_config.json");
+  cache_.remember_absent(kModel, kCommit, "chat_template.jinja");
   EXPECT_TRUE(missing(ModelParts::kText).none());
   put_snapshot("model.safetensors");
   EXPECT_TRUE(missing().none());
+}
+
+TEST_F(Cache, FilesThatSayOnlyWhatTheTokenizersConfigSaysAreNotMissed) {
+  for (const char* file : {"config.json", "tokenizer.json", "generation_config.json"}) {
+    put_snapshot(file);
+  }
+  put_snapshot("tokenizer_config.json", R"({"eos_token":null})");
+  EXPECT_THAT(missing(ModelParts::kText).unknown,
+              ElementsAre("chat_template.jinja", "special_tokens_map.json"));
+  put_snapshot("tokenizer_config.json", R"({"eos_token":"</s>","chat_template":"x"})");
+  EXPECT_TRUE(missing(ModelParts::kText).none());
+}
+
+TEST_F(Cache, OnlyGeneratingNeedsItsConfigSoThatTheTextPartsDoWithout) {
+  for (const char* file : {"config.json", "tokenizer.json", "model.safetensors"}) {
+    put_snapshot(file);
+  }
+  put_snapshot("tokenizer_config.json", R"({"eos_token":"</s>","chat_template":"x"})");
+  EXPECT_TRUE(missing(ModelParts::kText).none());
+  EXPECT_THAT(missing().unknown, ElementsAre("generation_config.json"));
 }
 
 TEST_F(Cache, EachShardOfTheIndexIsNeeded) {

@@ -17,8 +17,10 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::LoopbackHub;
+using ::testing::Not;
 
 constexpr const char* kWithTemplate = R"({"eos_token":"</s>","chat_template":"{{ messages }}"})";
+constexpr const char* kWithout = R"({"eos_token":"</s>"})";
 
 // org/name in a cache, without its weights, and a Hub that cannot be reached.
 class ModelSource : public ::testing::Test {
@@ -101,6 +103,33 @@ TEST_F(ModelSource, ATimeoutMayBeAFractionOfASecond) {
   EXPECT_THAT(message_of(ErrorKind::kEnvironment,
                          [] { (void)resolve_model("org/other", ModelParts::kText); }),
               HasSubstr("cannot be reached"));
+}
+
+TEST_F(ModelSource, AGuessedChatTemplateIsToldWhereTheHubCannotBeAsked) {
+  put_snapshot("tokenizer_config.json", kWithout);
+  const auto guess = AllOf(HasSubstr("no chat template"), HasSubstr("ChatML"));
+  EXPECT_THAT(said(), AllOf(guess, HasSubstr("cannot be reached")));
+  environment_.set("HF_TOKEN", "two words");
+  EXPECT_THAT(said(), AllOf(guess, HasSubstr("HF_TOKEN")));
+  environment_.set("HF_HUB_OFFLINE", "1");
+  EXPECT_THAT(said(), guess);
+  put(fs::path(".no_exist") / LoopbackHub::kCommit / "chat_template.jinja", "");
+  EXPECT_THAT(said(), IsEmpty());
+}
+
+TEST_F(ModelSource, AChatTemplateThatTheCacheLacksIsFetchedOfTheCachesOwnCommit) {
+  put_snapshot("tokenizer_config.json", kWithout);
+  LoopbackHub hub;
+  hub.put("config.json", "{}");
+  hub.put("chat_template.jinja", "{{ messages }}");
+  environment_.set("HF_ENDPOINT", hub.url());
+  (void)said();
+  EXPECT_EQ(read_file(snapshot_ / "chat_template.jinja", 1_KiB), "{{ messages }}");
+  EXPECT_THAT(hub.asked_for("/revision/main"), IsEmpty()) << "only a pull may change the model";
+  EXPECT_THAT(hub.asked_for(std::string("/revision/") + LoopbackHub::kCommit), Not(IsEmpty()));
+  const std::size_t asked = hub.hub_requests().size();
+  EXPECT_THAT(said(), IsEmpty());
+  EXPECT_EQ(hub.hub_requests().size(), asked) << "what the Hub does not have is remembered";
 }
 
 TEST_F(ModelSource, AFolderThatMayNotBeLookedAtIsTheEnvironmentsFault) {
