@@ -294,6 +294,23 @@ TEST_F(Pull, ABusyHubIsAskedAgain) {
   expect_whole_weights();
 }
 
+TEST_F(Pull, RetryAfterIsKeptInSecondsUpToFiveMinutes) {
+  std::atomic<bool> stop{false};
+  settings_.http.stop = [&] { return stop.load(); };
+  on_note_ = [&] { stop = true; };
+  for (const auto& [said, kept] :
+       {std::pair("200", "in 200.0 s"), std::pair("100000", "in 300.0 s"),
+        std::pair("Wed, 21 Oct 2099 07:28:00 GMT", "in 0.0 s")}) {
+    stop = false;
+    notes_.clear();
+    hub_.hub_fault([&, after = said](const Request&, Reply& reply) {
+      reply = {.status = 429, .headers = {{"Retry-After", after}}, .body = "busy"};
+    });
+    (void)failure(ErrorKind::kInterrupted);
+    EXPECT_THAT(notes_, HasSubstr(kept)) << said;
+  }
+}
+
 TEST_F(Pull, AHubThatStaysBusyIsAnErrorOfTheEnvironment) {
   hub_.store_fault([](const Request&, Reply& reply) { reply.status = 503; });
   EXPECT_THAT(failure(ErrorKind::kEnvironment), HasSubstr("answers 503"));
