@@ -51,12 +51,22 @@ void copy_file_to(const fs::path& from, const fs::path& folder) {
   replace_file(folder / from.filename(), read_file(from, kMostOfAFile));
 }
 
-void copy_companions(const fs::path& model, const fs::path& folder) {
-  for (const auto& entry : fs::directory_iterator(model)) {
+void copy_companions_in(const fs::path& from, const fs::path& folder) {
+  make_folder(folder);
+  for (const auto& entry : fs::directory_iterator(from)) {
     std::error_code ignored;
     if (entry.is_regular_file(ignored) && belongs_to_model(entry.path())) {
       copy_file_to(entry.path(), folder);
     }
+  }
+}
+
+void copy_companions(const fs::path& model, const fs::path& folder) {
+  copy_companions_in(model, folder);
+  constexpr const char* kTemplates = "additional_chat_templates";
+  std::error_code ignored;
+  if (fs::is_directory(model / kTemplates, ignored)) {
+    copy_companions_in(model / kTemplates, folder / kTemplates);
   }
   // The files keep their names and sizes, so the index stays true.
   if (!fs::exists(model / "model.safetensors")) copy_file_to(model / kIndex, folder);

@@ -147,7 +147,8 @@ void HubCache::link(const HubModel& model, const std::string& commit, const std:
                     const std::string& etag, bool is_shared) const {
   const fs::path link = snapshot(model, commit) / file;
   make_folder(link.parent_path());
-  make_link(fs::path("../../blobs") / etag, link, blob(model, etag), is_shared);
+  const fs::path target = blob(model, etag).lexically_relative(link.parent_path());
+  make_link(target, link, blob(model, etag), is_shared);
 }
 
 fs::path HubCache::content(const HubModel& model, const std::string& commit,

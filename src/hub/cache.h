@@ -16,9 +16,13 @@ enum class ModelParts { kText, kAll };
 
 inline constexpr const char* kChatTemplateFile = "chat_template.jinja";
 // The files of the Hub that may be asked for, besides the weights.
-inline constexpr const char* kModelTextFiles[] = {
-    "config.json",           "generation_config.json",  "tokenizer.json",
-    "tokenizer_config.json", "special_tokens_map.json", kChatTemplateFile};
+inline constexpr const char* kModelTextFiles[] = {"config.json",
+                                                  "generation_config.json",
+                                                  "tokenizer.json",
+                                                  "tokenizer_config.json",
+                                                  "special_tokens_map.json",
+                                                  kChatTemplateFile,
+                                                  "additional_chat_templates/tool_use.jinja"};
 
 // What a snapshot lacks.
 struct MissingFiles {

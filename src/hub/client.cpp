@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <optional>
 #include <string_view>
 #include <thread>
@@ -89,8 +90,11 @@ HubListing HubClient::listing(const HubModel& model) {
 
 std::string HubClient::file_url(const HubModel& model, const std::string& commit,
                                 const std::string& name) const {
-  return fmt::format("{}/{}/resolve/{}/{}", settings_.endpoint, model.repository, commit,
-                     percent_encoded(name));
+  std::string path;
+  for (const auto& part : std::filesystem::path(name)) {
+    path.append("/").append(percent_encoded(part.string()));
+  }
+  return fmt::format("{}/{}/resolve/{}{}", settings_.endpoint, model.repository, commit, path);
 }
 
 HubFile HubClient::file(const HubModel& model, const HubListing& listing, const std::string& name) {

@@ -97,6 +97,8 @@ RowReader::RowReader(const fs::path& model_folder, std::int64_t vocab_size, Opti
   const std::string config = read_if_there(config_json, kMaxConfig);
   const std::string map = read_if_there(map_json, kMaxConfig);
   const std::string jinja = read_if_there(model_folder / "chat_template.jinja", kMaxConfig);
+  const fs::path tools_jinja = model_folder / "additional_chat_templates" / "tool_use.jinja";
+  const std::string of_tools = read_if_there(tools_jinja, kMaxConfig);
   if (!tokenizer.empty()) tokenizer_ = Tokenizer::parse(tokenizer, tokenizer_json.string());
   read_special_tokens(parse_if_any(map, map_json));
   const Json settings = parse_if_any(config, config_json);
@@ -106,17 +108,19 @@ RowReader::RowReader(const fs::path& model_folder, std::int64_t vocab_size, Opti
   } else {
     use_template(chat_, jinja, (model_folder / "chat_template.jinja").string());
   }
+  if (!of_tools.empty()) use_template(tool_chat_, of_tools, tools_jinja.string());
   add_special_tokens(settings, config_json.string());
   const auto end = special_tokens_.find("eos_token");
   if (tokenizer_ && end != special_tokens_.end()) end_of_text_ = tokenizer_->id_of(end->second);
   const auto day = std::chrono::sys_days(options_.date).time_since_epoch().count();
-  const Json parts = {sha256_hex(tokenizer),
-                      sha256_hex(config),
-                      sha256_hex(map),
-                      sha256_hex(jinja),
-                      vocab_size_,
-                      options_.mask_prompt,
-                      asks_for_date_ ? Json(day) : Json()};
+  Json parts = {sha256_hex(tokenizer),
+                sha256_hex(config),
+                sha256_hex(map),
+                sha256_hex(jinja),
+                vocab_size_,
+                options_.mask_prompt,
+                asks_for_date_ ? Json(day) : Json()};
+  if (!of_tools.empty()) parts.push_back(sha256_hex(of_tools));
   fingerprint_ = sha256_hex(parts.dump());
 }
 

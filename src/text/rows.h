@@ -43,9 +43,9 @@ class RowReader {
     // What strftime_now tells the chat template: the beginning of that day.
     std::chrono::year_month_day date = today();
   };
-  // Reads tokenizer.json, tokenizer_config.json, special_tokens_map.json and chat_template.jinja,
-  // each if it is there. A chat template that does not parse is an error only for rows that need
-  // it. Throws Error(kBadInput) naming the file for anything else that is malformed, or empty.
+  // Reads the tokenizer's files and the chat templates (docs/data.md), each if it is there. A chat
+  // template that does not parse is an error only for rows that need it. Throws Error(kBadInput)
+  // naming the file for anything else that is malformed, or empty.
   RowReader(const std::filesystem::path& model_folder, std::int64_t vocab_size, Options options);
 
   // `line` is one JSON object: {"text"}, {"prompt","completion"}, {"messages":[{role,content}]},

@@ -144,8 +144,13 @@ TEST(Fuse, GivesAModelThatSaysWhatBaseAndAdapterSay) {
   const std::string fused = (program.home() / "fused").string();
   EXPECT_THAT(program.run(with(kGenesis, {"--adapter-path", adapter})).err,
               ::testing::Not(HasSubstr("Warning")));
-  fs::create_directory_symlink(demo_model(), program.home() / "another");
   const std::string another = (program.home() / "another").string();
+  fs::create_directory(another);
+  for (const auto& file : fs::directory_iterator(demo_model())) {
+    fs::create_symlink(file.path(), another / file.path().filename());
+  }
+  const fs::path of_tools = "additional_chat_templates/tool_use.jinja";
+  (void)program.write(("another" / of_tools).string(), "{{ tools }}");
   EXPECT_THAT(program.run(with(kGenesis, {"--model", another, "--adapter-path", adapter})).err,
               ::testing::Not(HasSubstr("Warning")))
       << "the same weights under another name";
@@ -159,6 +164,7 @@ TEST(Fuse, GivesAModelThatSaysWhatBaseAndAdapterSay) {
     EXPECT_THAT(warned.err, HasSubstr("Warning: the adapter's configuration says"));
     EXPECT_THAT(warned.err, HasSubstr(another));
   }
+  EXPECT_EQ(read_file(fs::path(fused + "2") / of_tools, 1_KiB), "{{ tools }}");
   const std::vector<std::string> fuse{"fuse",  "--model",  demo_model(), "--adapter-path",
                                       adapter, "--output", fused};
   const Ended ended = program.run(fuse);

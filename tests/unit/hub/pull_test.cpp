@@ -121,6 +121,13 @@ TEST_F(Pull, AsksForWhatIsNeededAndNotAgain) {
   EXPECT_EQ(hub_.store_requests().size(), before);
 }
 
+TEST_F(Pull, TheTemplateForToolsComesIntoItsFolder) {
+  hub_.put("additional_chat_templates/tool_use.jinja", "{{ tools }}");
+  pull();
+  EXPECT_EQ(read_file(snapshot_ / "additional_chat_templates/tool_use.jinja", 1_KiB),
+            "{{ tools }}");
+}
+
 TEST_F(Pull, ABlobOfAnotherSizeThanTheHubSaysIsFetchedAnew) {
   pull();
   for (const std::uintmax_t size : {std::uintmax_t{0}, std::uintmax_t{1000}, kWeights.size() + 1}) {

@@ -193,6 +193,21 @@ TEST_F(Rows, WithToolsTheTemplateForTheirUseIsTaken) {
   EXPECT_THAT(error_of(reader(), with_tools), HasSubstr("tool_use"));
 }
 
+TEST_F(Rows, WithToolsTheAdditionalTemplateForTheirUseIsTaken) {
+  put("tokenizer.json", kTokenizer);
+  const std::string plain = R"({"messages":[{"role":"user","content":"c"}]})";
+  const std::string with_tools = R"({"messages":[{"role":"user","content":"c"}],"tools":[{}]})";
+  put("chat_template.jinja", "d{{ messages[0].content }}");
+  const std::string before = reader().fingerprint();
+  make_folder(folder_.path() / "additional_chat_templates");
+  put("additional_chat_templates/tool_use.jinja", "e{{ messages[0].content }}");
+  EXPECT_EQ(reader().read(plain).ids, (std::vector<std::int32_t>{3, 2}));
+  EXPECT_EQ(reader().read(with_tools).ids, (std::vector<std::int32_t>{4, 2}));
+  EXPECT_NE(reader().fingerprint(), before);
+  put("additional_chat_templates/tool_use.jinja", "{% if %}");
+  EXPECT_THAT(error_of(reader(), with_tools), HasSubstr("tool_use.jinja"));
+}
+
 TEST_F(Rows, OfOneFingerprintAreEqualOnEveryDay) {
   using namespace std::chrono;
   put("tokenizer.json", kTokenizer);
