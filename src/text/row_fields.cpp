@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "text/conversation_fields.h"
 #include "text/json_tree.h"
 #include "text/lenient_json.h"
 
@@ -21,11 +22,7 @@ constexpr std::string_view kUsedKeys[] = {"input_ids", "prompt",      "completio
                                           "tools",     "instruction", "input",       "output",
                                           "text",      "auth_weight", "prov_entropy"};
 
-std::string shown(const dom::element& value) {
-  std::string text = simdjson::minify(value);
-  if (text.size() > 60) text = text.substr(0, 57) + "...";
-  return text;
-}
+std::string shown(const dom::element& value) { return shown_beginning(simdjson::minify(value)); }
 
 // A key that is missing and one that is null are the same.
 std::optional<dom::element> find(const dom::object& row, std::string_view key) {
@@ -95,19 +92,7 @@ std::string string(const dom::element& value, std::string_view key) {
 
 Json parse_messages(const dom::element& value, const std::string& key) {
   Json messages = to_json(value, fmt::format("'{}'", key));
-  if (!messages.is_array() || messages.empty()) {
-    throw bad_input("'{}' should be a list of messages, but it is {}", key, shown(value));
-  }
-  for (std::size_t i = 0; i < messages.size(); ++i) {
-    const Json* role = json_find(messages[i], "role");
-    if (role == nullptr || !role->is_string()) {
-      throw bad_input("'{}': message {} has no 'role' that is a string", key, i + 1);
-    }
-    if (json_find(messages[i], "content") == nullptr &&
-        json_find(messages[i], "tool_calls") == nullptr) {
-      throw bad_input("'{}': message {} has neither 'content' nor 'tool_calls'", key, i + 1);
-    }
-  }
+  require_messages(messages, key);
   return messages;
 }
 
@@ -135,7 +120,7 @@ void parse_form(const dom::object& row, std::int64_t vocab_size, RowFields& fiel
   const auto messages = find(row, "messages");
   const auto text = find(row, "text");
   const auto tools = find(row, "tools");
-  if (tools) fields.tools = to_json(*tools, "'tools'");
+  if (tools) fields.tools = parse_tools(to_json(*tools, "'tools'"));
   if (ids) {
     fields.input_ids = parse_ids(*ids, vocab_size);
   } else if (prompt && completion) {

@@ -17,7 +17,7 @@ struct RowFields {
   std::optional<std::vector<std::int32_t>> input_ids;
   Json prompt, completion;  // strings, or lists of messages
   Json messages;            // a list of objects with a role
-  Json tools;               // null, or a list
+  Json tools;               // null, or a list of objects
   // {"instruction", "input", "output"}; the input may be empty.
   struct Instruction {
     std::string instruction, input, output;

@@ -156,6 +156,35 @@ TEST_F(Rows, MessagesAreCheckedBeforeTheTemplateSeesThem) {
               HasSubstr("both"));
 }
 
+TEST_F(Rows, ToolsThatAreAStringAreTheJsonInIt) {
+  put("tokenizer.json", kTokenizer);
+  put("chat_template.jinja", "{% for t in tools or [] %}{{ t.name }}{% endfor %}");
+  const auto row = [](const std::string& tools) {
+    return R"({"messages":[{"role":"user","content":"d"}],"tools":)" + tools + "}";
+  };
+  using Ids = std::vector<std::int32_t>;
+  EXPECT_EQ(reader().read(row(R"([{"name":"c"},{"name":"d"}])")).ids, (Ids{2, 3}));
+  EXPECT_EQ(reader().read(row(R"("[{\"name\":\"c\"},{\"name\":\"d\"}]")")).ids, (Ids{2, 3}));
+  EXPECT_EQ(reader().read(row("null")).ids, reader().read(row(R"("null")")).ids);
+  EXPECT_THAT(error_of(reader(), row(R"({"name":"c"})")),
+              HasSubstr(R"('tools' should be a list of objects, or a string that has one as JSON, )"
+                        R"(but it is {"name":"c"})"));
+  EXPECT_THAT(error_of(reader(), row(R"("{\"name\":\"c\"}")")), HasSubstr("a list of objects"));
+  EXPECT_THAT(error_of(reader(), row(R"([{"name":"c"},"d"])")),
+              HasSubstr(R"('tools': number 2 should be an object, but it is "d")"));
+  EXPECT_THAT(error_of(reader(), row(R"("a tool")")),
+              HasSubstr("'tools', a string: not valid JSON at byte 1"));
+}
+
+TEST_F(Rows, ValuesInErrorsAreCutBetweenCharacters) {
+  for (const std::string before : {"", "a", "ab"}) {
+    std::string text = before;
+    for (int i = 0; i < 30; ++i) text += "é";
+    const std::string error = error_of(reader(), R"({"input_ids":")" + text + R"("})");
+    EXPECT_THAT(error, HasSubstr("éé..."));
+  }
+}
+
 TEST_F(Rows, WithoutATemplateChatMlMarkersAreEnough) {
   put("tokenizer.json", kTokenizer);
   const TokenizedRow row = reader().read(R"({"messages":[{"role":"abc","content":"d"}]})");
