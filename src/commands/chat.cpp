@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "commands/command.h"
+#include "text/conversation_fields.h"
 #include "text/rows.h"
 #include "workload/model_source.h"
 
@@ -44,6 +45,15 @@ int render_template_lines() {
   return 0;
 }
 
+std::string render_row(const RowReader& reader, const Json& row, bool add_generation_prompt) {
+  const Json* messages = row.is_array() ? &row : json_find(row, "messages");
+  if (messages == nullptr) throw bad_input("should be a list of messages");
+  require_messages(*messages, "messages");
+  const Json* tools = json_find(row, "tools");
+  return reader.render(*messages, tools == nullptr ? Json() : parse_tools(*tools),
+                       add_generation_prompt);
+}
+
 // A JSON list of messages, or an object with "messages" and "tools", a line.
 int render_with_model(const ChatOptions& options) {
   const RowReader reader(resolve_model(options.model, ModelParts::kText), kAnyVocabulary, {});
@@ -52,11 +62,11 @@ int render_with_model(const ChatOptions& options) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     const std::string where = fmt::format("stdin:{}", number);
     const Json document = parse_json(line, where);
-    const Json* messages = document.is_array() ? &document : json_find(document, "messages");
-    if (messages == nullptr) throw bad_input("{}: should be a list of messages", where);
-    const Json* tools = json_find(document, "tools");
-    fmt::print("{}", reader.render(*messages, tools == nullptr ? Json() : *tools,
-                                   options.add_generation_prompt));
+    try {
+      fmt::print("{}", render_row(reader, document, options.add_generation_prompt));
+    } catch (const Error& error) {
+      throw Error(error.kind(), fmt::format("{}: {}", where, error.what()));
+    }
   }
   return 0;
 }

@@ -86,6 +86,21 @@ TEST(Questions, ChatTakesALineForAConversationAndPassesOverBlankOnes) {
   EXPECT_THAT(Program().run({"chat", "--help"}).out, ::testing::HasSubstr("list of messages, or"));
 }
 
+TEST(Questions, ChatRefusesWhatARowOfTrainingDataMayNotHave) {
+  const auto error_of = [](const char* line) {
+    const Ended ended = Program().run({"chat", "--model", demo_model()}, line);
+    EXPECT_EQ(ended.out, "") << line;
+    EXPECT_NE(ended.exit_code, 0) << line;
+    return ended.err;
+  };
+  using ::testing::HasSubstr;
+  EXPECT_THAT(error_of("[1,2]\n"), HasSubstr("stdin:1: 'messages': message 1 has no 'role'"));
+  EXPECT_THAT(error_of(R"({"messages":"abc"})"),
+              HasSubstr(R"(stdin:1: 'messages' should be a list of messages, but it is "abc")"));
+  EXPECT_THAT(error_of(R"({"messages":[{"role":"user","content":"a"}],"tools":{}})"),
+              HasSubstr("stdin:1: 'tools' should be a list of objects"));
+}
+
 TEST(Questions, DataCountsRowsAndDumpsThem) {
   const Program program;
   const Json data = parse_json(program.run({"data", "--demo", "--json"}).out, "stdout");
