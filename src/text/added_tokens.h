@@ -35,7 +35,6 @@ class AddedTokenFinder {
  public:
   // `pattern` is what to look for: the token's content, or its normalized form.
   void add(const AddedToken& token, std::string_view pattern);
-  [[nodiscard]] bool empty() const { return tokens_.empty(); }
   // The parts of `text` in order, appended to `parts`. Empty parts are left out. `from` is 0, or
   // the end of a part with a `seam`: the parts from there on.
   void split(std::string_view text, std::vector<TextPart>& parts, std::size_t from = 0) const;

@@ -17,7 +17,7 @@ constexpr std::size_t kShownBadLines = 5;
 // Its number goes up whenever the same row gives other ids or marks, so that no file packed before
 // is taken for what would be packed now.
 std::string fingerprint_of(const std::string& content_hash, const RowReader& reader) {
-  return sha256_hex(fmt::format("loadline packed 4\n{}\n{}", content_hash, reader.fingerprint()));
+  return sha256_hex(fmt::format("loadline packed 5\n{}\n{}", content_hash, reader.fingerprint()));
 }
 
 // The first token has nothing before it that could predict it.

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "text/row_fields.h"
+#include "text/special_tokens.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
@@ -100,16 +101,20 @@ RowReader::RowReader(const fs::path& model_folder, std::int64_t vocab_size, Opti
   const fs::path tools_jinja = model_folder / "additional_chat_templates" / "tool_use.jinja";
   const std::string of_tools = read_if_there(tools_jinja, kMaxConfig);
   if (!tokenizer.empty()) tokenizer_ = Tokenizer::parse(tokenizer, tokenizer_json.string());
-  read_special_tokens(parse_if_any(map, map_json));
   const Json settings = parse_if_any(config, config_json);
-  read_special_tokens(settings);
+  const SpecialTokens special =
+      read_special_tokens(settings, parse_if_any(map, map_json), config_json.string());
+  if (tokenizer_) add_special_tokens(special, *tokenizer_, vocab_size_, config_json.string());
+  for (const auto& [key, token] : special.named) {
+    if (!key.empty()) special_tokens_[key] = token.content;
+  }
   if (jinja.empty()) {
     choose_template(settings);
   } else {
     use_template(chat_, jinja, (model_folder / "chat_template.jinja").string());
   }
   if (!of_tools.empty()) use_template(tool_chat_, of_tools, tools_jinja.string());
-  add_special_tokens(settings, config_json.string());
+  set_special_tokens(settings, config_json.string());
   const auto end = special_tokens_.find("eos_token");
   if (tokenizer_ && end != special_tokens_.end()) end_of_text_ = tokenizer_->id_of(end->second);
   const auto day = std::chrono::sys_days(options_.date).time_since_epoch().count();
@@ -122,16 +127,6 @@ RowReader::RowReader(const fs::path& model_folder, std::int64_t vocab_size, Opti
                 asks_for_date_ ? Json(day) : Json()};
   if (!of_tools.empty()) parts.push_back(sha256_hex(of_tools));
   fingerprint_ = sha256_hex(parts.dump());
-}
-
-// bos_token and so on: a string, or an object with its content.
-void RowReader::read_special_tokens(const Json& from) {
-  for (const auto* key : {"bos_token", "eos_token", "unk_token", "pad_token", "sep_token",
-                          "cls_token", "mask_token"}) {
-    const Json* value = json_find(from, key);
-    if (value != nullptr && value->is_object()) value = json_find(*value, "content");
-    if (value != nullptr && value->is_string()) special_tokens_[key] = value->get<std::string>();
-  }
 }
 
 void RowReader::choose_template(const Json& config) {
@@ -171,7 +166,7 @@ void RowReader::use_template(NamedTemplate& into, const std::string& source,
 
 // Transformers 4 makes the post-processor of some classes anew; 5 takes the one of tokenizer.json,
 // and no longer writes these two: so where one is there, it counts.
-void RowReader::add_special_tokens(const Json& config, const std::string& source) {
+void RowReader::set_special_tokens(const Json& config, const std::string& source) {
   const Json* type = json_find(config, "tokenizer_class");
   const auto* known =
       std::find_if(std::begin(kSwitchingClasses), std::end(kSwitchingClasses),

@@ -72,7 +72,6 @@ class RowReader {
   [[nodiscard]] std::optional<std::int32_t> end_of_turn() const;
 
  private:
-  void read_special_tokens(const Json& from);
   void choose_template(const Json& config);
   // A template of the model's, which may be one that does not parse.
   struct NamedTemplate {
@@ -82,13 +81,12 @@ class RowReader {
   };
   void use_template(NamedTemplate& into, const std::string& source, const std::string& name);
   // What tokenizer_config.json says of the special tokens around a text.
-  void add_special_tokens(const Json& config, const std::string& source);
+  void set_special_tokens(const Json& config, const std::string& source);
   // The template for a conversation with these tools; throws Error(kBadInput) where none is.
   [[nodiscard]] const ChatTemplate& chat_for(const Json& tools) const;
 
   [[nodiscard]] const Tokenizer& need_tokenizer(std::string_view form) const;
   [[nodiscard]] TokenizedRow read_text(const std::string& text) const;
-  [[nodiscard]] TokenizedRow read_prompt(const Json& row) const;
   [[nodiscard]] TokenizedRow read_plain_prompt(const std::string& prompt,
                                                const std::string& completion) const;
   // The user's words and the answer to them: a conversation where the model has a template.

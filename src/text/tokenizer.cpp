@@ -61,9 +61,24 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool add_spec
   return ids;
 }
 
+// Of two that look the same when normalized, the first is found.
+void Tokenizer::Parts::add(const std::vector<AddedToken>& tokens) {
+  MatchScratch scratch;
+  for (const AddedToken& token : tokens) {
+    if (token.special) special.insert(token.content);
+    if (!added_ids.try_emplace(token.content, token.id).second) continue;
+    added[token.id] = token;
+    std::string pattern = token.content;
+    if (token.normalized) normalizer.apply(pattern, scratch);
+    (token.normalized ? in_normalized : in_text).add(token, pattern);
+  }
+}
+
 void Tokenizer::set_special(std::vector<std::int32_t> before, std::vector<std::int32_t> after) {
   parts_->post_processor = PostProcessor(std::move(before), std::move(after));
 }
+
+void Tokenizer::add(const AddedToken& token) { parts_->add({token}); }
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text, std::vector<Seam>& seams) const {
   return encode_from(text, 0, &seams);
@@ -117,12 +132,9 @@ std::vector<std::int32_t> Tokenizer::encode_from(std::string_view text, std::siz
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special) const {
   std::vector<std::string> tokens;
   for (const std::int32_t id : ids) {
-    const auto added = parts_->added.find(id);
-    const std::string_view* known = parts_->model.vocabulary().token(id);
-    if (added == parts_->added.end() && known == nullptr) continue;
-    std::string token(added != parts_->added.end() ? added->second.content : *known);
-    if (skip_special && parts_->special.count(token) > 0) continue;
-    tokens.push_back(std::move(token));
+    std::optional<std::string> token = token_of(id);
+    if (!token || (skip_special && parts_->special.count(*token) > 0)) continue;
+    tokens.push_back(std::move(*token));
   }
   Lent lent(parts_->scratches);
   return parts_->decoder.decode(std::move(tokens), (*lent).matches);
@@ -133,6 +145,13 @@ std::optional<std::int32_t> Tokenizer::id_of(std::string_view token) const {
   if (added != parts_->added_ids.end()) return added->second;
   const std::int32_t id = parts_->model.vocabulary().find(token);
   return id == Vocabulary::kNone ? std::nullopt : std::optional(id);
+}
+
+std::optional<std::string> Tokenizer::token_of(std::int32_t id) const {
+  const auto added = parts_->added.find(id);
+  if (added != parts_->added.end()) return added->second.content;
+  const std::string_view* known = parts_->model.vocabulary().token(id);
+  return known == nullptr ? std::nullopt : std::optional<std::string>(*known);
 }
 
 std::int64_t Tokenizer::vocabulary() const {

@@ -14,6 +14,8 @@
 
 namespace loadline {
 
+struct AddedToken;  // added_tokens.h
+
 class Tokenizer {
  public:
   struct Parts;  // tokenizer_parts.h
@@ -42,10 +44,14 @@ class Tokenizer {
                                                  std::vector<Seam>& seams) const;
   // What encode(text, false) gives behind a seam of `text`, or of a longer text that begins as it.
   [[nodiscard]] std::vector<std::int32_t> encode_behind(std::string_view text, Seam seam) const;
+  // Has `token` found in text, as those of tokenizer.json's list are; one that is in it is left as
+  // it is there. No other token may have its id.
+  void add(const AddedToken& token);
   // What stands around a text with special tokens, in place of what the post-processor adds.
   void set_special(std::vector<std::int32_t> before, std::vector<std::int32_t> after);
   [[nodiscard]] std::string decode(std::span<const std::int32_t> ids, bool skip_special) const;
   [[nodiscard]] std::optional<std::int32_t> id_of(std::string_view token) const;
+  [[nodiscard]] std::optional<std::string> token_of(std::int32_t id) const;
   // The largest id + 1, added tokens included.
   [[nodiscard]] std::int64_t vocabulary() const;
 

@@ -3,6 +3,9 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <string>
+#include <unordered_set>
+#include <vector>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -73,33 +76,22 @@ class TokenizerFile {
       throw bad_input("{}: 'added_tokens' should be a list", source_);
     }
     std::vector<AddedToken> tokens;
+    std::unordered_set<std::string> seen;
     auto next = static_cast<std::int64_t>(parts.model.vocabulary().size());
     for (const dom::element& item : list) {
       AddedToken token = added_token(item);
       if (token.content.empty()) continue;
       if (token.special) parts.special.insert(token.content);
-      if (parts.added_ids.count(token.content) > 0) continue;
+      if (!seen.insert(token.content).second) continue;
       const std::int32_t known = parts.model.vocabulary().find(token.content);
       token.id =
           known != Vocabulary::kNone ? known : checked_token_id(next, token.content, source_);
       next = std::max<std::int64_t>(next, token.id + std::int64_t{1});
-      parts.added_ids[token.content] = token.id;
-      parts.added[token.id] = token;
       tokens.push_back(std::move(token));
     }
     std::stable_partition(tokens.begin(), tokens.end(),
                           [](const AddedToken& token) { return token.special; });
-    find_added_tokens(tokens, parts);
-  }
-
-  // Of two that look the same when normalized, the first is found.
-  static void find_added_tokens(const std::vector<AddedToken>& tokens, Tokenizer::Parts& parts) {
-    MatchScratch scratch;
-    for (const AddedToken& token : tokens) {
-      std::string pattern = token.content;
-      if (token.normalized) parts.normalizer.apply(pattern, scratch);
-      (token.normalized ? parts.in_normalized : parts.in_text).add(token, pattern);
-    }
+    parts.add(tokens);
   }
 
   void check_special_ids(const Tokenizer::Parts& parts) const {

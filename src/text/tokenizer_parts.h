@@ -50,6 +50,9 @@ struct Tokenizer::Parts {
   PostProcessor post_processor;
   Decoder decoder;
 
+  // Of tokens with one content, the first.
+  void add(const std::vector<AddedToken>& tokens);
+
   std::unordered_map<std::string, std::int32_t> added_ids;
   std::map<std::int32_t, AddedToken> added;  // by id
   std::unordered_set<std::string> special;   // contents

@@ -282,6 +282,64 @@ TEST_F(Rows, TheSwitchesForBosAndEosCountInTheClassesThatReadThem) {
   }
 }
 
+// tokenizer.json without the markers of ChatML; transformers adds them from the settings.
+TEST_F(Rows, SpecialTokensThatOnlyTheSettingsNameAreFound) {
+  put("tokenizer.json",
+      R"({"added_tokens":[{"id":6,"content":"<e>","special":true}],
+          "model":{"type":"BPE","unk_token":"a","vocab":{"a":0,"b":1,"c":2,"d":3,"e":4,"ab":5,
+          "<e>":6,"</s>":7,"s":8,"<":9,">":10,"/":11},"merges":["a b"]}})");
+  using Ids = std::vector<std::int32_t>;
+  const auto ids = [&](const std::string& settings, std::int64_t vocabulary = 20) {
+    put("tokenizer_config.json", settings);
+    return reader(false, vocabulary).tokenizer()->encode("b</s><x> <e>", false);
+  };
+  const Ids pieces = ids("{}");
+  EXPECT_THAT(pieces, testing::ElementsAre(1, 9, 11, 8, 10, 9, 0, 10, 0, 6));
+  EXPECT_THAT(ids(R"({"bos_token":"</s>"})"), testing::ElementsAre(1, 7, 9, 0, 10, 0, 6));
+  EXPECT_THAT(ids(R"({"additional_special_tokens":[{"content":"</s>","rstrip":false}]})"),
+              testing::ElementsAre(1, 7, 9, 0, 10, 0, 6));
+  const std::string x = R"({"content":"<x>","rstrip":true,"special":true})";
+  EXPECT_THAT(ids(R"({"added_tokens_decoder":{"12":)" + x + "}}"),
+              testing::ElementsAre(1, 9, 11, 8, 10, 12, 6));
+  EXPECT_EQ(ids(R"({"added_tokens_decoder":{"20":)" + x + "}}"), pieces)
+      << "the model has no such id";
+  EXPECT_EQ(ids(R"({"pad_token":"<x>"})"), pieces) << "nothing says which id it has";
+  put("tokenizer_config.json", R"({"added_tokens_decoder":{"12":)" + x + "}}");
+  EXPECT_EQ(reader(false, 20).tokenizer()->decode(Ids{1, 12, 6}, true), "b");
+  put("special_tokens_map.json", R"({"eos_token":"</s>"})");
+  EXPECT_THAT(reader(false, 20).tokenizer()->encode("</s>", false), testing::ElementsAre(7));
+}
+
+TEST_F(Rows, SpecialTokensWithTwoIdsAreRefused) {
+  put("tokenizer.json", kTokenizer);
+  const auto error = [&](const std::string& id, const std::string& content) {
+    put("tokenizer_config.json", R"({"added_tokens_decoder":{")" + id + R"(":{"content":")" +
+                                     content + R"(","special":true}}})");
+    try {
+      (void)reader();
+    } catch (const Error& refusal) {
+      return std::string(refusal.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(error("6", "<e>"), "");
+  EXPECT_THAT(error("9", "<e>"), HasSubstr("tokenizer_config.json: added_tokens_decoder gives the "
+                                           "token '<e>' the id 9, but tokenizer.json gives it 6"));
+  EXPECT_THAT(error("3", "<x>"), HasSubstr("added_tokens_decoder gives the token '<x>' the id 3, "
+                                           "which is that of 'd' in tokenizer.json"));
+  EXPECT_THAT(error("one", "<x>"), HasSubstr("'one', which is not an id"));
+}
+
+TEST_F(Rows, TheMapOfSpecialTokensCountsWhereTheSettingsHaveNoTableOfThem) {
+  put("tokenizer.json", kTokenizer);
+  put("special_tokens_map.json", R"({"eos_token":"<|im_end|>"})");
+  put("tokenizer_config.json", R"({"eos_token":"<e>"})");
+  EXPECT_EQ(reader().end_of_text(), 8);
+  put("tokenizer_config.json",
+      R"({"eos_token":"<e>","added_tokens_decoder":{"6":{"content":"<e>","special":true}}})");
+  EXPECT_EQ(reader().end_of_text(), 6);
+}
+
 TEST_F(Rows, ABrokenTemplateIsAnErrorOnlyForConversations) {
   put("tokenizer.json", kTokenizer);
   put("chat_template.jinja", "{% if %}");
