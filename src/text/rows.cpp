@@ -115,8 +115,7 @@ RowReader::RowReader(const fs::path& model_folder, std::int64_t vocab_size, Opti
   }
   if (!of_tools.empty()) use_template(tool_chat_, of_tools, tools_jinja.string());
   set_special_tokens(settings, config_json.string());
-  const auto end = special_tokens_.find("eos_token");
-  if (tokenizer_ && end != special_tokens_.end()) end_of_text_ = tokenizer_->id_of(end->second);
+  if (tokenizer_) find_end_of_text(model_folder);
   const auto day = std::chrono::sys_days(options_.date).time_since_epoch().count();
   Json parts = {sha256_hex(tokenizer),
                 sha256_hex(config),
@@ -124,9 +123,33 @@ RowReader::RowReader(const fs::path& model_folder, std::int64_t vocab_size, Opti
                 sha256_hex(jinja),
                 vocab_size_,
                 options_.mask_prompt,
+                end_of_text_ ? Json(*end_of_text_) : Json(),
                 asks_for_date_ ? Json(day) : Json()};
   if (!of_tools.empty()) parts.push_back(sha256_hex(of_tools));
   fingerprint_ = sha256_hex(parts.dump());
+}
+
+// The model's config has ids, and its tokenizer may come without settings.
+void RowReader::find_end_of_text(const fs::path& model_folder) {
+  const auto named = special_tokens_.find("eos_token");
+  if (named != special_tokens_.end() && !named->second.empty()) {
+    end_of_text_ = tokenizer_->id_of(named->second);
+    if (end_of_text_) return;
+    throw bad_input(
+        "{}: eos_token is '{}', which tokenizer.json does not have. Name the token that ends a "
+        "text as eos_token in tokenizer_config.json",
+        model_folder.string(), named->second);
+  }
+  const fs::path path = model_folder / "config.json";
+  const Json config = parse_if_any(read_if_there(path, kMaxConfig), path);
+  const Json* eos = json_find(config, "eos_token_id");
+  if (eos != nullptr && eos->is_array()) eos = eos->empty() ? nullptr : &eos->front();
+  if (eos == nullptr) return;
+  if (!eos->is_number_integer() || *eos < 0 || *eos >= vocab_size_) {
+    throw bad_input("{}: eos_token_id is {}, but the model's ids are 0 to {}", path.string(),
+                    eos->dump(), vocab_size_ - 1);
+  }
+  end_of_text_ = eos->get<std::int32_t>();
 }
 
 void RowReader::choose_template(const Json& config) {

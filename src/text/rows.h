@@ -43,9 +43,10 @@ class RowReader {
     // What strftime_now tells the chat template: the beginning of that day.
     std::chrono::year_month_day date = today();
   };
-  // Reads the tokenizer's files and the chat templates (docs/data.md), each if it is there. A chat
-  // template that does not parse is an error only for rows that need it. Throws Error(kBadInput)
-  // naming the file for anything else that is malformed, or empty.
+  // Reads the tokenizer's files, the chat templates (docs/data.md) and, where they name no end of
+  // text, config.json, each if it is there. A chat template that does not parse is an error only for
+  // rows that need it. Throws Error(kBadInput) naming the file for anything else that is malformed,
+  // or empty.
   RowReader(const std::filesystem::path& model_folder, std::int64_t vocab_size, Options options);
 
   // `line` is one JSON object: {"text"}, {"prompt","completion"}, {"messages":[{role,content}]},
@@ -72,6 +73,7 @@ class RowReader {
   [[nodiscard]] std::optional<std::int32_t> end_of_turn() const;
 
  private:
+  void find_end_of_text(const std::filesystem::path& model_folder);
   void choose_template(const Json& config);
   // A template of the model's, which may be one that does not parse.
   struct NamedTemplate {

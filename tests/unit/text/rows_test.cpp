@@ -340,6 +340,36 @@ TEST_F(Rows, TheMapOfSpecialTokensCountsWhereTheSettingsHaveNoTableOfThem) {
   EXPECT_EQ(reader().end_of_text(), 6);
 }
 
+TEST_F(Rows, AnEndOfTextThatTheTokenizerDoesNotKnowIsAnError) {
+  put("tokenizer_config.json", R"({"eos_token":"<x>"})");
+  EXPECT_EQ(reader().read(R"({"input_ids":[1,2]})").ids.size(), 2U) << "needs no tokenizer";
+  put("tokenizer.json", kTokenizer);
+  try {
+    (void)reader();
+    FAIL() << "texts would have no end";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("eos_token is '<x>'"), HasSubstr("tokenizer.json")));
+  }
+}
+
+TEST_F(Rows, TheEndOfTextIsTheConfigsWhereTheTokenizerNamesNone) {
+  put("tokenizer.json", kTokenizer);
+  const std::string before = reader().fingerprint();
+  using Ids = std::vector<std::int32_t>;
+  put("config.json", R"({"eos_token_id":6})");
+  EXPECT_EQ(reader().read(R"({"text":"abc"})").ids, (Ids{5, 2, 6}));
+  EXPECT_NE(reader().fingerprint(), before);
+  put("config.json", R"({"eos_token_id":[8,6]})");
+  EXPECT_EQ(reader().read(R"({"text":"abc"})").ids, (Ids{5, 2, 8}));
+  for (const char* none : {"{}", R"({"eos_token_id":null})", R"({"eos_token_id":[]})"}) {
+    put("config.json", none);
+    EXPECT_EQ(reader().read(R"({"text":"abc"})").ids, (Ids{5, 2})) << none;
+  }
+  put("config.json", R"({"eos_token_id":6})");
+  put("tokenizer_config.json", R"({"eos_token":"<|im_end|>"})");
+  EXPECT_EQ(reader().read(R"({"text":"abc"})").ids, (Ids{5, 2, 8}));
+}
+
 TEST_F(Rows, ABrokenTemplateIsAnErrorOnlyForConversations) {
   put("tokenizer.json", kTokenizer);
   put("chat_template.jinja", "{% if %}");
