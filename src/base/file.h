@@ -44,6 +44,10 @@ void write_fully_at(const FileDescriptor& fd, std::uint64_t offset,
 // Whether anything is there. Throws Error, as read_file does, for what cannot be looked at.
 bool is_there(const std::filesystem::path& path);
 
+// Whether the folder has nothing of this name: a link to nothing is something, and so is what
+// cannot be looked at.
+bool is_missing(const std::filesystem::path& path);
+
 // The file's content. Throws Error(kBadInput) naming the file and the reason when it cannot be
 // read, is not a regular file, is larger than `limit` or is a Git LFS pointer; Error(kEnvironment)
 // where only the permission to read it is missing, as read_at() and MappedFile do.

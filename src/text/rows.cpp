@@ -28,10 +28,10 @@ constexpr std::string_view kChatMl =
     "'<|im_start|>assistant\\n' "
     "}}{% endif %}";
 
-// Empty when the file is not there. One that is there and empty was cut by something: to take it
-// for missing would change what is trained.
+// Empty when the file is not there. One that is empty was cut by something, and a link to nothing
+// lost its file: to take it for missing would change what is trained.
 std::string read_if_there(const fs::path& path, Bytes limit) {
-  if (!is_there(path)) return {};
+  if (is_missing(path)) return {};
   std::string content = read_file(path, limit);
   if (content.empty()) throw bad_input("{}: is empty. Is the download complete?", path.string());
   return content;

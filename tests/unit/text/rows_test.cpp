@@ -370,6 +370,18 @@ TEST_F(Rows, TheEndOfTextIsTheConfigsWhereTheTokenizerNamesNone) {
   EXPECT_EQ(reader().read(R"({"text":"abc"})").ids, (Ids{5, 2, 8}));
 }
 
+TEST_F(Rows, ALinkToNothingIsNotAMissingFile) {
+  put("tokenizer.json", kTokenizer);
+  for (const char* name : {"chat_template.jinja", "tokenizer_config.json"}) {
+    for (const char* target : {"nowhere", name}) {
+      std::filesystem::create_symlink(target, folder_.path() / name);
+      EXPECT_THROW((void)reader(), Error) << name << " -> " << target;
+      std::filesystem::remove(folder_.path() / name);
+    }
+  }
+  EXPECT_NO_THROW((void)reader());
+}
+
 TEST_F(Rows, ABrokenTemplateIsAnErrorOnlyForConversations) {
   put("tokenizer.json", kTokenizer);
   put("chat_template.jinja", "{% if %}");
