@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -18,9 +19,9 @@ namespace dom = simdjson::dom;
 
 constexpr double kMostAuthority = 0.99;
 
-constexpr std::string_view kUsedKeys[] = {"input_ids", "prompt",      "completion",  "messages",
-                                          "tools",     "instruction", "input",       "output",
-                                          "text",      "auth_weight", "prov_entropy"};
+constexpr std::string_view kUsedKeys[] = {
+    "input_ids",   "labels", "attention_mask", "prompt", "completion",  "messages",    "tools",
+    "instruction", "input",  "output",         "text",   "auth_weight", "prov_entropy"};
 
 std::string shown(const dom::element& value) { return shown_beginning(simdjson::minify(value)); }
 
@@ -82,6 +83,70 @@ std::vector<std::int32_t> parse_ids(const dom::element& value, std::int64_t voca
   return ids;
 }
 
+// Integers beside the ids, one for each.
+std::optional<std::vector<std::int64_t>> parse_beside_ids(const dom::object& row, const char* key,
+                                                          std::size_t ids) {
+  const auto value = find(row, key);
+  if (!value) return std::nullopt;
+  dom::array list;
+  if (value->get(list) != simdjson::SUCCESS) {
+    throw bad_input("'{}' should be a list of integers, but it is {}", key, shown(*value));
+  }
+  std::vector<std::int64_t> numbers;
+  for (const dom::element& item : list) {
+    std::int64_t number = 0;
+    if (item.get(number) != simdjson::SUCCESS) {
+      throw bad_input("'{}' has {}, which is not an integer", key, shown(item));
+    }
+    numbers.push_back(number);
+  }
+  if (numbers.size() != ids) {
+    throw bad_input("'{}' has {} numbers, 'input_ids' {}", key, numbers.size(), ids);
+  }
+  return numbers;
+}
+
+// The ids [first, second) are no padding.
+std::pair<std::size_t, std::size_t> without_padding(const dom::object& row, std::size_t ids) {
+  const auto mask = parse_beside_ids(row, "attention_mask", ids);
+  if (!mask) return {0, ids};
+  for (const std::int64_t number : *mask) {
+    if (number == 0 || number == 1) continue;
+    throw bad_input("'attention_mask' has {}, but it is of 0 and 1", number);
+  }
+  const auto begin = std::find(mask->begin(), mask->end(), 1);
+  const auto end = std::find(mask->rbegin(), mask->rend(), 1).base();
+  if (begin == mask->end()) return {0, 0};
+  const auto hole = std::find(begin, end, 0);
+  if (hole != end) {
+    throw bad_input(
+        "'attention_mask' has 0 as number {}, between ones: it can leave out what stands at the "
+        "beginning and at the end",
+        hole - mask->begin() + 1);
+  }
+  return {begin - mask->begin(), end - mask->begin()};
+}
+
+void parse_tokens(const dom::object& row, const dom::element& value, std::int64_t vocab_size,
+                  RowFields& fields) {
+  constexpr std::int64_t kNotLearned = -100;
+  const std::vector<std::int32_t> ids = parse_ids(value, vocab_size);
+  const auto labels = parse_beside_ids(row, "labels", ids.size());
+  const auto [begin, end] = without_padding(row, ids.size());
+  fields.input_ids.emplace();
+  for (std::size_t i = begin; i < end; ++i) {
+    const std::int64_t label = labels ? (*labels)[i] : ids[i];
+    if (label != ids[i] && label != kNotLearned) {
+      throw bad_input(
+          "'labels' has {} as number {}, where 'input_ids' has {}: a label is its token's id, or "
+          "-100 where it is not to be learned",
+          label, i + 1, ids[i]);
+    }
+    fields.input_ids->push_back(ids[i]);
+    fields.in_loss.push_back(label != kNotLearned);
+  }
+}
+
 std::string string(const dom::element& value, std::string_view key) {
   std::string_view text;
   if (value.get(text) != simdjson::SUCCESS) {
@@ -122,7 +187,7 @@ void parse_form(const dom::object& row, std::int64_t vocab_size, RowFields& fiel
   const auto tools = find(row, "tools");
   if (tools) fields.tools = parse_tools(to_json(*tools, "'tools'"));
   if (ids) {
-    fields.input_ids = parse_ids(*ids, vocab_size);
+    parse_tokens(row, *ids, vocab_size, fields);
   } else if (prompt && completion) {
     fields.prompt = parse_side(*prompt, "prompt");
     fields.completion = parse_side(*completion, "completion");

@@ -14,10 +14,11 @@ namespace loadline {
 
 // The fields of a row that Loadline knows, in the order in which they decide what the row is.
 struct RowFields {
-  std::optional<std::vector<std::int32_t>> input_ids;
-  Json prompt, completion;  // strings, or lists of messages
-  Json messages;            // a list of objects with a role
-  Json tools;               // null, or a list of objects
+  std::optional<std::vector<std::int32_t>> input_ids;  // without padding
+  std::vector<bool> in_loss;                           // of input_ids
+  Json prompt, completion;                             // strings, or lists of messages
+  Json messages;                                       // a list of objects with a role
+  Json tools;                                          // null, or a list of objects
   // {"instruction", "input", "output"}; the input may be empty.
   struct Instruction {
     std::string instruction, input, output;

@@ -247,7 +247,7 @@ TokenizedRow RowReader::read(std::string_view line) const {
   TokenizedRow row;
   if (fields.input_ids) {
     row.ids = std::move(*fields.input_ids);
-    row.in_loss.assign(row.ids.size(), true);
+    row.in_loss = std::move(fields.in_loss);
   } else if (fields.text) {
     row = read_text(*fields.text);
   } else if (!fields.messages.is_null()) {

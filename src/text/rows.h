@@ -50,7 +50,8 @@ class RowReader {
   RowReader(const std::filesystem::path& model_folder, std::int64_t vocab_size, Options options);
 
   // `line` is one JSON object: {"text"}, {"prompt","completion"}, {"messages":[{role,content}]},
-  // {"instruction","input","output"} or {"input_ids"}, with optional auth_weight and prov_entropy.
+  // {"instruction","input","output"} or {"input_ids"} (labels, attention_mask), with optional
+  // auth_weight and prov_entropy.
   // Throws Error(kBadInput) saying what is wrong with the row (the caller adds file and line
   // number). The row may be empty.
   [[nodiscard]] TokenizedRow read(std::string_view line) const;

@@ -382,6 +382,44 @@ TEST_F(Rows, ALinkToNothingIsNotAMissingFile) {
   EXPECT_NO_THROW((void)reader());
 }
 
+TEST_F(Rows, OfIdsAreLearnedWhereTheirLabelsSaySo) {
+  const auto read = [&](const std::string& more) {
+    return reader().read(R"({"input_ids":[1,2,3,4],)" + more + "}");
+  };
+  EXPECT_EQ(read(R"("labels":[-100,-100,3,4])").in_loss,
+            (std::vector<bool>{false, false, true, true}));
+  EXPECT_EQ(read(R"("labels":null)").in_loss, std::vector<bool>(4, true));
+  const auto error = [&](const std::string& more) {
+    return error_of(reader(), R"({"input_ids":[1,2,3,4],)" + more + "}");
+  };
+  EXPECT_THAT(error(R"("labels":[-100,3,4,-100])"),
+              HasSubstr("'labels' has 3 as number 2, where 'input_ids' has 2: a label is its "
+                        "token's id, or -100 where it is not to be learned"));
+  EXPECT_THAT(error(R"("labels":[1,2,3])"), HasSubstr("'labels' has 3 numbers, 'input_ids' 4"));
+  EXPECT_THAT(error(R"("labels":"all")"), HasSubstr("'labels' should be a list of"));
+  EXPECT_THAT(error(R"("labels":[1,2,3,4.5])"), HasSubstr("4.5"));
+}
+
+TEST_F(Rows, OfIdsAreWithoutThePaddingThatTheirAttentionMaskTells) {
+  const auto read = [&](const std::string& mask) {
+    return reader().read(R"({"input_ids":[1,2,3,0],"labels":[-100,2,3,0],"attention_mask":)" +
+                         mask + "}");
+  };
+  using Ids = std::vector<std::int32_t>;
+  EXPECT_EQ(read("[1,1,1,1]").ids, (Ids{1, 2, 3, 0}));
+  EXPECT_EQ(read("[1,1,1,0]").ids, (Ids{1, 2, 3}));
+  EXPECT_EQ(read("[1,1,1,0]").in_loss, (std::vector<bool>{false, true, true}));
+  EXPECT_EQ(read("[0,1,1,0]").ids, (Ids{2, 3}));
+  EXPECT_EQ(read("[0,1,1,0]").in_loss, (std::vector<bool>{true, true}));
+  EXPECT_TRUE(read("[0,0,0,0]").ids.empty());
+  const auto error = [&](const std::string& mask) {
+    return error_of(reader(), R"({"input_ids":[1,2,3,0],"attention_mask":)" + mask + "}");
+  };
+  EXPECT_THAT(error("[1,0,1,1]"), HasSubstr("'attention_mask' has 0 as number 2, between ones"));
+  EXPECT_THAT(error("[1,1,1]"), HasSubstr("'attention_mask' has 3 numbers, 'input_ids' 4"));
+  EXPECT_THAT(error("[1,1,1,2]"), HasSubstr("'attention_mask' has 2, but it is of 0 and 1"));
+}
+
 TEST_F(Rows, ABrokenTemplateIsAnErrorOnlyForConversations) {
   put("tokenizer.json", kTokenizer);
   put("chat_template.jinja", "{% if %}");
