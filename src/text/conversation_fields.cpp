@@ -30,7 +30,17 @@ void require_messages(const Json& messages, std::string_view key) {
         json_find(messages[i], "tool_calls") == nullptr) {
       throw bad_input("'{}': message {} has neither 'content' nor 'tool_calls'", key, i + 1);
     }
+    const Json* weight = json_find(messages[i], "weight");
+    if (weight != nullptr && *weight != 0 && *weight != 1) {
+      throw bad_input("'{}': message {} has the 'weight' {}, but it is 0 or 1", key, i + 1,
+                      shown(*weight));
+    }
   }
+}
+
+bool has_weight_zero(const Json& message) {
+  const Json* weight = json_find(message, "weight");
+  return weight != nullptr && *weight == 0;
 }
 
 Json parse_tools(Json tools) {

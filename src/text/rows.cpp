@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "text/conversation_fields.h"
 #include "text/row_fields.h"
 #include "text/special_tokens.h"
 
@@ -234,6 +235,15 @@ std::string other_roles(const Json& messages) {
   return fmt::format("{}", fmt::join(roles, ", "));
 }
 
+void refuse_weight_zero(const Json& messages) {
+  const auto found = std::find_if(messages.begin(), messages.end(), has_weight_zero);
+  if (found == messages.end()) return;
+  throw bad_input(
+      "message {} has the 'weight' 0, but all tokens are learned: give --mask-prompt, with which "
+      "the assistant's turns are, and of them none of weight 0; or leave 'weight' out",
+      found - messages.begin() + 1);
+}
+
 }  // namespace
 
 TokenizedRow RowReader::read(std::string_view line) const {
@@ -326,6 +336,7 @@ TokenizedRow RowReader::read_messages(const Json& messages, const Json& tools,
   if (options_.mask_prompt) {
     row = read_masked(messages, tools, text, completion);
   } else {
+    refuse_weight_zero(messages);
     row.ids = tokenizer.encode(text, false);
     row.in_loss.assign(row.ids.size(), true);
   }

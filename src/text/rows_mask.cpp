@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "text/conversation_fields.h"
 #include "text/rows.h"
 
 namespace loadline {
@@ -109,7 +110,7 @@ TokenizedRow RowReader::read_masked(const Json& messages, const Json& tools,
   row.in_loss.assign(row.ids.size(), false);
   const Rendered rendered{messages, tools, text, Conversation(messages)};
   for (std::size_t turn = completion; turn < messages.size(); ++turn) {
-    if (messages[turn]["role"] != "assistant") continue;
+    if (messages[turn]["role"] != "assistant" || has_weight_zero(messages[turn])) continue;
     const auto [begin, end] = turn_span(rendered, turn);
     const std::size_t from = tokens_before(*tokenizer_, text, begin, row.ids, seams);
     const std::size_t to = tokens_before(*tokenizer_, text, end, row.ids, seams);

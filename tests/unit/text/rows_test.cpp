@@ -420,6 +420,29 @@ TEST_F(Rows, OfIdsAreWithoutThePaddingThatTheirAttentionMaskTells) {
   EXPECT_THAT(error("[1,1,1,2]"), HasSubstr("'attention_mask' has 2, but it is of 0 and 1"));
 }
 
+TEST_F(Rows, ATurnOfWeightZeroIsNotLearned) {
+  put("tokenizer.json", kTokenizer);
+  const auto row = [](const std::string& first, const std::string& second) {
+    return R"({"messages":[{"role":"b","content":"d"},{"role":"assistant","content":"a")" + first +
+           R"(},{"role":"b","content":"d"},{"role":"assistant","content":"c")" + second + "}]}";
+  };
+  put("chat_template.jinja", "{% for m in messages %}{{ m.content }}<e>{% endfor %}");
+  const auto learned = [&](const std::string& first, const std::string& second) {
+    return reader(true).read(row(first, second)).in_loss;
+  };
+  using Marks = std::vector<bool>;
+  const std::string zero = R"(,"weight":0)";
+  const std::string one = R"(,"weight":1)";
+  EXPECT_EQ(learned("", one), (Marks{false, false, true, true, false, false, true, true}));
+  EXPECT_EQ(learned(zero, one), (Marks{false, false, false, false, false, false, true, true}));
+  EXPECT_EQ(learned(one, zero), (Marks{false, false, true, true, false, false, false, false}));
+  EXPECT_THAT(error_of(reader(true), row(R"(,"weight":0.5)", "")),
+              HasSubstr("message 2 has the 'weight' 0.5, but it is 0 or 1"));
+  EXPECT_THAT(error_of(reader(true), row(R"(,"weight":"0")", "")), HasSubstr("'weight' \"0\""));
+  EXPECT_THAT(error_of(reader(false), row(zero, "")),
+              AllOf(HasSubstr("message 2 has the 'weight' 0"), HasSubstr("--mask-prompt")));
+}
+
 TEST_F(Rows, ABrokenTemplateIsAnErrorOnlyForConversations) {
   put("tokenizer.json", kTokenizer);
   put("chat_template.jinja", "{% if %}");
