@@ -49,7 +49,9 @@ class TreeBuilder : public nlohmann::json_sax<Json> {
     return true;
   }
   bool end_object() override {
-    refuse_double_keys(open_.back()->get_ref<const Json::object_t&>());
+    if (const auto twice = json_double_key(*open_.back())) {
+      throw bad_input("{}: JSON key '{}' stands twice in one object", source_, *twice);
+    }
     return end_array();
   }
   bool end_array() override {
@@ -85,17 +87,6 @@ class TreeBuilder : public nlohmann::json_sax<Json> {
     return true;
   }
 
-  void refuse_double_keys(const Json::object_t& object) const {
-    std::vector<std::string_view> keys;
-    keys.reserve(object.size());
-    for (const auto& member : object) keys.emplace_back(member.first);
-    std::sort(keys.begin(), keys.end());
-    const auto twice = std::adjacent_find(keys.begin(), keys.end());
-    if (twice != keys.end()) {
-      throw bad_input("{}: JSON key '{}' stands twice in one object", source_, *twice);
-    }
-  }
-
   std::string source_;
   Json& root_;
   std::vector<Json*> open_;
@@ -126,6 +117,16 @@ Json parse_json(std::string_view text, std::string_view source) {
   TreeBuilder builder(source, root);
   Json::sax_parse(text, &builder);
   return root;
+}
+
+std::optional<std::string_view> json_double_key(const Json& object) {
+  const auto& members = object.get_ref<const Json::object_t&>();
+  std::vector<std::string_view> keys;
+  keys.reserve(members.size());
+  for (const auto& member : members) keys.emplace_back(member.first);
+  std::sort(keys.begin(), keys.end());
+  const auto twice = std::adjacent_find(keys.begin(), keys.end());
+  return twice == keys.end() ? std::nullopt : std::optional(*twice);
 }
 
 Json read_json(const std::filesystem::path& path) {

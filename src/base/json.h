@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,10 @@ namespace loadline {
 // Parses `text`; `source` names it in errors. Throws Error(kBadInput) with the position for
 // malformed text, for nesting deeper than 64 and for a key that stands twice in one object.
 Json parse_json(std::string_view text, std::string_view source);
+
+// A key that stands twice in `object`, of those the first by their letters. Building an object by
+// json[key] takes the square of its keys: append them, and ask this.
+std::optional<std::string_view> json_double_key(const Json& object);
 
 // read_file and parse_json; a file above 256 MiB is refused.
 Json read_json(const std::filesystem::path& path);

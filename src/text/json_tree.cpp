@@ -15,12 +15,13 @@ Json object_to_json(const simdjson::dom::object& object, const std::string& sour
                     kMostKeys);
   }
   Json json = Json::object();
+  Json::object_t::Container& members = json.get_ref<Json::object_t&>();
+  members.reserve(object.size());
   for (const auto& field : object) {
-    const std::string key(field.key);
-    if (json.contains(key)) {
-      throw bad_input("{}: key '{:.80}' stands twice in one object", source, key);
-    }
-    json[key] = to_json(field.value, source);
+    members.emplace_back(std::string(field.key), to_json(field.value, source));
+  }
+  if (const auto twice = json_double_key(json)) {
+    throw bad_input("{}: key '{:.80}' stands twice in one object", source, *twice);
   }
   return json;
 }

@@ -443,6 +443,23 @@ TEST_F(Rows, ATurnOfWeightZeroIsNotLearned) {
               AllOf(HasSubstr("message 2 has the 'weight' 0"), HasSubstr("--mask-prompt")));
 }
 
+// Each key was looked for among all before it.
+TEST_F(Rows, OfObjectsWithManyKeysAreReadInLinearTime) {
+  put("tokenizer.json", kTokenizer);
+  put("chat_template.jinja", "c");
+  std::string keys;
+  for (int i = 0; i < 10'000; ++i) keys += fmt::format(R"({}"k{}":0)", i == 0 ? "" : ",", i);
+  std::string tools;
+  for (int i = 0; i < 8; ++i) tools += (i == 0 ? "{" : ",{") + keys + "}";
+  const auto begin = std::chrono::steady_clock::now();
+  const std::string row = R"({"messages":[{"role":"user","content":"d"}],"tools":[)" + tools + "]}";
+  EXPECT_EQ(reader().read(row).ids, (std::vector<std::int32_t>{2}));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(15));
+  EXPECT_THAT(error_of(reader(), R"({"messages":[{"role":"user","content":"d","x":{"a":1,"b":2,)"
+                                 R"("a":3}}]})"),
+              HasSubstr("key 'a' stands twice"));
+}
+
 TEST_F(Rows, ABrokenTemplateIsAnErrorOnlyForConversations) {
   put("tokenizer.json", kTokenizer);
   put("chat_template.jinja", "{% if %}");
