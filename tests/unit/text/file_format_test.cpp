@@ -43,6 +43,36 @@ TEST(FileFormat, IsNamedByItsFirstBytesWithTheWayToJsonLines) {
   EXPECT_THAT(refusal("PAR1\n{\"input_ids\":[1,2]}", BadRows::kSkip), HasSubstr("Parquet"));
 }
 
+TEST(FileFormat, OfArchivesAndDataBasesIsNamedToo) {
+  EXPECT_THAT(refusal("BZh91AY&SY\x12\x34\n"),
+              AllOf(HasSubstr("this looks like bzip2"), HasSubstr("bzip2 -dc")));
+  EXPECT_THAT(refusal("\xfd"
+                      "7zXZ\0\n"sv),
+              AllOf(HasSubstr("looks like xz"), HasSubstr("xz -dc")));
+  EXPECT_THAT(refusal("ARROW1\0\0\n"sv),
+              AllOf(HasSubstr("looks like Arrow"), HasSubstr("pandas.read_feather")));
+  EXPECT_THAT(refusal("\xff\xff\xff\xff\x30\x01\0\0\n"sv),
+              AllOf(HasSubstr("looks like Arrow"), HasSubstr("from_file")));
+  EXPECT_THAT(refusal("SQLite format 3\0\n"sv),
+              AllOf(HasSubstr("looks like SQLite"), HasSubstr("sqlite3")));
+  std::string tar = "rows.jsonl" + std::string(90, '\0');
+  tar += "0000644" + std::string(150, '\0') + "ustar  " + std::string(200, '\0') + "\n";
+  EXPECT_THAT(refusal(tar), AllOf(HasSubstr("looks like a tar archive"), HasSubstr("tar -xf")));
+  EXPECT_THAT(refusal(tar, BadRows::kSkip), HasSubstr("a tar archive"));
+}
+
+TEST(FileFormat, OfControlBytesIsNoPlainText) {
+  EXPECT_THAT(refusal("\x80\x04\x95\x1a\n"), AllOf(HasSubstr("binary"), Not(HasSubstr("jq"))));
+  EXPECT_THAT(refusal("MZ\x01\x02 and so on\n"),
+              AllOf(HasSubstr("d.jsonl: this looks like binary data"), Not(HasSubstr("plain"))));
+  EXPECT_THAT(refusal("Once\tupon a time\n"), Not(HasSubstr("binary")));
+}
+
+TEST(FileFormat, OfTablesIsToldBySemicolonsToo) {
+  EXPECT_THAT(refusal("instruction;output\nhello;1, 2\n"),
+              AllOf(HasSubstr("this looks like a table (CSV)"), HasSubstr("sep=\";\"")));
+}
+
 TEST(FileFormat, TheWayToJsonLinesCanBePastedForAnyName) {
   EXPECT_THAT(text_format_advice("a,b", "my rows.csv"), HasSubstr("lines=True)' 'my rows.csv'"));
   EXPECT_THAT(text_format_advice("[", "it's.json"), HasSubstr("jq -c '.[]' 'it'\\''s.json' >"));
