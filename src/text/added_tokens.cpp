@@ -12,9 +12,9 @@ bool touches_a_word(std::string_view text, std::size_t begin, std::size_t end) {
          (end < text.size() && is_word(first_code_point(text.substr(end)).value));
 }
 
-// Where the white space that ends at `end` begins.
-std::size_t space_before(std::string_view text, std::size_t end) {
-  while (end > 0) {
+// Where the white space that ends at `end` begins; not looked for before `begin`.
+std::size_t space_before(std::string_view text, std::size_t begin, std::size_t end) {
+  while (end > begin) {
     const CodePoint last = last_code_point(text.substr(0, end));
     if (!is_white_space(last.value)) break;
     end -= last.bytes;
@@ -68,6 +68,7 @@ void AddedTokenFinder::split(std::string_view text, std::vector<TextPart>& parts
     if (begin < end) parts.push_back({text.substr(begin, end - begin), id, seam});
   };
   std::size_t done = from;
+  std::size_t space_end = 0;  // of the white space behind a token that was looked at last
   for (std::size_t at = from; at < text.size() && !tokens_.empty();) {
     const auto found =
         first_[static_cast<unsigned char>(text[at])] ? longest_at(text, at) : std::nullopt;
@@ -80,8 +81,8 @@ void AddedTokenFinder::split(std::string_view text, std::vector<TextPart>& parts
     std::size_t end = at = found->end;
     if (token.single_word && touches_a_word(text, begin, end)) continue;
     // Space that the token before has taken stays with it.
-    if (token.lstrip) begin = std::max(space_before(text, begin), done);
-    if (token.rstrip) end = space_after(text, end);
+    if (token.lstrip) begin = std::max(space_before(text, done, begin), done);
+    if (token.rstrip) end = space_end = end < space_end ? space_end : space_after(text, end);
     put(done, begin, std::nullopt, false);
     put(begin, end, token.id, end == found->end);
     done = end;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 
 #include "base/error.h"
@@ -177,6 +178,21 @@ TEST(AddedTokens, GetTheIdsThatTheRustLibraryGives) {
                        "t.json");
   EXPECT_EQ(tokenizer.encode("<x><y>b", false), (Ids{4, 3, 1}));
   EXPECT_EQ(tokenizer.vocabulary(), 5);
+}
+
+// Each looked through all the white space before it, or behind it.
+TEST(AddedTokens, ThatTakeWhiteSpaceAreFoundInLinearTime) {
+  const std::string blank = R"("added_tokens":[{"id":3,"content":"\n",)";
+  const std::string text = std::string(60'000, '\n') + "a";
+  for (const char* takes : {R"("lstrip":true}],)", R"("rstrip":true}],)"}) {
+    const Tokenizer tokenizer = Tokenizer::parse(file_with(blank + takes), "t.json");
+    const auto begin = std::chrono::steady_clock::now();
+    const Ids ids = tokenizer.encode(text, false);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10)) << takes;
+    ASSERT_EQ(ids.size(), 60'001U);
+    EXPECT_EQ(ids.front(), 3);
+    EXPECT_EQ(ids.back(), 0);
+  }
 }
 
 TEST(UnknownToken, MissingFromTheVocabularyIsAnErrorWhenItIsNeeded) {
