@@ -246,6 +246,9 @@ simdjson::error_code parse_mended(std::string_view line, dom::parser& parser, do
 
 // The usual mistakes by name; the parser's own words for the others.
 std::string why_not_json(std::string_view line, simdjson::error_code error) {
+  if (error == simdjson::DEPTH_ERROR) {
+    return fmt::format("it is nested deeper than {} levels", kMaxJsonDepth);
+  }
   if (!simdjson::validate_utf8(line.data(), line.size())) {
     return "it is not UTF-8. A file of another encoding is converted by iconv -f WINDOWS-1252 -t "
            "UTF-8 FILE > rows.jsonl";

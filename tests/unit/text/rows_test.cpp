@@ -460,6 +460,12 @@ TEST_F(Rows, OfObjectsWithManyKeysAreReadInLinearTime) {
               HasSubstr("key 'a' stands twice"));
 }
 
+TEST_F(Rows, NestedTooDeepAreToldTheDepth) {
+  EXPECT_THAT(error_of(reader(), R"({"input_ids":[1,2],"other":)" + std::string(100, '[') +
+                                     std::string(100, ']') + "}"),
+              HasSubstr("nested deeper than 64 levels"));
+}
+
 TEST_F(Rows, ABrokenTemplateIsAnErrorOnlyForConversations) {
   put("tokenizer.json", kTokenizer);
   put("chat_template.jinja", "{% if %}");
