@@ -11,7 +11,7 @@ namespace loadline {
 
 struct ChatTemplate::Program {
   std::string source;
-  jinja::Body body;
+  jinja::Program parsed;
   std::optional<std::chrono::year_month_day> day;
 };
 
@@ -50,7 +50,7 @@ ChatTemplate::ChatTemplate(std::string_view jinja, const std::string& source,
   require_utf8(jinja, source);
   program_->source = source;
   try {
-    program_->body = jinja::parse_template(jinja);
+    program_->parsed = jinja::parse_template(jinja);
   } catch (const jinja::SyntaxError& error) {
     throw bad_input("{}: chat template line {}: {}", source, error.line(), error.what());
   }
@@ -59,6 +59,10 @@ ChatTemplate::ChatTemplate(std::string_view jinja, const std::string& source,
 ChatTemplate::ChatTemplate(ChatTemplate&&) noexcept = default;
 ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
 ChatTemplate::~ChatTemplate() = default;
+
+bool ChatTemplate::asks_for_date() const {
+  return program_->parsed.names.count("strftime_now") > 0;
+}
 
 Conversation::Conversation(Values values)
     : values_(std::make_shared<const Values>(std::move(values))) {}
@@ -100,7 +104,7 @@ std::string ChatTemplate::render(const Json& variables, const Conversation* conv
     if (program_->day) names.emplace_back("strftime_now", jinja::strftime_of(*program_->day));
     jinja::Interpreter interpreter(std::move(names), meter);
     try {
-      return interpreter.run(program_->body);
+      return interpreter.run(program_->parsed.body);
     } catch (const jinja::Failure&) {
       line = interpreter.line();
       throw;

@@ -42,6 +42,8 @@ class ChatTemplate {
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
   ~ChatTemplate();
 
+  // Whether strftime_now stands in the program.
+  [[nodiscard]] bool asks_for_date() const;
   // `variables` is an object: messages, tools, add_generation_prompt, bos_token, eos_token ...
   // Throws Error(kBadInput) for raise_exception, undefined operations, and past the bounds of time,
   // depth and size.

@@ -11,9 +11,14 @@
 
 namespace loadline::jinja {
 
+struct Program {
+  Body body;
+  std::set<std::string> names;  // that it reads, its own variables among them
+};
+
 // Throws SyntaxError for what Jinja does not take, for a tag, filter or test that is not supported,
 // and for nesting deeper than 100 levels.
-Body parse_template(std::string_view source);
+Program parse_template(std::string_view source);
 
 // Where the parser stands in the tokens.
 class TokenStream {

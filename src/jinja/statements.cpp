@@ -79,10 +79,10 @@ class TemplateParser {
   explicit TemplateParser(std::string_view source)
       : stream_(tokenize(source)), expressions_(stream_) {}
 
-  Body run() {
+  Program run() {
     Body body = statements({});
     if (!stream_.is(TokenKind::kEnd)) stream_.fail_unexpected("text or a tag");
-    return body;
+    return {std::move(body), std::move(expressions_.names)};
   }
 
  private:
@@ -280,6 +280,6 @@ class TemplateParser {
 
 }  // namespace
 
-Body parse_template(std::string_view source) { return TemplateParser(source).run(); }
+Program parse_template(std::string_view source) { return TemplateParser(source).run(); }
 
 }  // namespace loadline::jinja

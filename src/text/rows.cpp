@@ -180,9 +180,9 @@ void RowReader::choose_template(const Json& config) {
 void RowReader::use_template(NamedTemplate& into, const std::string& source,
                              const std::string& name) {
   into.is_named = true;
-  asks_for_date_ |= source.find("strftime_now") != std::string::npos;
   try {
     into.chat.emplace(source, name, options_.date);
+    asks_for_date_ |= into.chat->asks_for_date();
   } catch (const Error& error) {
     into.why_not = error.what();
   }

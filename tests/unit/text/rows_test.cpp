@@ -466,6 +466,19 @@ TEST_F(Rows, NestedTooDeepAreToldTheDepth) {
               HasSubstr("nested deeper than 64 levels"));
 }
 
+TEST_F(Rows, ATemplateThatOnlySpeaksOfTheDateDoesNotAskForIt) {
+  put("tokenizer.json", kTokenizer);
+  for (const char* silent : {"{# strftime_now #}a", "strftime_now", "{{ 'strftime_now' }}"}) {
+    put("chat_template.jinja", silent);
+    EXPECT_FALSE(reader().asks_for_date()) << silent;
+  }
+  for (const char* asking :
+       {"{{ strftime_now('%d') }}", "{% if strftime_now is defined %}a{% endif %}"}) {
+    put("chat_template.jinja", asking);
+    EXPECT_TRUE(reader().asks_for_date()) << asking;
+  }
+}
+
 TEST_F(Rows, ABrokenTemplateIsAnErrorOnlyForConversations) {
   put("tokenizer.json", kTokenizer);
   put("chat_template.jinja", "{% if %}");
