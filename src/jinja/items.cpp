@@ -67,10 +67,21 @@ std::size_t place(const Span& span, std::size_t i) {
 Value slice_text(const Text& text, const Value& begin, const Value& end, const Value& step,
                  Meter& meter) {
   meter.allocate(text.bytes.size() / 2);
-  const std::vector<std::string_view> points = code_points(text.bytes);
-  const Span span = span_of(begin, end, step, points.size());
+  const std::size_t length = code_point_count(text.bytes);
+  const Span span = span_of(begin, end, step, length);
+  const bool forward = span.step > 0;
+  std::string_view rest = text.bytes;
+  Integer at = forward ? 0 : static_cast<Integer>(length) - 1;
   std::string out;
-  for (std::size_t i = 0; i < span.count; ++i) out += points[place(span, i)];
+  for (std::size_t taken = 0; taken < span.count; at += forward ? 1 : -1) {
+    const std::size_t size = forward ? first_point(rest).size : last_point_size(rest);
+    const std::string_view point = rest.substr(forward ? 0 : rest.size() - size, size);
+    if (at == static_cast<Integer>(place(span, taken))) {
+      out += point;
+      ++taken;
+    }
+    rest = rest.substr(forward ? size : 0, rest.size() - size);
+  }
   return {std::move(out), text.safe};
 }
 

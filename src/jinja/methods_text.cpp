@@ -266,10 +266,10 @@ template <bool (*check)(std::uint32_t)>
 Value every(Interpreter& interpreter, const Value& self, Arguments& arguments) {
   bind(arguments, {}, "this method");
   interpreter.meter().touch(self.bytes().size());
-  const auto points = code_points(self.bytes());
-  return !points.empty() && std::all_of(points.begin(), points.end(), [](std::string_view point) {
-    return check(first_point(point).code);
-  });
+  for (const std::string_view point : code_points(self.bytes())) {
+    if (!check(first_point(point).code)) return false;
+  }
+  return !self.bytes().empty();
 }
 
 template <bool (*check)(std::uint32_t)>

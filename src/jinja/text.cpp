@@ -88,6 +88,15 @@ Point first_point(std::string_view text) {
   }
 }
 
+std::size_t last_point_size(std::string_view text) {
+  std::size_t size = 1;
+  while (size < text.size() &&
+         (static_cast<unsigned char>(text[text.size() - size]) & 0xC0U) == 0x80U) {
+    ++size;
+  }
+  return size;
+}
+
 void append_point(std::string& text, std::uint32_t code) {
   std::array<utf8proc_uint8_t, 4> bytes{};
   const auto size = utf8proc_encode_char(static_cast<utf8proc_int32_t>(code), bytes.data());
@@ -98,17 +107,6 @@ std::size_t code_point_count(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
     return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
   }));
-}
-
-std::vector<std::string_view> code_points(std::string_view text) {
-  std::vector<std::string_view> points;
-  points.reserve(text.size());
-  while (!text.empty()) {
-    const std::size_t size = first_point(text).size;
-    points.push_back(text.substr(0, size));
-    text.remove_prefix(size);
-  }
-  return points;
 }
 
 bool is_space(std::uint32_t code) {

@@ -12,13 +12,40 @@
 namespace loadline::jinja {
 
 std::size_t code_point_count(std::string_view text);
-std::vector<std::string_view> code_points(std::string_view text);
 // The code point at the beginning of a text that is not empty, and how many bytes it takes.
 struct Point {
   std::uint32_t code = 0;
   std::size_t size = 1;
 };
 Point first_point(std::string_view text);
+// How many bytes the last one takes.
+std::size_t last_point_size(std::string_view text);
+
+// The code points of a text in their order. A list of them would take 16 times its memory.
+class CodePoints {
+ public:
+  class Iterator {
+   public:
+    explicit Iterator(std::string_view rest) : rest_(rest) {}
+    std::string_view operator*() const { return rest_.substr(0, first_point(rest_).size); }
+    Iterator& operator++() {
+      rest_.remove_prefix(first_point(rest_).size);
+      return *this;
+    }
+    bool operator!=(const Iterator& other) const { return rest_.size() != other.rest_.size(); }
+
+   private:
+    std::string_view rest_;
+  };
+  explicit CodePoints(std::string_view text) : text_(text) {}
+  [[nodiscard]] Iterator begin() const { return Iterator(text_); }
+  [[nodiscard]] Iterator end() const { return Iterator(text_.substr(text_.size())); }
+
+ private:
+  std::string_view text_;
+};
+inline CodePoints code_points(std::string_view text) { return CodePoints(text); }
+
 void append_point(std::string& text, std::uint32_t code);
 
 bool is_space(std::uint32_t code);      // str.isspace

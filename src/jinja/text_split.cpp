@@ -7,15 +7,6 @@
 namespace loadline::jinja {
 namespace {
 
-std::size_t last_point_size(std::string_view text) {
-  std::size_t size = 1;
-  while (size < text.size() &&
-         (static_cast<unsigned char>(text[text.size() - size]) & 0xC0U) == 0x80U) {
-    ++size;
-  }
-  return size;
-}
-
 bool is_stripped(std::string_view point, const std::string* set) {
   if (set == nullptr) return is_space(first_point(point).code);
   return find_bytes(*set, point) != std::string_view::npos;
