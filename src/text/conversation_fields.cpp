@@ -6,7 +6,7 @@
 namespace loadline {
 namespace {
 
-std::string shown(const Json& value) { return shown_beginning(value.dump()); }
+std::string shown_json(const Json& value) { return shown_beginning(value.dump()); }
 
 }  // namespace
 
@@ -19,7 +19,7 @@ std::string shown_beginning(std::string_view json) {
 
 void require_messages(const Json& messages, std::string_view key) {
   if (!messages.is_array() || messages.empty()) {
-    throw bad_input("'{}' should be a list of messages, but it is {}", key, shown(messages));
+    throw bad_input("'{}' should be a list of messages, but it is {}", key, shown_json(messages));
   }
   for (std::size_t i = 0; i < messages.size(); ++i) {
     const Json* role = json_find(messages[i], "role");
@@ -33,7 +33,7 @@ void require_messages(const Json& messages, std::string_view key) {
     const Json* weight = json_find(messages[i], "weight");
     if (weight != nullptr && *weight != 0 && *weight != 1) {
       throw bad_input("'{}': message {} has the 'weight' {}, but it is 0 or 1", key, i + 1,
-                      shown(*weight));
+                      shown_json(*weight));
     }
   }
 }
@@ -50,11 +50,12 @@ Json parse_tools(Json tools) {
     throw bad_input(
         "'tools' should be a list of objects, or a string that has one as JSON, but it "
         "is {}",
-        shown(tools));
+        shown_json(tools));
   }
   for (std::size_t i = 0; i < tools.size(); ++i) {
     if (tools[i].is_object()) continue;
-    throw bad_input("'tools': number {} should be an object, but it is {}", i + 1, shown(tools[i]));
+    throw bad_input("'tools': number {} should be an object, but it is {}", i + 1,
+                    shown_json(tools[i]));
   }
   return tools;
 }
