@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/file.h"
 
 namespace loadline {
 namespace {
@@ -53,6 +54,22 @@ class ProofTest : public testing::Test {
     return "";
   }
 
+  // Just what so much with checkpointing is planned to need, and what `train` says to that.
+  [[nodiscard]] Budget enough_for(std::int64_t batch_size, std::int64_t rank) const {
+    TrainingSettings s = workload_.with(batch_size, rank, 6);
+    s.checkpointing = ActivationCheckpointing::kOn;
+    const Bytes needed = adjusted(workload_.plan(s).total().bytes, kMargin);
+    return {.bytes = needed + 16_KiB, .binds = "--memory-limit"};
+  }
+  std::string planned_refusal(const Budget& budget) {
+    try {
+      require_fit(workload_, settings_, budget, kMargin);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+
   static constexpr double kMargin = 0.15;
   Workload workload_;
   TrainingSettings settings_;
@@ -89,6 +106,39 @@ TEST_F(ProofTest, ARefusalNamesTheFlagsThatWouldFit) {
   settings_.resume = true;  // which keeps its batch size
   EXPECT_THAT(refusal(small()), AllOf(HasSubstr("\n  --grad-checkpoint on would need"),
                                       Not(HasSubstr("--batch-size")), Not(HasSubstr("find"))));
+}
+
+TEST_F(ProofTest, TheLargestBatchIsOfferedThatFitsWithCheckpointingWhichAutoTurnsOn) {
+  EXPECT_THAT(refusal(enough_for(5, 8)),
+              AllOf(HasSubstr("\n  --batch-size 5 would need"), HasSubstr(", with checkpointing"),
+                    Not(HasSubstr("--grad-checkpoint on"))));
+  workload_.checkpointing_auto = false;  // --grad-checkpoint off was typed
+  EXPECT_THAT(refusal(enough_for(5, 8)), Not(HasSubstr("--batch-size 5")));
+}
+
+TEST_F(ProofTest, WhereSeveralFlagsAreNeededRowsAreNotCutWhereASmallerRankIsEnough) {
+  settings_ = workload_.with(8, 96, 6);
+  EXPECT_THAT(planned_refusal(enough_for(1, 48)),
+              AllOf(HasSubstr("these together:\n  --batch-size 1 --lora-rank 48 would need"),
+                    Not(HasSubstr("--max-seq-length"))));
+}
+
+TEST_F(ProofTest, RowsAreCutLastAndWhatThatLosesIsSaid) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "rows.packed";
+  PackedWriter writer(path, "f00d");
+  TokenizedRow row;
+  row.ids.assign(256, 7);
+  row.in_loss.assign(256, true);
+  for (int i = 0; i < 16; ++i) writer.add(row);
+  writer.finish();
+  const PackedRows rows(path);
+  workload_.train = {"train.jsonl", path, report_of(rows), rows};
+  const std::string refusal = planned_refusal(enough_for(4, 8));
+  EXPECT_THAT(refusal, HasSubstr("\n  --batch-size 4 would need"));
+  EXPECT_THAT(refusal, testing::ContainsRegex("--max-seq-length 128 would need [^\n]*, and loses "
+                                              "50.0 % of all tokens"));
+  EXPECT_LT(refusal.find("--batch-size 4"), refusal.find("--max-seq-length"));
 }
 
 }  // namespace
