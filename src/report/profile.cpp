@@ -240,7 +240,6 @@ std::string flags_for(const ProfileKey& profile, const ProfileKey& now) {
 ProfileMatch match_profile(const std::vector<Profile>& profiles,
                            const std::vector<ProfileKey>& keys) {
   ProfileMatch match;
-  const Profile* nearest = nullptr;
   for (const ProfileKey& key : keys) {
     std::vector<Profile> agree;
     std::copy_if(profiles.begin(), profiles.end(), std::back_inserter(agree),
@@ -255,19 +254,22 @@ ProfileMatch match_profile(const std::vector<Profile>& profiles,
     match.profile = match.matching.front();
     return match;
   }
-  for (const Profile& profile : profiles) {
-    std::vector<std::string> differences = differences_of(profile.key, keys.front());
-    const bool nearer =
-        nearest == nullptr || differences.size() < match.differences.size() ||
-        (differences.size() == match.differences.size() && profile.created > nearest->created);
-    if (nearer) {
+  for (const ProfileKey& key : keys) {
+    const Profile* nearest = nullptr;
+    for (const Profile& profile : profiles) {
+      std::vector<std::string> differences = differences_of(profile.key, key);
+      const auto so_far = [&] {
+        return std::pair(match.differences.size(), match.nearest->by_verify);
+      };
+      const auto is = std::pair(differences.size(), profile.by_verify);
+      const bool nearer = !match.nearest || is < so_far() ||
+                          (nearest && is == so_far() && profile.created > nearest->created);
+      if (!nearer) continue;
       nearest = &profile;
+      match.nearest = profile;
       match.differences = std::move(differences);
+      match.flags = flags_for(profile.key, key);
     }
-  }
-  if (nearest != nullptr) {
-    match.nearest = *nearest;
-    match.flags = flags_for(nearest->key, keys.front());
   }
   return match;
 }

@@ -70,12 +70,11 @@ struct ProfileMatch {
   // go in their order, then the newest.
   std::optional<Profile> profile;
   std::vector<Profile> matching;   // all whose key agrees
-  std::optional<Profile> nearest;  // else the one with the fewest differences
+  std::optional<Profile> nearest;  // else the one with the fewest differences, in the same order
   std::vector<std::string>
       differences;    // for the nearest other: "max_seq_length: profile 512, now 1024"
   std::string flags;  // with them the nearest would agree; empty where flags cannot do that
 };
-// The nearest is told by the first key.
 ProfileMatch match_profile(const std::vector<Profile>& profiles,
                            const std::vector<ProfileKey>& keys);
 ProfileMatch match_profile(const std::vector<Profile>& profiles, const ProfileKey& key);

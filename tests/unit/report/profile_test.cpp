@@ -239,6 +239,20 @@ TEST(MatchProfile, WhatASearchChoseUnderALaterKeyGoesBeforeWhatVerifyProvedUnder
   EXPECT_EQ(match.profile->name, "found");
 }
 
+TEST(MatchProfile, TheNearestIsTheOneThatIsTakenOnceItsFlagsAreGiven) {
+  Profile found = named("found", "2026-11-01T00:00:00Z");
+  Profile verified = named("verified", "2026-11-03T00:00:00Z", true);
+  found.key.max_seq_length = verified.key.max_seq_length = 1024;
+  EXPECT_EQ(match_profile({verified, found}, example().key).nearest->name, "found");
+  found.key.grad_checkpoint = true;  // as auto takes it too
+  ProfileKey on = example().key;
+  on.grad_checkpoint = true;
+  const ProfileMatch match = match_profile({verified, found}, std::vector{example().key, on});
+  EXPECT_EQ(match.nearest->name, "found");
+  EXPECT_THAT(match.differences, ElementsAre("max_seq_length: profile 1024, now 512"));
+  EXPECT_EQ(match.flags, "--max-seq-length 1024");
+}
+
 TEST(MatchProfile, RowsThatAreCutElsewhereAreOneDifferenceWithTheFlagThatMakesThemAgree) {
   Profile profile = example();
   profile.key.max_seq_length = 128;
