@@ -211,7 +211,7 @@ int run_train(const TrainCommand& typed) {
     match.profile = match.nearest;
   }
   const TrainChoice choice =
-      choose_configuration(options.given, match, options.conservative, workload.model);
+      choose_configuration(options.given, match, options.conservative, workload.model, words);
   for (const std::string& note : choice.notes) tell(out, "{}\n", note);
   const Budget budget = compute_budget(machine.memory, options.workload.limit());
   const TrainingSettings settings =

@@ -30,15 +30,24 @@ std::string missing_flags(const GivenFlags& flags) {
   return fmt::format("{} {}", fmt::join(missing, ", "), missing.size() == 1 ? "is" : "are");
 }
 
+// Whether a word of the command is one of `flags`.
+bool is_said(const std::string& flags, const std::vector<std::string>& typed) {
+  return std::any_of(typed.begin(), typed.end(), [&](const std::string& word) {
+    return word.starts_with("--") && (flags + " ").find(word + " ") != std::string::npos;
+  });
+}
+
 // How the nearest profile may be taken after all.
-std::string ways_to(const ProfileMatch& match) {
+std::string ways_to(const ProfileMatch& match, const std::vector<std::string>& typed) {
   if (!match.nearest) return "";
   const std::string& name = match.nearest->name;
-  const std::string with = match.flags.empty() ? ""
-                                               : fmt::format(
-                                                     "Add {} to the same command to train with "
-                                                     "profile {}. ",
-                                                     match.flags, name);
+  std::string with;
+  if (!match.flags.empty()) {
+    with = is_said(match.flags, typed)
+               ? fmt::format("Replace what the command says by {}", match.flags)
+               : fmt::format("Add {} to the same command", match.flags);
+    with += fmt::format(" to train with profile {}. ", name);
+  }
   return with + fmt::format("--verify proves profile {} here with one trial. ", name);
 }
 
@@ -73,7 +82,8 @@ Configuration conservative_configuration(const ModelConfig& model) {
 }
 
 TrainChoice choose_configuration(const GivenFlags& flags, const ProfileMatch& match,
-                                 bool conservative, const ModelConfig& model) {
+                                 bool conservative, const ModelConfig& model,
+                                 const std::vector<std::string>& typed) {
   const std::optional<Profile>& profile = match.profile;
   std::optional<Configuration> table;
   if (conservative) table = conservative_configuration(model);
@@ -97,7 +107,7 @@ TrainChoice choose_configuration(const GivenFlags& flags, const ProfileMatch& ma
         "first, give the "
         "flags, or take the untested table with --conservative.",
         missing_flags(flags), match.differences.empty() ? "." : ". The nearest profile differs: ",
-        fmt::join(match.differences, "; "), ways_to(match));
+        fmt::join(match.differences, "; "), ways_to(match, typed));
   }
   const bool all_given = flags.batch_size && flags.lora_rank && flags.lora_layers;
   if (const std::string others = others_that_match(match); !others.empty() && !all_given) {

@@ -27,9 +27,11 @@ struct TrainChoice {
 // machine.
 Configuration conservative_configuration(const ModelConfig& model);
 
-// Throws Error(kUsage) naming what is missing and the three ways to give it.
+// Throws Error(kUsage) naming what is missing and the three ways to give it. `typed` are the words
+// of the command: a way out is added to them, or stands in the place of some.
 TrainChoice choose_configuration(const GivenFlags& flags, const ProfileMatch& match,
-                                 bool conservative, const ModelConfig& model);
+                                 bool conservative, const ModelConfig& model,
+                                 const std::vector<std::string>& typed = {});
 
 // Frozen and trainable weights of the base model, from its shape.
 std::int64_t parameter_count(const ModelConfig& model);

@@ -55,6 +55,20 @@ TEST(TrainChoice, TheRefusalNamesTheFlagsThatTheNearestProfileWants) {
   }
 }
 
+TEST(TrainChoice, AFlagThatIsTypedAlreadyIsNotAddedButReplaced) {
+  ProfileMatch match;
+  match.nearest.emplace().name = "mine";
+  match.flags = "--max-seq-length 128";
+  try {
+    choose_configuration({}, match, false, ModelConfig{}, {"--demo", "--max-seq-length", "512"});
+    ADD_FAILURE() << "taken";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(),
+                testing::HasSubstr("Replace what the command says by --max-seq-length 128 to train "
+                                   "with profile mine."));
+  }
+}
+
 TEST(TrainChoice, AllLayersAreShownAsTheNumberThatTheyAre) {
   ModelConfig model;
   model.layers = 6;
