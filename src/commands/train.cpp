@@ -15,6 +15,7 @@
 #include "commands/train_choice.h"
 #include "commands/train_command.h"
 #include "commands/train_options.h"
+#include "commands/train_profile.h"
 #include "commands/train_refusal.h"
 #include "commands/train_start.h"
 #include "commands/train_view.h"
@@ -70,29 +71,6 @@ void verify_choice(const TrainOptions& options, Workload& workload, const Machin
                            settings.max_steps, out));
 }
 
-// The three values of the flags, where all are given.
-std::optional<Configuration> given_configuration(const GivenFlags& given,
-                                                 const ModelConfig& model) {
-  if (!given.batch_size || !given.lora_rank || !given.lora_layers) return std::nullopt;
-  return Configuration{*given.batch_size, *given.lora_rank,
-                       *given.lora_layers == -1 ? model.layers : *given.lora_layers};
-}
-
-// Memory does not depend on the weights' values: what was proven before the download counts, and so
-// does, where auto decides, what was proven with checkpointing.
-std::vector<ProfileKey> keys_of(const Workload& workload, const MachineFacts& machine) {
-  std::vector<ProfileKey> keys;
-  for (const bool generated : {false, true}) {
-    ProfileKey key = workload.profile_key(machine, workload.base);
-    if (generated) key.model = workload.shape_fingerprint();
-    keys.push_back(key);
-    if (!workload.checkpointing_auto || key.grad_checkpoint) continue;
-    key.grad_checkpoint = true;
-    keys.push_back(key);
-  }
-  return keys;
-}
-
 std::vector<Profile> candidates(const TrainOptions& options, std::FILE* out) {
   if (options.profile) return {load_profile(profile_folder(), *options.profile)};
   std::vector<std::string> warnings;
@@ -101,27 +79,16 @@ std::vector<Profile> candidates(const TrainOptions& options, std::FILE* out) {
   return profiles;
 }
 
-ProfileMatch find_profile(const TrainOptions& options, const Workload& workload,
-                          const MachineFacts& machine, std::FILE* out) {
-  std::vector<Profile> profiles = candidates(options, out);
-  const std::vector<ProfileKey> keys = keys_of(workload, machine);
-  const auto given = given_configuration(options.given, workload.model);
-  if (!given) return match_profile(profiles, keys);
-  // Nothing is left to take from a profile but the proof of these very values.
-  std::erase_if(profiles,
-                [&](const Profile& profile) { return configuration_of(profile) != *given; });
-  const ProfileMatch match = match_profile(profiles, keys);
-  return match.profile ? match : ProfileMatch{};
-}
-
 // What was measured outweighs the plan, and so does the trial that --verify is about to run.
 void require_room(const TrainOptions& options, const Workload& workload,
                   const TrainingSettings& settings, const ProfileMatch& match, const Budget& budget,
                   std::FILE* out) {
   const double margin = options.workload.margin;
-  // Trials run the worst batches that shuffling makes. Balanced ones need less, by the plan.
-  const bool needs_less = settings.order == RowOrder::kBalanced && match.profile &&
-                          adjusted(match.profile->peak, margin) > budget.bytes;
+  // Trials run the worst batches that shuffling makes. Balanced ones need less, by the plan, and so
+  // do shorter rows.
+  const bool needs_less =
+      match.profile && adjusted(match.profile->peak, margin) > budget.bytes &&
+      (settings.order == RowOrder::kBalanced || is_of_longer_rows(*match.profile, settings));
   const bool proven = match.profile && proves(*match.profile, settings) && !needs_less;
   if (proven && !options.verify) {
     require_proof_within(*match.profile, workload, settings, budget, margin, out);
@@ -166,11 +133,14 @@ TrainingSettings settled(const TrainOptions& options, const Workload& workload,
   TrainingSettings settings = settings_of(options, workload, chosen);
   validate(settings, workload.model);
   require_effect_of_weights(settings);
-  const bool proven = match.profile && configuration_of(*match.profile) == chosen;
+  const double margin = options.workload.margin;
+  const bool proven = match.profile && configuration_of(*match.profile) == chosen &&
+                      (!is_of_longer_rows(*match.profile, settings) ||
+                       adjusted(match.profile->peak, margin) <= budget.bytes);
   if (proven && workload.checkpointing_auto) {
-    take_checkpointing(*match.profile, workload, budget, options.workload.margin, settings, out);
+    take_checkpointing(*match.profile, workload, budget, margin, settings, out);
   } else {
-    choose_checkpointing(workload, settings, budget.bytes, options.workload.margin);
+    choose_checkpointing(workload, settings, budget.bytes, margin);
   }
   return settings;
 }
@@ -204,7 +174,7 @@ int run_train(const TrainCommand& typed) {
   Workload workload = prepare_workload(options.workload, machine, out);
   validate(options, workload);
   if (options.resume_adapter) take_adapter(workload, options);
-  ProfileMatch match = find_profile(options, workload, machine, out);
+  ProfileMatch match = matching_profile(candidates(options, out), options.given, workload, machine);
   if (options.verify && !options.conservative && !match.profile && match.nearest) {
     tell(out, "Profile {} was proven for something else: {}. One trial verifies it here.\n",
          match.nearest->name, fmt::join(match.differences, "; "));

@@ -85,6 +85,10 @@ Configuration configuration_of(const Profile& profile) {
   return {profile.batch_size, profile.lora_rank, profile.lora_layers};
 }
 
+bool is_of_longer_rows(const Profile& profile, const TrainingSettings& settings) {
+  return profile.key.max_seq_length > settings.max_seq_length;
+}
+
 bool proves(const Profile& profile, const TrainingSettings& settings) {
   return configuration_of(profile) ==
              Configuration{settings.batch_size, settings.lora.rank, settings.lora.layers} &&
@@ -110,7 +114,11 @@ void require_proof_within(const Profile& profile, const Workload& workload,
                           std::FILE* out) {
   const std::string measured = measured_need(profile, margin);
   if (adjusted(profile.peak, margin) <= budget.bytes) {
-    tell(out, "Profile {}\n", measured);
+    tell(out, "Profile {}{}\n", measured,
+         is_of_longer_rows(profile, settings)
+             ? fmt::format(" at {} tokens, so it fits at {} too", profile.key.max_seq_length,
+                           settings.max_seq_length)
+             : "");
     return;
   }
   throw Error(

@@ -23,7 +23,10 @@ void require_fit(const Workload& workload, const TrainingSettings& settings, con
 // The configuration that a profile was measured for.
 Configuration configuration_of(const Profile& profile);
 
-// Whether the profile has measured just these settings.
+// Whether its rows were longer: what it needed is more than these settings need.
+bool is_of_longer_rows(const Profile& profile, const TrainingSettings& settings);
+
+// Whether the profile has measured just these settings, or these on longer rows.
 bool proves(const Profile& profile, const TrainingSettings& settings);
 
 // What auto makes of checkpointing where the profile has proven the rest of `settings`: as it was

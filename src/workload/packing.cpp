@@ -15,6 +15,7 @@
 #include "report/text.h"
 #include "text/data_files.h"
 #include "workload/cache.h"
+#include "workload/cut_rows.h"
 #include "workload/paths.h"
 
 namespace loadline {
@@ -162,7 +163,8 @@ std::string lengths_fingerprint(const Workload& workload, std::int64_t max_seq_l
   std::string lengths;
   const auto append = [&](const std::optional<PackedSplit>& split) {
     if (!split) return;
-    const LengthHistogram histogram(split->rows.within(max_seq_length), max_seq_length);
+    const LengthHistogram histogram(rows_as_they_are(*split).within(max_seq_length),
+                                    max_seq_length);
     const auto bytes = std::as_bytes(histogram.descending());
     lengths.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     lengths += '|';

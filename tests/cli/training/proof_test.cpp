@@ -56,6 +56,15 @@ TEST_F(Proof, WhatAProfileHasProvenIsNotRefusedByThePlan) {
   EXPECT_EQ(typed.exit_code, 0) << typed.err << typed.out;
 }
 
+TEST_F(Proof, WhatWasProvenOnLongerRowsIsProvenForShorterOnesToo) {
+  save_profile(10_MiB);
+  const Ended ended = train({"--memory-limit", kLimit, "--max-seq-length", "32"});
+  EXPECT_EQ(ended.exit_code, 0) << ended.err << ended.out;
+  EXPECT_THAT(ended.out, HasSubstr("at 64 tokens, so it fits at 32 too"));
+  save_profile(500_MiB);  // then the plan decides
+  EXPECT_EQ(train({"--memory-limit", "200MiB", "--max-seq-length", "32"}).exit_code, 0);
+}
+
 TEST_F(Proof, AProfileWithoutDropoutDoesNotProveARunWithIt) {
   save_profile(10_MiB);
   const Ended ended = train({"--lora-dropout", "0.1"});
@@ -136,7 +145,7 @@ TEST_F(Proof, AnInterruptedVerifySaysThatItBeginsAnew) {
 
 TEST_F(Proof, VerifyProvesTheConservativeTableWhereItIsAskedFor) {
   save_profile(10_MiB);
-  const Ended ended = train({"--max-seq-length", "32", "--verify", "--conservative"});
+  const Ended ended = train({"--max-seq-length", "128", "--verify", "--conservative"});
   EXPECT_EQ(ended.exit_code, 0) << ended.err << ended.out;
   EXPECT_THAT(ended.out,
               AllOf(HasSubstr("rank 64 (conservative table)"), HasSubstr("Verified by one trial")));

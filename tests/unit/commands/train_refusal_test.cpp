@@ -61,6 +61,12 @@ class ProofTest : public testing::Test {
     const Bytes needed = adjusted(workload_.plan(s).total().bytes, kMargin);
     return {.bytes = needed + 16_KiB, .binds = "--memory-limit"};
   }
+  std::string said() {
+    std::rewind(out_.get());
+    std::string text(1000, '\0');
+    text.resize(std::fread(text.data(), 1, text.size(), out_.get()));
+    return text;
+  }
   std::string planned_refusal(const Budget& budget) {
     try {
       require_fit(workload_, settings_, budget, kMargin);
@@ -106,6 +112,13 @@ TEST_F(ProofTest, ARefusalNamesTheFlagsThatWouldFit) {
   settings_.resume = true;  // which keeps its batch size
   EXPECT_THAT(refusal(small()), AllOf(HasSubstr("\n  --grad-checkpoint on would need"),
                                       Not(HasSubstr("--batch-size")), Not(HasSubstr("find"))));
+}
+
+TEST_F(ProofTest, AProofOnLongerRowsIsSaidToBeOfThem) {
+  profile_.key.max_seq_length = 1024;
+  require_proof_within(profile_, workload_, settings_, {.bytes = 1_GiB, .binds = ""}, kMargin,
+                       out_.get());
+  EXPECT_THAT(said(), HasSubstr("at 1024 tokens, so it fits at 256 too"));
 }
 
 TEST_F(ProofTest, TheLargestBatchIsOfferedThatFitsWithCheckpointingWhichAutoTurnsOn) {
