@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "cli/flags.h"
 
@@ -10,6 +11,9 @@ namespace loadline {
 
 // The whole program: parses, runs, reports errors on stderr, returns the exit code of README.md.
 int run_program(int argc, char** argv);
+
+// Where a -c file says the flag, "flags.toml:2"; empty where none does, or it was typed.
+std::string place_of_flag(const std::string& name);
 
 // Runs a parsed command and returns the exit code; throws Error.
 using CommandFunction = std::function<int()>;

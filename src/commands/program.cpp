@@ -238,6 +238,13 @@ int parse_and_run(int argc, char** argv) {
 
 }  // namespace
 
+std::string place_of_flag(const std::string& name) {
+  for (const FlagOrigin& origin : flags_of_file) {
+    if (origin.name == name) return origin.place;
+  }
+  return "";
+}
+
 int run_program(int argc, char** argv) {
   hold_standard_streams();
   keep_ended_children();

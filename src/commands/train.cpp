@@ -53,6 +53,8 @@ void take_adapter(Workload& workload, TrainOptions& options) {
     throw usage_error("--rslora: the scale of {} comes with it; leave --rslora out",
                       *options.resume_adapter);
   }
+  if (!given.lora_rank) given.rank_from = "the adapter";
+  if (!given.lora_layers) given.layers_from = "the adapter";
   given.lora_rank = lora.rank;
   given.lora_layers = lora.layers;
   workload.base.lora.targets = lora.targets;
@@ -209,7 +211,15 @@ int run_train(const TrainCommand& typed) {
 CommandFunction add_train(Flags flags) {
   const auto options = std::make_shared<TrainOptions>();
   add_train_flags(flags, *options);
-  return [options, flags] { return run_train({*options, flags.typed()}); };
+  return [options, flags] {
+    TrainCommand command{*options, flags.typed()};
+    GivenFlags& given = command.options.given;
+    for (std::string* from : {&given.batch_from, &given.rank_from, &given.layers_from}) {
+      const std::string place = place_of_flag(*from);
+      if (!place.empty()) *from += ", " + place;
+    }
+    return run_train(command);
+  };
 }
 
 }  // namespace loadline

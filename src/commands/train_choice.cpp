@@ -13,10 +13,10 @@ struct Sourced {
   std::string text;
 };
 
-Sourced pick(const char* name, const char* flag, std::optional<std::int64_t> given,
+Sourced pick(const char* name, const std::string& from, std::optional<std::int64_t> given,
              const std::optional<Profile>& profile, std::int64_t profiled,
              std::optional<std::int64_t> table) {
-  if (given) return {*given, fmt::format("{} {} ({})", name, *given, flag)};
+  if (given) return {*given, fmt::format("{} {} ({})", name, *given, from)};
   if (profile) return {profiled, fmt::format("{} {} (profile {})", name, profiled, profile->name)};
   if (table) return {*table, fmt::format("{} {} (conservative table)", name, *table)};
   return {};
@@ -92,13 +92,13 @@ TrainChoice choose_configuration(const GivenFlags& flags, const ProfileMatch& ma
   const auto of_table = [&](std::int64_t Configuration::*member) {
     return table ? std::optional((*table).*member) : std::nullopt;
   };
-  const Sourced batch = pick("batch", "--batch-size", flags.batch_size, profile, known.batch_size,
+  const Sourced batch = pick("batch", flags.batch_from, flags.batch_size, profile, known.batch_size,
                              of_table(&Configuration::batch_size));
-  const Sourced rank = pick("rank", "--lora-rank", flags.lora_rank, profile, known.lora_rank,
+  const Sourced rank = pick("rank", flags.rank_from, flags.lora_rank, profile, known.lora_rank,
                             of_table(&Configuration::lora_rank));
   const bool all = flags.lora_layers == -1;
   const Sourced layers =
-      pick("layers", "--lora-layers", all ? std::optional(model.layers) : flags.lora_layers,
+      pick("layers", flags.layers_from, all ? std::optional(model.layers) : flags.lora_layers,
            profile, known.lora_layers, of_table(&Configuration::lora_layers));
   TrainChoice choice;
   if (batch.text.empty() || rank.text.empty() || layers.text.empty()) {

@@ -15,6 +15,8 @@ namespace loadline {
 
 struct GivenFlags {
   std::optional<std::int64_t> batch_size, lora_rank, lora_layers;
+  // Who gave them, for people.
+  std::string batch_from = "--batch-size", rank_from = "--lora-rank", layers_from = "--lora-layers";
 };
 
 struct TrainChoice {

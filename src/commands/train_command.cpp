@@ -152,6 +152,13 @@ TrainCommand continued(const TrainCommand& typed) {
   TrainCommand merged;
   merged.words = joined(all);
   parse_words(merged.words, [&](Flags flags) { add_train_flags(flags, merged.options); });
+  GivenFlags& values = merged.options.given;
+  const auto from = [&](const char* flag, const std::string& typed_from) {
+    return is_among(replaced, flag) ? typed_from : "the run";
+  };
+  values.batch_from = from("--batch-size", options.given.batch_from);
+  values.rank_from = from("--lora-rank", options.given.rank_from);
+  values.layers_from = from("--lora-layers", options.given.layers_from);
   return merged;
 }
 

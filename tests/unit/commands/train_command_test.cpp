@@ -86,5 +86,13 @@ TEST_F(TrainCommandTest, WhatIsTypedReplacesWhatTheRunWasStartedWithThatContradi
   EXPECT_FALSE(other.workload.distrust_alpha);
 }
 
+TEST_F(TrainCommandTest, WhatTheRunHadAndNobodyTypedIsSaidToBeTheRuns) {
+  start({});
+  const GivenFlags given = resumed({"--lora-rank", "8"}).given;
+  EXPECT_EQ(given.batch_from, "the run");
+  EXPECT_EQ(given.rank_from, "--lora-rank");
+  EXPECT_EQ(given.layers_from, "the run");
+}
+
 }  // namespace
 }  // namespace loadline
