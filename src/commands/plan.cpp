@@ -13,6 +13,7 @@
 #include "commands/command.h"
 #include "commands/plan_view.h"
 #include "commands/train_refusal.h"
+#include "commands/ways_out.h"
 #include "report/print.h"
 #include "training/settings.h"
 #include "workload/options.h"
@@ -174,17 +175,22 @@ int run_plan(const PlanOptions& options) {
       workload.with(options.batch_size, options.lora_rank, layers == -1 ? all : layers);
   validate(settings, workload.model);
   const Budget budget = compute_budget(machine.memory, options.workload.limit());
-  choose_checkpointing(workload, settings, budget.bytes, options.workload.margin);
+  const double margin = options.workload.margin;
+  choose_checkpointing(workload, settings, budget.bytes, margin);
   const MemoryPlan plan = workload.plan(settings);
+  const bool fits = adjusted(plan.total().bytes, margin) <= budget.bytes;
   if (options.workload.json) {
-    Json document = plan_document(plan, budget, options.workload.margin);
+    Json document = plan_document(plan, budget, margin);
     document["configuration"] = configuration_document(settings);
     fmt::print("{}\n", document.dump(2));
   } else {
     print_configuration(settings, workload.model);
-    print_plan(plan, budget, options.workload.margin);
+    print_plan(plan, budget, margin);
+    if (!fits) {
+      fmt::print("\n{}\n", ways_out(workload, settings, budget.bytes, margin, AskedBy::kPlan));
+    }
   }
-  return adjusted(plan.total().bytes, options.workload.margin) <= budget.bytes ? 0 : 1;
+  return fits ? 0 : 1;
 }
 
 }  // namespace
