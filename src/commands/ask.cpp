@@ -16,7 +16,7 @@ namespace loadline {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::int64_t kMostBatch = 1 << 20, kMostRank = 16384;
+constexpr std::int64_t kMostBatch = 1 << 20;
 
 struct AskOptions {
   std::string run;
@@ -88,7 +88,7 @@ std::int64_t limit_of(Part part, const AskedRun& run) {
     case Part::kBatch:
       return kMostBatch;
     case Part::kRank:
-      return kMostRank;
+      return run.useful_rank().rank;
     case Part::kLayers:
       return run.model_layers();
     case Part::kSequence:
@@ -259,6 +259,10 @@ int run_ask(AskOptions options) {
     if (!options.json) {
       fmt::print("{}\n", value > 0 ? fmt::format("Largest {}: {}", *options.max, value)
                                    : fmt::format("No {} fits; at 1:", *options.max));
+      const UsefulRank useful = run.useful_rank();
+      if (part == Part::kRank && value == useful.rank && !useful.module.empty()) {
+        fmt::print("  Above that a rank adds nothing to any module ({})\n", useful.module);
+      }
     }
   }
   if (options.json) {

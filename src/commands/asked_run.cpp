@@ -105,6 +105,10 @@ std::int64_t AskedRun::model_layers() const {
   return most;
 }
 
+UsefulRank AskedRun::useful_rank() const {
+  return model_ ? loadline::useful_rank(*model_, base_.lora) : UsefulRank{};
+}
+
 // A run of an earlier version did not record it.
 std::int64_t AskedRun::model_positions() const {
   constexpr std::int64_t kMostSequence = 1 << 24;

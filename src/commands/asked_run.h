@@ -8,6 +8,7 @@
 #include "search/search.h"
 #include "text/packed.h"
 #include "training/settings.h"
+#include "workload/ranks.h"
 
 namespace loadline {
 
@@ -22,6 +23,8 @@ class AskedRun {
   // run had them.
   [[nodiscard]] const Configuration& optimal() const { return optimal_; }
   [[nodiscard]] std::int64_t model_layers() const;
+  // Where the model is gone, that is any.
+  [[nodiscard]] UsefulRank useful_rank() const;
   // The longest row that the model has positions for.
   [[nodiscard]] std::int64_t model_positions() const;
 

@@ -11,6 +11,7 @@
 #include "report/text.h"
 #include "search/evidence.h"
 #include "workload/cut_rows.h"
+#include "workload/ranks.h"
 
 namespace loadline {
 namespace {
@@ -31,6 +32,9 @@ void say_beginning(const FindQuestion& question, const Workload& workload, const
   if (!distrust.empty()) view.line(distrust);
   if (!workload.distrust_note.empty()) view.line(workload.distrust_note);
   say_cuts(question, workload, view);
+  const std::string rank =
+      rank_warning(workload.model, workload.base.lora, question.space.ranks.back());
+  if (!rank.empty()) view.line(rank);
   if (workload.base.checkpointing == ActivationCheckpointing::kOn) {
     view.line("Activation checkpointing is on: it costs time, and saves memory.");
   }

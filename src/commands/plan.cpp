@@ -17,6 +17,7 @@
 #include "report/print.h"
 #include "training/settings.h"
 #include "workload/options.h"
+#include "workload/ranks.h"
 #include "workload/workload.h"
 
 namespace loadline {
@@ -179,6 +180,8 @@ int run_plan(const PlanOptions& options) {
   choose_checkpointing(workload, settings, budget.bytes, margin);
   const MemoryPlan plan = workload.plan(settings);
   const bool fits = adjusted(plan.total().bytes, margin) <= budget.bytes;
+  const std::string warning = rank_warning(workload.model, settings.lora, settings.lora.rank);
+  if (!warning.empty()) tell(stderr, "{}\n", warning);
   if (options.workload.json) {
     Json document = plan_document(plan, budget, margin);
     document["configuration"] = configuration_document(settings);

@@ -11,6 +11,7 @@
 #include "report/text.h"
 #include "training/run_folder.h"
 #include "workload/cut_rows.h"
+#include "workload/ranks.h"
 
 namespace loadline {
 namespace {
@@ -106,7 +107,8 @@ void say_start(std::FILE* out, const TrainingSettings& settings, const TrainOpti
   if (!workload.distrust_note.empty()) say(workload.distrust_note);
   for (const std::string& warning : cut_warnings(workload, settings.max_seq_length)) say(warning);
   for (const std::string& warning :
-       {repeat_warning(settings, workload.train->report.rows), same_rows_warning(workload)}) {
+       {rank_warning(workload.model, settings.lora, settings.lora.rank),
+        repeat_warning(settings, workload.train->report.rows), same_rows_warning(workload)}) {
     if (!warning.empty()) say(warning);
   }
   const std::filesystem::path folder = run_folder(settings);

@@ -13,8 +13,9 @@
 namespace loadline {
 
 // Model, adapter, who said what, effective batch, updates and their rates, memory against the
-// budget, the distrust term where there is one, what the cut of long rows loses, rows that repeat
-// in an update or are validated on too, and a finished run that is replaced: a line each.
+// budget, the distrust term where there is one, what the cut of long rows loses, a rank of no use,
+// rows that repeat in an update or are validated on too, and a finished run that is replaced: a
+// line each.
 void say_start(std::FILE* out, const TrainingSettings& settings, const TrainOptions& options,
                const Workload& workload, const TrainChoice& choice, const Budget& budget);
 

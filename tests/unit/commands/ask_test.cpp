@@ -162,6 +162,13 @@ TEST_F(AskTest, ARankWhoseSpeedIsTooUncertainForTheLossIsNotKnown) {
             false);
 }
 
+TEST_F(AskTest, NoRankIsLargestThatIsMoreThanAModuleCanUse) {
+  run_trials({1, 6}, 4_GiB);
+  EXPECT_THAT(ask({"--max", "rank"}),
+              testing::AllOf(HasSubstr("Largest rank: 192\n"),
+                             HasSubstr("nothing to any module (q_proj, 192 x 192)")));
+}
+
 TEST_F(AskTest, ASpeedThatOthersSlowedIsMarkedAsALowerBoundUntilOneWasMeasuredInQuiet) {
   speed_ = 6600;
   neighbours_ = 1.5;

@@ -36,5 +36,13 @@ TEST(Plan, WhatExceedsTheBudgetComesWithWhatWouldFit) {
                               HasSubstr("\n  --batch-size "), Not(HasSubstr("--batching"))));
 }
 
+TEST(Plan, ARankOfWhichNoModuleHasAnyUseIsWarnedOf) {
+  EXPECT_THAT(
+      planned({"--lora-rank", "193"}).err,
+      HasSubstr("Warning: rank 193 is more than any module can use: q_proj, 192 x 192, gains "
+                "nothing above 192"));
+  EXPECT_THAT(planned({"--lora-rank", "192"}).err, Not(HasSubstr("Warning")));
+}
+
 }  // namespace
 }  // namespace loadline
