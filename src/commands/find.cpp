@@ -48,19 +48,6 @@ struct FindOptions {
 // it.
 constexpr const char* kDemoLimit = "320MiB";
 
-// The default grid clipped to the model's layers; a layer count that was typed must exist.
-std::vector<std::int64_t> layers_of(const FindOptions& options, const ModelConfig& model) {
-  std::vector<std::int64_t> layers =
-      parse_numbers(options.layers_grid.value_or("8,16,24,32"), "--layers-grid", model.layers);
-  if (options.layers_grid && layers.back() > model.layers) {
-    throw usage_error("--layers-grid {}: the model has {} layers", *options.layers_grid,
-                      model.layers);
-  }
-  for (std::int64_t& count : layers) count = std::min(count, model.layers);
-  layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
-  return layers;
-}
-
 void validate(const FindOptions& options) {
   if (options.max_batch < 1)
     throw usage_error("--max-batch {}: should be at least 1", options.max_batch);
@@ -78,8 +65,8 @@ void validate(const FindOptions& options) {
 FindQuestion question_of(const FindOptions& options, const Workload& workload,
                          const Budget& budget) {
   FindQuestion question;
-  question.space = {.ranks = parse_numbers(options.ranks, "--ranks"),
-                    .layers = layers_of(options, workload.model),
+  question.space = {.ranks = ranks_in(options.ranks),
+                    .layers = layers_in(options.layers_grid, workload.model),
                     .max_batch = std::min(options.max_batch, workload.train->report.rows)};
   const std::vector<std::int64_t> sequences = options.workload.sequences();
   if (sequences.size() > 1) question.space.sequences = sequences;

@@ -1,7 +1,12 @@
 #include "commands/find_question.h"
 
+#include <algorithm>
+
+#include "base/error.h"
 #include "base/json.h"
 #include "report/machine_name.h"
+#include "workload/options.h"
+#include "workload/ranks.h"
 
 namespace loadline {
 namespace {
@@ -35,6 +40,30 @@ Json question_document(const FindQuestion& question, const Workload& workload,
           {"memory_limit", limit ? Json(*limit) : Json(nullptr)},
           {"machine", without_memory(key.machine)},
           {"version", key.version}};
+}
+
+std::vector<std::int64_t> ranks_in(const std::string& text) {
+  std::vector<std::int64_t> ranks = parse_numbers(text, "--ranks");
+  if (ranks.back() > kMostRank) {
+    throw usage_error("--ranks {}: {} is no rank: it must be between 1 and {}", text, ranks.back(),
+                      kMostRank);
+  }
+  return ranks;
+}
+
+// The default grid clipped to the model's layers; a layer count that was typed must exist.
+std::vector<std::int64_t> layers_in(const std::optional<std::string>& text,
+                                    const ModelConfig& model) {
+  std::vector<std::int64_t> layers =
+      parse_numbers(text.value_or("8,16,24,32"), "--layers-grid", model.layers);
+  if (text && layers.back() > model.layers) {
+    throw usage_error(
+        "--layers-grid {}: {} is too many: the model has {} layers, so 1 to {}, or all", *text,
+        layers.back(), model.layers, model.layers);
+  }
+  for (std::int64_t& count : layers) count = std::min(count, model.layers);
+  layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
+  return layers;
 }
 
 }  // namespace loadline

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <functional>
 #include <string>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
 
@@ -40,6 +42,27 @@ TEST(FindQuestion, OtherValidationRowsAreAnotherQuestion) {
   EXPECT_EQ(asked(folder.path(), options), first);
   replace_file(rows, "{\"text\": \"another row\"}\n");
   EXPECT_NE(asked(folder.path(), options), first);
+}
+
+std::string refusal_of(const std::function<void()>& read) {
+  try {
+    read();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(FindGrid, ANumberThatCannotBeIsNamedWithItsFlagAndWhatCouldBe) {
+  ModelConfig model;
+  model.layers = 6;
+  EXPECT_THAT(refusal_of([] { ranks_in("8,100000"); }),
+              testing::AllOf(testing::HasSubstr("--ranks 8,100000: 100000 "),
+                             testing::HasSubstr("between 1 and 16384")));
+  EXPECT_THAT(refusal_of([&] { layers_in("2,8,16", model); }),
+              testing::AllOf(testing::HasSubstr("--layers-grid 2,8,16: 16 "),
+                             testing::HasSubstr("the model has 6 layers, so 1 to 6, or all")));
+  EXPECT_THAT(layers_in(std::nullopt, model), testing::ElementsAre(6));
 }
 
 }  // namespace
