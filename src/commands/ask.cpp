@@ -1,6 +1,7 @@
 // loadline ask: what a search's trials say about configurations, without running anything.
 #include <cmath>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -132,6 +133,54 @@ std::optional<Answer> unclear_speed(const AskOptions& options, const AskedRun& r
   return speed;
 }
 
+struct MeasuredRanks {
+  std::int64_t enough = 0;    // the largest that fits and costs no more speed than asked for
+  std::int64_t too_slow = 0;  // the smallest above it, which nothing slowed but itself; 0: none
+};
+
+// By the speeds of the trials alone; nothing where there are no two to compare.
+std::optional<MeasuredRanks> measured_ranks(double speed_loss, const AskedRun& run,
+                                            const Answers& answers, const Configuration& base) {
+  const auto measured_speed = [&](std::int64_t rank) -> std::optional<Answer> {
+    const Configuration c = run.as_run(with_part(base, Part::kRank, rank));
+    if (answers.support_of(c) != Support::kMeasured || !answers.fits(c)) return std::nullopt;
+    const auto speed = answers.speed(c);
+    return speed && speed->low == speed->high ? speed : std::nullopt;
+  };
+  std::map<std::int64_t, Answer> speeds;
+  for (const RunTrial& trial : run.trials()) {
+    const std::int64_t rank = trial.configuration.lora_rank;
+    if (const auto speed = measured_speed(rank)) speeds.emplace(rank, *speed);
+  }
+  if (speeds.size() < 2 || speeds.begin()->first != answers.least_rank()) return std::nullopt;
+  const double least = speeds.begin()->second.value * (1 - speed_loss / 100);
+  MeasuredRanks ranks;
+  for (const auto& [rank, speed] : speeds) {
+    if (speed.value >= least) {
+      ranks = {.enough = rank};
+    } else if (ranks.too_slow == 0 && !speed.slowed_by_others) {
+      ranks.too_slow = rank;
+    }
+  }
+  return ranks;
+}
+
+void print_measured(const MeasuredRanks& measured, std::int64_t expected, const Answers& answers,
+                    double speed_loss) {
+  const bool is_between = measured.too_slow > 0;
+  fmt::print(
+      "Largest rank that was measured: {}{}\n"
+      "  It is not known beyond it: the speeds of other ranks do not tell a difference of {:g} "
+      "%.\n",
+      measured.enough, is_between ? fmt::format("; {} was too slow", measured.too_slow) : "",
+      speed_loss);
+  if (expected <= measured.enough || (is_between && expected >= measured.too_slow)) return;
+  fmt::print(
+      "  Rank {} is expected to be the largest: the search's command with --ranks {},{} and a "
+      "--run-dir of its own measures it.\n",
+      expected, answers.least_rank(), expected);
+}
+
 void print_unclear(const Answer& speed, const Answers& answers, double speed_loss,
                    std::int64_t largest) {
   const std::int64_t least = answers.least_rank();
@@ -247,14 +296,19 @@ int run_ask(AskOptions options) {
     const auto unclear = unclear_speed(options, run, answers, c, value);
     c = with_part(c, part, std::max<std::int64_t>(value, 1));
     if (unclear) {
+      const auto measured = measured_ranks(*options.speed_loss, run, answers, c);
+      if (measured) c = with_part(c, part, measured->enough);
       if (options.json) {
         Json document = document_of(c, answers, run, options.memory);
         document["largest_is_known"] = false;
         fmt::print("{}\n", document.dump(2));
+      } else if (measured) {
+        print_measured(*measured, value, answers, *options.speed_loss);
+        print_answer(c, answers, run, options.memory);
       } else {
         print_unclear(*unclear, answers, *options.speed_loss, value);
       }
-      return 1;
+      return measured ? 0 : 1;
     }
     if (!options.json) {
       fmt::print("{}\n", value > 0 ? fmt::format("Largest {}: {}", *options.max, value)

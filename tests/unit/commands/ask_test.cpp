@@ -162,6 +162,23 @@ TEST_F(AskTest, ARankWhoseSpeedIsTooUncertainForTheLossIsNotKnown) {
             false);
 }
 
+TEST_F(AskTest, WhereALargerRankIsNotKnownTheLargestThatWasMeasuredIsTheAnswer) {
+  neighbours_ = 1.5;  // of such speeds little is known
+  for (const auto& [rank, speed] : {std::pair{32, 6600.0}, {79, 6500.0}, {128, 6000.0}}) {
+    settings_.lora.rank = rank;
+    speed_ = speed;
+    if (rank == 128) neighbours_ = 0;
+    run_trials({1}, 4_GiB);
+  }
+  const std::string answer = ask({"--max", "rank", "--speed-loss", "2"});
+  EXPECT_THAT(answer,
+              testing::AllOf(HasSubstr("Largest rank that was measured: 79; 128 was too slow\n"),
+                             HasSubstr("not known beyond it"), HasSubstr("rank=79")));
+  const Json document = parse_json(ask({"--max", "rank", "--speed-loss", "2", "--json"}), "stdout");
+  EXPECT_EQ(document.at("lora_rank"), 79);
+  EXPECT_EQ(document.at("largest_is_known"), false);
+}
+
 TEST_F(AskTest, NoRankIsLargestThatIsMoreThanAModuleCanUse) {
   run_trials({1, 6}, 4_GiB);
   EXPECT_THAT(ask({"--max", "rank"}),
