@@ -201,6 +201,17 @@ PackedRow PackedRows::row(std::int64_t index) const {
 
 void PackedRows::forget_pages() const { loadline::forget_pages(file_->bytes()); }
 
+PackedRow PassingRows::row(std::int64_t index) {
+  // Linux maps up to 64 KiB around each page that is read.
+  constexpr int kMostHeld = 32;
+  if (held_ == kMostHeld) {
+    rows_.forget_pages();
+    held_ = 0;
+  }
+  ++held_;
+  return rows_.row(index);
+}
+
 PackReport report_of(const PackedRows& rows) {
   PackReport report;
   report.rows = rows.size();

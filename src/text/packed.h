@@ -87,6 +87,22 @@ class PackedRows {
   std::uint64_t table_ = 0;  // where the offsets begin
 };
 
+// Rows that are looked at once each, in any order: however many they are, this holds a few MiB of
+// their file.
+class PassingRows {
+ public:
+  // `rows` must outlive this object.
+  explicit PassingRows(const PackedRows& rows) : rows_(rows) {}
+  PassingRows(const PassingRows&) = delete;
+  PassingRows& operator=(const PassingRows&) = delete;
+  ~PassingRows() { rows_.forget_pages(); }
+  [[nodiscard]] PackedRow row(std::int64_t index);
+
+ private:
+  const PackedRows& rows_;
+  int held_ = 0;
+};
+
 // Writes a packed file row by row, atomically: without finish() nothing is left. Memory: one row,
 // a buffer, and 8 bytes for each row written.
 class PackedWriter {

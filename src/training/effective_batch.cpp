@@ -10,8 +10,9 @@ namespace {
 std::optional<double> mean_targets(const PackedRows& rows, const TrainingSettings& settings) {
   if (settings.order != RowOrder::kBalanced) return std::nullopt;
   double targets = 0;
+  PassingRows passing(rows);
   for (std::int64_t i = 0; i < rows.size(); ++i) {
-    targets += static_cast<double>(targets_of(rows.row(i), settings.max_seq_length));
+    targets += static_cast<double>(targets_of(passing.row(i), settings.max_seq_length));
   }
   return targets / static_cast<double>(rows.size()) *
          static_cast<double>(settings.batch_size * settings.grad_accumulation_steps);

@@ -202,6 +202,12 @@ TEST_F(Batches, WithBalancedBatchesEachTargetOfAnEpochWeighsTheSame) {
   EXPECT_NEAR(sum, 4, 1e-4) << "an update's gradient is a mean, on average";
 }
 
+TEST_F(Batches, BalancedBatchesHoldNoRowBeforeTheFirstUpdate) {
+  const PackedRows data = packed(std::vector<std::int64_t>(4000, 300));  // 6 MB
+  const EffectiveBatch batch(data, settings(4, RowOrder::kBalanced), 2048);
+  EXPECT_LT(resident_of(folder_.path() / "rows.packed"), 1_MiB);
+}
+
 TEST_F(Batches, RowUseCountsWhatTheUpdatesTook) {
   const PackedRows data = packed(ramp(7));
   TrainingSettings s = settings(2, RowOrder::kFile);

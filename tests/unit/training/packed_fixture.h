@@ -2,9 +2,11 @@
 #pragma once
 
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/file.h"
 #include "text/packed.h"
 
@@ -32,6 +34,18 @@ inline std::filesystem::path write_packed(const std::filesystem::path& path,
   for (const TokenizedRow& row : rows) writer.add(row);
   writer.finish();
   return path;
+}
+
+// How much of the mapped file is in this process's memory.
+inline Bytes resident_of(const std::filesystem::path& path) {
+  std::ifstream maps("/proc/self/smaps");
+  Bytes sum;
+  bool is_of_file = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find('-') < line.find(' ')) is_of_file = line.ends_with(path.string());
+    if (is_of_file && line.starts_with("Rss:")) sum += Bytes{std::stoull(line.substr(4)) * 1024};
+  }
+  return sum;
 }
 
 }  // namespace loadline
