@@ -13,9 +13,9 @@ struct SamplingSettings {
 };
 
 // temperature 0: the largest logit, the first among equals. Else softmax(logits / temperature), cut
-// to top_k, then to top_p of what is left; `uniform` in [0, 1) chooses among these. logits,
-// probabilities and order have V elements; the latter two are scratch. Returns -1 when no logit is
-// finite or one is a NaN.
+// to top_k, then to top_p of what is left; `uniform` in [0, 1) chooses among these, in the order of
+// their ids. logits, probabilities and order have V elements; the latter two are scratch. Returns
+// -1 when no logit is finite or one is a NaN.
 std::int32_t sample_token(std::span<const float> logits, const SamplingSettings& settings,
                           double uniform, std::span<float> probabilities,
                           std::span<std::int32_t> order);

@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <vector>
 
 namespace loadline {
@@ -20,11 +22,9 @@ std::int32_t draw(const std::vector<float>& logits, const SamplingSettings& sett
 
 // How often each token comes when `uniform` goes evenly through [0, 1).
 std::map<std::int32_t, double> shares(const std::vector<float>& logits,
-                                      const SamplingSettings& settings) {
-  constexpr int kDraws = 10000;
+                                      const SamplingSettings& settings, int draws = 10000) {
   std::map<std::int32_t, double> shares;
-  for (int i = 0; i < kDraws; ++i)
-    shares[draw(logits, settings, (i + 0.5) / kDraws)] += 1.0 / kDraws;
+  for (int i = 0; i < draws; ++i) shares[draw(logits, settings, (i + 0.5) / draws)] += 1.0 / draws;
   return shares;
 }
 
@@ -63,7 +63,57 @@ TEST(Sampling, TopKComesBeforeTopP) {
   EXPECT_EQ(shares(logits, {.temperature = 1, .top_p = 0.65, .top_k = 2}).size(), 1U);
 }
 
-TEST(Sampling, ManyLikelyTokensAreSortedInParts) {
+// All sorted, as the definition has it: the ids that are kept, and their mass.
+std::map<std::int32_t, double> kept_by_sorting(const std::vector<float>& logits,
+                                               const SamplingSettings& settings) {
+  std::vector<std::int32_t> order(logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto logit = [&](std::int32_t id) { return logits[static_cast<std::size_t>(id)]; };
+  std::ranges::sort(order, [&](std::int32_t a, std::int32_t b) {
+    return logit(a) != logit(b) ? logit(a) > logit(b) : a < b;
+  });
+  if (settings.top_k > 0) order.resize(static_cast<std::size_t>(settings.top_k));
+  const auto weight = [&](std::int32_t id) {
+    return std::exp(static_cast<double>(logit(id)) / settings.temperature);
+  };
+  double total = 0;
+  for (const std::int32_t id : order) total += weight(id);
+  std::map<std::int32_t, double> kept;
+  double mass = 0;
+  for (const std::int32_t id : order) {
+    if (mass >= settings.top_p * total) break;
+    kept[id] = weight(id);
+    mass += weight(id);
+  }
+  for (auto& [id, share] : kept) share /= mass;
+  return kept;
+}
+
+TEST(Sampling, HasTheSharesOfASortedVocabularyWhateverIsCut) {
+  std::vector<float> logits;
+  unsigned state = 1;
+  for (int i = 0; i < 200; ++i) {
+    state = state * 1664525U + 1013904223U;
+    logits.push_back(static_cast<float>((state >> 16) % 97) / 20);  // with some that are equal
+  }
+  for (const double temperature : {0.5, 3.0}) {
+    for (const double top_p : {0.001, 0.2, 0.5, 0.913, 0.9999, 1.0}) {
+      for (const std::int64_t top_k : {0, 2, 30}) {
+        const SamplingSettings settings{.temperature = temperature, .top_p = top_p, .top_k = top_k};
+        const auto expected = kept_by_sorting(logits, settings);
+        const auto seen = shares(logits, settings, 2000);
+        for (const auto& [id, share] : seen) EXPECT_TRUE(expected.contains(id)) << id;
+        for (const auto& [id, share] : expected) {
+          const auto found = seen.find(id);
+          EXPECT_NEAR(found == seen.end() ? 0.0 : found->second, share, 1e-3)
+              << id << ": temperature " << temperature << ", " << top_p << ", " << top_k;
+        }
+      }
+    }
+  }
+}
+
+TEST(Sampling, AmongManyEquallyLikelyTokensTheEarlierAreKept) {
   const std::vector<float> logits(3000, 1.0F);
   const SamplingSettings half{.temperature = 1, .top_p = 0.5};
   EXPECT_EQ(draw(logits, half, 0), 0);
