@@ -33,6 +33,7 @@ struct StepShape {
   ActivationCheckpointing checkpointing = ActivationCheckpointing::kOff;
   Quantization quantize = Quantization::kNone;
   int threads = 1;
+  Bytes row_order = {};  // the order of all rows, and the list of those of an update
   // bf16 products are made in f32 (kernels/wide_product.h).
   bool widen = bf16_products_are_slow();
   [[nodiscard]] bool widens() const { return widen && compute == DType::kBf16; }

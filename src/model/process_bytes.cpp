@@ -190,6 +190,7 @@ void add_process_lines(const ModelConfig& model, const StepShape& shape, StepPla
   }
   memory.add_process("reading weights and rows", kReading + quantizing(model, shape.quantize));
   memory.add_process("batches", Bytes{kBatchToken * static_cast<std::uint64_t>(shape.tokens)});
+  if (shape.row_order.count > 0) memory.add_process("order of rows", shape.row_order);
   memory.add_process("adapter copy while saving",
                      Bytes{sizeof(float) * static_cast<std::uint64_t>(plan.parameters)});
 }

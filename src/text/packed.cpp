@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "text/packed_layout.h"
@@ -104,37 +105,44 @@ PackedRows PackedRows::within(std::int64_t max_seq_length) const {
       continue;
     }
     ++left.cut_away_;
+    --std::ranges::lower_bound(left.lengths_, length(i), std::ranges::greater(),
+                               &LengthCount::length)
+          ->rows;
     left.tokens_ -= length(i);
     left.in_loss_ -= std::count(all.begin(), all.end(), 1);
     left.with_provenance_ -= row(i).has_provenance ? 1 : 0;
   }
   forget_pages();
+  std::erase_if(left.lengths_, [](const LengthCount& c) { return c.rows == 0; });
   const bool all_or_none = left.kept_.empty() || left.cut_away_ == cut_away_;
   return all_or_none ? *this : left;
 }
 
 std::int64_t PackedRows::in_loss_within(std::int64_t max_seq_length) const {
   std::int64_t in_loss = in_loss_;
-  const bool all_in_loss = in_loss_ == tokens_;
+  if (in_loss_ == tokens_) {
+    for (const auto& [length, rows] : lengths_) {
+      in_loss -= rows * std::max<std::int64_t>(0, length - max_seq_length);
+    }
+    return in_loss;
+  }
   for (std::int64_t i = 0; i < size(); ++i) {
     const std::int64_t beyond = length(i) - max_seq_length;
     if (beyond <= 0) continue;
-    if (all_in_loss) {
-      in_loss -= beyond;
-    } else {
-      const auto cut = marks(i).last(static_cast<std::size_t>(beyond));
-      in_loss -= std::count(cut.begin(), cut.end(), 1);
-    }
+    const auto cut = marks(i).last(static_cast<std::size_t>(beyond));
+    in_loss -= std::count(cut.begin(), cut.end(), 1);
   }
   forget_pages();
   return in_loss;
 }
 
-void PackedRows::check_offsets() const {
+void PackedRows::check_offsets() {
   const std::string name = file_->path().string();
   std::uint64_t expected = sizeof(Header);
   std::int64_t tokens = 0;
+  std::unordered_map<std::uint64_t, std::int64_t> counts;
   for (std::int64_t i = 0; i < rows_; ++i) {
+    forget_table_at(i);
     const std::uint64_t begin = offset(i);
     const std::uint64_t end = offset(i + 1);
     const std::uint64_t ids = end > begin ? packed::ids_of_row_bytes(end - begin) : 0;
@@ -145,6 +153,7 @@ void PackedRows::check_offsets() const {
     }
     expected = end;
     tokens += static_cast<std::int64_t>(ids);
+    ++counts[ids];
   }
   if (tokens != tokens_ || table_ - expected >= 8) {
     throw bad_input(
@@ -152,6 +161,26 @@ void PackedRows::check_offsets() const {
         " {}",
         name, tokens, expected, tokens_, table_, kAdvice);
   }
+  forget_pages();
+  for (const auto& [ids, rows] : counts) {
+    lengths_.push_back({static_cast<std::int64_t>(ids), rows});
+  }
+  std::ranges::sort(lengths_, std::ranges::greater(), &LengthCount::length);
+}
+
+// For those who read the table from row to row.
+void PackedRows::forget_table_at(std::int64_t row) const {
+  constexpr std::int64_t kRows = 1 << 16;  // half a MiB of it
+  if (row % kRows == kRows - 1) forget_pages();
+}
+
+void PackedRows::for_each_length(
+    const std::function<void(std::int64_t, std::int64_t)>& take) const {
+  for (std::int64_t i = 0; i < size(); ++i) {
+    forget_table_at(i);
+    take(i, length(i));
+  }
+  forget_pages();
 }
 
 std::uint64_t PackedRows::offset(std::int64_t file_row) const {
@@ -202,23 +231,30 @@ PackedRow PackedRows::row(std::int64_t index) const {
 void PackedRows::forget_pages() const { loadline::forget_pages(file_->bytes()); }
 
 PackedRow PassingRows::row(std::int64_t index) {
-  // Linux maps up to 64 KiB around each page that is read.
-  constexpr int kMostHeld = 32;
+  look();
+  return rows_.row(index);
+}
+
+std::int64_t PassingRows::length(std::int64_t index) {
+  look();
+  return rows_.length(index);
+}
+
+void PassingRows::look() {
+  // Linux maps up to 64 KiB around each page that is read: of the row, and of its table entry.
+  constexpr int kMostHeld = 8;
   if (held_ == kMostHeld) {
     rows_.forget_pages();
     held_ = 0;
   }
   ++held_;
-  return rows_.row(index);
 }
 
 PackReport report_of(const PackedRows& rows) {
   PackReport report;
   report.rows = rows.size();
   report.tokens = rows.tokens();
-  for (std::int64_t i = 0; i < rows.size(); ++i) {
-    report.longest = std::max(report.longest, rows.length(i));
-  }
+  report.longest = rows.lengths().front().length;
   report.in_loss = rows.in_loss();
   report.with_provenance = rows.with_provenance();
   report.too_short = rows.too_short();
@@ -233,12 +269,11 @@ LengthHistogram::LengthHistogram(const PackedRows& rows, std::int64_t max_seq_le
     throw usage_error("max-seq-length {} is too short: a row needs 2 tokens", max_seq_length);
   }
   sorted_.reserve(static_cast<std::size_t>(rows.size()));
-  for (std::int64_t i = 0; i < rows.size(); ++i) {
-    const std::int64_t length = rows.length(i);
-    truncated_ += length > max_seq_length ? 1 : 0;
-    sorted_.push_back(std::min(length, max_seq_length));
+  for (const auto& [length, count] : rows.lengths()) {
+    truncated_ += length > max_seq_length ? count : 0;
+    sorted_.insert(sorted_.end(), static_cast<std::size_t>(count),
+                   std::min(length, max_seq_length));
   }
-  std::sort(sorted_.begin(), sorted_.end(), std::greater<>());
 }
 
 LengthHistogram::LengthHistogram(const PackedRows& rows)

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/file.h"
 #include "text/rows.h"
 
@@ -21,6 +22,11 @@ struct PackedRow {
   std::span<const std::uint8_t> in_loss;  // 0 or 1 for each id
   bool has_provenance = false;
   Provenance provenance;
+};
+
+// So many rows have this length.
+struct LengthCount {
+  std::int64_t length = 0, rows = 0;
 };
 
 // A packed file, mapped and checked. Rows keep the order of the data; each has at least 2 ids.
@@ -43,6 +49,13 @@ class PackedRows {
   // neither 0 nor 1, a provenance out of its range.
   [[nodiscard]] PackedRow row(std::int64_t index) const;
   [[nodiscard]] std::int64_t length(std::int64_t index) const;
+  // The lengths that rows have, the longest first: no page is touched.
+  [[nodiscard]] std::span<const LengthCount> lengths() const { return lengths_; }
+  // Tells the length of each row in order. Holds a bounded part of the file.
+  void for_each_length(
+      const std::function<void(std::int64_t index, std::int64_t length)>& take) const;
+  // What the list of those that within() has left takes: nothing where it left all.
+  [[nodiscard]] Bytes list_bytes() const { return {kept_.capacity() * sizeof(kept_[0])}; }
   // Lets go of the pages that were read: they stay in the system's cache, and no longer count in
   // this process, which would else grow with every row that it has ever looked at.
   void forget_pages() const;
@@ -70,10 +83,12 @@ class PackedRows {
   [[nodiscard]] std::uint64_t offset(std::int64_t file_row) const;
   [[nodiscard]] std::int64_t file_row(std::int64_t index) const;
   [[nodiscard]] std::span<const std::uint8_t> marks(std::int64_t index) const;
-  void check_offsets() const;
+  void check_offsets();
+  void forget_table_at(std::int64_t row) const;
 
   std::shared_ptr<const MappedFile> file_;
-  std::vector<std::int64_t> kept_;  // rows of the file; empty: all of them
+  std::vector<std::int64_t> kept_;    // rows of the file; empty: all of them
+  std::vector<LengthCount> lengths_;  // of those
   std::string fingerprint_;
   std::int64_t rows_ = 0;
   std::int64_t tokens_ = 0;
@@ -97,8 +112,11 @@ class PassingRows {
   PassingRows& operator=(const PassingRows&) = delete;
   ~PassingRows() { rows_.forget_pages(); }
   [[nodiscard]] PackedRow row(std::int64_t index);
+  [[nodiscard]] std::int64_t length(std::int64_t index);
 
  private:
+  void look();
+
   const PackedRows& rows_;
   int held_ = 0;
 };

@@ -18,14 +18,46 @@ std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
 
 std::vector<std::int64_t> longest_rows(const PackedRows& rows, std::int64_t max_seq_length,
                                        std::int64_t count) {
-  std::vector<std::int64_t> by_length(at(rows.size()));
-  std::iota(by_length.begin(), by_length.end(), 0);
-  std::stable_sort(by_length.begin(), by_length.end(), [&](std::int64_t a, std::int64_t b) {
-    return std::min(rows.length(a), max_seq_length) > std::min(rows.length(b), max_seq_length);
+  const std::int64_t different = std::min(count, rows.size());
+  // Of the last ones that are taken some stay out, those that come later.
+  std::int64_t least = 0;
+  std::int64_t room = different;  // for rows of that length
+  std::int64_t taken = 0;
+  for (const LengthCount& c : rows.lengths()) {
+    if (taken >= different) break;
+    const std::int64_t length = std::min(c.length, max_seq_length);
+    room = length == least ? room : different - taken;
+    least = length;
+    taken += c.rows;
+  }
+  struct Row {
+    std::int64_t length = 0, index = 0;
+  };
+  std::vector<Row> kept;
+  kept.reserve(at(different));
+  rows.for_each_length([&](std::int64_t index, std::int64_t whole) {
+    const std::int64_t length = std::min(whole, max_seq_length);
+    if (length > least || (length == least && room-- > 0)) kept.push_back({length, index});
+  });
+  std::ranges::sort(kept, [](const Row& a, const Row& b) {
+    return a.length != b.length ? a.length > b.length : a.index < b.index;
   });
   std::vector<std::int64_t> longest(at(count));
-  for (std::size_t i = 0; i < longest.size(); ++i) longest[i] = by_length[i % by_length.size()];
+  for (std::size_t i = 0; i < longest.size(); ++i) longest[i] = kept[i % kept.size()].index;
   return longest;
+}
+
+Bytes BatchOrder::bytes(std::int64_t rows, const TrainingSettings& settings) {
+  if (settings.order == RowOrder::kFile) return {};
+  const bool deals = settings.order != RowOrder::kShuffled;
+  std::int64_t bytes = rows * static_cast<std::int64_t>(sizeof(std::int64_t));
+  bytes += 3 * settings.batch_size * static_cast<std::int64_t>(sizeof(std::int64_t));
+  if (deals) {
+    bytes += rows * static_cast<std::int64_t>(sizeof(std::int32_t));
+    bytes +=
+        std::min(rows, kWindow * settings.batch_size) * static_cast<std::int64_t>(sizeof(Dealt));
+  }
+  return {static_cast<std::uint64_t>(bytes)};
 }
 
 BatchOrder::BatchOrder(const PackedRows& rows, const TrainingSettings& settings)
@@ -39,21 +71,18 @@ BatchOrder::BatchOrder(const PackedRows& rows, const TrainingSettings& settings)
   if (kind_ == RowOrder::kWorstFirst) {
     longest_ = longest_rows(rows, settings.max_seq_length, batch_size_);
   }
-  // A trial takes what the shuffled order of its training will need.
+  // A trial takes what any order of its training will need.
   if (kind_ == RowOrder::kFile) return;
   order_.resize(at(rows_));
-  in_tail_.resize(at(rows_));
   tail_.reserve(at(batch_size_));
   moved_.reserve(at(batch_size_));
-  if (kind_ != RowOrder::kBalanced) return;
-  for (std::int64_t row = 0; row < rows_; ++row) {
-    lengths_.push_back(
-        static_cast<std::int32_t>(std::min(rows.length(row), settings.max_seq_length)));
-  }
+  if (kind_ == RowOrder::kShuffled) return;
+  lengths_.resize(at(rows_));
+  rows.for_each_length([&](std::int64_t row, std::int64_t length) {
+    lengths_[at(row)] = static_cast<std::int32_t>(std::min(length, settings.max_seq_length));
+  });
   dealt_.reserve(at(std::min(rows_, kWindow * batch_size_)));
 }
-
-bool BatchOrder::repeats_within_batch() const { return rows_ < batch_size_; }
 
 void BatchOrder::rows_of(std::int64_t number, std::span<std::int64_t> into) {
   if (kind_ == RowOrder::kShuffled || kind_ == RowOrder::kBalanced) {
@@ -116,20 +145,19 @@ void BatchOrder::permute(std::int64_t epoch) {
 }
 
 // Moves the rows of `tail` behind the others among the first batch_size rows.
-void BatchOrder::put_last(std::span<const std::int64_t> tail) {
-  for (const std::int64_t row : tail) in_tail_[at(row)] = 1;
+void BatchOrder::put_last(std::span<std::int64_t> tail) {
+  std::ranges::sort(tail);
   moved_.clear();
   std::size_t kept = 0;
   for (std::size_t i = 0; i < at(batch_size_); ++i) {
     const std::int64_t row = order_[i];
-    if (in_tail_[at(row)] != 0) {
+    if (std::ranges::binary_search(tail, row)) {
       moved_.push_back(row);
     } else {
       order_[kept++] = row;
     }
   }
   std::copy(moved_.begin(), moved_.end(), order_.begin() + static_cast<std::ptrdiff_t>(kept));
-  for (const std::int64_t row : tail) in_tail_[at(row)] = 0;
 }
 
 // Deals out the rows of the batches that lie within the epoch; those of the batches that it shares
@@ -179,25 +207,59 @@ void BatchOrder::deal(std::span<std::int64_t> window) {
   }
 }
 
-RowUse row_use(const PackedRows& rows, const TrainingSettings& settings, std::int64_t updates) {
-  BatchOrder order(rows, settings);
+namespace {
+
+// Where rows come more than once in an epoch: each is counted.
+void count_uses(const PackedRows& rows, const TrainingSettings& settings, BatchOrder& order,
+                RowUse& use) {
   std::vector<std::int64_t> batch(at(settings.batch_size));
   std::vector<std::int64_t> uses(at(rows.size()));
-  std::int64_t tokens = 0;
-  for (std::int64_t m = 0; m < updates * settings.grad_accumulation_steps; ++m) {
+  PassingRows passing(rows);
+  for (std::int64_t m = 0; m < use.uses / settings.batch_size; ++m) {
     order.rows_of(m, batch);
     for (const std::int64_t row : batch) {
       ++uses[at(row)];
-      tokens += std::min(rows.length(row), settings.max_seq_length);
+      use.tokens += std::min(passing.length(row), settings.max_seq_length);
     }
   }
   const auto [least, most] = std::minmax_element(uses.begin(), uses.end());
-  return {.rows = rows.size(),
-          .uses = updates * settings.grad_accumulation_steps * settings.batch_size,
-          .tokens = tokens,
-          .least = *least,
-          .most = *most,
-          .unused = std::count(uses.begin(), uses.end(), 0)};
+  use.least = *least;
+  use.most = *most;
+  use.unused = std::count(uses.begin(), uses.end(), 0);
+}
+
+// Each row comes once an epoch: only which of them the last one has met is to be looked at.
+void count_epochs(const PackedRows& rows, const TrainingSettings& settings, BatchOrder& order,
+                  RowUse& use) {
+  const std::int64_t epochs = use.uses / use.rows;
+  for (const auto& [length, count] : rows.lengths()) {
+    use.tokens += epochs * count * std::min(length, settings.max_seq_length);
+  }
+  std::vector<std::int64_t> batch(at(settings.batch_size));
+  PassingRows passing(rows);
+  std::int64_t position = epochs * use.rows / settings.batch_size * settings.batch_size;
+  while (position < use.uses) {
+    order.rows_of(position / settings.batch_size, batch);
+    for (const std::int64_t row : batch) {
+      if (position++ < epochs * use.rows) continue;
+      use.tokens += std::min(passing.length(row), settings.max_seq_length);
+    }
+  }
+  const std::int64_t rest = use.uses % use.rows;
+  use.least = epochs;
+  use.most = epochs + (rest > 0 ? 1 : 0);
+  use.unused = epochs > 0 ? 0 : use.rows - rest;
+}
+
+}  // namespace
+
+RowUse row_use(const PackedRows& rows, const TrainingSettings& settings, std::int64_t updates,
+               BatchOrder& order) {
+  RowUse use{.rows = rows.size(),
+             .uses = updates * settings.grad_accumulation_steps * settings.batch_size};
+  const bool repeats = use.uses > 0 && (rows.size() < settings.batch_size || settings.is_trial());
+  (repeats ? count_uses : count_epochs)(rows, settings, order, use);
+  return use;
 }
 
 BatchBuffer::BatchBuffer(std::int64_t tokens, std::int64_t rows)
@@ -211,7 +273,8 @@ Batch BatchBuffer::fill(const PackedRows& data, std::span<const std::int64_t> ro
                         std::int64_t max_seq_length) {
   tokens_ = 0;
   rows_ = 0;
-  for (const std::int64_t index : rows) append(data.row(index), index, max_seq_length);
+  PassingRows passing(data);
+  for (const std::int64_t index : rows) append(passing.row(index), index, max_seq_length);
   return batch();
 }
 

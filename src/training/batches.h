@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "base/bytes.h"
 #include "model/batch.h"
 #include "text/packed.h"
 #include "training/settings.h"
@@ -37,16 +38,25 @@ class BatchOrder {
   // Fills `into` (batch_size long) with the rows of micro-batch `number`, counted from 0. Allocates
   // nothing.
   void rows_of(std::int64_t number, std::span<std::int64_t> into);
-  // True when the data has fewer rows than one batch: rows repeat within a batch, and somebody
-  // should be told.
-  [[nodiscard]] bool repeats_within_batch() const;
+  // kBalanced: of a row, cut to max_seq_length; without touching the file.
+  [[nodiscard]] std::int64_t length(std::int64_t row) const {
+    return lengths_[static_cast<std::size_t>(row)];
+  }
+  // What it takes for `rows` rows, at most: for the memory plan.
+  [[nodiscard]] static Bytes bytes(std::int64_t rows, const TrainingSettings& settings);
 
  private:
+  struct Dealt {
+    std::int64_t length = 0, place = 0, row = 0;
+  };
+
+  // The data has fewer rows than one batch.
+  [[nodiscard]] bool repeats_within_batch() const { return rows_ < batch_size_; }
   void shuffled_rows_of(std::int64_t number, std::span<std::int64_t> into);
   void go_to(std::int64_t epoch);
   void advance();
   void permute(std::int64_t epoch);
-  void put_last(std::span<const std::int64_t> tail);
+  void put_last(std::span<std::int64_t> tail);
   void balance();
   void deal(std::span<std::int64_t> window);
 
@@ -59,10 +69,6 @@ class BatchOrder {
   std::vector<std::int64_t> longest_;  // kWorstFirst: the rows of the first batches
   std::vector<std::int64_t> tail_;     // rows of the batch that spans two epochs
   std::vector<std::int64_t> moved_;
-  std::vector<std::uint8_t> in_tail_;  // for each row
-  struct Dealt {
-    std::int64_t length = 0, place = 0, row = 0;
-  };
   std::vector<std::int32_t> lengths_;  // kBalanced: of each row, truncated
   std::vector<Dealt> dealt_;           // kBalanced: a window's rows, the longest first
 };
@@ -76,7 +82,9 @@ struct RowUse {
   std::int64_t most = 0;
   std::int64_t unused = 0;  // rows that are never used
 };
-RowUse row_use(const PackedRows& rows, const TrainingSettings& settings, std::int64_t updates);
+// `order` is that of these rows and settings.
+RowUse row_use(const PackedRows& rows, const TrainingSettings& settings, std::int64_t updates,
+               BatchOrder& order);
 
 // Storage for one batch, sized once; fill() allocates nothing.
 class BatchBuffer {

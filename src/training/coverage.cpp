@@ -24,8 +24,8 @@ CoverageMeter::CoverageMeter(const PackedRows& rows, const TrainingSettings& set
            .max_seq_length = settings.max_seq_length,
            .longest_possible = longest_row_tokens(settings, rows),
            .largest_possible = worst_batch_tokens(settings, rows)} {
-  for (std::int64_t i = 0; i < rows.size(); ++i) {
-    met_.truncated_rows += rows.length(i) > settings.max_seq_length ? 1 : 0;
+  for (const auto& [length, count] : rows.lengths()) {
+    met_.truncated_rows += length > settings.max_seq_length ? count : 0;
   }
 }
 

@@ -24,31 +24,21 @@ double distrust_term(const Provenance& provenance, double alpha) {
 
 double distrust_score(const Provenance& provenance) { return std::max(0.0, distance(provenance)); }
 
-double mean_distrust(std::span<const PackedRow* const> rows, double alpha) {
-  double sum = 0;
-  std::int64_t count = 0;
-  for (const PackedRow* row : rows) {
-    if (!row->has_provenance) continue;
-    sum += distrust_term(row->provenance, alpha);
-    ++count;
-  }
-  return count == 0 ? 0.0 : sum / static_cast<double>(count);
+void DistrustMean::add(const PackedRow& row, const DistrustSettings& settings) {
+  if (!row.has_provenance || settings.mode == DistrustMode::kOff) return;
+  sum_ += settings.mode == DistrustMode::kAdditive ? distrust_term(row.provenance, settings.alpha)
+                                                   : distrust_score(row.provenance);
+  ++count_;
 }
 
-void distrust_weights(std::span<const PackedRow* const> rows, std::span<float> weights) {
-  double sum = 0;
-  std::int64_t count = 0;
-  for (const PackedRow* row : rows) {
-    if (!row->has_provenance) continue;
-    sum += distrust_score(row->provenance);
-    ++count;
-  }
-  const double mean = count == 0 ? 0.0 : sum / static_cast<double>(count);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const bool weighted = rows[i]->has_provenance && mean > 0;
-    const double ratio = weighted ? distrust_score(rows[i]->provenance) / mean : 1.0;
-    weights[i] = static_cast<float>(weighted ? std::clamp(ratio, kLeastWeight, kMostWeight) : 1.0);
-  }
+double DistrustMean::value() const {
+  return count_ == 0 ? 0.0 : sum_ / static_cast<double>(count_);
+}
+
+float distrust_weight(const PackedRow& row, double mean_score) {
+  if (!row.has_provenance || mean_score <= 0) return 1.0F;
+  const double ratio = distrust_score(row.provenance) / mean_score;
+  return static_cast<float>(std::clamp(ratio, kLeastWeight, kMostWeight));
 }
 
 }  // namespace loadline

@@ -3,7 +3,7 @@
 // says this plainly.
 #pragma once
 
-#include <span>
+#include <cstdint>
 
 #include "text/packed.h"
 #include "training/settings.h"
@@ -17,12 +17,19 @@ double distrust_term(const Provenance& provenance, double alpha);
 // entropy.
 double distrust_score(const Provenance& provenance);
 
-// The mean of distrust_term over the rows that carry the fields; 0 when none does. What `additive`
-// adds to the reported loss, times lambda.
-double mean_distrust(std::span<const PackedRow* const> rows, double alpha);
+// The mean over the rows that carry the fields, 0 when none does: of distrust_term for `additive`,
+// what that adds to the reported loss, times lambda; of distrust_score for `weighted`.
+class DistrustMean {
+ public:
+  void add(const PackedRow& row, const DistrustSettings& settings);
+  [[nodiscard]] double value() const;
 
-// weights[i] = clip(score_i / mean(scores), 0.1, 10) over the rows that carry the fields; 1 for the
-// others and where the mean is 0.
-void distrust_weights(std::span<const PackedRow* const> rows, std::span<float> weights);
+ private:
+  double sum_ = 0;
+  std::int64_t count_ = 0;
+};
+
+// clip(score / mean_score, 0.1, 10); 1 for rows without the fields and where the mean is 0.
+float distrust_weight(const PackedRow& row, double mean_score);
 
 }  // namespace loadline

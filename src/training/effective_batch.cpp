@@ -34,9 +34,14 @@ EffectiveBatch::EffectiveBatch(const PackedRows& rows, const TrainingSettings& s
   buffer_.give_keys(0);
   const auto count = static_cast<std::size_t>(batch_size_ * micro_batches_);
   indices_.resize(count);
-  rows_.resize(count);
-  weights_.resize(count, 1.0F);
-  for (const PackedRow& row : rows_) pointers_.push_back(&row);
+  if (distrust_.mode == DistrustMode::kWeighted) weights_.resize(count);
+}
+
+Bytes EffectiveBatch::bytes(const TrainingSettings& settings) {
+  const auto rows =
+      static_cast<std::uint64_t>(settings.batch_size * settings.grad_accumulation_steps);
+  const bool weighs = settings.distrust.mode == DistrustMode::kWeighted;
+  return {rows * (sizeof(std::int64_t) + (weighs ? sizeof(float) : 0))};
 }
 
 void EffectiveBatch::select(std::int64_t step) {
@@ -51,18 +56,28 @@ void EffectiveBatch::select(std::int64_t step) {
   largest_micro_batch_ = 0;
   longest_row_ = 0;
   std::int64_t micro_batch = 0;
-  for (std::size_t i = 0; i < rows_.size(); ++i) {
-    rows_[i] = data_.row(indices_[i]);
-    const auto length = std::min(static_cast<std::int64_t>(rows_[i].ids.size()), max_seq_length_);
+  DistrustMean mean;
+  PassingRows passing(data_);
+  for (std::size_t i = 0; i < indices_.size(); ++i) {
+    const PackedRow row = passing.row(indices_[i]);
+    const auto length = std::min(static_cast<std::int64_t>(row.ids.size()), max_seq_length_);
     micro_batch = (i % batch == 0 ? 0 : micro_batch) + length;
     largest_micro_batch_ = std::max(largest_micro_batch_, micro_batch);
     longest_row_ = std::max(longest_row_, length);
     tokens_ += length;
-    targets_ += targets_of(rows_[i], max_seq_length_);
+    targets_ += targets_of(row, max_seq_length_);
+    mean.add(row, distrust_);
   }
   const bool additive = distrust_.mode == DistrustMode::kAdditive;
-  added_distrust_ = additive ? distrust_.lambda * mean_distrust(pointers_, distrust_.alpha) : 0.0;
-  if (distrust_.mode == DistrustMode::kWeighted) distrust_weights(pointers_, weights_);
+  added_distrust_ = additive ? distrust_.lambda * mean.value() : 0.0;
+  if (distrust_.mode == DistrustMode::kWeighted) weigh(mean.value());
+}
+
+void EffectiveBatch::weigh(double mean_score) {
+  PassingRows passing(data_);
+  for (std::size_t i = 0; i < indices_.size(); ++i) {
+    weights_[i] = distrust_weight(passing.row(indices_[i]), mean_score);
+  }
 }
 
 double EffectiveBatch::divisor() const {
@@ -77,7 +92,8 @@ Batch EffectiveBatch::micro_batch(std::int64_t index) {
   const std::span<float> coefficients = buffer_.coefficients();
   for (std::size_t r = 0; r < batch; ++r) {
     // 1 where there is a target, 0 elsewhere, as fill() left it.
-    const float factor = weights_[first + r] / static_cast<float>(divisor());
+    const float weight = weights_.empty() ? 1.0F : weights_[first + r];
+    const float factor = weight / static_cast<float>(divisor());
     const auto begin = static_cast<std::size_t>(filled.row_starts[r]);
     const auto end = static_cast<std::size_t>(filled.row_starts[r + 1]);
     for (std::size_t t = begin; t < end; ++t) coefficients[t] *= factor;

@@ -39,8 +39,13 @@ class EffectiveBatch {
   [[nodiscard]] double divisor() const;
   // `additive`: lambda x mean of the distrust term over the rows that carry the fields; else 0.
   [[nodiscard]] double added_distrust() const { return added_distrust_; }
+  [[nodiscard]] BatchOrder& order() { return order_; }
+  // What the rows of an update take, at most: for the memory plan.
+  [[nodiscard]] static Bytes bytes(const TrainingSettings& settings);
 
  private:
+  void weigh(double mean_score);
+
   const PackedRows& data_;
   DistrustSettings distrust_;
   std::int64_t batch_size_;
@@ -49,11 +54,9 @@ class EffectiveBatch {
   BatchOrder order_;
   BatchBuffer buffer_;
   std::uint64_t seed_;
-  std::int64_t first_micro_batch_ = 0;      // of the selected update, over the whole run
-  std::vector<std::int64_t> indices_;       // of all micro-batches
-  std::vector<PackedRow> rows_;             // the same rows
-  std::vector<const PackedRow*> pointers_;  // to rows_
-  std::vector<float> weights_;              // of rows_
+  std::int64_t first_micro_batch_ = 0;  // of the selected update, over the whole run
+  std::vector<std::int64_t> indices_;   // of the rows of all micro-batches
+  std::vector<float> weights_;          // kWeighted: of these
   std::int64_t tokens_ = 0;
   std::int64_t targets_ = 0;
   std::int64_t largest_micro_batch_ = 0;

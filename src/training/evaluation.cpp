@@ -1,7 +1,6 @@
 #include "training/evaluation.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace loadline {
 namespace {
@@ -15,9 +14,7 @@ std::vector<std::int64_t> rows_to_evaluate(const PackedRows& rows,
         batches > rows.size() / settings.batch_size ? rows.size() : batches * settings.batch_size;
     return longest_rows(rows, settings.max_seq_length, wanted);
   }
-  std::vector<std::int64_t> indices(static_cast<std::size_t>(rows.size()));
-  std::iota(indices.begin(), indices.end(), 0);
-  return indices;
+  return {};
 }
 
 }  // namespace
@@ -30,25 +27,27 @@ Evaluation::Evaluation(const PackedRows& rows, const TrainingSettings& settings,
       tokens_(tokens),
       batches_(settings.is_trial() ? std::max<std::int64_t>(1, settings.eval_batches)
                                    : settings.eval_batches),
-      indices_(rows_to_evaluate(rows, settings)),
+      chosen_(rows_to_evaluate(rows, settings)),
+      count_(chosen_.empty() ? rows.size() : std::ssize(chosen_)),
+      batch_(static_cast<std::size_t>(settings.batch_size)),
       buffer_(tokens, settings.batch_size) {}
 
-// The end of the batch that starts at indices_[first]; at least one row, which always fits.
-std::size_t Evaluation::next_batch(std::size_t first) const {
+// The rows of the batch that starts with number `first`; at least one, which always fits.
+std::span<const std::int64_t> Evaluation::batch_from(std::int64_t first) {
   std::int64_t tokens = 0;
-  std::size_t end = first;
-  while (end < indices_.size() && static_cast<std::int64_t>(end - first) < batch_size_) {
-    tokens += std::min(data_.length(indices_[end]), max_seq_length_);
-    if (tokens > tokens_ && end > first) break;
-    ++end;
+  std::size_t rows = 0;
+  for (std::int64_t i = first; i < count_ && rows < batch_.size(); ++i) {
+    const std::int64_t row = chosen_.empty() ? i : chosen_[static_cast<std::size_t>(i)];
+    tokens += std::min(data_.length(row), max_seq_length_);
+    if (tokens > tokens_ && rows > 0) break;
+    batch_[rows++] = row;
   }
-  return end;
+  return std::span(batch_).first(rows);
 }
 
 std::int64_t Evaluation::most_rows() const {
-  const auto all = static_cast<std::int64_t>(indices_.size());
   // Compared by division: batches x batch_size may pass 63 bits.
-  return batches_ == 0 || batches_ > all / batch_size_ ? all : batches_ * batch_size_;
+  return batches_ == 0 || batches_ > count_ / batch_size_ ? count_ : batches_ * batch_size_;
 }
 
 std::optional<EvaluationLoss> Evaluation::run(
@@ -57,17 +56,15 @@ std::optional<EvaluationLoss> Evaluation::run(
   EvaluationLoss result;
   double sum = 0;
   std::int64_t batches = 0;
-  for (std::size_t first = 0; first < indices_.size(); ++batches) {
+  for (std::int64_t first = 0; first < count_; ++batches) {
     if (batches_ > 0 && batches == batches_) break;
-    progress(static_cast<std::int64_t>(first), most_rows());
+    progress(first, most_rows());
     if (stop_requested()) return std::nullopt;
-    const std::size_t end = next_batch(first);
-    const BatchLoss loss = model.evaluate(
-        buffer_.fill(data_, std::span(indices_).subspan(first, end - first), max_seq_length_));
+    const std::span<const std::int64_t> rows = batch_from(first);
+    const BatchLoss loss = model.evaluate(buffer_.fill(data_, rows, max_seq_length_));
     sum += loss.cross_entropy;
     result.targets += loss.targets;
-    data_.forget_pages();  // else the process would come to hold the whole file
-    first = end;
+    first += std::ssize(rows);
   }
   if (result.targets > 0) result.cross_entropy = sum / static_cast<double>(result.targets);
   return result;

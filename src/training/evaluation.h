@@ -37,15 +37,17 @@ class Evaluation {
       const std::function<void(std::int64_t done, std::int64_t rows)>& progress);
 
  private:
-  [[nodiscard]] std::size_t next_batch(std::size_t first) const;
+  [[nodiscard]] std::span<const std::int64_t> batch_from(std::int64_t first);
   [[nodiscard]] std::int64_t most_rows() const;
 
   const PackedRows& data_;
   std::int64_t batch_size_;
   std::int64_t max_seq_length_;
   std::int64_t tokens_;
-  std::int64_t batches_;  // 0: all
-  std::vector<std::int64_t> indices_;
+  std::int64_t batches_;              // 0: all
+  std::vector<std::int64_t> chosen_;  // empty: all, as they come
+  std::int64_t count_;
+  std::vector<std::int64_t> batch_;
   BatchBuffer buffer_;
 };
 

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "training/batches.h"
+#include "training/effective_batch.h"
 #include "training/trainer.h"
 
 namespace loadline {
@@ -26,11 +27,23 @@ std::optional<std::int64_t> worst_balanced_tokens(const TrainingSettings& settin
     order.rows_of(m, batch);
     std::int64_t tokens = 0;
     for (const std::int64_t row : batch) {
-      tokens += std::min(train.length(row), settings.max_seq_length);
+      tokens += order.length(row);
     }
     worst = std::max(worst, tokens);
   }
   return worst;
+}
+
+Bytes row_order_bytes(const TrainingSettings& settings, const PackedRows& train,
+                      const PackedRows* valid, const PackedRows* test) {
+  Bytes sum = EffectiveBatch::bytes(settings);
+  for (const PackedRows* all : {&train, valid, test}) {
+    if (all == nullptr) continue;
+    const PackedRows rows = all->within(settings.max_seq_length);
+    sum += rows.list_bytes();
+    if (all == &train) sum += BatchOrder::bytes(rows.size(), settings);
+  }
+  return sum;
 }
 
 }  // namespace
@@ -38,17 +51,21 @@ std::optional<std::int64_t> worst_balanced_tokens(const TrainingSettings& settin
 std::int64_t worst_batch_tokens(const TrainingSettings& settings, const PackedRows& all) {
   const PackedRows train = all.within(settings.max_seq_length);
   if (const auto known = worst_balanced_tokens(settings, train)) return *known;
+  // With fewer rows than a batch they come round again.
+  const std::int64_t rounds = settings.batch_size / train.size();
+  std::int64_t left = settings.batch_size % train.size();
   std::int64_t tokens = 0;
-  for (const std::int64_t row : longest_rows(train, settings.max_seq_length, settings.batch_size)) {
-    tokens += std::min(train.length(row), settings.max_seq_length);
+  for (const auto& [length, rows] : train.lengths()) {
+    const std::int64_t uses = rounds * rows + std::min(rows, left);
+    tokens += uses * std::min(length, settings.max_seq_length);
+    left -= std::min(rows, left);
   }
   return tokens;
 }
 
 std::int64_t longest_row_tokens(const TrainingSettings& settings, const PackedRows& rows) {
   const PackedRows kept = rows.within(settings.max_seq_length);
-  const std::int64_t row = longest_rows(kept, settings.max_seq_length, 1).front();
-  return std::min(kept.length(row), settings.max_seq_length);
+  return std::min(kept.lengths().front().length, settings.max_seq_length);
 }
 
 StepShape step_shape(const TrainingSettings& settings, const PackedRows& train,
@@ -64,7 +81,8 @@ StepShape step_shape(const TrainingSettings& settings, const PackedRows& train,
           .compute = settings.compute,
           .checkpointing = settings.checkpointing,
           .quantize = settings.quantize,
-          .threads = settings.threads};
+          .threads = settings.threads,
+          .row_order = row_order_bytes(settings, train, valid, test)};
 }
 
 }  // namespace loadline

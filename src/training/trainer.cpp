@@ -60,6 +60,7 @@ class Run {
         saved_(settings, validation()),
         coverage_(meter()),
         test_(open_rows(settings.test_rows, settings)),
+        worst_batch_tokens_(worst_batch_tokens(settings, train_)),
         shape_(checked_shape()),
         model_(config_, settings.lora, shape_),
         batch_(train_, settings, shape_.tokens) {
@@ -83,7 +84,7 @@ class Run {
       end.trunk_batches = trunk_->batches_read() + trunk_->batches_computed();
       end.trunk_given_up = trunk_->given_up();
     }
-    end.rows = row_use(train_, settings_, end.step);
+    if (!settings_.is_trial()) end.rows = row_use(train_, settings_, end.step, batch_.order());
     end.best = saved_.best_adapter().best();
     return end;
   }
@@ -125,11 +126,11 @@ class Run {
             .planned = model_.plan().total(),
             .peak = host_.peak_memory(),
             .rows = train_.size(),
-            .worst_batch_tokens = worst_batch_tokens(settings_, train_),
+            .worst_batch_tokens = worst_batch_tokens_,
             .longest_row = longest_row_tokens(settings_, train_),
             .trainable_parameters = static_cast<std::int64_t>(model_.parameters().size()),
             .first_step = restored_.step,
-            .trained_tokens = row_use(train_, settings_, restored_.step).tokens,
+            .trained_tokens = row_use(train_, settings_, restored_.step, batch_.order()).tokens,
             .untrained_loss = {},
             .threads = settings_.threads,
             .threads_before = restored_.threads};
@@ -263,7 +264,6 @@ class Run {
     log(report);
     observer_.stepped(report);
     if (coverage_) coverage_->met(batch_.longest_row(), batch_.largest_micro_batch());
-    train_.forget_pages();
     return std::nullopt;
   }
 
@@ -417,6 +417,7 @@ class Run {
   SavedRun saved_;
   std::optional<CoverageMeter> coverage_;
   std::optional<PackedRows> test_;
+  std::int64_t worst_batch_tokens_;  // known before memory is taken: balanced ones take some
   StepShape shape_;
   LoraModel model_;
   EffectiveBatch batch_;

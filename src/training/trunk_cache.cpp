@@ -27,9 +27,9 @@ std::vector<std::int64_t> lengths_of(const TrainingSettings& settings, const Pac
                                      const PackedRows* valid) {
   std::vector<std::int64_t> lengths;
   const auto append = [&](const PackedRows& rows) {
-    for (std::int64_t i = 0; i < rows.size(); ++i) {
-      lengths.push_back(std::min(rows.length(i), settings.max_seq_length));
-    }
+    rows.for_each_length([&](std::int64_t /*row*/, std::int64_t length) {
+      lengths.push_back(std::min(length, settings.max_seq_length));
+    });
   };
   append(train);
   if (valid != nullptr) append(*valid);

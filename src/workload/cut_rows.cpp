@@ -16,12 +16,12 @@ PackedRows rows_as_they_are(const PackedSplit& split) {
 CutRows cut_rows(const PackedSplit& split, std::int64_t max_seq_length) {
   const PackedRows all = rows_as_they_are(split);
   CutRows cut{.rows = all.size(), .longer = 0, .tokens = all.tokens(), .lost = all.tokens()};
-  for (std::int64_t i = 0; i < all.size(); ++i) {
-    cut.longer += all.length(i) > max_seq_length ? 1 : 0;
+  for (const auto& [length, rows] : all.lengths()) {
+    cut.longer += length > max_seq_length ? rows : 0;
   }
   const PackedRows kept = split.rows.within(max_seq_length);
-  for (std::int64_t i = 0; i < kept.size(); ++i) {
-    cut.lost -= std::min(kept.length(i), max_seq_length);
+  for (const auto& [length, rows] : kept.lengths()) {
+    cut.lost -= rows * std::min(length, max_seq_length);
   }
   return cut;
 }

@@ -211,27 +211,55 @@ TEST_F(Batches, BalancedBatchesHoldNoRowBeforeTheFirstUpdate) {
 TEST_F(Batches, RowUseCountsWhatTheUpdatesTook) {
   const PackedRows data = packed(ramp(7));
   TrainingSettings s = settings(2, RowOrder::kFile);
-  RowUse use = row_use(data, s, 2);  // rows 0 to 3
+  BatchOrder order(data, s);
+  RowUse use = row_use(data, s, 2, order);  // rows 0 to 3
   EXPECT_EQ(use.rows, 7);
   EXPECT_EQ(use.uses, 4);
   EXPECT_EQ(use.least, 0);
   EXPECT_EQ(use.most, 1);
   EXPECT_EQ(use.unused, 3);
   s.grad_accumulation_steps = 2;
-  use = row_use(data, s, 2);  // 8 uses
+  use = row_use(data, s, 2, order);  // 8 uses
   EXPECT_EQ(use.least, 1);
   EXPECT_EQ(use.most, 2);
+}
+
+TEST_F(Batches, RowUseIsThatOfEachRowCountedInAnyOrder) {
+  const PackedRows data = packed(ramp(11));
+  for (const RowOrder kind :
+       {RowOrder::kShuffled, RowOrder::kFile, RowOrder::kWorstFirst, RowOrder::kBalanced}) {
+    for (const std::int64_t batch : {1, 3, 4, 11, 13}) {
+      for (const std::int64_t updates : {0, 1, 2, 5, 11}) {
+        TrainingSettings s = settings(batch, kind);
+        s.grad_accumulation_steps = 2;
+        s.max_seq_length = 9;
+        BatchOrder order(data, s);
+        std::vector<std::int64_t> uses(11);
+        std::int64_t tokens = 0;
+        for (const std::int64_t row : stream(order, updates * 2, batch)) {
+          ++uses[static_cast<std::size_t>(row)];
+          tokens += std::min<std::int64_t>(data.length(row), 9);
+        }
+        const RowUse use = row_use(data, s, updates, order);
+        const std::string of = std::string(name_of(kind)) + ", " + std::to_string(batch) + ", " +
+                               std::to_string(updates);
+        EXPECT_EQ(use.uses, updates * 2 * batch) << of;
+        EXPECT_EQ(use.tokens, tokens) << of;
+        EXPECT_EQ(use.least, std::ranges::min(uses)) << of;
+        EXPECT_EQ(use.most, std::ranges::max(uses)) << of;
+        EXPECT_EQ(use.unused, std::ranges::count(uses, 0)) << of;
+      }
+    }
+  }
 }
 
 TEST_F(Batches, FewerRowsThanABatchAreUsedAsOftenAsNeeded) {
   const PackedRows data = packed(ramp(3));
   BatchOrder order(data, settings(7, RowOrder::kShuffled));
-  EXPECT_TRUE(order.repeats_within_batch());
   std::map<std::int64_t, int> uses;
   for (const std::int64_t row : rows_of(order, 5, 7)) ++uses[row];
   EXPECT_EQ(uses.size(), 3U);
   for (const auto& [row, count] : uses) EXPECT_THAT(count, testing::AnyOf(2, 3));
-  EXPECT_FALSE(BatchOrder(data, settings(3, RowOrder::kShuffled)).repeats_within_batch());
 }
 
 TEST_F(Batches, ABatchPredictsTheNextTokenOfTheSameRowOnly) {

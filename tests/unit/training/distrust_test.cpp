@@ -14,11 +14,16 @@ PackedRow row_with(float authority, float entropy) {
   return row;
 }
 
+double mean_of(const std::vector<PackedRow>& rows, const DistrustSettings& settings) {
+  DistrustMean mean;
+  for (const PackedRow& row : rows) mean.add(row, settings);
+  return mean.value();
+}
+
 std::vector<float> weights_of(const std::vector<PackedRow>& rows) {
-  std::vector<const PackedRow*> pointers;
-  for (const PackedRow& row : rows) pointers.push_back(&row);
-  std::vector<float> weights(rows.size());
-  distrust_weights(pointers, weights);
+  const double mean = mean_of(rows, {.mode = DistrustMode::kWeighted});
+  std::vector<float> weights;
+  for (const PackedRow& row : rows) weights.push_back(distrust_weight(row, mean));
   return weights;
 }
 
@@ -39,13 +44,10 @@ TEST(Distrust, TermIsNotMonotoneButTheScoreIs) {
 }
 
 TEST(Distrust, MeanIsOverTheRowsThatCarryTheFields) {
-  const PackedRow a = row_with(0, 1);
-  const PackedRow b = row_with(0, 3);
-  const PackedRow none;
-  const std::vector<const PackedRow*> rows{&a, &none, &b};
-  EXPECT_NEAR(mean_distrust(rows, 2.0), 2.0 * (1 + 9) / 2, 1e-6);
-  const std::vector<const PackedRow*> nothing{&none};
-  EXPECT_EQ(mean_distrust(nothing, 2.7), 0.0);
+  const DistrustSettings additive{.mode = DistrustMode::kAdditive, .alpha = 2.0};
+  EXPECT_NEAR(mean_of({row_with(0, 1), PackedRow{}, row_with(0, 3)}, additive), 2.0 * (1 + 9) / 2,
+              1e-6);
+  EXPECT_EQ(mean_of({PackedRow{}}, additive), 0.0);
 }
 
 TEST(Distrust, WeightsAreScoresOverTheirMean) {
