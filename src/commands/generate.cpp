@@ -205,7 +205,7 @@ Continuation run(Generator& generator, const GenerateOptions& options, std::int6
   TextStream stream(tokenizer, prompt);
   SplitMix random(options.shared.seed);
   Stopwatch watch;
-  generator.feed(prompt);
+  generator.feed(prompt, interrupted);  // where it is, nothing is drawn below
   result.prompt_seconds = watch.lap();
   const auto say = [&](const std::string& text) {
     result.text += text;

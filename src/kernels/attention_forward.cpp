@@ -32,6 +32,20 @@ Scratch<E> carve(Carver& carver, std::int64_t width) {
   return s;
 }
 
+// A block of queries, the first at this position of the keys.
+struct Queries {
+  std::int64_t position = 0;
+  std::int64_t count = 0;
+
+  [[nodiscard]] std::int64_t first_key_block(std::int64_t window) const {
+    return window <= 0 ? 0 : std::max<std::int64_t>(0, position - window + 1) / kBlock;
+  }
+  // Whether some query does not see some key of the block of keys from `first`.
+  [[nodiscard]] bool some_miss(std::int64_t first, std::int64_t window) const {
+    return first + kBlock - 1 > position || (window > 0 && position + kBlock - 1 - first >= window);
+  }
+};
+
 template <typename E>
 void rescale(const Scratch<E>& s, std::int64_t count, std::int64_t width) {
   for (std::int64_t i = 0; i < count; ++i) {
@@ -86,27 +100,26 @@ void exponentials(const Scratch<Bf16Pair>& s, std::int64_t keys, std::int64_t qu
 
 template <typename T, typename E>
 void add_key_block(const ForwardInputs& in, const Row& row, std::int64_t head,
-                   std::int64_t query_block, std::int64_t key_block, const Scratch<E>& s) {
+                   const Queries& queries, std::int64_t key_block, const Scratch<E>& s) {
   const std::int64_t hd = in.shape.head_dim;
   const std::int64_t width = padded(hd);
   const std::int64_t first = key_block * kBlock;
-  const std::int64_t keys = std::min(kBlock, row.length - first);
-  const std::int64_t count = std::min(kBlock, row.length - query_block * kBlock);
+  const std::int64_t keys = std::min(kBlock, in.past + row.length - first);
   const std::int64_t column = head / (in.shape.heads / in.shape.kv_heads) * hd;
-  const bool diagonal = query_block == key_block;
+  const bool diagonal = queries.position == first;
   const float cap = in.shape.softcap;
   const float factor = score_factor<E>(in.shape);
   gather_rows<T>(in.v, row.begin + first, keys, column, hd, 1.0F, s.value_rows, width);
   pair_rows(s.value_rows, width, s.value);
   gather_rows<T>(in.k, row.begin + first, keys, column, hd, 1.0F, s.key, width);
-  score_block(s, keys, padded(count), hd, diagonal);
-  if (cap > 0) cap_scores(s.softmax.score, keys, padded(count), factor, cap);
-  if (needs_mask(query_block, key_block, in.shape.window)) {
-    mask(s.softmax.score, query_block * kBlock, first, in.shape.window);
+  score_block(s, keys, padded(queries.count), hd, diagonal);
+  if (cap > 0) cap_scores(s.softmax.score, keys, padded(queries.count), factor, cap);
+  if (queries.some_miss(first, in.shape.window)) {
+    mask(s.softmax.score, queries.position, first, in.shape.window);
   }
-  exponentials(s, keys, padded(count), cap > 0 ? 1.0F : factor);
-  rescale(s, count, width);
-  add_values(s, keys, count, width, diagonal);
+  exponentials(s, keys, padded(queries.count), cap > 0 ? 1.0F : factor);
+  rescale(s, queries.count, width);
+  add_values(s, keys, queries.count, width, diagonal);
 }
 
 template <typename T, typename E>
@@ -119,6 +132,7 @@ void store_block(const ForwardInputs& in, std::int64_t first, std::int64_t count
     T* out = in.out.row<T>(first + i) + head * hd;
 #pragma omp simd
     for (std::int64_t d = 0; d < hd; ++d) out[d] = stored<T>(s.out[i * width + d] * factor);
+    if (in.log_sum_exp.empty()) continue;
     in.log_sum_exp[static_cast<std::size_t>(head * in.q.rows + first + i)] =
         s.softmax.log_sum_exp(i);
   }
@@ -131,13 +145,15 @@ void query_block_forward(const ForwardInputs& in, const Row& row, std::int64_t h
   const std::int64_t width = padded(hd);
   const std::int64_t first = row.begin + query_block * kBlock;
   const std::int64_t count = std::min(kBlock, row.length - query_block * kBlock);
+  const Queries queries{in.past + query_block * kBlock, count};
   gather_rows<T>(in.q, first, count, head * hd, hd, query_factor<E>(in.shape), s.key, width);
   const std::int64_t columns = inner<E>(width);
   transpose(kBlock, columns, s.key, columns, s.query, kBlock);
   std::fill(s.out, s.out + kBlock * width, 0.0F);
   s.softmax.begin();
-  for (std::int64_t b = first_key_block(query_block, in.shape.window); b <= query_block; ++b) {
-    add_key_block<T>(in, row, head, query_block, b, s);
+  const std::int64_t last = (queries.position + count - 1) / kBlock;
+  for (std::int64_t b = queries.first_key_block(in.shape.window); b <= last; ++b) {
+    add_key_block<T>(in, row, head, queries, b, s);
   }
   store_block<T>(in, first, count, head, s);
 }

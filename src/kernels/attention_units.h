@@ -15,7 +15,8 @@ struct ForwardInputs {
   ConstView q, k, v;
   AttentionShape shape;
   View out;
-  std::span<float> log_sum_exp;
+  std::span<float> log_sum_exp;  // may be empty
+  std::int64_t past = 0;         // keys before the first query's own; with one row
 };
 
 struct BackwardInputs {

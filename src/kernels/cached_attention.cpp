@@ -3,15 +3,20 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
 #include "kernels/attention_blocks.h"
+#include "kernels/attention_units.h"
 #include "kernels/exponential.h"
 #include "kernels/storage.h"
 
 namespace loadline {
 namespace {
+
+// With fewer the blocks would be mostly empty.
+constexpr std::int64_t kFewestForBlocks = 16;
 
 struct Scratch {
   float* query;  // (group, HD), scaled
@@ -139,6 +144,13 @@ void cached_attention_forward(ConstView q, ConstView k, ConstView v, const Atten
                               View out, std::span<std::byte> scratch) {
   const Inputs in{q, k, v, shape, out};
   require_inputs(in);
+  if (q.rows >= kFewestForBlocks) {
+    const std::array<std::int32_t, 2> row{0, static_cast<std::int32_t>(q.rows)};
+    const std::int64_t each = attention::forward_scratch(shape, q.dtype);
+    return attention::forward_by_blocks(
+        {q, k, v, shape, out, {}, k.rows - q.rows}, row,
+        attention::aligned_scratch(scratch, each * omp_get_max_threads()));
+  }
   const std::int64_t each = scratch_floats(shape, k.rows);
   float* parts = attention::aligned_scratch(scratch, each * omp_get_max_threads());
   with_storage(q.dtype, "attention", [&](auto storage) {
@@ -153,8 +165,10 @@ void cached_attention_forward(ConstView q, ConstView k, ConstView v, const Atten
   });
 }
 
-Bytes cached_attention_scratch(const AttentionShape& shape, std::int64_t positions, int threads) {
-  const std::int64_t floats = threads * scratch_floats(shape, positions);
+Bytes cached_attention_scratch(const AttentionShape& shape, DType dtype, std::int64_t positions,
+                               int threads) {
+  const std::int64_t floats = threads * std::max(scratch_floats(shape, positions),
+                                                 attention::forward_scratch(shape, dtype));
   return {static_cast<std::uint64_t>(floats) * sizeof(float) + 64};
 }
 

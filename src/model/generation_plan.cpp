@@ -71,8 +71,8 @@ GenerationPlan plan_generation(const ModelConfig& model, const AnyAdapter& adapt
   for (std::int64_t layer = 0; layer < model.layers; ++layer) {
     plan.cache.push_back({.keys = cache(layer, "key"), .values = cache(layer, "value")});
   }
-  const Bytes scratch =
-      cached_attention_scratch(plan.step.layers.front().attention, shape.context, shape.threads);
+  const Bytes scratch = cached_attention_scratch(plan.step.layers.front().attention, shape.compute,
+                                                 shape.context, shape.threads);
   plan.cache_scratch = memory.add("cached attention scratch", "forward",
                                   {static_cast<std::int64_t>(scratch.count)}, DType::kU8, always);
   plan.logits = memory.add("logits", "head", {model.vocab_size}, DType::kF32, always);

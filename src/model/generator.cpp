@@ -120,11 +120,13 @@ void Generator::warm_up() {
   restart();
 }
 
-std::span<const float> Generator::feed(std::span<const std::int32_t> ids) {
+std::span<const float> Generator::feed(std::span<const std::int32_t> ids,
+                                       const std::function<bool()>& stop_requested) {
   state_->check(ids);
   state_->end = state_->past + static_cast<std::int64_t>(ids.size());
   const auto chunk = static_cast<std::size_t>(state_->shape.chunk);
   for (std::size_t done = 0; done < ids.size(); done += chunk) {
+    if (stop_requested && stop_requested()) return {};
     state_->feed_chunk(ids.subspan(done, std::min(chunk, ids.size() - done)));
   }
   return state_->memory.floats(state_->plan.logits);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -31,8 +32,11 @@ class Generator {
 
   // Takes `ids` as the tokens that follow those it had, and returns the logits (V) of what follows
   // the last one; the view is good until the next call. Throws std::logic_error past the context or
-  // for none, Error(kBadInput) for an id that the model does not have.
-  std::span<const float> feed(std::span<const std::int32_t> ids);
+  // for none, Error(kBadInput) for an id that the model does not have. Many are taken in chunks,
+  // before each of which `stop_requested` is asked: when that says so, nothing is returned, and
+  // position() tells how far it came.
+  std::span<const float> feed(std::span<const std::int32_t> ids,
+                              const std::function<bool()>& stop_requested = {});
   // The token that `settings` choose from the last logits; -1 when these are not numbers.
   std::int32_t sample(const SamplingSettings& settings, double uniform);
   // Tokens so far.

@@ -204,6 +204,31 @@ TEST_F(DemoGenerator, GreedyContinuationIsTheReference) {
   EXPECT_EQ(got, want);
 }
 
+TEST_F(DemoGenerator, AStopIsHeardBetweenThePiecesOfAPrompt) {
+  const auto generator = load(folder, {}, {.context = 64, .chunk = 16, .threads = 1});
+  const std::vector<std::int32_t> prompt(60, 5);
+  int asked = 0;
+  EXPECT_TRUE(generator->feed(prompt, [&] { return ++asked == 3; }).empty());
+  EXPECT_EQ(generator->position(), 32);
+  EXPECT_FALSE(generator->feed(std::span(prompt).first(28), [] { return false; }).empty());
+}
+
+TEST_F(DemoGenerator, APromptInPiecesGivesTheLogitsOfOneInAWhole) {
+  constexpr std::int64_t kTokens = 200;
+  const std::vector<std::int32_t> prompt = some_ids(read_config(folder), kTokens);
+  for (const DType compute : {DType::kF32, DType::kBf16}) {
+    const auto logits = [&](std::int64_t chunk) {
+      const auto generator =
+          load(folder, {}, {.context = kTokens, .chunk = chunk, .compute = compute, .threads = 2});
+      return copy_of(generator->feed(prompt));
+    };
+    const std::vector<float> whole = logits(kTokens);
+    const double most = compute == DType::kF32 ? 1e-4 : 0.2;
+    EXPECT_LT(largest_gap(logits(64), whole), most);
+    EXPECT_LT(largest_gap(logits(37), whole), most);
+  }
+}
+
 TEST_F(DemoGenerator, RefusesWhatItHasNoRoomFor) {
   const auto generator = load(folder, {}, {.context = 2, .chunk = 2, .threads = 1});
   const std::vector<std::int32_t> ids{1, 5, 6};

@@ -49,7 +49,8 @@ TEST_P(CachedAttention, IsTheRowsAttentionForItsLastPositions) {
     const std::array<std::int32_t, 2> row{0, static_cast<std::int32_t>(c.positions)};
     attention_forward(q.view(), k.view(), v.view(), row, shape, whole.view(), log_sum_exp, scratch);
     Matrix last(c.queries, c.heads * c.head_dim, dtype, 2);
-    std::vector<std::byte> small(cached_attention_scratch(shape, c.positions, threads()).count);
+    std::vector<std::byte> small(
+        cached_attention_scratch(shape, dtype, c.positions, threads()).count);
     cached_attention_forward(q.view().slice(c.positions - c.queries, c.queries), k.view(), v.view(),
                              shape, last.view(), small);
     EXPECT_LT(distance(last, last_rows(whole, c.queries)), tolerance(dtype));
@@ -60,8 +61,13 @@ TEST_P(CachedAttention, IsTheRowsAttentionForItsLastPositions) {
 INSTANTIATE_TEST_SUITE_P(Shapes, CachedAttention,
                          testing::Values(Cached{2, 2, 8, 1, 1, 0}, Cached{6, 2, 32, 70, 1, 0},
                                          Cached{4, 1, 20, 33, 5, 0}, Cached{4, 2, 16, 150, 3, 40},
-                                         Cached{2, 1, 16, 9, 9, 1},
-                                         Cached{4, 2, 8, 90, 2, 0, 0.8F}));
+                                         Cached{2, 1, 16, 9, 9, 1}, Cached{4, 2, 8, 90, 2, 0, 0.8F},
+                                         // in blocks
+                                         Cached{4, 2, 16, 200, 130, 0},
+                                         Cached{2, 1, 20, 256, 64, 0}, Cached{6, 2, 32, 131, 16, 0},
+                                         Cached{4, 2, 16, 300, 90, 40},
+                                         Cached{4, 1, 8, 333, 97, 100, 0.8F},
+                                         Cached{2, 2, 64, 70, 70, 0}));
 
 }  // namespace
 }  // namespace loadline
