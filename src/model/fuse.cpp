@@ -35,7 +35,8 @@ std::string tensor_name(const LoraPair& pair) {
 class Merger {
  public:
   Merger(int threads, const std::function<void()>& go_on)
-      : scratch_(Gemm::scratch_bound(threads)), go_on_(go_on) {
+      : scratch_(Gemm::scratch_bound(threads), "Nothing would need less here: free memory"),
+        go_on_(go_on) {
     set_threads(threads);
     gemm_.use_scratch(scratch_.bytes());
   }

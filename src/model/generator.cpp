@@ -28,7 +28,10 @@ ConstView flat(const std::vector<float>& values) {
 
 struct Generator::State {
   State(const ModelConfig& m, const AnyAdapter& adapter, const GenerationShape& s)
-      : model(m), shape(s), plan(plan_generation(m, adapter, s)), memory(plan.step.memory) {
+      : model(m),
+        shape(s),
+        plan(plan_generation(m, adapter, s)),
+        memory(plan.step.memory, "A shorter prompt or answer, bf16 or nf4 needs less") {
     gemm.use_scratch(memory.bytes(plan.step.gemm_scratch));
     fill_rope_tables(ropes_of(model, shape.context), shape.context,
                      memory.floats(plan.step.rope_cos), memory.floats(plan.step.rope_sin));

@@ -82,7 +82,13 @@ void fill_positions(const Batch& batch, const ModelConfig& model, std::int64_t t
 
 struct LoraModel::State {
   State(const ModelConfig& m, const LoraSettings& l, const StepShape& s)
-      : model(m), lora(l), shape(s), plan(plan_step(m, l, s)), memory(plan.memory) {
+      : model(m),
+        lora(l),
+        shape(s),
+        plan(plan_step(m, l, s)),
+        memory(
+            plan.memory,
+            "A smaller batch, rank or sequence length, or activation checkpointing, needs less") {
     if (plan.gemm_scratch.exists()) gemm.use_scratch(memory.bytes(plan.gemm_scratch));
     fill_rope_tables(ropes_of(model, shape.longest_row), shape.longest_row,
                      memory.floats(plan.rope_cos), memory.floats(plan.rope_sin));

@@ -19,15 +19,13 @@ std::int64_t elements_of(const Buffer& buffer) {
 
 }  // namespace
 
-Arena::Arena(Bytes size) : size_(size.count) {
+Arena::Arena(Bytes size, std::string_view needs_less) : size_(size.count) {
   if (size_ == 0) return;
   void* mapping = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapping == MAP_FAILED) {
     throw Error(ErrorKind::kDoesNotFit,
-                fmt::format("the system refused {} ({} bytes) for the step's buffers. A smaller "
-                            "batch, rank or sequence length, or activation checkpointing, needs "
-                            "less{}",
-                            to_string(size), size.count, words_of_address_limit()));
+                fmt::format("the system refused {} ({} bytes) for buffers. {}{}", to_string(size),
+                            size.count, needs_less, words_of_address_limit()));
   }
   data_ = static_cast<std::byte*>(mapping);
   madvise(mapping, size_, MADV_HUGEPAGE);  // advice only: without huge pages all works, slower

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "kernels/nf4.h"
 #include "kernels/view.h"
@@ -14,9 +15,9 @@ namespace loadline {
 // Bytes of this process alone, mapped once and touched, so that they cannot run out later.
 class Arena {
  public:
-  // Zeroed, huge pages advised. Throws Error(kDoesNotFit) naming the amount when the kernel
-  // refuses.
-  explicit Arena(Bytes size);
+  // Zeroed, huge pages advised. When the kernel refuses, throws Error(kDoesNotFit) with the amount
+  // and `needs_less`, a sentence on the way out without its full stop.
+  Arena(Bytes size, std::string_view needs_less);
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
   ~Arena();
@@ -32,7 +33,8 @@ class Arena {
 // for more than was planned, or for another type.
 class Workspace {
  public:
-  explicit Workspace(const MemoryPlan& plan) : plan_(&plan), arena_(plan.arena()) {}
+  Workspace(const MemoryPlan& plan, std::string_view needs_less)
+      : plan_(&plan), arena_(plan.arena(), needs_less) {}
 
   // A matrix buffer's first `rows` rows; a buffer of one dimension is a single column.
   [[nodiscard]] View matrix(BufferId id, std::int64_t rows) const;

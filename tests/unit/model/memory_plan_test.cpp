@@ -115,7 +115,7 @@ TEST(MemoryPlan, NamesAreUnique) {
 
 TEST(MemoryPlan, TheArenaIsWhatIsMapped) {
   const StepPlan plan = plan_step(small_model(), lora(2, "all"), step({}));
-  const Workspace memory(plan.memory);
+  const Workspace memory(plan.memory, "");
   const auto first = memory.bytes(BufferId(0));
   for (std::size_t i = 0; i < plan.memory.buffers().size(); ++i) {
     const Buffer& buffer = plan.memory.buffers()[i];
@@ -187,22 +187,23 @@ TEST(MemoryPlan, ImpossibleSettingsAreNamed) {
 
 TEST(Workspace, RefusesMoreThanWasPlannedAndAnotherType) {
   const StepPlan plan = plan_step(small_model(), lora(2, "all"), step({}));
-  const Workspace memory(plan.memory);
+  const Workspace memory(plan.memory, "");
   EXPECT_THROW(static_cast<void>(memory.matrix(plan.final_x, 301)), std::logic_error);
   EXPECT_THROW(static_cast<void>(memory.ints(plan.final_x, 1)), std::logic_error);
   EXPECT_THROW(static_cast<void>(memory.bytes(BufferId{})), std::out_of_range);
 }
 
-TEST(Arena, ARefusalNamesTheBytesAsked) {
+TEST(Arena, ARefusalNamesTheBytesAskedAndTheCallersWayOut) {
 #if defined(__SANITIZE_ADDRESS__)
   GTEST_SKIP() << "AddressSanitizer ends the process on such a request";
 #endif
   try {
-    const Arena arena(Bytes{1ULL << 60});
+    const Arena arena(Bytes{1ULL << 60}, "A shorter answer needs less");
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kDoesNotFit);
     EXPECT_NE(std::string(error.what()).find("1152921504606846976"), std::string::npos);
+    EXPECT_NE(std::string(error.what()).find("A shorter answer needs less"), std::string::npos);
   }
 }
 

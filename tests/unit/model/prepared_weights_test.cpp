@@ -36,8 +36,8 @@ class PreparedWeights : public testing::Test {
                   .quantize = Quantization::kNf4};
   LoraSettings lora{.rank = 2, .alpha = 4, .layers = 1, .targets = {Projection::kQ}};
   StepPlan plan = plan_step(two_layers(), lora, shape);
-  Workspace made{plan.memory};
-  Workspace read{plan.memory};
+  Workspace made{plan.memory, ""};
+  Workspace read{plan.memory, ""};
   TemporaryFolder folder;
   std::string key = prepared_key("fingerprint", shape);
   fs::path file = prepared_file(folder.path(), key);
