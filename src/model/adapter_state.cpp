@@ -55,13 +55,12 @@ void copy_tensor(const std::vector<float>& from, std::span<float> to, const Lora
 
 }  // namespace
 
-void initialize_parameters(const StepPlan& plan, std::int64_t rank, std::uint64_t seed,
-                           std::span<float> parameters) {
+void initialize_parameters(const StepPlan& plan, std::uint64_t seed, std::span<float> parameters) {
   std::fill(parameters.begin(), parameters.end(), 0.0F);
   for (const LoraSlot& slot : plan.slots) {
     SplitMix random(pair_seed(seed, slot));
     const auto bound = static_cast<float>(1.0 / std::sqrt(static_cast<double>(slot.in)));
-    for (float& value : part(parameters, slot.a, rank * slot.in)) {
+    for (float& value : part(parameters, slot.a, slot.rank * slot.in)) {
       value = bound * random.next_symmetric();
     }
   }

@@ -11,8 +11,7 @@ namespace loadline {
 
 // A uniform in (-1/sqrt(in), 1/sqrt(in)), B zero. Each pair has a stream of its own, from seed,
 // layer and projection: it does not depend on which others are trained.
-void initialize_parameters(const StepPlan& plan, std::int64_t rank, std::uint64_t seed,
-                           std::span<float> parameters);
+void initialize_parameters(const StepPlan& plan, std::uint64_t seed, std::span<float> parameters);
 
 // Throws Error(kBadInput) naming both values when `adapter` has another rank, alpha, targets or
 // layers than `lora`, or tensors of another size.

@@ -179,7 +179,7 @@ void LoraModel::generate_weights(std::uint64_t seed) {
 }
 
 void LoraModel::initialize_adapter(std::uint64_t seed) {
-  initialize_parameters(state_->plan, state_->lora.rank, seed, parameters());
+  initialize_parameters(state_->plan, seed, parameters());
   parameters_changed();
 }
 

@@ -76,7 +76,8 @@ class Products {
 
   void add_words() { add(Product::kNT, model_.vocab_size, model_.hidden_size, false); }
 
-  void add_lora(const LoraSlot& slot, std::int64_t rank, bool drops) {
+  void add_lora(const LoraSlot& slot, bool drops) {
+    const std::int64_t rank = slot.rank;
     add(Product::kNT, rank, slot.in, false);
     add(Product::kNN, slot.in, rank, !drops);
     add(Product::kTN, rank, slot.in, true);
@@ -128,7 +129,7 @@ Bytes step_products(const ModelConfig& model, const StepShape& shape, const Step
   products.add_head();
   for (const LoraSlot& slot : plan.slots) {
     if (slot.layer != plan.first_lora_layer) break;  // the other layers have the same ones
-    products.add_lora(slot, (slot.b - slot.a) / slot.in, plan.dropout.exists());
+    products.add_lora(slot, plan.dropout.exists());
   }
   const bool general = !bf16_is_supported() && shape.tokens > kGeneralFrom;
   return products.compiled() + (general ? kGeneral : Bytes{});
@@ -150,7 +151,7 @@ Bytes forward_products(const ModelConfig& model, const StepShape& shape, const S
   Products products(model, counted);
   products.add_frozen();
   products.add_words();
-  for (const LoraSlot& slot : plan.slots) products.add_lora(slot, slot.rank, false);
+  for (const LoraSlot& slot : plan.slots) products.add_lora(slot, false);
   products.keep_forward();
   return products.compiled();
 }
