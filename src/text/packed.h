@@ -2,6 +2,7 @@
 // docs/packed-tokens.md.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -56,6 +57,12 @@ class PackedRows {
       const std::function<void(std::int64_t index, std::int64_t length)>& take) const;
   // What the list of those that within() has left takes: nothing where it left all.
   [[nodiscard]] Bytes list_bytes() const { return {kept_.capacity() * sizeof(kept_[0])}; }
+  // What PassingRows has mapped at a time, at most, beyond a small file: Linux 6.18 maps large
+  // pieces of a cached one.
+  [[nodiscard]] Bytes passing_bytes() const {
+    const Bytes file{file_->bytes().size()};
+    return std::min(file, 3_MiB) - std::min(file, 1_MiB);
+  }
   // Lets go of the pages that were read: they stay in the system's cache, and no longer count in
   // this process, which would else grow with every row that it has ever looked at.
   void forget_pages() const;
@@ -102,8 +109,8 @@ class PackedRows {
   std::uint64_t table_ = 0;  // where the offsets begin
 };
 
-// Rows that are looked at once each, in any order: however many they are, this holds a few MiB of
-// their file.
+// Rows that are looked at once each, in any order: however many they are, little of their file is
+// held.
 class PassingRows {
  public:
   // `rows` must outlive this object.

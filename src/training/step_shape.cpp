@@ -36,7 +36,7 @@ std::optional<std::int64_t> worst_balanced_tokens(const TrainingSettings& settin
 
 Bytes row_order_bytes(const TrainingSettings& settings, const PackedRows& train,
                       const PackedRows* valid, const PackedRows* test) {
-  Bytes sum = EffectiveBatch::bytes(settings);
+  Bytes sum = EffectiveBatch::bytes(settings) + train.passing_bytes();
   for (const PackedRows* all : {&train, valid, test}) {
     if (all == nullptr) continue;
     const PackedRows rows = all->within(settings.max_seq_length);
