@@ -94,7 +94,7 @@ TEST_F(PreparedWeights, LoadingThemRemovesWhatKilledWritersLeft) {
   const fs::path model = LOADLINE_SOURCE_DIR "/demo/model";
   const ModelConfig config = read_config(model);
   const StepPlan of_demo = plan_step(config, lora, shape);
-  const Workspace memory(of_demo.memory);
+  const Workspace memory(of_demo.memory, "");
   load_prepared_weights(WeightFiles(model), file, config, shape, of_demo, memory);
   EXPECT_FALSE(fs::exists(left));
   EXPECT_TRUE(fs::exists(living));
