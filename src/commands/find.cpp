@@ -197,8 +197,8 @@ void keep_result(const Found& found, const FindOptions& options, const Workload&
   Profile chosen;
   bool is_saved = false;
   if (proven) {
-    chosen = profile_of(result.trials[*result.optimal], result.trials, workload, machine, question.limits,
-                        found.run_folder);
+    chosen = profile_of(result.trials[*result.optimal], result.trials, workload, machine,
+                        question.limits, found.run_folder);
     if (const auto earlier = profile_of_same_trial(profile_folder(), chosen)) {
       chosen.name = earlier->name;
       is_saved = train_command(*earlier) == train_command(chosen) && earlier->peak == chosen.peak &&

@@ -24,8 +24,8 @@ Arena::Arena(Bytes size, std::string_view needs_less) : size_(size.count) {
   void* mapping = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapping == MAP_FAILED) {
     throw Error(ErrorKind::kDoesNotFit,
-                fmt::format("the system refused {} ({} bytes) for buffers. {}{}", to_string(size),
-                            size.count, needs_less, words_of_address_limit()));
+                fmt::format("the system refused {} ({} bytes) for the step's buffers. {}{}",
+                            to_string(size), size.count, needs_less, words_of_address_limit()));
   }
   data_ = static_cast<std::byte*>(mapping);
   madvise(mapping, size_, MADV_HUGEPAGE);  // advice only: without huge pages all works, slower

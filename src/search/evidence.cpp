@@ -139,9 +139,8 @@ std::optional<Speed> speed_of(const Configuration& configuration,
     if (!(seen > 0) || !std::isfinite(seen)) continue;
     const bool slowed = trial.outcome.noise.slows();
     if (speed && slowed && (!speed->is_least || seen <= speed->tokens_per_second)) continue;
-    speed = Speed{.tokens_per_second = seen,
-                  .step_seconds = trial.outcome.step_seconds,
-                  .is_least = slowed};
+    speed = Speed{
+        .tokens_per_second = seen, .step_seconds = trial.outcome.step_seconds, .is_least = slowed};
   }
   return speed;
 }

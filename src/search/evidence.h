@@ -65,7 +65,7 @@ CellBounds bounds_of(const Cell& cell, const std::vector<RunTrial>& trials, std:
 struct Speed {
   double tokens_per_second = 0;
   double step_seconds = 0;  // of the same run
-  bool is_least = false;  // others slowed all of them
+  bool is_least = false;    // others slowed all of them
 };
 // Nothing where no run went through at a speed.
 std::optional<Speed> speed_of(const Configuration& configuration,

@@ -44,9 +44,9 @@ class RowReader {
     std::chrono::year_month_day date = today();
   };
   // Reads the tokenizer's files, the chat templates (docs/data.md) and, where they name no end of
-  // text, config.json, each if it is there. A chat template that does not parse is an error only for
-  // rows that need it. Throws Error(kBadInput) naming the file for anything else that is malformed,
-  // or empty.
+  // text, config.json, each if it is there. A chat template that does not parse is an error only
+  // for rows that need it. Throws Error(kBadInput) naming the file for anything else that is
+  // malformed, or empty.
   RowReader(const std::filesystem::path& model_folder, std::int64_t vocab_size, Options options);
 
   // `line` is one JSON object: {"text"}, {"prompt","completion"}, {"messages":[{role,content}]},

@@ -34,7 +34,7 @@ TEST(Questions, HelpIsACommandTooAndTheVersionHasALetter) {
 TEST(Questions, ACommandWithoutItsSubcommandShowsHowItIsTyped) {
   const Ended ended = Program().run({"profile"});
   EXPECT_EQ(ended.exit_code, 2);
-  EXPECT_THAT(ended.err, HasSubstr("Usage: loadline profile [OPTIONS] SUBCOMMAND"));
+  EXPECT_THAT(ended.err, HasSubstr("Usage: loadline profile COMMAND [FLAGS]"));
 }
 
 TEST(Questions, MachineSaysMemoryAndCap) {
