@@ -153,7 +153,7 @@ TEST_F(Proof, VerifyProvesTheConservativeTableWhereItIsAskedFor) {
   EXPECT_THAT(runs.out, HasSubstr("  train --verify; 1 trial, "));
   EXPECT_EQ(runs.err, "");
   EXPECT_THAT(program_.run({"profile", "list"}).out,
-              AllOf(HasSubstr("rank 64, layers 6; rows of at most 32 tokens; "),
+              AllOf(HasSubstr("rank 64, layers 6; rows of at most 128 tokens; "),
                     HasSubstr("  by train --verify on ")));
 }
 
