@@ -66,8 +66,8 @@ struct TrainingSettings {
   std::int64_t steps_per_report = 10;
   std::int64_t steps_per_eval = 200;  // 0: only at the end
   std::int64_t eval_batches = 0;      // 0: all of the validation rows
-  std::int64_t patience =
-      0;  // evaluations in a row without a new best that end the run; 0: none do
+  // Evaluations in a row without a new best that end the run; 0: none do. No part of a trial.
+  std::int64_t patience = 0;
   std::int64_t save_every = 100;  // updates, or 15 minutes of them; 0: only at the end
   // Where quantized weights are kept for the next run (docs/prepared-weights.md).
   std::optional<std::filesystem::path> prepared_weights;

@@ -115,7 +115,6 @@ void read_run(SettingsReader& in, TrainingSettings& s) {
   s.steps_per_report = in.integer("steps_per_report");
   s.steps_per_eval = in.integer("steps_per_eval");
   s.eval_batches = in.integer("eval_batches");
-  s.patience = in.integer("patience");
   s.save_every = in.integer("save_every");
   s.keep_checkpoints = in.integer("keep_checkpoints");
   s.trunk_cache = in.boolean("trunk_cache");
@@ -190,7 +189,6 @@ Json to_json(const TrainingSettings& s) {
       {"steps_per_report", s.steps_per_report},
       {"steps_per_eval", s.steps_per_eval},
       {"eval_batches", s.eval_batches},
-      {"patience", s.patience},
       {"save_every", s.save_every},
       {"keep_checkpoints", s.keep_checkpoints},
       {"trunk_cache", s.trunk_cache},

@@ -19,12 +19,11 @@
 #include "training/divergence.h"
 #include "training/effective_batch.h"
 #include "training/evaluation.h"
-#include "training/metrics.h"
 #include "training/readiness.h"
 #include "training/run_folder.h"
+#include "training/run_logs.h"
 #include "training/saved_run.h"
 #include "training/schedule.h"
-#include "training/tensorboard.h"
 #include "training/trunk_cache.h"
 #include "training/update.h"
 
@@ -71,10 +70,11 @@ class Run {
 
   TrainingEnd train() {
     LoadReport report = load();
-    metrics_.emplace(saved_.folder(), restored_.step);
-    report.untrained_loss = metrics_->untrained_loss();
+    logs_.emplace(
+        saved_.folder(), restored_.step, settings_.is_trial(),
+        [this](std::int64_t step, const std::string& what) { observer_.warned(step, what); });
+    report.untrained_loss = logs_->metrics().untrained_loss();
     observer_.loaded(report);
-    if (!settings_.is_trial()) tensorboard_.emplace(saved_.folder(), restored_.step);
     TrainingEnd end = loop();
     const SavedRun::Settled settled = saved_.settle();
     end.folder = settled.folder;
@@ -222,7 +222,7 @@ class Run {
     if (restored_.step == 0) return settings_.steps_per_eval > 0;
     return restored_.step >= settings_.max_steps ||
            (is_due(restored_.step, settings_.steps_per_eval) &&
-            !metrics_->has(EvaluationReport::Rows::kValidation, restored_.step));
+            !logs_->metrics().has(EvaluationReport::Rows::kValidation, restored_.step));
   }
 
   [[nodiscard]] bool is_due(std::int64_t step, std::int64_t every) const {
@@ -261,29 +261,10 @@ class Run {
                             .seconds = watch.seconds(),
                             .peak = host_.peak_memory()};
     step_seconds_ += report.seconds;
-    log(report);
+    logs_->add(report);
     observer_.stepped(report);
     if (coverage_) coverage_->met(batch_.longest_row(), batch_.largest_micro_batch());
     return std::nullopt;
-  }
-
-  template <typename Report>
-  void log(const Report& report) {
-    log(report, *metrics_, metrics_refused_);
-    if (tensorboard_) log(report, *tensorboard_, tensorboard_refused_);
-  }
-
-  // A run does not end for want of a line in a log. The first one that is refused is told.
-  template <typename Report, typename Log>
-  void log(const Report& report, Log& to, bool& is_told) {
-    try {
-      to.add(report);
-    } catch (const Error& error) {
-      if (std::exchange(is_told, true)) return;
-      observer_.warned(report.step, fmt::format("{}. The run goes on; what cannot be written there "
-                                                "is missing in that file",
-                                                error.what()));
-    }
   }
 
   std::optional<TrainingEnd> evaluate(std::int64_t step) {
@@ -322,7 +303,7 @@ class Run {
     if (std::optional<TrainingEnd> end = keep_if_best(report)) return end;
     report.peak = host_.peak_memory();
     // A finished run that is resumed is evaluated once more.
-    if (!metrics_->has(report.rows, report.step)) log(report);
+    if (!logs_->metrics().has(report.rows, report.step)) logs_->add(report);
     observer_.evaluated(report);
     return std::nullopt;
   }
@@ -425,9 +406,7 @@ class Run {
   std::optional<TrunkCache> trunk_;
   RunIdentity identity_;
   std::string weights_key_;  // what a cache of this machine knows the weights by
-  std::optional<Metrics> metrics_;
-  std::optional<TensorBoard> tensorboard_;
-  bool metrics_refused_ = false, tensorboard_refused_ = false;
+  std::optional<RunLogs> logs_;
   Restored restored_;  // of the run that is continued
   std::int64_t last_step_ = settings_.max_steps;
   std::chrono::steady_clock::time_point last_save_;  // or the last try
