@@ -96,7 +96,8 @@ void require_room(const TrainOptions& options, const Workload& workload,
     require_proof_within(*match.profile, workload, settings, budget, margin, out);
   }
   if ((proven || options.verify) && is_covered_by_trial(workload, settings)) return;
-  require_fit(workload, settings, budget, margin);
+  require_fit(workload, settings, budget, margin,
+              match.profile ? AskedBy::kTrainWithProfile : AskedBy::kTrain);
 }
 
 int exit_code_of(const TrainingEnd& end, const TrainingSettings& settings) {

@@ -66,7 +66,7 @@ std::string plan_table(const MemoryPlan& plan) {
 }
 
 void require_fit(const Workload& workload, const TrainingSettings& settings, const Budget& budget,
-                 double margin) {
+                 double margin, AskedBy asked_by) {
   const MemoryPlan plan = workload.plan(settings);
   const Bytes needed = adjusted(plan.total().bytes, margin);
   if (needed <= budget.bytes) return;
@@ -78,7 +78,7 @@ void require_fit(const Workload& workload, const TrainingSettings& settings, con
                   settings.batch_size, settings.lora.rank, counted(settings.lora.layers, "layer"),
                   plan_table(plan), percent_text(margin), to_string(needed),
                   to_string(budget.bytes), budget.binds,
-                  ways_out(workload, settings, budget.bytes, margin, AskedBy::kTrain)));
+                  ways_out(workload, settings, budget.bytes, margin, asked_by)));
 }
 
 Configuration configuration_of(const Profile& profile) {

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <string>
 
+#include "commands/ways_out.h"
 #include "machine/facts.h"
 #include "report/profile.h"
 #include "search/search.h"
@@ -18,7 +19,7 @@ std::string plan_table(const MemoryPlan& plan);
 // Throws Error(kDoesNotFit) with the plan's table, the budget, and each single flag that would
 // make it fit with what it would need. Whatever the user set is never changed.
 void require_fit(const Workload& workload, const TrainingSettings& settings, const Budget& budget,
-                 double margin);
+                 double margin, AskedBy asked_by = AskedBy::kTrain);
 
 // The configuration that a profile was measured for.
 Configuration configuration_of(const Profile& profile);

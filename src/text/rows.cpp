@@ -136,10 +136,11 @@ void RowReader::find_end_of_text(const fs::path& model_folder) {
   if (named != special_tokens_.end() && !named->second.empty()) {
     end_of_text_ = tokenizer_->id_of(named->second);
     if (end_of_text_) return;
-    throw bad_input(
+    why_no_end_ = fmt::format(
         "{}: eos_token is '{}', which tokenizer.json does not have. Name the token that ends a "
         "text as eos_token in tokenizer_config.json",
         model_folder.string(), named->second);
+    return;
   }
   const fs::path path = model_folder / "config.json";
   const Json config = parse_if_any(read_if_there(path, kMaxConfig), path);
@@ -291,6 +292,7 @@ const Tokenizer& RowReader::need_tokenizer(std::string_view form) const {
 }
 
 void RowReader::append_end_of_text(TokenizedRow& row) const {
+  if (!why_no_end_.empty()) throw bad_input("{}", why_no_end_);
   if (end_of_text_ && !row.ids.empty() && row.ids.back() != *end_of_text_) {
     row.ids.push_back(*end_of_text_);
   }

@@ -124,6 +124,7 @@ class RowReader {
   std::map<std::string, std::string>
       special_tokens_;  // bos_token and so on: what is written for it
   std::optional<std::int32_t> end_of_text_;
+  std::string why_no_end_;  // where a row needs one; else empty
   std::int64_t vocab_size_;
   Options options_;
   std::string fingerprint_;

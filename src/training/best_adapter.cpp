@@ -33,14 +33,19 @@ void BestAdapter::take_up() {
 void BestAdapter::replace(const Adapter& adapter, AdapterFormat format, std::int64_t step,
                           double valid_loss) {
   write_adapter(folder_, adapter, format);
+  best_ = {.step = step, .valid_loss = valid_loss};
   remove_adapters(folder_, format);
-  best_.reset();  // until its record is that of this adapter
   const Json document{{"schema_version", 1},
                       {"step", step},
                       {"valid_loss", valid_loss},
                       {"validation", validation_}};
-  replace_file(folder_ / "best.json", document.dump(2) + "\n");
-  best_ = {.step = step, .valid_loss = valid_loss};
+  try {
+    replace_file(folder_ / "best.json", document.dump(2) + "\n");
+  } catch (const Error&) {  // else the adapter would stand beside the record of another one
+    std::error_code ignored;
+    std::filesystem::remove(folder_ / "best.json", ignored);
+    throw;
+  }
 }
 
 }  // namespace loadline

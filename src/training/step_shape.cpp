@@ -36,14 +36,16 @@ std::optional<std::int64_t> worst_balanced_tokens(const TrainingSettings& settin
 
 Bytes row_order_bytes(const TrainingSettings& settings, const PackedRows& train,
                       const PackedRows* valid, const PackedRows* test) {
-  Bytes sum = EffectiveBatch::bytes(settings) + train.passing_bytes();
+  Bytes sum = EffectiveBatch::bytes(settings);
+  Bytes passing;  // one file at a time
   for (const PackedRows* all : {&train, valid, test}) {
     if (all == nullptr) continue;
+    passing = std::max(passing, all->passing_bytes());
     const PackedRows rows = all->within(settings.max_seq_length);
     sum += rows.list_bytes();
     if (all == &train) sum += BatchOrder::bytes(rows.size(), settings);
   }
-  return sum;
+  return sum + passing;
 }
 
 }  // namespace
@@ -75,7 +77,8 @@ StepShape step_shape(const TrainingSettings& settings, const PackedRows& train,
   };
   const std::int64_t longest_train = longest(&train);
   const std::int64_t longest_valid = std::max(longest(valid), longest(test));
-  return {.tokens = std::max(worst_batch_tokens(settings, train), longest_valid),
+  // Balanced batches of a few updates need not have the longest row.
+  return {.tokens = std::max({worst_batch_tokens(settings, train), longest_train, longest_valid}),
           .rows = settings.batch_size,
           .longest_row = std::max(longest_train, longest_valid),
           .compute = settings.compute,

@@ -176,10 +176,11 @@ class Run {
   TrainingEnd loop() {
     std::int64_t step = restored_.step;
     last_save_ = host_.now();
-    if (is_out_of_patience(step)) last_step_ = step;
+    best_seen_ = saved_.best_adapter().best();
     if (evaluates_first()) {
       if (std::optional<TrainingEnd> end = evaluate(step)) return *end;
     }
+    if (is_out_of_patience(step)) last_step_ = step;
     while (step < last_step_) {
       if (host_.stop_requested()) return interrupted(step);
       ++step;
@@ -209,10 +210,9 @@ class Run {
 
   // Told by the steps alone, so that a run that is resumed goes the same way.
   [[nodiscard]] bool is_out_of_patience(std::int64_t step) const {
-    const std::optional<BestLoss>& best = saved_.best_adapter().best();
     const std::int64_t every = settings_.steps_per_eval;
-    if (settings_.patience == 0 || every == 0 || !best) return false;
-    return step / every - best->step / every >= settings_.patience;
+    if (settings_.patience == 0 || every == 0 || !best_seen_) return false;
+    return step / every - best_seen_->step / every >= settings_.patience;
   }
 
   // Before the first update, and when a run is resumed that was stopped in this very evaluation or
@@ -312,6 +312,9 @@ class Run {
   std::optional<TrainingEnd> keep_if_best(EvaluationReport& report) {
     const bool counts = report.rows == EvaluationReport::Rows::kValidation && report.targets > 0 &&
                         report.step > 0 && !settings_.is_trial();
+    if (counts && (!best_seen_ || report.valid_loss < best_seen_->valid_loss)) {
+      best_seen_ = BestLoss{.step = report.step, .valid_loss = report.valid_loss};
+    }
     if (!counts || !saved_.best_adapter().beaten_by(report.valid_loss)) return std::nullopt;
     if (std::optional<TrainingEnd> end = require_finite(report.step)) return end;
     try {
@@ -319,8 +322,8 @@ class Run {
       report.is_best = true;
     } catch (const Error& error) {
       observer_.warned(report.step,
-                       fmt::format("{}. The run goes on; the adapter of this step, the "
-                                   "best so far, is not kept as that",
+                       fmt::format("{}. The run goes on; of the adapter of this step, the best so "
+                                   "far, what was written before that is kept",
                                    error.what()));
     }
     return std::nullopt;
@@ -407,7 +410,8 @@ class Run {
   RunIdentity identity_;
   std::string weights_key_;  // what a cache of this machine knows the weights by
   std::optional<RunLogs> logs_;
-  Restored restored_;  // of the run that is continued
+  std::optional<BestLoss> best_seen_;  // of the validation, whether or not the disk took it
+  Restored restored_;                  // of the run that is continued
   std::int64_t last_step_ = settings_.max_steps;
   std::chrono::steady_clock::time_point last_save_;  // or the last try
   double step_seconds_ = 0;                          // of all updates of this run

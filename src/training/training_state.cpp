@@ -122,8 +122,11 @@ std::int64_t step_of(const Json& state, const fs::path& checkpoint) {
 
 void require_made_with(const Json& state, const TrainingSettings& settings,
                        const RunIdentity& identity, const fs::path& checkpoint) {
-  require_same("the data (its hash; --template-date counts where the chat template asks for it)",
-               state.value("data", Json()), identity.data, checkpoint);
+  require_same(
+      "the data (its hash; --template-date counts where the chat template asks for it, and so does "
+      "a "
+      "version of Loadline that reads rows otherwise)",
+      state.value("data", Json()), identity.data, checkpoint);
   require_same("the model (its hash)", state.value("model", Json()), identity.model, checkpoint);
   const Json then = state.value("settings", Json::object());
   const Json agreed = agreed_settings(settings);

@@ -340,12 +340,13 @@ TEST_F(Rows, TheMapOfSpecialTokensCountsWhereTheSettingsHaveNoTableOfThem) {
   EXPECT_EQ(reader().end_of_text(), 6);
 }
 
-TEST_F(Rows, AnEndOfTextThatTheTokenizerDoesNotKnowIsAnError) {
+TEST_F(Rows, AnEndOfTextThatTheTokenizerDoesNotKnowIsAnErrorOfTexts) {
   put("tokenizer_config.json", R"({"eos_token":"<x>"})");
   EXPECT_EQ(reader().read(R"({"input_ids":[1,2]})").ids.size(), 2U) << "needs no tokenizer";
   put("tokenizer.json", kTokenizer);
   try {
-    (void)reader();
+    EXPECT_EQ(reader().read(R"({"input_ids":[1,2]})").ids.size(), 2U) << "needs no end";
+    (void)reader().read(R"({"text":"abc"})");
     FAIL() << "texts would have no end";
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), AllOf(HasSubstr("eos_token is '<x>'"), HasSubstr("tokenizer.json")));

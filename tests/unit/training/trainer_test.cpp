@@ -464,6 +464,39 @@ TEST_F(Trainer, EndsAfterSoManyEvaluationsWithoutANewBestAndGoesOnWithMorePatien
   EXPECT_EQ(later.step, std::min<std::int64_t>(12, later.best->step + 6));
 }
 
+TEST_F(Trainer, PatienceCountsTheEvaluationInWhichARunWasStopped) {
+  TrainingSettings s = settings("stopped");
+  s.valid_rows = pack("valid.packed", made_up_rows(7, 99));
+  s.max_steps = 6;
+  s.steps_per_eval = 2;
+  s.patience = 1;
+  EXPECT_EQ(run(s, 4).end.reason, TrainingEnd::Reason::kInterrupted);
+  s.resume = true;
+  const Recorder rest = run(s);
+  EXPECT_TRUE(rest.evaluations.front().is_best) << "the test shows nothing else";
+  EXPECT_FALSE(rest.end.is_early);
+  EXPECT_EQ(rest.end.step, 6);
+}
+
+TEST_F(Trainer, PatienceGoesByTheLossesAlsoWhereTheDiskRefusesTheirAdapters) {
+  TrainingSettings s = settings("refused");
+  s.valid_rows = pack("valid.packed", made_up_rows(7, 99));
+  s.max_steps = 2;
+  s.steps_per_eval = 2;
+  s.patience = 1;
+  run(s);
+  const std::filesystem::path best = s.adapter_path / "best";
+  std::filesystem::remove(best / "adapter_model.safetensors");
+  std::filesystem::create_directories(best / "adapter_model.safetensors" / "in the way");
+  s.resume = true;
+  s.max_steps = 6;
+  const Recorder rest = run(s);
+  EXPECT_FALSE(rest.warnings.empty());
+  EXPECT_FALSE(rest.end.is_early);
+  EXPECT_EQ(rest.end.step, 6);
+  EXPECT_EQ(read_json(best / "best.json").at("step"), 2) << "what was kept before";
+}
+
 TEST_F(Trainer, TestRowsAreEvaluatedAfterTheLastUpdate) {
   TrainingSettings s = settings("tested");
   s.valid_rows = pack("valid.packed", made_up_rows(7, 99));
