@@ -113,8 +113,7 @@ class WayOut {
     std::string flags;
     for (const Change& change : changes) flags += (flags.empty() ? "" : " ") + change.flag;
     const auto has = [&](const char* flag) { return flags.find(flag) != flags.npos; };
-    const bool leaves_profile =
-        has("--max-seq-length") || has("--quantize") || has("--grad-checkpoint");
+    const bool leaves_profile = has("--max-seq-length") || has("--quantize");
     if (asked_by_ == AskedBy::kTrainWithProfile && leaves_profile) {
       if (!has("--batch-size")) flags += fmt::format(" --batch-size {}", to.batch_size);
       if (!has("--lora-rank")) flags += fmt::format(" --lora-rank {}", to.lora.rank);
