@@ -464,6 +464,17 @@ TEST_F(Trainer, EndsAfterSoManyEvaluationsWithoutANewBestAndGoesOnWithMorePatien
   EXPECT_EQ(later.step, std::min<std::int64_t>(12, later.best->step + 6));
 }
 
+TEST_F(Trainer, ABalancedRunTooShortToMeetTheLongestRowHasRoomForIt) {
+  TrainingSettings s = settings("short");
+  s.order = RowOrder::kBalanced;
+  s.batch_size = 1;
+  s.max_steps = 1;
+  const PackedRows train(s.train_rows);
+  ASSERT_LT(worst_batch_tokens(s, train), longest_row_tokens(s, train));
+  EXPECT_EQ(step_shape(s, train, nullptr).tokens, longest_row_tokens(s, train));
+  EXPECT_EQ(run(s).end.reason, TrainingEnd::Reason::kDone);
+}
+
 TEST_F(Trainer, PatienceCountsTheEvaluationInWhichARunWasStopped) {
   TrainingSettings s = settings("stopped");
   s.valid_rows = pack("valid.packed", made_up_rows(7, 99));
