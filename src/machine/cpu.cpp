@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -42,6 +44,19 @@ int count_list(std::string_view list) {
   return count;
 }
 
+// "4", or of nested regions "4,2". What is no count wants nothing, as OpenMP's libraries have it.
+int wanted_threads() {
+  constexpr int kAny = std::numeric_limits<int>::max();
+  const char* text = std::getenv("OMP_NUM_THREADS");
+  if (text == nullptr) return kAny;
+  const std::string_view list(text);
+  const auto words = split_words(list.substr(0, list.find(',')));
+  const bool is_number =
+      words.size() == 1 && words.front().find_first_not_of("0123456789") == std::string_view::npos;
+  const auto count = is_number ? parse_number(words.front()) : std::nullopt;
+  return count && *count >= 1 && *count < kAny ? static_cast<int>(*count) : kAny;
+}
+
 int usable_cores(const fs::path& root, int logical) {
   int usable = logical;
   const auto status = read_kernel_file(root / "proc/self/status");
@@ -51,7 +66,7 @@ int usable_cores(const fs::path& root, int logical) {
   const auto quota = place ? cpu_quota(*place) : std::nullopt;
   // Rounded down: a thread more than the quota would stand still for the rest of each period.
   if (quota) usable = std::min(usable, static_cast<int>(std::min(*quota, 1e6)));
-  return std::max(usable, 1);
+  return std::min(std::max(usable, 1), wanted_threads());
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ namespace loadline {
 struct CpuFacts {
   std::string model;  // "AMD EPYC 9654" as /proc/cpuinfo has it
   int logical = 1;    // all of them
-  int usable = 1;     // after affinity and cgroup quota: the thread count of a trial
+  int usable = 1;  // the thread count of a trial: after affinity, cgroup quota and OMP_NUM_THREADS
   bool avx2 = false;
   bool avx512 = false;
   bool avx512_bf16 = false;

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "made_root.h"
+#include "unit/environment.h"
 
 namespace loadline {
 namespace {
@@ -127,6 +128,21 @@ TEST(Facts, AffinityAndQuotaLeaveTheUsableCores) {
   EXPECT_EQ(read_machine(root.path()).cpu.usable, 2);
   root.write("sys/fs/cgroup/cpu/box/cpu.cfs_quota_us", "-1\n");
   EXPECT_EQ(read_machine(root.path()).cpu.usable, 3);
+}
+
+TEST(Facts, OmpNumThreadsLeavesNoMoreCoresThanItSays) {
+  const MadeRoot root;
+  Environment environment;
+  const auto usable = [&](const char* value) {
+    environment.set("OMP_NUM_THREADS", value);
+    return read_machine(root.path()).cpu.usable;
+  };
+  EXPECT_EQ(usable("2"), 2);
+  EXPECT_EQ(usable(" 3 ,1"), 3);
+  EXPECT_EQ(usable("64"), 4) << "no more than there are";
+  for (const char* nothing : {"", "0", "-1", "two", "1.5", "99999999999999999999"}) {
+    EXPECT_EQ(usable(nothing), 4) << nothing;
+  }
 }
 
 TEST(Facts, TheBudgetNamesWhatBinds) {

@@ -4,7 +4,7 @@
 
 #include "base/file.h"
 #include "unit/checkpoint/hostile_files.h"
-#include "unit/workload/environment.h"
+#include "unit/environment.h"
 
 namespace loadline {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "hub/loopback_hub.h"
 #include "unit/checkpoint/hostile_files.h"
-#include "unit/workload/environment.h"
+#include "unit/environment.h"
 
 namespace loadline {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 #include "checkpoint/config.h"
-#include "unit/workload/environment.h"
+#include "unit/environment.h"
 
 namespace loadline {
 namespace {
