@@ -21,10 +21,10 @@
 #include "machine/interrupt.h"
 #include "machine/process_memory.h"
 #include "model/generator.h"
-#include "model/prepared_weights.h"
 #include "report/print.h"
 #include "text/rows.h"
 #include "text/text_stream.h"
+#include "workload/cache.h"
 #include "workload/model_source.h"
 #include "workload/options.h"
 #include "workload/paths.h"
@@ -180,9 +180,8 @@ void require_fit(const MemoryPlan& plan, const Budget& budget, double margin) {
 // Quantized ones are kept, as training keeps them: docs/prepared-weights.md.
 void load_weights(Generator& generator, const WeightFiles& files, const GenerationShape& shape) {
   if (shape.quantize == Quantization::kNone) return generator.load_weights(files);
-  const std::string key =
-      prepared_key(files.cache_key(), {.compute = shape.compute, .quantize = shape.quantize});
-  generator.load_weights(files, prepared_file(cache_folder() / "prepared", key));
+  generator.load_weights(
+      files, prepared_weights_of(files, {.compute = shape.compute, .quantize = shape.quantize}));
 }
 
 struct Continuation {

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <optional>
 #include <span>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -23,7 +22,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kPacked = ".packed";
-constexpr std::chrono::hours kUnusedFor{30 * 24};
 
 DataFiles find_splits(const std::string& data, const std::optional<std::string>& valid_data) {
   DataFiles files = resolve_data(data);
@@ -64,26 +62,6 @@ PackReport tokenize(const fs::path& source, const RowReader& reader, const fs::p
   return pack_rows(source, reader, packed, go_on, bad_rows, purpose);
 }
 
-// A template that asks for the date makes another file each day.
-void remove_unused(const fs::path& folder) {
-  const auto oldest = fs::file_time_type::clock::now() - kUnusedFor;
-  std::vector<fs::path> unused;
-  std::error_code ignored;
-  for (fs::directory_iterator it(folder, ignored), end; !ignored && it != end;
-       it.increment(ignored)) {
-    std::error_code unknown;
-    const bool is_old = it->last_write_time(unknown) < oldest && !unknown;
-    if (is_old && it->path().extension() == kPacked) unused.push_back(it->path());
-  }
-  for (const fs::path& file : unused) fs::remove(file, ignored);
-}
-
-// It tells when the file was used last. In a cache that cannot be written nothing is removed.
-void touch(const fs::path& file) {
-  std::error_code ignored;
-  fs::last_write_time(file, fs::file_time_type::clock::now(), ignored);
-}
-
 // Nothing where no whole file of this fingerprint is: it is made from the data, then.
 std::optional<PackedRows> open_if_whole(const fs::path& packed, const std::string& fingerprint) {
   if (!is_there(packed)) return std::nullopt;
@@ -106,7 +84,7 @@ PackedSplit pack_split(const fs::path& source, const RowReader& reader, BadRows 
   if (std::optional<PackedRows> rows = open_if_whole(packed, fingerprint)) {
     PackReport report = report_of(*rows);
     if (report.bad == 0 || bad_rows == BadRows::kSkip) {
-      touch(packed);
+      note_use(packed);
       tell_bad_lines(report, source, out);
       tell_other_roles(report, source, out);
       return {source, packed, std::move(report), std::move(*rows)};
@@ -115,7 +93,8 @@ PackedSplit pack_split(const fs::path& source, const RowReader& reader, BadRows 
   packed = writable_cache("packed") / name;
   // Of a tokenizing that was killed. One that lives has written today.
   remove_unfinished(packed.parent_path(), std::chrono::hours(24));
-  remove_unused(packed.parent_path());
+  // A template that asks for the date makes another file each day.
+  remove_unused(packed.parent_path(), kPacked);
   PackReport report = tokenize(source, reader, packed, bad_rows, purpose, out);
   tell_bad_lines(report, source, out);
   tell_other_roles(report, source, out);

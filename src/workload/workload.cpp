@@ -11,11 +11,11 @@
 #include "base/json.h"
 #include "checkpoint/weights.h"
 #include "kernels/wide_product.h"
-#include "model/prepared_weights.h"
 #include "report/machine_name.h"
 #include "report/print.h"
 #include "training/readiness.h"
 #include "training/trainer.h"
+#include "workload/cache.h"
 #include "workload/cut_rows.h"
 #include "workload/demo.h"
 #include "workload/model_source.h"
@@ -155,13 +155,11 @@ Json split_document(const PackedSplit& split, std::int64_t max_seq_length) {
 
 // Quantizing takes a while, and each trial needs the weights: the first one keeps them.
 void keep_prepared_weights(Workload& workload, std::FILE* out) {
-  const std::string key =
-      prepared_key(WeightFiles(workload.model_folder).cache_key(),
-                   {.compute = workload.base.compute, .quantize = workload.base.quantize});
-  workload.base.prepared_weights = prepared_file(cache_folder() / "prepared", key);
-  std::error_code ignored;
-  if (fs::exists(*workload.base.prepared_weights, ignored)) return;
-  tell(out, "The quantized weights will be kept in {} for later runs; it may be removed.\n",
+  workload.base.prepared_weights =
+      prepared_weights_of(WeightFiles(workload.model_folder),
+                          {.compute = workload.base.compute, .quantize = workload.base.quantize});
+  if (is_there(*workload.base.prepared_weights)) return;
+  tell(out, "The quantized weights will be kept in {}; it may be removed.\n",
        workload.base.prepared_weights->string());
 }
 
