@@ -198,33 +198,34 @@ void require_model_and_data(const WorkloadOptions& options) {
 std::chrono::seconds parse_duration(const std::string& text, const std::string& flag) {
   const auto refused = [&] {
     return usage_error(
-        "{} {}: should be a time such as 90s, 30m, 2h or 1h30m; a number alone means seconds", flag,
-        text);
+        "{} {}: should be a time such as 90s, 30m, 2h, 1.5h or 1h30m; a number alone means seconds",
+        flag, text);
   };
-  constexpr std::int64_t kMost = 3'600'000'000;
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  std::int64_t sum = 0;
-  std::int64_t unit_before = kMost;  // the largest unit comes first
+  constexpr double kMost = 3.6e9;
+  std::string bare = text;
+  bare.erase(std::remove(bare.begin(), bare.end(), ' '), bare.end());
+  const char* at = bare.data();
+  const char* const end = at + bare.size();
+  double sum = 0;
+  double unit_before = kMost;  // the largest unit comes first
   while (at != end) {
-    std::int64_t amount = 0;
-    const auto [behind, error] = std::from_chars(at, end, amount);
+    double amount = 0;
+    const auto [behind, error] = std::from_chars(at, end, amount, std::chars_format::fixed);
     const char* const next = std::find_if(behind, end, [](char c) { return c >= '0' && c <= '9'; });
     const std::string_view word(behind, static_cast<std::size_t>(next - behind));
-    const bool is_alone = word.empty() && at == text.data();
-    const std::int64_t unit = is_alone || word == "s"        ? 1
-                              : word == "m" || word == "min" ? 60
-                              : word == "h"                  ? 3600
-                                                             : 0;
-    if (error != std::errc{} || unit == 0 || unit >= unit_before || amount < 0 ||
-        amount > 1'000'000)
+    const bool is_alone = word.empty() && at == bare.data();
+    const double unit = is_alone || word == "s"        ? 1
+                        : word == "m" || word == "min" ? 60
+                        : word == "h"                  ? 3600
+                                                       : 0;
+    if (error != std::errc{} || unit == 0 || unit >= unit_before || !(amount >= 0 && amount <= 1e6))
       throw refused();
     sum += amount * unit;
     unit_before = unit;
     at = next;
   }
   if (sum < 1) throw refused();
-  return std::chrono::seconds(sum);
+  return std::chrono::seconds(std::llround(sum));
 }
 
 std::vector<std::int64_t> parse_numbers(const std::string& text, const std::string& flag,

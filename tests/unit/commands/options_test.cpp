@@ -53,7 +53,11 @@ TEST(ParseDuration, TakesHoursMinutesAndSecondsAndANumberAloneAsSeconds) {
   EXPECT_EQ(seconds("5min"), 300);
   EXPECT_EQ(seconds("1h30m"), 5400);
   EXPECT_EQ(seconds("1h1m1s"), 3661);
-  for (const char* wrong : {"", "0", "0s", "-5m", "5x", "30m1h", "1h30", "1m1min", "m", "1.5h"}) {
+  EXPECT_EQ(seconds("1.5h"), 5400);
+  EXPECT_EQ(seconds("90 s"), 90);
+  EXPECT_EQ(seconds("1h 30m"), 5400);
+  for (const char* wrong :
+       {"", "0", "0s", "-5m", "5x", "30m1h", "1h30", "1m1min", "m", "1e3s", "nan", "inf", "0.4"}) {
     EXPECT_THROW(seconds(wrong), Error) << wrong;
   }
   try {
