@@ -285,9 +285,10 @@ TokenizedRow RowReader::read(std::string_view line) const {
 
 const Tokenizer& RowReader::need_tokenizer(std::string_view form) const {
   if (tokenizer_) return *tokenizer_;
-  throw bad_input(
-      "a row of '{}' needs a tokenizer.json in the model's folder; without one, rows are "
-      "{{\"input_ids\"}}",
+  // No fault of the row's: leaving it out would not mend it.
+  throw usage_error(
+      "a row of '{}' needs a tokenizer.json in the model's folder, and there is none; without one, "
+      "rows are {{\"input_ids\"}}",
       form);
 }
 

@@ -56,16 +56,15 @@ void read_named(const Json& from, SpecialTokens& into, const std::string& source
   }
 }
 
-void add_with_id(const AddedToken& token, Tokenizer& tokenizer, const std::string& source) {
-  const std::optional<std::int32_t> known = tokenizer.id_of(token.content);
-  if (known && *known != token.id) {
-    throw bad_input(
-        "{}: added_tokens_decoder gives the token '{}' the id {}, but tokenizer.json gives it {}. "
-        "Are both files of one model?",
-        source, token.content, token.id, *known);
+// An id that tokenizer.json gives stands.
+void add_with_id(AddedToken token, Tokenizer& tokenizer, const std::string& source) {
+  if (const auto known = tokenizer.id_of(token.content)) {
+    token.id = *known;
+    tokenizer.add(token);
+    return;
   }
   const std::optional<std::string> other = tokenizer.token_of(token.id);
-  if (!known && other) {
+  if (other) {
     throw bad_input(
         "{}: added_tokens_decoder gives the token '{}' the id {}, which is that of '{}' in "
         "tokenizer.json. Are both files of one model?",

@@ -57,7 +57,13 @@ TEST_F(Rows, OfIdsNeedNoTokenizer) {
   EXPECT_THAT(error_of(reader(), R"({"input_ids":[-1]})"), HasSubstr("-1"));
   EXPECT_THAT(error_of(reader(), R"({"input_ids":[1.5]})"), HasSubstr("1.5, which is not an id"));
   EXPECT_THAT(error_of(reader(), R"({"input_ids":"a"})"), HasSubstr("list of token ids"));
-  EXPECT_THAT(error_of(reader(), R"({"text":"a"})"), HasSubstr("needs a tokenizer.json"));
+  try {
+    (void)reader().read(R"({"text":"a"})");
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage) << "the row is not bad";
+    EXPECT_THAT(error.what(), HasSubstr("needs a tokenizer.json"));
+  }
 }
 
 TEST_F(Rows, ProvenanceIsCheckedAlways) {
@@ -310,7 +316,17 @@ TEST_F(Rows, SpecialTokensThatOnlyTheSettingsNameAreFound) {
   EXPECT_THAT(reader(false, 20).tokenizer()->encode("</s>", false), testing::ElementsAre(7));
 }
 
-TEST_F(Rows, SpecialTokensWithTwoIdsAreRefused) {
+TEST_F(Rows, AnAddedTokenKeepsTheIdThatTheTokenizerGivesIt) {
+  put("tokenizer.json", kTokenizer);
+  put("tokenizer_config.json",
+      R"({"added_tokens_decoder":{"9":{"content":"<e>","special":true}}})");
+  const RowReader rows = reader();
+  EXPECT_EQ(rows.tokenizer()->encode("<e>", false), std::vector<std::int32_t>{6});
+  EXPECT_EQ(rows.tokenizer()->decode(std::vector<std::int32_t>{6}, true), "")
+      << "special as it says there";
+}
+
+TEST_F(Rows, AnAddedTokenWithTheIdOfAnotherIsRefused) {
   put("tokenizer.json", kTokenizer);
   const auto error = [&](const std::string& id, const std::string& content) {
     put("tokenizer_config.json", R"({"added_tokens_decoder":{")" + id + R"(":{"content":")" +
@@ -323,10 +339,9 @@ TEST_F(Rows, SpecialTokensWithTwoIdsAreRefused) {
     return std::string();
   };
   EXPECT_EQ(error("6", "<e>"), "");
-  EXPECT_THAT(error("9", "<e>"), HasSubstr("tokenizer_config.json: added_tokens_decoder gives the "
-                                           "token '<e>' the id 9, but tokenizer.json gives it 6"));
-  EXPECT_THAT(error("3", "<x>"), HasSubstr("added_tokens_decoder gives the token '<x>' the id 3, "
-                                           "which is that of 'd' in tokenizer.json"));
+  EXPECT_THAT(error("3", "<x>"), HasSubstr("tokenizer_config.json: added_tokens_decoder gives the "
+                                           "token '<x>' the id 3, which is that of 'd' in "
+                                           "tokenizer.json"));
   EXPECT_THAT(error("one", "<x>"), HasSubstr("'one', which is not an id"));
 }
 
@@ -742,6 +757,19 @@ TEST_F(Rows, BadLinesAreCountedAndTheFirstFiveNamed) {
   EXPECT_EQ(report.first_bad.size(), 5U);
   EXPECT_EQ(PackedRows(folder_.path() / "p").size(), 1);
   EXPECT_EQ(PackedRows(folder_.path() / "p").bad(), 7);
+}
+
+TEST_F(Rows, AMissingTokenizerIsNoBadLine) {
+  put("d.jsonl", "{\"text\":\"a\"}\n");
+  for (const BadRows bad : {BadRows::kRefuse, BadRows::kSkip}) {
+    try {
+      pack_rows(folder_.path() / "d.jsonl", reader(), folder_.path() / "p", nullptr, bad);
+      ADD_FAILURE() << "packed without a tokenizer";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("needs a tokenizer.json"));
+      EXPECT_THAT(error.what(), ::testing::Not(HasSubstr("bad")));
+    }
+  }
 }
 
 TEST_F(Rows, FilesWithoutARowAreRefused) {
