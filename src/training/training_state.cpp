@@ -124,15 +124,18 @@ void require_made_with(const Json& state, const TrainingSettings& settings,
                        const RunIdentity& identity, const fs::path& checkpoint) {
   require_same(
       "the data (its hash; --template-date counts where the chat template asks for it, and so does "
-      "a "
-      "version of Loadline that reads rows otherwise)",
+      "a version of Loadline that reads rows otherwise)",
       state.value("data", Json()), identity.data, checkpoint);
   require_same("the model (its hash)", state.value("model", Json()), identity.model, checkpoint);
   const Json then = state.value("settings", Json::object());
   const Json agreed = agreed_settings(settings);
   for (const auto& item : agreed.items()) {
-    require_same(flag_of(item.key()), then.is_object() ? then.value(item.key(), Json()) : Json(),
-                 item.value(), checkpoint);
+    std::string what = flag_of(item.key());
+    if (item.key() == "max_steps") {
+      what += fmt::format(" (over which the {} schedule is stretched)", name_of(settings.schedule));
+    }
+    require_same(what, then.is_object() ? then.value(item.key(), Json()) : Json(), item.value(),
+                 checkpoint);
   }
   const std::int64_t step = step_of(state, checkpoint);
   if (settings.max_steps >= step) return;

@@ -314,7 +314,9 @@ TEST_F(Resume, OtherSettingsModelOrDataAreRefusedByName) {
   EXPECT_THAT(refusal(other), AllOf(HasSubstr("--batch-size is 2"), HasSubstr("made with 3")));
   other = resumed(s);
   other.max_steps = 9;
-  EXPECT_THAT(refusal(other), AllOf(HasSubstr("--max-steps is 9"), HasSubstr("made with 8")));
+  EXPECT_THAT(refusal(other), AllOf(HasSubstr("--max-steps (over which the cosine schedule is "
+                                              "stretched) is 9"),
+                                    HasSubstr("made with 8")));
   other = resumed(s);
   other.learning_rate = 2e-3;
   EXPECT_THAT(refusal(other), HasSubstr("--learning-rate is 0.002"));
