@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Runs every configuration of a grid once, then `find` under several memory limits, and compares.
+"""Runs every configuration of a grid, then `find` under several memory limits, and compares.
 
     bench/exhaustive_grid.py build/release/loadline --limits 75MiB,90MiB,120MiB
 
 A peak does not depend on the limit, so one exhaustive grid answers for all of them: what fits is
-what peak x 1.15 puts within the limit. Printed for each limit: trials and seconds of find, cells of
-the frontier that differ, and find's choice as a share of the exhaustive grid's best.
+what peak x 1.15 puts within the limit. A machine's speed drifts: with --passes N the grid is run N
+times, and each peak and speed is the median of its runs. Printed for each limit: trials and seconds
+of find, cells of the frontier that differ, and find's choice as a share of the grid's best.
 """
 import argparse
 import json
@@ -39,22 +40,36 @@ def median(values):
     return values[len(values) // 2]
 
 
-def exhaustive(options, folder, spec):
-    """(rank, layers, batch) -> (peak in bytes, tokens a second)."""
-    seen = {}
+def configurations(options):
     for rank in map(int, options.ranks.split(",")):
         for layers in map(int, options.layers.split(",")):
             for batch in range(1, options.max_batch + 1):
-                spec["worker"].update(lora_rank=rank, lora_layers=layers, batch_size=batch,
-                                      lora_alpha=2.0 * rank, enough_seconds=0,
-                                      adapter_path=os.path.join(folder, "adapter"))
-                events = []
-                run_worker(options.loadline, spec, folder, events)
-                peak = max(event.get("peak_bytes", 0) for event in events)
-                steps = [event for event in events if event["event"] == "step"]
-                rates = [step["tokens"] / step["seconds"] for step in steps[2:]]
-                seen[rank, layers, batch] = (peak, median(rates))
-    return seen
+                yield rank, layers, batch
+
+
+def run_once(options, folder, spec, configuration):
+    """(peak in bytes, tokens a second)."""
+    rank, layers, batch = configuration
+    spec["worker"].update(lora_rank=rank, lora_layers=layers, batch_size=batch,
+                          lora_alpha=2.0 * rank, enough_seconds=0,
+                          adapter_path=os.path.join(folder, "adapter"))
+    events = []
+    run_worker(options.loadline, spec, folder, events)
+    peak = max(event.get("peak_bytes", 0) for event in events)
+    steps = [event for event in events if event["event"] == "step"]
+    return peak, median([step["tokens"] / step["seconds"] for step in steps[2:]])
+
+
+def exhaustive(options, folder, spec):
+    """(rank, layers, batch) -> (peak in bytes, tokens a second); and the seconds of one pass."""
+    runs = {}
+    start = time.monotonic()
+    for _ in range(options.passes):
+        for configuration in configurations(options):
+            once = run_once(options, folder, spec, configuration)
+            runs.setdefault(configuration, []).append(once)
+    seen = {c: tuple(map(median, zip(*of))) for c, of in runs.items()}
+    return seen, (time.monotonic() - start) / options.passes
 
 
 def best_of(fits, objective):
@@ -85,12 +100,15 @@ def compare(result, seconds, seen, limit, grid_seconds):
     objective = result["objective"]
     chosen = result["optimal"]
     share = 0
+    speed = 0
     if chosen and fits:
         size = chosen["batch_size"] * chosen["lora_rank"] * chosen["lora_layers"]
         value = chosen["tokens_per_second"] if objective == "fastest" else size
         share = value / best_of(fits, objective)
+        own = seen[chosen["lora_rank"], chosen["lora_layers"], chosen["batch_size"]][1]
+        speed = own / best_of(fits, "fastest")
     print(f"| {limit} | {objective} | {len(result['trials'])} | {len(wrong)} of "
-          f"{len(result['frontier'])} | {100 * share:.0f} % | {seconds:.1f} s | "
+          f"{len(result['frontier'])} | {100 * share:.0f} % | {100 * speed:.0f} % | {seconds:.1f} s | "
           f"{seconds / grid_seconds:.3f} |", flush=True)
     for text in wrong:
         print(f"  differs: {text}", file=sys.stderr)
@@ -107,6 +125,7 @@ def main():
     parser.add_argument("--max-batch", type=int, default=6)
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--compute", default="f32")
+    parser.add_argument("--passes", type=int, default=1)
     options = parser.parse_args()
     options.loadline = os.path.abspath(options.loadline)
     good = True
@@ -119,12 +138,10 @@ def main():
         first = os.path.join(run, "trials", "001", "spec.json")
         with open(first, encoding="utf-8") as file:
             spec = json.load(file)
-        start = time.monotonic()
-        seen = exhaustive(options, folder, spec)
-        grid_seconds = time.monotonic() - start
+        seen, grid_seconds = exhaustive(options, folder, spec)
         print(f"{len(seen)} runs of {options.steps} steps: {grid_seconds:.0f} s")
-        print("| limit | objective | trials | cells that differ | of the best | find | of the grid |"
-              "\n|" + "---|" * 7)
+        print("| limit | objective | trials | cells that differ | of the best | its speed of the fastest |"
+              " find | of the grid |\n|" + "---|" * 8)
         for (limit, _), (result, seconds) in found.items():
             good &= compare(result, seconds, seen, limit, grid_seconds)
     return 0 if good else 1
