@@ -111,6 +111,11 @@ unsigned as_umask_says(unsigned mode) {
   return mode & ~forbidden;
 }
 
+fs::path normal_folder(const fs::path& folder) {
+  const fs::path normal = fs::absolute(folder).lexically_normal();
+  return normal.has_filename() ? normal : normal.parent_path();
+}
+
 bool is_there(const fs::path& path) {
   std::error_code error;
   const bool there = fs::exists(path, error);

@@ -44,6 +44,9 @@ void write_fully_at(const FileDescriptor& fd, std::uint64_t offset,
 // Whether anything is there. Throws Error, as read_file does, for what cannot be looked at.
 bool is_there(const std::filesystem::path& path);
 
+// Absolute, without "." and a slash at its end: what stands beside it has its name and more.
+std::filesystem::path normal_folder(const std::filesystem::path& folder);
+
 // Whether the folder has nothing of this name: a link to nothing is something, and so is what
 // cannot be looked at.
 bool is_missing(const std::filesystem::path& path);

@@ -3,7 +3,7 @@
 #include <array>
 #include <ctime>
 
-#include "commands/search_folder.h"
+#include "base/file.h"
 #include "search/evidence.h"
 
 namespace loadline {

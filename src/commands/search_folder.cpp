@@ -94,11 +94,6 @@ Json question_in(const fs::path& run_file) {
 
 }  // namespace
 
-fs::path normal_folder(const fs::path& folder) {
-  const fs::path normal = fs::absolute(folder).lexically_normal();
-  return normal.has_filename() ? normal : normal.parent_path();
-}
-
 bool open_search_folder(const fs::path& given, const Json& context, bool restart,
                         const fs::path& profiles,
                         const std::function<void(const std::string&)>& say) {

@@ -9,9 +9,6 @@
 
 namespace loadline {
 
-// Absolute, without "." and a slash at its end: what stands beside it has its name and more.
-std::filesystem::path normal_folder(const std::filesystem::path& folder);
-
 // Makes the folder, writes `context` into its run.json, and returns whether an earlier search of
 // the same question was finished in it: its trials count, and its result.json stands until there is
 // another. One that cannot be read counts as missing, told by `say`. With `restart` the files of an

@@ -26,7 +26,7 @@ fs::path checked_folder(const std::string& model) {
         "{}: has neither config.json nor tokenizer.json, so it is not a Hugging Face model folder",
         model);
   }
-  return fs::absolute(model).lexically_normal();
+  return normal_folder(model);
 }
 
 // What the cache has of a model: nothing, a part, all.

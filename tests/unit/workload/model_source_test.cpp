@@ -132,6 +132,14 @@ TEST_F(ModelSource, AChatTemplateThatTheCacheLacksIsFetchedOfTheCachesOwnCommit)
   EXPECT_EQ(hub.hub_requests().size(), asked) << "what the Hub does not have is remembered";
 }
 
+TEST_F(ModelSource, AFolderIsTheSameHoweverItsPathIsTyped) {
+  const std::string back = std::string("/../") + LoopbackHub::kCommit + "/";
+  for (const std::string& end : {std::string(), std::string("/"), std::string("/."), back}) {
+    const std::string typed = snapshot_.string() + end;
+    EXPECT_EQ(resolve_model(typed, ModelParts::kText).string(), snapshot_.string()) << typed;
+  }
+}
+
 TEST_F(ModelSource, AFolderThatMayNotBeLookedAtIsTheEnvironmentsFault) {
   const uid_t self = ::geteuid();
   fs::permissions(model_, self == 0 ? fs::perms::owner_all : fs::perms::none);
