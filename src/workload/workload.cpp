@@ -56,8 +56,8 @@ void leave_out_cut_rows(std::optional<PackedSplit>& split, std::int64_t shortest
   split->report = report_of(split->rows);
   if (split->report.cut_away == 0) return;
   const std::int64_t rows = split->report.cut_away;
-  fmt::print(out, "{}: {} left out: no token to predict within {} tokens\n", split->source.string(),
-             counted(rows, "row") + (rows == 1 ? " is" : " are"), longest);
+  tell(out, "{}: {} left out: no token to predict within {} tokens\n", split->source.string(),
+       counted(rows, "row") + (rows == 1 ? " is" : " are"), longest);
 }
 
 void leave_out_cut_rows(Workload& workload, const WorkloadOptions& options, std::FILE* out) {
