@@ -239,9 +239,11 @@ void TrainView::ended(const TrainingEnd& end, const std::string& model_words) {
     say(fmt::format("The run that was there before is kept in {}", end.earlier_run->string()));
   }
   if (end.reason != TrainingEnd::Reason::kDone) return;
-  say(fmt::format("Adapter: {}; `loadline generate {} --adapter-path {} --prompt \"...\"` reads it",
-                  settings_.adapter_path.string(), model_words,
-                  shell_quoted(settings_.adapter_path.string())));
+  const bool quantized = settings_.quantize == Quantization::kNf4;
+  say(fmt::format(
+      "Adapter: {}; `loadline generate {}{} --adapter-path {} --prompt \"...\"` reads it",
+      settings_.adapter_path.string(), model_words, quantized ? " --quantize nf4" : "",
+      shell_quoted(settings_.adapter_path.string())));
 }
 
 Json TrainView::document(const TrainingEnd& end) const {

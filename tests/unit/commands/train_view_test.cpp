@@ -263,5 +263,17 @@ TEST_F(TrainViewTest, ABestThatIsBetterThanNoTrainingIsNotBelittled) {
   EXPECT_THAT(shown(), AllOf(HasSubstr(", the best so far\n"), Not(HasSubstr("before training"))));
 }
 
+TEST_F(TrainViewTest, TheCommandThatReadsAnAdapterQuantizesAsItsTrainingDid) {
+  for (const Quantization quantize : {Quantization::kNone, Quantization::kNf4}) {
+    settings_.quantize = quantize;
+    TrainView view(settings_, out_.get(), false);
+    view.ended({}, "--model m");
+    const std::string flag = quantize == Quantization::kNf4 ? " --quantize nf4" : "";
+    EXPECT_THAT(shown(), HasSubstr("`loadline generate --model m" + flag +
+                                   " --adapter-path /runs/a --prompt \"...\"` reads it"));
+    std::rewind(out_.get());
+  }
+}
+
 }  // namespace
 }  // namespace loadline
