@@ -60,7 +60,8 @@ struct LoraPair {
 // targets.
 struct Adapter {
   LoraSettings lora;
-  std::string base_model;
+  std::string base_model;       // ORG/NAME of the Hub, or a folder
+  std::string base_revision{};  // of the Hub; empty: not said
   std::vector<LoraPair> pairs;  // by layer, then projection
 };
 
@@ -72,8 +73,8 @@ struct ScaledPair {
   [[nodiscard]] double scale() const { return alpha / static_cast<double>(rank); }
 };
 struct AnyAdapter {
-  std::string base_model;
-  std::vector<ScaledPair> pairs;  // by layer, then projection
+  std::string base_model, base_revision{};  // as Adapter has them
+  std::vector<ScaledPair> pairs;            // by layer, then projection
 };
 
 // PEFT: adapter_config.json and adapter_model.safetensors. mlx-lm: adapter_config.json and

@@ -20,7 +20,7 @@ inline constexpr double kLeastAlpha = 1e-9;
 inline constexpr double kMostAlpha = 1e9;
 
 struct AdapterClaims {
-  std::string base_model;
+  std::string base_model, base_revision;
   std::int64_t rank = 0;
   double alpha = 0;              // scale = alpha / rank
   bool rank_stabilized = false;  // PEFT's use_rslora: scale = alpha / sqrt(rank)

@@ -258,7 +258,8 @@ AnyAdapter read_any_adapter(const fs::path& path, const ModelConfig& model) {
   const SafetensorsHeader header = read_safetensors_header(files.tensors);
   const PairNames names = pair_names(header, files.is_mlx);
   require_agreement(claims, names, model, files);
-  AnyAdapter adapter{.base_model = claims.base_model, .pairs = {}};
+  AnyAdapter adapter{
+      .base_model = claims.base_model, .base_revision = claims.base_revision, .pairs = {}};
   for (const auto& [where, halves] : names) {
     adapter.pairs.push_back(
         read_pair(header, halves, claims, where.first, where.second, model, files.is_mlx));
@@ -278,6 +279,7 @@ Adapter as_trainable(AnyAdapter adapter, const ModelConfig& model, const std::st
                           .layers = std::ssize(layers),
                           .targets = targets_of(names)},
                  .base_model = std::move(adapter.base_model),
+                 .base_revision = std::move(adapter.base_revision),
                  .pairs = {}};
   const std::size_t expected = layers.size() * result.lora.targets.size();
   if (names.size() != expected) {

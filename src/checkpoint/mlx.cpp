@@ -115,6 +115,9 @@ AdapterClaims parse_mlx_config(const Json& document, const std::string& source) 
   if (json_find(document, "model") != nullptr) {
     claims.base_model = json_string(document, "model", source);
   }
+  if (json_find(document, "revision") != nullptr) {
+    claims.base_revision = json_string(document, "revision", source);
+  }
   return claims;
 }
 
@@ -133,14 +136,17 @@ std::string mlx_name(const PairHalf& half) {
 Json mlx_config(const Adapter& adapter) {
   Json keys = Json::array();
   for (const Projection target : adapter.lora.targets) keys.push_back(module_path(target));
-  return Json{{"fine_tune_type", "lora"},
-              {"model", adapter.base_model},
-              {"num_layers", adapter.lora.layers},
-              {"lora_parameters",
-               {{"rank", adapter.lora.rank},
-                {"scale", adapter.lora.scale()},
-                {"dropout", adapter.lora.dropout},
-                {"keys", keys}}}};
+  Json document{{"fine_tune_type", "lora"},
+                {"model", adapter.base_model},
+                {"num_layers", adapter.lora.layers},
+                {"lora_parameters",
+                 {{"rank", adapter.lora.rank},
+                  {"scale", adapter.lora.scale()},
+                  {"dropout", adapter.lora.dropout},
+                  {"keys", keys}}}};
+  // Nothing of mlx-lm's, which passes it over: PEFT's configuration has it again from here.
+  if (!adapter.base_revision.empty()) document["revision"] = adapter.base_revision;
+  return document;
 }
 
 }  // namespace loadline

@@ -220,6 +220,9 @@ AdapterClaims parse_peft_config(const Json& document, const std::string& source)
   if (json_find(document, "base_model_name_or_path") != nullptr) {
     claims.base_model = json_string(document, "base_model_name_or_path", source);
   }
+  if (json_find(document, "revision") != nullptr) {
+    claims.base_revision = json_string(document, "revision", source);
+  }
   claims.targets = parse_target_modules(document, source);
   claims.targets_exact = !is_set(document, "exclude_modules") && !tensors_tell_targets(document);
   claims.layers = parse_layers(document, source);
@@ -248,9 +251,11 @@ Json peft_config(const Adapter& adapter, const std::vector<std::int64_t>& layers
   // PEFT types lora_alpha as an integer, although a fraction works.
   const double alpha = adapter.lora.alpha;
   const bool whole = alpha == std::floor(alpha) && alpha < 1e9;
+  const std::string& revision = adapter.base_revision;
   return Json{{"peft_type", "LORA"},
               {"task_type", "CAUSAL_LM"},
               {"base_model_name_or_path", adapter.base_model},
+              {"revision", revision.empty() ? Json(nullptr) : Json(revision)},
               {"r", adapter.lora.rank},
               {"lora_alpha", whole ? Json(static_cast<std::int64_t>(alpha)) : Json(alpha)},
               {"lora_dropout", adapter.lora.dropout},

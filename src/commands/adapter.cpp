@@ -56,8 +56,9 @@ AdapterFacts facts_of(const AnyAdapter& adapter) {
 
 void show(const AnyAdapter& adapter, const ModelConfig& model) {
   const AdapterFacts facts = facts_of(adapter);
-  fmt::print("base model  {}\n",
-             adapter.base_model.empty() ? "(not said)" : printable(adapter.base_model));
+  fmt::print("base model  {}{}\n",
+             adapter.base_model.empty() ? "(not said)" : printable(adapter.base_model),
+             adapter.base_revision.empty() ? "" : ", revision " + printable(adapter.base_revision));
   fmt::print("rank        {}\n", range_text(facts.ranks));
   fmt::print("alpha       {} (scale {})\n", range_text(facts.alphas), range_text(facts.scales));
   fmt::print("layers      {} of {}: {}\n", facts.layers.size(), model.layers,
@@ -66,13 +67,16 @@ void show(const AnyAdapter& adapter, const ModelConfig& model) {
   fmt::print("parameters  {} in {} pairs\n", facts.parameters, adapter.pairs.size());
 }
 
+Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
+
 void show_document(const AnyAdapter& adapter, const ModelConfig& model,
                    const AdapterOptions& options) {
   const AdapterFacts facts = facts_of(adapter);
   Json targets = Json::array();
   for (const Projection target : facts.targets) targets.push_back(name_of(target));
   Json document{{"schema_version", 1},
-                {"base_model", adapter.base_model.empty() ? Json() : Json(adapter.base_model)},
+                {"base_model", text_or_null(adapter.base_model)},
+                {"base_revision", text_or_null(adapter.base_revision)},
                 {"ranks", facts.ranks},
                 {"alphas", facts.alphas},
                 {"scales", facts.scales},

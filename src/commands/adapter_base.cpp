@@ -2,31 +2,24 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
 #include <system_error>
 #include <tuple>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "checkpoint/weights.h"
+#include "hub/name.h"
+#include "report/model_name.h"
 #include "report/text.h"
+#include "workload/model_source.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
 namespace {
 
-// "NAME" of a folder, of ORG/NAME[@REVISION], and of a snapshot in the Hub's cache
-// (models--ORG--NAME/snapshots/COMMIT).
-std::string model_name(const fs::path& path) {
-  std::string name;
-  for (const fs::path& part : path) {
-    const std::string text = part.string();
-    if (text.empty() || text == ".") continue;
-    name = text;
-    if (!text.starts_with("models--")) continue;
-    name = text.substr(text.rfind("--") + 2);
-    break;
-  }
-  name = name.substr(0, name.find('@'));
+std::string lowered_name(const std::string& model) {
+  std::string name = model_name(model);
   std::ranges::transform(name, name.begin(),
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return name;
@@ -47,11 +40,25 @@ bool answered(Question question) {
   }
 }
 
-bool is_same_model(const fs::path& base, const fs::path& folder, const ModelConfig& model) {
+// Where it lies on this machine: a name of the Hub in its cache.
+fs::path place_of(const std::string& base_model) {
   std::error_code ignored;  // It may be another user's.
+  if (fs::exists(fs::path(base_model) / "config.json", ignored)) return base_model;
+  try {
+    const auto named = parse_hub_model(base_model);
+    return (named ? cached_snapshot(*named) : std::nullopt).value_or(base_model);
+  } catch (const Error&) {
+    return base_model;
+  }
+}
+
+bool is_same_model(const std::string& base_model, const fs::path& folder,
+                   const ModelConfig& model) {
+  const fs::path base = place_of(base_model);
+  std::error_code ignored;
   const bool there = fs::exists(base / "config.json", ignored);
   if (there && fs::equivalent(base, folder, ignored)) return true;
-  if (model_name(base) == model_name(folder)) {
+  if (lowered_name(base_model) == lowered_name(folder.string())) {
     return !there || !answered([&] { return shapes_of(read_config(base)) != shapes_of(model); });
   }
   return there && answered([&] {

@@ -21,6 +21,7 @@
 #include "commands/search_folder.h"
 #include "kernels/gemm.h"
 #include "machine/interrupt.h"
+#include "report/model_name.h"
 #include "report/print.h"
 #include "report/result.h"
 #include "search/evidence.h"
@@ -256,10 +257,9 @@ int run_find(FindOptions options) {
   settle_checkpointing(workload, question);
   const Json asked = question_document(question, workload, machine, options.workload.memory_limit);
   const fs::path run_folder =
-      options.run_dir
-          ? normal_folder(*options.run_dir)
-          : runs_folder() / fmt::format("{}-{}", workload.model_folder.filename().string(),
-                                        sha256_hex(asked.dump()).substr(0, 12));
+      options.run_dir ? normal_folder(*options.run_dir)
+                      : folder_of_search(runs_folder(), model_name(workload.model_text()),
+                                         sha256_hex(asked.dump()).substr(0, 12));
   require_places(options, workload, run_folder);
   TerminalView view(out, draws(out), colour_wanted(), [out] { return columns_of(out); });
   const bool is_answered = open_search_folder(run_folder,

@@ -23,7 +23,7 @@ Profile profile_of(const RunTrial& trial, const std::vector<RunTrial>& trials,
   Profile profile;
   profile.created = timestamp();
   profile.key = workload.profile_key(machine, workload.with(trial.configuration));
-  profile.model_path = std::filesystem::absolute(workload.model_folder).string();
+  profile.model_path = workload.model_text();
   profile.data_path = std::filesystem::absolute(workload.train->source).string();
   profile.train_flags = workload.train_flags;
   profile.machine_text = profile.key.machine;

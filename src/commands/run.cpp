@@ -47,18 +47,19 @@ const Json* result_part(const Run& run, const char* key) {
   return run.result ? json_find(*run.result, key) : nullptr;
 }
 
-std::string path_in(const Json& document, const char* part, const std::string& source) {
+// Its name where it has one: a model of the Hub's.
+std::string place_in(const Json& document, const char* part, const std::string& source) {
   const Json* found = json_find(document, part);
   if (found == nullptr) throw bad_input("{}: '{}' is missing", source, part);
-  return json_string(*found, "path", source);
+  return json_string(*found, json_find(*found, "name") == nullptr ? "path" : "name", source);
 }
 
 Run read_run(const fs::path& folder) {
   const fs::path file = folder / "run.json";
   const Json context = read_json(file);
   Run run{.folder = folder,
-          .model = path_in(context, "model", file.string()),
-          .data = path_in(context, "data", file.string()),
+          .model = place_in(context, "model", file.string()),
+          .data = place_in(context, "data", file.string()),
           .result = {}};
   if (const Json* by = json_find(context, "by")) run.by_verify = *by == "train --verify";
   for (const JournalEntry& entry : read_journal(folder)) {

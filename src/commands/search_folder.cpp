@@ -94,6 +94,17 @@ Json question_in(const fs::path& run_file) {
 
 }  // namespace
 
+fs::path folder_of_search(const fs::path& runs, const std::string& model, const std::string& hash) {
+  fs::path folder = runs / fmt::format("{}-{}", model, hash);
+  if (is_there(folder)) return folder;
+  std::error_code error;
+  for (fs::directory_iterator it(runs, error), end; !error && it != end; it.increment(error)) {
+    const bool is_same = it->path().filename().string().ends_with("-" + hash);
+    if (is_same && is_there(it->path() / kRun)) return it->path();
+  }
+  return folder;
+}
+
 bool open_search_folder(const fs::path& given, const Json& context, bool restart,
                         const fs::path& profiles,
                         const std::function<void(const std::string&)>& say) {

@@ -9,6 +9,11 @@
 
 namespace loadline {
 
+// RUNS/MODEL-HASH, where `hash` is of the question. A search of that hash is gone on with under the
+// name that it has: the same model may have been called otherwise.
+std::filesystem::path folder_of_search(const std::filesystem::path& runs, const std::string& model,
+                                       const std::string& hash);
+
 // Makes the folder, writes `context` into its run.json, and returns whether an earlier search of
 // the same question was finished in it: its trials count, and its result.json stands until there is
 // another. One that cannot be read counts as missing, told by `say`. With `restart` the files of an

@@ -149,10 +149,10 @@ TrainingSettings settled(const TrainOptions& options, const Workload& workload,
 }
 
 int train_and_tell(const TrainingSettings& settings, const WorkloadOptions& options,
-                   std::FILE* out) {
+                   const Workload& workload, std::FILE* out) {
   TrainView view(settings, out, draws(out), [out] { return columns_of(out); });
   const TrainingEnd end = train(settings, view);
-  view.ended(end, options.demo ? "--demo" : "--model " + shell_quoted(settings.model.string()));
+  view.ended(end, options.demo ? "--demo" : "--model " + shell_quoted(workload.model_text()));
   if (options.json) tell(stdout, "{}\n", view.document(end).dump(2));
   return exit_code_of(end, settings);
 }
@@ -204,7 +204,7 @@ int run_train(const TrainCommand& typed) {
     words.insert(words.end(), {"--template-date", *workload.template_date});
   }
   keep_command(words, settings);
-  return train_and_tell(settings, options.workload, out);
+  return train_and_tell(settings, options.workload, workload, out);
 }
 
 }  // namespace

@@ -22,8 +22,9 @@ std::string in_millions(std::int64_t parameters) {
                          : fmt::format("{:.2f} billion", millions / 1000);
 }
 
-std::string model_line(const TrainingSettings& s, const ModelConfig& model) {
-  return fmt::format("Model: {} ({}, {}, {} parameters{})", printable(s.model.string()),
+std::string model_line(const TrainingSettings& s, const Workload& workload) {
+  const ModelConfig& model = workload.model;
+  return fmt::format("Model: {} ({}, {}, {} parameters{})", printable(workload.model_text()),
                      printable(model.model_type), counted(model.layers, "layer"),
                      in_millions(parameter_count(model)),
                      s.quantize == Quantization::kNf4 ? ", its projections in nf4" : "");
@@ -97,7 +98,7 @@ std::string distrust_line(const DistrustSettings& distrust) {
 void say_start(std::FILE* out, const TrainingSettings& settings, const TrainOptions& options,
                const Workload& workload, const TrainChoice& choice, const Budget& budget) {
   const auto say = [&](const std::string& line) { tell(out, "{}\n", line); };
-  say(model_line(settings, workload.model));
+  say(model_line(settings, workload));
   say(adapter_line(settings));
   say("Configuration: " + choice.source);
   say(batch_line(settings));

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "commands/find_session.h"
 #include "commands/proven_profile.h"
+#include "report/model_name.h"
 #include "report/print.h"
 #include "report/text.h"
 #include "workload/paths.h"
@@ -34,8 +35,8 @@ Profile verify(const Workload& workload, const MachineFacts& machine, const Sear
                               .planned_steps = max_steps,
                               .time_limit = std::nullopt};
   const std::filesystem::path folder =
-      runs_folder() / fmt::format("verify-{}-{}-{}", workload.model_folder.filename().string(),
-                                  timestamp(), ::getpid());
+      runs_folder() /
+      fmt::format("verify-{}-{}-{}", model_name(workload.model_text()), timestamp(), ::getpid());
   require_writable_folder(profile_folder());  // before a trial whose profile would be lost
   make_folder(folder);
   const Json context{{"schema_version", 1},

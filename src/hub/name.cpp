@@ -40,9 +40,7 @@ bool is_revision(std::string_view text) {
 
 }  // namespace
 
-std::string HubModel::text() const {
-  return revision == "main" ? repository : repository + '@' + revision;
-}
+std::string HubModel::text() const { return is_main() ? repository : repository + '@' + revision; }
 
 std::optional<HubModel> parse_hub_model(std::string_view text) {
   const std::size_t at = text.find('@');

@@ -11,6 +11,7 @@ struct HubModel {
   std::string repository;         // "ORG/NAME"
   std::string revision = "main";  // a branch, a tag, a commit, or refs/pr/N
 
+  [[nodiscard]] bool is_main() const { return revision == "main"; }
   // "ORG/NAME", with "@REVISION" where it is not main.
   [[nodiscard]] std::string text() const;
 };

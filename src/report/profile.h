@@ -33,7 +33,8 @@ struct Profile {
   std::string name;     // file name without .json
   std::string created;  // RFC 3339
   ProfileKey key;
-  std::string model_path, data_path, machine_text;  // for people
+  std::string model_path;               // as --model takes it: a folder, or ORG/NAME[@REVISION]
+  std::string data_path, machine_text;  // for people
   // What else `train` needs for the same run: words such as "--mask-prompt", "--margin", "0.2".
   std::vector<std::string> train_flags;
   bool by_verify = false;          // proven by `train --verify`, not chosen by a search

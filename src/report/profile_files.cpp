@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "report/model_name.h"
 #include "report/profile.h"
 #include "report/text.h"
 
@@ -52,11 +53,8 @@ std::string digits_of(const std::string& created) {
 }
 
 std::string free_name(const fs::path& folder, const Profile& profile) {
-  std::string path = profile.model_path;
-  while (!path.empty() && path.back() == '/') path.pop_back();
-  const std::string model = fs::path(path).filename().string();
-  const std::string base =
-      profile_name_from(model).substr(0, 70) + "-" + profile_name_from(digits_of(profile.created));
+  const std::string base = profile_name_from(model_name(profile.model_path)).substr(0, 70) + "-" +
+                           profile_name_from(digits_of(profile.created));
   std::string name = base;
   for (int n = 2; fs::exists(fs::symlink_status(file_of(folder, name))); ++n) {
     name = base + "-" + std::to_string(n);

@@ -65,7 +65,9 @@ std::string SavedRun::what_stays() const {
 
 Adapter SavedRun::adapter_of(const LoraModel& model) const {
   Adapter adapter = model.adapter();
-  adapter.base_model = settings_.model.string();
+  const bool is_of_hub = !settings_.base_model.empty();
+  adapter.base_model = is_of_hub ? settings_.base_model : settings_.model.string();
+  adapter.base_revision = settings_.base_revision;
   return adapter;
 }
 

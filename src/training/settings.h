@@ -36,7 +36,10 @@ inline constexpr std::int64_t kMostUpdates = 1'000'000'000;
 inline constexpr std::int64_t kLeastTrialSteps = 3;
 
 struct TrainingSettings {
-  std::filesystem::path model;       // Hugging Face folder
+  std::filesystem::path model;  // Hugging Face folder
+  // What its adapters are said to belong to: ORG/NAME of the Hub, and the revision where one was
+  // asked for; else that folder. No part of a trial.
+  std::string base_model, base_revision;
   std::filesystem::path train_rows;  // packed files
   std::optional<std::filesystem::path> valid_rows;
   std::optional<std::filesystem::path> test_rows;  // evaluated once, after the last update

@@ -139,6 +139,17 @@ PullReport pull_from_hub(const HubModel& model, ModelParts parts) {
   return {.commit = *cached.commit, .snapshot = cached.snapshot, .files = {}, .received = 0};
 }
 
+std::optional<HubModel> named_on_hub(const std::string& model) {
+  return is_there(model) ? std::nullopt : parse_hub_model(model);
+}
+
+std::optional<fs::path> cached_snapshot(const HubModel& model) {
+  const HubCache cache(read_hub_environment().cache);
+  const std::optional<std::string> commit = cache.commit_of(model);
+  if (!commit || !is_there(cache.snapshot(model, *commit))) return std::nullopt;
+  return cache.snapshot(model, *commit);
+}
+
 fs::path resolve_model(const std::string& model, ModelParts parts) {
   if (model.empty()) throw usage_error("--model DIR or ORG/NAME is missing");
   const bool exists = is_there(model);

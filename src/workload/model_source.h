@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "hub/pull.h"
@@ -13,6 +14,13 @@ namespace loadline {
 // HF_HUB_OFFLINE is set. Progress goes to stderr. Throws Error with the way out when there is no
 // such model.
 std::filesystem::path resolve_model(const std::string& model, ModelParts parts);
+
+// The model of the Hub that `model` names; none where a folder of that name is there, which comes
+// first, or where it is no such name.
+std::optional<HubModel> named_on_hub(const std::string& model);
+
+// Its snapshot where the Hub's cache has one, whole or not. The Hub is not asked.
+std::optional<std::filesystem::path> cached_snapshot(const HubModel& model);
 
 // Asks the Hub for the revision and downloads what is missing; with HF_HUB_OFFLINE, looks only
 // whether the cache has it. Ctrl-C stops it (Error(kInterrupted)) and keeps what came.

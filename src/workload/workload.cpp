@@ -111,6 +111,10 @@ TrainingSettings base_settings(const WorkloadOptions& options, const Workload& w
                                const MachineFacts& machine) {
   TrainingSettings settings;
   settings.model = workload.model_folder;
+  if (workload.hub_model) {
+    settings.base_model = workload.hub_model->repository;
+    if (!workload.hub_model->is_main()) settings.base_revision = workload.hub_model->revision;
+  }
   if (workload.train) settings.train_rows = workload.train->packed;
   if (workload.valid) settings.valid_rows = workload.valid->packed;
   settings.max_seq_length = resolve_sequence(options, workload.model);
@@ -209,10 +213,18 @@ MemoryPlan Workload::plan(const TrainingSettings& settings) const {
   return plan_memory(model, settings.lora, shape_of(settings));
 }
 
+std::string Workload::model_text() const {
+  return hub_model ? hub_model->text() : fs::absolute(model_folder).string();
+}
+
 Json Workload::model_document() const {
-  return {{"path", model_folder.string()},  {"model_type", model.model_type},
-          {"layers", model.layers},         {"hidden_size", model.hidden_size},
-          {"vocab_size", model.vocab_size}, {"max_positions", model.max_positions}};
+  return {{"name", model_text()},
+          {"path", model_folder.string()},
+          {"model_type", model.model_type},
+          {"layers", model.layers},
+          {"hidden_size", model.hidden_size},
+          {"vocab_size", model.vocab_size},
+          {"max_positions", model.max_positions}};
 }
 
 Json Workload::data_document() const {
@@ -263,6 +275,7 @@ Workload prepare_workload(const WorkloadOptions& options, const MachineFacts& ma
   validate(options);
   Workload workload;
   workload.model_folder = model_folder_of(options, parts);
+  if (!options.demo) workload.hub_model = named_on_hub(options.model);
   workload.model = read_config(workload.model_folder);
   const std::string data =
       options.demo && options.data.empty() ? demo_data().string() : options.data;

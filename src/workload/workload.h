@@ -28,6 +28,7 @@ struct PackedSplit {
 
 struct Workload {
   std::filesystem::path model_folder;
+  std::optional<HubModel> hub_model;  // whose snapshot that is, as it was asked for
   ModelConfig model;
   std::optional<PackedSplit> train, valid;
   std::optional<PackedSplit> test;  // where the options ask for it; training does not see it
@@ -49,6 +50,8 @@ struct Workload {
   // max_seq_length.
   [[nodiscard]] StepShape shape_of(const TrainingSettings& settings) const;
   [[nodiscard]] MemoryPlan plan(const TrainingSettings& settings) const;
+  // The model as --model takes it on any machine: of the Hub by its name; else its folder.
+  [[nodiscard]] std::string model_text() const;
   [[nodiscard]] Json model_document() const;  // for run.json and result.json
   [[nodiscard]] Json data_document() const;
   // What was proven with `settings` was proven for this.

@@ -61,6 +61,9 @@ TEST_F(HubDownload, TheFirstUseDownloadsWhatItNeeds) {
                                       "--adapter-path", (program_.home() / "adapter").string()});
   EXPECT_EQ(trained.exit_code, 0) << trained.err;
   EXPECT_THAT(hub_.asked_for("model.safetensors"), Not(IsEmpty()));
+  EXPECT_THAT(trained.out, HasSubstr("generate --model org/name --adapter-path"));
+  const Json config = read_json(program_.home() / "adapter/adapter_config.json");
+  EXPECT_EQ(config["base_model_name_or_path"], "org/name") << "as the Hub and PEFT know it";
 }
 
 TEST_F(HubDownload, EachRefusalHasItsExitCode) {

@@ -144,6 +144,18 @@ TEST_F(AdapterFolder, IsWrittenUnderTheNamesOfPeft) {
   EXPECT_EQ(json["base_model_name_or_path"], "org/name");
 }
 
+TEST_F(AdapterFolder, TheRevisionOfItsModelIsPeftsOwnField) {
+  EXPECT_TRUE(read_json(config()).at("revision").is_null()) << "none was asked for";
+  Adapter adapter = small_adapter();
+  adapter.base_revision = "v1.0";
+  write_adapter(folder(), adapter);
+  EXPECT_EQ(read_json(config())["base_model_name_or_path"], "org/name");
+  EXPECT_EQ(read_json(config())["revision"], "v1.0");
+  EXPECT_EQ(read_adapter(folder(), small_model()).base_revision, "v1.0");
+  set("revision", "absent");
+  EXPECT_EQ(read_adapter(folder(), small_model()).base_revision, "") << "of earlier versions";
+}
+
 TEST_F(AdapterFolder, IsReadWithoutThePrefixesAndWithAnAdapterName) {
   // The length of a name must stay, so blanks inside the JSON text make up for what is cut.
   const auto cut = [&](std::string_view from, std::string_view to) {

@@ -77,6 +77,7 @@ TEST_F(MlxAdapter, PeftConvertedToMlxAndBackIsIdentical) {
   Adapter adapter = small_adapter();
   for (const double alpha : {4.0, 5.0, 0.1, 12.7, 1.0 / 3.0}) {
     adapter.lora.alpha = alpha;
+    adapter.base_revision = alpha == 5 ? "v1.0" : "";
     write_adapter(peft, adapter);
     write_adapter(other(), read_adapter(peft, small_model()), AdapterFormat::kMlx);
     write_adapter(again, read_adapter(other(), small_model()));

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
+#include "unit/workload/environment.h"
 
 namespace loadline {
 namespace {
@@ -48,6 +49,22 @@ TEST_F(AdapterBase, ThatMovedOrComesFromTheHubIsTheSame) {
   EXPECT_EQ(warning("/gone/model"), "");
   EXPECT_EQ(warning("ORG/Model@main"), "");
   EXPECT_EQ(warning("/home/u/.cache/huggingface/hub/models--ORG--model/snapshots/0123abcd"), "");
+}
+
+TEST_F(AdapterBase, OfTheHubIsLookedAtInItsCache) {
+  Environment environment;
+  environment.set("HF_HUB_CACHE", (folder_.path() / "hub").string());
+  environment.set("HF_ENDPOINT", "http://127.0.0.1:1");
+  const std::string commit(40, 'a');
+  const std::string snapshot = copied("hub/models--org--smol/snapshots/" + commit).string();
+  const std::string renamed = copied("renamed").string();
+  EXPECT_THAT(warning("org/smol", renamed), HasSubstr("org/smol")) << "no ref names the snapshot";
+  fs::create_directories(folder_.path() / "hub/models--org--smol/refs");
+  replace_file(folder_.path() / "hub/models--org--smol/refs/main", commit);
+  EXPECT_EQ(warning("org/smol", renamed), "") << "the same weights under another name";
+  EXPECT_EQ(warning("org/smol", snapshot), "");
+  EXPECT_EQ(warning(snapshot, snapshot), "") << "as adapters of earlier versions have it";
+  EXPECT_THAT(warning("org/smol@no revision", renamed), HasSubstr("org/smol@no revision"));
 }
 
 TEST_F(AdapterBase, ThatIsThereIsLookedAt) {

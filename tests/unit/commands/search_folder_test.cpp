@@ -118,6 +118,20 @@ TEST_F(SearchFolder, AResultThatCannotBeReadIsNoneAsTheJournalHasTheTrials) {
   EXPECT_TRUE(open(run));
 }
 
+TEST_F(SearchFolder, ASearchIsGoneOnWithWhateverItsModelWasCalled) {
+  const auto found = [&] { return folder_of_search(place(""), "smol", "0123456789ab"); };
+  EXPECT_EQ(found(), place("smol-0123456789ab"));
+  make_folder(place("other-0123456789ab"));
+  EXPECT_EQ(found(), place("smol-0123456789ab")) << "a folder that holds no search";
+  open(place("e5f09c2a-0123456789ab"));
+  open(place("smol-111111111111"));
+  EXPECT_EQ(found(), place("e5f09c2a-0123456789ab"));
+  open(place("smol-0123456789ab"));
+  EXPECT_EQ(found(), place("smol-0123456789ab"));
+  EXPECT_EQ(folder_of_search(place("none"), "smol", "0123456789ab"),
+            place("none/smol-0123456789ab"));
+}
+
 TEST_F(SearchFolder, AnAdaptersOrAModelsFolderIsNoSearchs) {
   write(place("adapters/adapter_config.json"));
   EXPECT_THAT(refusal(place("adapters")), HasSubstr("holds an adapter"));

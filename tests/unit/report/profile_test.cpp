@@ -73,6 +73,14 @@ TEST(Profile, ReadsBackWhatWasSaved) {
   EXPECT_EQ(to_json(read)["schema_version"], 1);
 }
 
+TEST(Profile, OfAModelOfTheHubIsCalledAsTheModelAndItsCommandNamesIt) {
+  const TemporaryFolder folder;
+  Profile profile = example();
+  profile.model_path = "org/Smol-1.7B@refs/pr/3";
+  EXPECT_EQ(save_profile(folder.path(), profile).filename(), "Smol-1.7B-20261123-150405.json");
+  EXPECT_THAT(train_command(profile), HasSubstr(" --model org/Smol-1.7B@refs/pr/3 --data "));
+}
+
 TEST(Profile, WithoutANameNeverReplacesAnother) {
   const TemporaryFolder folder;
   const auto first = save_profile(folder.path(), example());

@@ -54,6 +54,21 @@ TEST_F(Trainer, ReportsEachStepAndTheLoad) {
   EXPECT_EQ(adapter_of(s).lora.rank, 4);
 }
 
+TEST_F(Trainer, AnAdapterNamesTheModelOfTheHubThatWasAskedForElseTheFolder) {
+  TrainingSettings s = settings("a");
+  run(s);
+  EXPECT_EQ(adapter_of(s).base_model, s.model.string());
+  s = settings("b");
+  s.base_model = "org/name";
+  s.base_revision = "v1.0";
+  s.adapter_format = AdapterFormat::kBoth;
+  run(s);
+  const Json peft = read_json(s.adapter_path / "adapter_config.json");
+  EXPECT_EQ(peft["base_model_name_or_path"], "org/name");
+  EXPECT_EQ(peft["revision"], "v1.0");
+  EXPECT_EQ(read_json(s.adapter_path / "mlx/adapter_config.json")["model"], "org/name");
+}
+
 TEST_F(Trainer, TheLongestRowThatIsSaidIsOfTheTrainingRows) {
   TrainingSettings s = settings("a");
   s.train_rows = pack("short.packed", rows_of_lengths({9, 12}));

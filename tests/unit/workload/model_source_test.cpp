@@ -132,6 +132,26 @@ TEST_F(ModelSource, AChatTemplateThatTheCacheLacksIsFetchedOfTheCachesOwnCommit)
   EXPECT_EQ(hub.hub_requests().size(), asked) << "what the Hub does not have is remembered";
 }
 
+TEST_F(ModelSource, ANameIsTheHubsUnlessAFolderHasIt) {
+  ASSERT_TRUE(named_on_hub("org/name@v1"));
+  EXPECT_EQ(named_on_hub("org/name@v1")->text(), "org/name@v1");
+  EXPECT_FALSE(named_on_hub(snapshot_.string()));
+  EXPECT_FALSE(named_on_hub("name"));
+  const fs::path before = fs::current_path();
+  fs::current_path(folder_.path());
+  make_folder("org/name");
+  EXPECT_FALSE(named_on_hub("org/name"));
+  fs::current_path(before);
+}
+
+TEST_F(ModelSource, WhatTheCacheHasIsFoundWithoutAskingTheHub) {
+  EXPECT_EQ(cached_snapshot({.repository = "org/name"}), snapshot_);
+  EXPECT_EQ(cached_snapshot({.repository = "org/name", .revision = LoopbackHub::kCommit}),
+            snapshot_);
+  EXPECT_FALSE(cached_snapshot({.repository = "org/other"}));
+  EXPECT_FALSE(cached_snapshot({.repository = "org/name", .revision = std::string(40, 'e')}));
+}
+
 TEST_F(ModelSource, AFolderIsTheSameHoweverItsPathIsTyped) {
   const std::string back = std::string("/../") + LoopbackHub::kCommit + "/";
   for (const std::string& end : {std::string(), std::string("/"), std::string("/."), back}) {

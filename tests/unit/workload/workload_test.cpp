@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "unit/workload/environment.h"
 
 namespace loadline {
@@ -43,6 +44,41 @@ class PreparedWorkload : public ::testing::Test {
   TemporaryFolder folder_;
   WorkloadOptions options_;
 };
+
+TEST_F(PreparedWorkload, OfAHubModelKeepsTheNameThatWasTyped) {
+  const fs::path hub = folder_.path() / "hub";
+  const std::string commit(40, 'a');
+  const fs::path snapshot = hub / "models--org--smol/snapshots" / commit;
+  fs::create_directories(snapshot.parent_path());
+  fs::copy(options_.model, snapshot);
+  environment_.set("HF_HUB_CACHE", hub.string());
+  environment_.set("HF_HUB_OFFLINE", "1");
+  for (const char* revision : {"main", "v1.0"}) {
+    make_folder(hub / "models--org--smol/refs");
+    replace_file(hub / "models--org--smol/refs" / revision, commit);
+  }
+  const auto prepared = [&](const std::string& model) {
+    options_.model = model;
+    return prepare_workload(options_, MachineFacts{}, stderr);
+  };
+  const Workload latest = prepared("org/smol"), tagged = prepared("org/smol@v1.0");
+  EXPECT_EQ(latest.model_folder, snapshot);
+  EXPECT_EQ(latest.model_text(), "org/smol");
+  EXPECT_EQ(latest.base.model, snapshot);
+  EXPECT_EQ(latest.base.base_model, "org/smol");
+  EXPECT_EQ(latest.base.base_revision, "");
+  EXPECT_EQ(tagged.model_text(), "org/smol@v1.0");
+  EXPECT_EQ(tagged.base.base_model, "org/smol");
+  EXPECT_EQ(tagged.base.base_revision, "v1.0");
+  EXPECT_EQ(latest.model_document()["name"], "org/smol");
+  EXPECT_EQ(latest.model_document()["path"], snapshot.string());
+  const Workload local = prepared(snapshot.string() + "/");
+  EXPECT_EQ(local.model_text(), snapshot.string());
+  EXPECT_EQ(local.base.base_model, "");
+  EXPECT_EQ(local.profile_key(MachineFacts{}, local.base).model,
+            latest.profile_key(MachineFacts{}, latest.base).model)
+      << "a profile is known by the weights, however they were named";
+}
 
 TEST_F(PreparedWorkload, IsMadeReadyThoughNobodyCanBeToldOfRowsThatAreLeftOut) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> full(std::fopen("/dev/full", "w"),
