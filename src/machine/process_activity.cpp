@@ -36,9 +36,12 @@ std::optional<ProcessActivity> read_activity(pid_t pid) {
   if (words.size() < 15) return std::nullopt;
   std::uint64_t ticks = 0;  // utime, stime, cutime, cstime (proc(5))
   for (std::size_t i = 11; i < 15; ++i) ticks += parse_number(words[i]).value_or(0);
+  const auto io = read_kernel_file("/proc/" + std::to_string(pid) + "/io");
   return ProcessActivity{
       .cpu_seconds = static_cast<double>(ticks) / static_cast<double>(::sysconf(_SC_CLK_TCK)),
-      .major_faults = parse_number(words[9]).value_or(0)};
+      .major_faults = parse_number(words[9]).value_or(0),
+      // Not read_bytes: swapping in counts there, and is no life.
+      .read = Bytes{io ? kernel_field(*io, "rchar:").value_or(0) : 0}};
 }
 
 double read_waited_seconds(pid_t pid) {

@@ -12,6 +12,8 @@ constexpr double kTimesLonger = 10;
 constexpr double kAliveCores = 0.05;
 constexpr auto kWindow = std::chrono::milliseconds(1000);
 constexpr Bytes kNewMemory = 1_MiB;
+// More than the small files of /proc that something may look at in a loop.
+constexpr Bytes kNewRead = 1_MiB;
 // Samples come ten times a second.
 constexpr auto kLongestPause = std::chrono::seconds(1);
 
@@ -34,7 +36,8 @@ LifeSigns::LifeSigns(const TrialSpec& spec, std::chrono::milliseconds floor, Clo
 
 void LifeSigns::step_took(double seconds) { longest_step_ = std::max(longest_step_, seconds); }
 
-void LifeSigns::sample(Clock::Duration now, double cpu_seconds, double waited_seconds, Bytes peak) {
+void LifeSigns::sample(Clock::Duration now, double cpu_seconds, double waited_seconds, Bytes peak,
+                       Bytes read) {
   const Clock::Duration pause = now - std::exchange(last_sample_, now);
   if (pause > kLongestPause) {
     last_event_ = std::min(last_event_ + pause, now);
@@ -44,6 +47,10 @@ void LifeSigns::sample(Clock::Duration now, double cpu_seconds, double waited_se
   if (waited > 0) last_event_ = std::min(last_event_ + duration_of(waited), now);
   if (peak >= peak_ + kNewMemory) {
     peak_ = peak;
+    last_life_ = now;
+  }
+  if (read >= read_ + kNewRead) {
+    read_ = read;
     last_life_ = now;
   }
   if (now - window_start_ < kWindow) return;

@@ -16,8 +16,8 @@ namespace loadline {
 // or the predicted one), and
 // - between steps, whose time is known: always (a loop without end uses the processor too);
 // - elsewhere (loading, the first step, evaluation, save): when it also showed no sign of life for
-//   that long: 5 % of a core used or waited for, or a new peak of memory. A slow machine is no
-//   fault.
+//   that long: 5 % of a core used or waited for, a new peak of memory, or bytes read. A slow
+//   machine is no fault, nor is a slow disk.
 // Time in which it was ready and others had the cores does not count between steps either.
 // Time in which nobody sampled (we were stopped, frozen or starved, and the trial perhaps with us)
 // does not count.
@@ -29,9 +29,10 @@ class LifeSigns {
   void step_took(double seconds);
   // Between steps from now on, or not.
   void set_stepping(bool stepping) { stepping_ = stepping; }
-  // Processor time used and waited for, both since the worker's start, and the most memory held, by
-  // it and by all that it has started.
-  void sample(Clock::Duration now, double cpu_seconds, double waited_seconds, Bytes peak);
+  // Processor time used and waited for and bytes read, all since the worker's start, and the most
+  // memory held, by it and by all that it has started.
+  void sample(Clock::Duration now, double cpu_seconds, double waited_seconds, Bytes peak,
+              Bytes read);
 
   // Says what is missing for how long, once the trial counts as stalled.
   [[nodiscard]] std::optional<std::string> stalled(Clock::Duration now) const;
@@ -49,6 +50,7 @@ class LifeSigns {
   double window_wanted_ = 0;  // processor time, used or waited for
   double waited_ = 0;
   Bytes peak_;
+  Bytes read_;
 };
 
 }  // namespace loadline

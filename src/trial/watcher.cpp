@@ -95,7 +95,7 @@ void Watcher::sample() {
   if (clock_.now() >= next_tree_sample_) sample_tree();
   sample_activity();
   life_.sample(clock_.now(), seen_.activity.cpu_seconds, seen_.waited_seconds,
-               std::max(seen_.memory.peak, seen_.tree_peak.value_or(Bytes{})));
+               std::max(seen_.memory.peak, seen_.tree_peak.value_or(Bytes{})), seen_.activity.read);
   sample_neighbours();
   check_output();
 }
@@ -121,9 +121,11 @@ void Watcher::sample_activity() {
     const ProcessActivity one = read_activity(process).value_or(ProcessActivity{});
     all.cpu_seconds += one.cpu_seconds;
     all.major_faults += one.major_faults;
+    all.read += one.read;
   }
   seen_.activity.cpu_seconds = std::max(seen_.activity.cpu_seconds, all.cpu_seconds);
   seen_.activity.major_faults = std::max(seen_.activity.major_faults, all.major_faults);
+  seen_.activity.read = std::max(seen_.activity.read, all.read);
 }
 
 // What the machine was busy with, less what the worker used: both as of this sample.

@@ -27,6 +27,13 @@ TEST(ConductFaults, AWorkerThatLeavesItsWorkToAChildIsNoHang) {
   EXPECT_GT(trial.outcome.evidence["cpu_seconds"].get<double>(), 3.5);
 }
 
+// All of its memory is touched before the first byte comes, so nothing of it grows meanwhile.
+TEST(ConductFaults, ALoadThatWaitsForASlowDiskIsNoHang) {
+  FaultRun trial(CapKind::kRlimit, {"read", "4"});
+  EXPECT_EQ(trial.run().verdict, Verdict::kFits) << trial.outcome.cause;
+  EXPECT_LT(trial.outcome.evidence["cpu_seconds"].get<double>(), 0.2);
+}
+
 TEST(ConductFaults, ATimeLimitIsNeverSuccess) {
   for (const CapKind cap : caps()) {
     SCOPED_TRACE(name_of(cap));

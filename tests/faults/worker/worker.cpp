@@ -155,6 +155,17 @@ int delegate(double seconds) {
   return healthy(1);
 }
 
+// Loads as slowly as a far disk lets it: the memory is there already, and the processor idle.
+int read_slowly(double seconds) {
+  std::string piece(4 * kMiB, 'x');
+  const int file = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+  for (double left = seconds; left > 0; left -= 0.5) {
+    usleep(500'000);
+    if (read(file, piece.data(), piece.size()) < 0) return 92;
+  }
+  return healthy(1);
+}
+
 int lacking(std::string_view what) {
   say_loaded();
   say_steps(1, 15, 1);
@@ -316,6 +327,7 @@ int main(int argc, char** argv) {
   if (mode == "brood") return brood(std::atoi(argument.c_str()), number(3));
   if (mode == "bereaved") return bereaved(number(2));
   if (mode == "delegate") return delegate(std::atof(argument.c_str()));
+  if (mode == "read") return read_slowly(std::atof(argument.c_str()));
   if (mode == "die") return die(std::atoi(argument.c_str()));
   if (mode == "lacking") return lacking(argument);
   if (mode == "flood") return flood(argument, number(3));

@@ -235,6 +235,17 @@ TEST_F(ChildTest, ActivityCountsProcessorTime) {
   EXPECT_FALSE(read_activity(0).has_value());
 }
 
+TEST_F(ChildTest, ActivityCountsWhatIsRead) {
+  if (!std::filesystem::exists("/proc/self/io")) GTEST_SKIP() << "the kernel does not count";
+  Child child(shell("head -c 5000000 /dev/zero > /dev/null; sleep 1000"), *cap_);
+  const auto read = [&] { return read_activity(child.pid()).value_or(ProcessActivity{}).read; };
+  for (int i = 0; i < 1000 && read() < 5000000_B; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_GE(read(), 5000000_B);
+  EXPECT_LT(read(), 6000000_B);
+}
+
 // The affinity of this thread, which its children inherit, while this object lives.
 class OneCore {
  public:

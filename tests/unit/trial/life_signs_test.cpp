@@ -12,13 +12,15 @@ using std::chrono::seconds;
 class LifeSignsTest : public testing::Test {
  protected:
   // `cores` busy and `memory` as the peak, for a while; `ready` is the share of it in which the
-  // worker could have run and others did.
-  void live(seconds duration, double cores, Bytes memory = 10_MiB, double ready = 0) {
+  // worker could have run and others did; `read` comes each second.
+  void live(seconds duration, double cores, Bytes memory = 10_MiB, double ready = 0,
+            Bytes read = {}) {
     for (int i = 0; i < duration.count() * 10; ++i) {
       clock_.advance(milliseconds(100));
       cpu_ += cores * 0.1;
       waited_ += ready * 0.1;
-      life_.sample(clock_.now(), cpu_, waited_, memory);
+      if (i % 10 == 0) read_ += read;
+      life_.sample(clock_.now(), cpu_, waited_, memory, read_);
     }
   }
   [[nodiscard]] bool stalled() const { return life_.stalled(clock_.now()).has_value(); }
@@ -27,6 +29,7 @@ class LifeSignsTest : public testing::Test {
   LifeSigns life_{TrialSpec{}, seconds(60), clock_.now()};
   double cpu_ = 0;
   double waited_ = 0;
+  Bytes read_;
 };
 
 TEST_F(LifeSignsTest, QuietAndIdleForAMinuteIsStalled) {
@@ -45,6 +48,19 @@ TEST_F(LifeSignsTest, ASlowFirstStepThatComputesIsNot) {
 TEST_F(LifeSignsTest, ALoadThatFillsMemoryIsNot) {
   for (std::uint64_t mib = 20; mib < 2000; mib += 20) live(seconds(5), 0.01, Bytes{mib << 20});
   EXPECT_FALSE(stalled());
+}
+
+// As the real one: the memory was touched before the first byte came.
+TEST_F(LifeSignsTest, ALoadFromASlowDiskIntoMemoryThatIsThereIsNot) {
+  live(seconds(1200), 0.03, 10_GiB, 0, 50_MiB);
+  EXPECT_FALSE(stalled());
+  live(seconds(62), 0.03, 10_GiB);
+  EXPECT_TRUE(stalled());
+}
+
+TEST_F(LifeSignsTest, ALookAtSmallFilesAgainAndAgainIsNoLife) {
+  live(seconds(62), 0.03, 10_MiB, 0, 4_KiB);
+  EXPECT_TRUE(stalled());
 }
 
 // Ctrl-Z, a frozen container, a suspended laptop: the trial stood still as we did.
