@@ -139,10 +139,28 @@ std::optional<Answer> Answers::speed(const Configuration& c) const {
     const double speed = measured->tokens_per_second;
     return Answer{speed, speed, speed, support, measured->is_least};
   }
-  const Expectation seconds = time_.seconds(c);
-  const double doubt = kInterval * seconds.deviation;
-  const double fastest = std::fmax(seconds.mean - doubt, seconds.mean / 10);
-  return Answer{1 / seconds.mean, 1 / (seconds.mean + doubt), 1 / fastest, support};
+  const Expectation line = time_.seconds(c);
+  const double least = least_seconds(c);
+  const double seconds = std::fmax(line.mean, least);
+  if (!(seconds > 0)) return std::nullopt;
+  const double doubt = kInterval * line.deviation;
+  const double fastest = std::fmax(std::fmax(seconds - doubt, seconds / 10), least);
+  return Answer{1 / seconds, 1 / (seconds + doubt), 1 / fastest, support};
+}
+
+// Of what takes no more time a token: no larger in rank and layers, and no smaller a batch. The
+// line through a few speeds does not know that beyond them. 0 where nothing says so.
+double Answers::least_seconds(const Configuration& c) const {
+  double least = 0;
+  for (const RunTrial& trial : trials_) {
+    const Configuration& quicker = trial.configuration;
+    if (!lies_within(cell_of(quicker), cell_of(c)) || quicker.batch_size < c.batch_size) continue;
+    const auto measured = speed_of(quicker, trials_);
+    if (measured && !measured->is_least) {
+      least = std::fmax(least, 1 / measured->tokens_per_second);
+    }
+  }
+  return least;
 }
 
 std::optional<double> Answers::smooth_seconds(const Configuration& c) const {

@@ -2,6 +2,7 @@
 #include "search/answers.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <stdexcept>
 
@@ -150,6 +151,34 @@ TEST(Answers, SpeedFallsWithTheRankByAsMuchAsWasMeasured) {
     const Configuration c{6, rank, 8};
     EXPECT_NEAR(answers.speed(c)->value / asked.land.speed(c), 1, 0.01);
   }
+}
+
+// Noise of 1 %, by which a line through the speeds rises with the rank: far away it crosses zero.
+TEST(Answers, NoRankIsExpectedToBeFasterThanASmallerOneThatWasMeasured) {
+  OfFewTrials asked({}, {});
+  for (const auto& [rank, speed] : {std::pair{32, 9585.0}, {64, 9600}, {96, 9690}, {128, 9700}}) {
+    asked.add({2, rank, 6}, Verdict::kFits);
+    asked.trials.back().outcome.tokens_per_second = speed;
+  }
+  for (const std::int64_t rank : {256, 4096, 16384}) {
+    const auto speed = asked.answers().speed({2, rank, 6});
+    ASSERT_TRUE(speed.has_value()) << rank;
+    EXPECT_GT(speed->low, 0) << rank;
+    EXPECT_LE(speed->low, speed->value) << rank;
+    EXPECT_LE(speed->value, speed->high) << rank;
+    EXPECT_LE(speed->high, 9585) << rank;
+  }
+}
+
+TEST(Answers, ASpeedThatOthersSlowedBoundsNothing) {
+  Asked asked;
+  const double before = asked.answers().speed({6, 64, 12})->value;
+  RunTrial slowed = asked.land.run(Configuration{8, 8, 4}, asked.limits);
+  slowed.outcome.noise.cores = 2;
+  slowed.outcome.noise.neighbour_cores = 1.5;
+  slowed.outcome.tokens_per_second /= 4;
+  asked.trials.push_back(slowed);
+  EXPECT_NEAR(asked.answers().speed({6, 64, 12})->value / before, 1, 0.01);
 }
 
 TEST(Answers, ASpeedThatOthersSlowedIsALowerBoundUntilItIsMeasuredAnew) {
