@@ -40,6 +40,17 @@ std::vector<double> loads_of(const Grounds& grounds) {
   return loads;
 }
 
+// What it needed more of, in budgets: than its ceiling, or than it held where memory ran out around
+// it.
+double least_load(const RunTrial& trial, const Grounds& grounds) {
+  if (trial.outcome.ran_out_around_it()) {
+    const Bytes held = trial.outcome.peak.value_or(MeasuredBytes{}).bytes;
+    return static_cast<double>(held.count) / grounds.room();
+  }
+  if (trial.cap.count > 0) return static_cast<double>(trial.cap.count) / grounds.room();
+  return trial.under_margin ? 1 : 1 + grounds.limits.margin;
+}
+
 // What ran out of memory needed more than there was. In blocks a peak is what the line was rounded
 // up to; a plan knows the blocks itself.
 std::vector<Observation> observations(const Hypothesis& of, const Grounds& grounds) {
@@ -58,9 +69,7 @@ std::vector<Observation> observations(const Hypothesis& of, const Grounds& groun
         one.low = one.high - block;
       }
     } else {
-      one.low = trial.cap.count > 0  ? static_cast<double>(trial.cap.count) / grounds.room()
-                : trial.under_margin ? 1
-                                     : 1 + grounds.limits.margin;
+      one.low = least_load(trial, grounds);
       if (block > 0) one.low = std::floor(one.low / block) * block;
       one.high = Observation::kUnbounded;
     }

@@ -85,17 +85,6 @@ Conclusion killed_for_memory(const TrialSpec& spec, const TrialObservation& seen
           refused_text(end + ". Other processes took what the budget had promised: close them")};
 }
 
-// Whether killed_for_memory() concluded so, as an outcome's evidence tells.
-bool ran_out_around_it(const TrialOutcome& outcome) {
-  const Json* kills = json_find(outcome.evidence, "oom_kills");
-  const bool was_killed = kills != nullptr && kills->is_number() && *kills != 0;
-  if (!was_killed || outcome.signal != SIGKILL) return false;
-  const Json* kind = json_find(outcome.evidence, "cap_kind");
-  const Json* full = json_find(outcome.evidence, "cap_was_full");
-  const bool is_limit = kind != nullptr && *kind == Json(name_of(CapKind::kRlimit));
-  return is_limit || (full != nullptr && *full == Json(false));
-}
-
 // Only what the kernel, our own allocator or our own count says is evidence.
 std::optional<Conclusion> out_of_memory(const TrialSpec& spec, const TrialObservation& seen,
                                         Bytes peak) {
@@ -296,6 +285,17 @@ bool WorkerReport::diverged() const {
          (evaluated && !std::isfinite(evaluated->loss));
 }
 
+// As killed_for_memory() concluded, by the evidence that is kept of it.
+bool TrialOutcome::ran_out_around_it() const {
+  const Json* kills = json_find(evidence, "oom_kills");
+  const bool was_killed = kills != nullptr && kills->is_number() && *kills != 0;
+  if (!was_killed || signal != SIGKILL) return false;
+  const Json* kind = json_find(evidence, "cap_kind");
+  const Json* full = json_find(evidence, "cap_was_full");
+  const bool is_limit = kind != nullptr && *kind == Json(name_of(CapKind::kRlimit));
+  return is_limit || (full != nullptr && *full == Json(false));
+}
+
 TrialOutcome judge(const TrialSpec& spec, const TrialObservation& seen) {
   TrialOutcome outcome;
   const Bytes peak =
@@ -350,7 +350,7 @@ std::optional<TrialOutcome> under_budget(TrialSpec spec, TrialOutcome outcome, B
     // What ran out around it is taken by what it wanted, as killed_for_memory() did.
     const Bytes peak = outcome.peak.value_or(MeasuredBytes{}).bytes;
     const bool is_too_much =
-        ran_out_around_it(outcome)
+        outcome.ran_out_around_it()
             ? adjusted(std::max(peak, spec.planned.bytes), spec.margin) > budget
             : spec.cap >= cap_under_margin(budget, spec.margin);
     if (!is_too_much) return std::nullopt;

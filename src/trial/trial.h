@@ -142,6 +142,9 @@ struct TrialOutcome {
     return ran_through() && static_cast<std::int64_t>(steps.size()) < asked_steps;
   }
   [[nodiscard]] Bytes adjusted_peak(double margin) const;  // 0 when nothing was measured
+  // The kernel killed it below its own ceiling: it needed more than it held, and nobody knows
+  // whether more than the ceiling.
+  [[nodiscard]] bool ran_out_around_it() const;
 };
 
 // Documents of spec.json and outcome.json; reading checks every value and throws Error(kBadInput)

@@ -153,6 +153,23 @@ TEST(Answers, SpeedFallsWithTheRankByAsMuchAsWasMeasured) {
   }
 }
 
+// Of its own need it says no more than that it held so much.
+TEST(Answers, AKillBelowTheCeilingSaysNothingOfWhatTheCeilingWouldHaveHeld) {
+  Asked asked;
+  const Configuration c{10, 32, 8};
+  RunTrial killed = asked.land.run(c, asked.limits);
+  killed.cap = asked.limits.budget;
+  killed.outcome.verdict = Verdict::kOutOfMemory;
+  killed.outcome.peak = MeasuredBytes{400_MiB};
+  killed.outcome.signal = SIGKILL;
+  killed.outcome.evidence = {{"oom_kills", 1}, {"cap_was_full", false}};
+  asked.trials.push_back(killed);
+  const auto truth = static_cast<double>(asked.land.peak(c).count);
+  EXPECT_NEAR(asked.answers().peak(c).value / truth, 1, 0.01);
+  asked.trials.back().outcome.evidence["cap_was_full"] = true;
+  EXPECT_GT(asked.answers().peak(c).value, truth * 1.1);
+}
+
 // Noise of 1 %, by which a line through the speeds rises with the rank: far away it crosses zero.
 TEST(Answers, NoRankIsExpectedToBeFasterThanASmallerOneThatWasMeasured) {
   OfFewTrials asked({}, {});
