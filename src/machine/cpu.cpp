@@ -7,6 +7,7 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "machine/cgroup.h"
@@ -29,17 +30,36 @@ bool has_flag(std::string_view flags, std::string_view flag) {
   return std::find(words.begin(), words.end(), flag) != words.end();
 }
 
-// "0-3,8,10-11" -> 7.
-int count_list(std::string_view list) {
-  int count = 0;
+struct CoreRange {
+  std::uint64_t first = 0, last = 0;
+};
+
+// "0-3,8,10-11" -> 0 to 3, 8 to 8, 10 to 11.
+std::vector<CoreRange> ranges_in(std::string_view list) {
+  std::vector<CoreRange> ranges;
   while (!list.empty()) {
     const std::size_t comma = std::min(list.find(','), list.size());
     const std::string_view range = list.substr(0, comma);
     const std::size_t dash = range.find('-');
     const auto first = parse_number(range);
     const auto last = dash == std::string_view::npos ? first : parse_number(range.substr(dash + 1));
-    if (first && last && *last >= *first) count += static_cast<int>(*last - *first + 1);
+    if (first && last && *last >= *first) ranges.push_back({*first, *last});
     list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return ranges;
+}
+
+// Without ranges nothing is known, and each core counts.
+bool is_within(std::uint64_t core, const std::vector<CoreRange>& ranges) {
+  return ranges.empty() || std::any_of(ranges.begin(), ranges.end(), [&](const CoreRange& range) {
+           return core >= range.first && core <= range.last;
+         });
+}
+
+int count_list(std::string_view list) {
+  int count = 0;
+  for (const CoreRange& range : ranges_in(list)) {
+    count += static_cast<int>(range.last - range.first + 1);
   }
   return count;
 }
@@ -57,13 +77,29 @@ int wanted_threads() {
   return count && *count >= 1 && *count < kAny ? static_cast<int>(*count) : kAny;
 }
 
+std::optional<std::string> allowed_list(const fs::path& root) {
+  const auto status = read_kernel_file(root / "proc/self/status");
+  return status ? kernel_line(*status, "Cpus_allowed_list:") : std::nullopt;
+}
+
+std::optional<double> own_quota(const fs::path& root) {
+  const auto place = find_cgroup(root, "cpu");
+  return place ? cpu_quota(*place) : std::nullopt;
+}
+
+// user nice system idle iowait irq softirq steal; what guests of ours use is in user already.
+std::optional<std::uint64_t> busy_ticks(const std::vector<std::string_view>& words) {
+  if (words.size() < 9) return std::nullopt;
+  std::uint64_t ticks = 0;
+  for (const std::size_t i : {1U, 2U, 3U, 6U, 7U, 8U}) ticks += parse_number(words[i]).value_or(0);
+  return ticks;
+}
+
 int usable_cores(const fs::path& root, int logical) {
   int usable = logical;
-  const auto status = read_kernel_file(root / "proc/self/status");
-  const auto allowed = status ? kernel_line(*status, "Cpus_allowed_list:") : std::nullopt;
+  const auto allowed = allowed_list(root);
   if (allowed && count_list(*allowed) > 0) usable = std::min(usable, count_list(*allowed));
-  const auto place = find_cgroup(root, "cpu");
-  const auto quota = place ? cpu_quota(*place) : std::nullopt;
+  const auto quota = own_quota(root);
   // Rounded down: a thread more than the quota would stand still for the rest of each period.
   if (quota) usable = std::min(usable, static_cast<int>(std::min(*quota, 1e6)));
   return std::min(std::max(usable, 1), wanted_threads());
@@ -73,17 +109,25 @@ int usable_cores(const fs::path& root, int logical) {
 
 std::optional<ProcessorUse> read_processor_use(const fs::path& root) {
   const auto text = read_kernel_file(root / "proc/stat");
-  const auto all = text ? kernel_line(*text, "cpu") : std::nullopt;
-  if (!all) return std::nullopt;
-  // user nice system idle iowait irq softirq steal; what guests of ours use is in user already.
-  const auto words = split_words(*all);
-  if (words.size() < 8) return std::nullopt;
-  std::uint64_t ticks = 0;
-  for (const std::size_t i : {0U, 1U, 2U, 5U, 6U, 7U}) ticks += parse_number(words[i]).value_or(0);
+  if (!text) return std::nullopt;
+  const auto allowed = allowed_list(root);
+  const auto ranges = ranges_in(allowed ? *allowed : std::string_view());
   ProcessorUse use;
-  use.busy_seconds = static_cast<double>(ticks) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+  std::uint64_t ticks = 0;
   for (const std::string_view line : split_lines(*text)) {
-    use.cores += line.starts_with("cpu") && !line.starts_with("cpu ") ? 1 : 0;
+    if (!line.starts_with("cpu") || line.starts_with("cpu ")) continue;
+    const auto core = parse_number(line.substr(3));
+    const auto busy = busy_ticks(split_words(line));
+    if (!core || !busy || !is_within(*core, ranges)) continue;
+    ticks += *busy;
+    ++use.cores;
+  }
+  if (use.cores == 0) return std::nullopt;
+  use.busy_seconds = static_cast<double>(ticks) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+  const auto quota = own_quota(root);
+  if (quota && *quota < use.cores) {
+    use.quota = quota;
+    use.cores = std::max(1, static_cast<int>(*quota));
   }
   return use;
 }

@@ -12,10 +12,12 @@ namespace loadline {
 // Throws Error(kEnvironment) naming the file when /proc/cpuinfo cannot be read.
 CpuFacts read_cpu(const std::filesystem::path& root);
 
-// What the whole machine's processors have done since its start.
+// What the processors that this process may run on have done since the machine's start.
 struct ProcessorUse {
-  int cores = 0;            // online
-  double busy_seconds = 0;  // of all cores together, for whomever; what a hypervisor took included
+  int cores = 0;            // online, and no more than affinity and quota allow
+  double busy_seconds = 0;  // of all within the affinity, for whomever, also for a hypervisor
+  // Cores' worth, where the cgroup's quota is less than the affinity: on which, nobody knows.
+  std::optional<double> quota;
 };
 // Nothing where /proc/stat does not tell.
 std::optional<ProcessorUse> read_processor_use(const std::filesystem::path& root);

@@ -178,7 +178,7 @@ bool TrialSpec::ends_after(const std::vector<TrialStep>& done) const {
 }
 
 bool Noise::slows() const {
-  constexpr double kQuietShare = 0.1;  // of the machine's cores
+  constexpr double kQuietShare = 0.1;  // of the trial's cores
   constexpr double kQuietCores = 0.2;
   return neighbour_cores && *neighbour_cores > std::max(kQuietCores, kQuietShare * cores);
 }

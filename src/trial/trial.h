@@ -99,10 +99,10 @@ struct Growth {
 
 // What went on beside the trial.
 struct Noise {
-  int cores = 0;            // that the machine has
+  int cores = 0;            // that the trial may use
   double load_average = 0;  // of the minute before
-  // Processor time of all others while it ran, as a number of cores; none for a trial that was too
-  // short to tell.
+  // Processor time of all others on these while it ran, as a number of cores; none for a trial that
+  // was too short to tell.
   std::optional<double> neighbour_cores;
   // They used so much that its speed is no more than a lower bound.
   [[nodiscard]] bool slows() const;

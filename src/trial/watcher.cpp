@@ -128,13 +128,19 @@ void Watcher::sample_activity() {
   seen_.activity.read = std::max(seen_.activity.read, all.read);
 }
 
-// What the machine was busy with, less what the worker used: both as of this sample.
+// What its cores were busy with, less what the worker used: both as of this sample. Under a quota
+// the work of others shows only in how long its threads were held up; of a quota below one core
+// they always are.
 void Watcher::sample_neighbours() {
   const double seconds = std::chrono::duration<double>(clock_.now() - start_).count();
   if (!busy_before_ || seconds < kShortest) return;
   const auto use = read_processor_use(options_.root);
   if (!use) return;
-  const double others = use->busy_seconds - *busy_before_ - seen_.activity.cpu_seconds;
+  double others = use->busy_seconds - *busy_before_ - seen_.activity.cpu_seconds;
+  if (use->quota) {
+    const double own = std::max(use->cores - *use->quota, 0.0);
+    others = use->cores * seen_.waited_seconds - own * seconds;
+  }
   seen_.neighbour_cores = std::max(others / seconds, 0.0);
 }
 

@@ -43,7 +43,7 @@ class Watcher {
   Cap& cap_;
   std::filesystem::path output_;
   Clock::Duration start_;
-  std::optional<double> busy_before_;  // seconds of the whole machine's processors
+  std::optional<double> busy_before_;  // seconds of the processors that it may use
   EventReader reader_;
   LifeSigns life_;
   TrialObservation seen_;

@@ -1,11 +1,15 @@
 // Trials that hang, lie, babble or die.
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "fault.h"
 #include "machine/kernel_file.h"
 #include "machine/process_memory.h"
+#include "unit/machine/made_root.h"
 
 namespace loadline {
 namespace {
@@ -32,6 +36,51 @@ TEST(ConductFaults, ALoadThatWaitsForASlowDiskIsNoHang) {
   FaultRun trial(CapKind::kRlimit, {"read", "4"});
   EXPECT_EQ(trial.run().verdict, Verdict::kFits) << trial.outcome.cause;
   EXPECT_LT(trial.outcome.evidence["cpu_seconds"].get<double>(), 0.2);
+}
+
+// This thread on its first core, as its children will be, and beside it one that only computes.
+class BusyCore {
+ public:
+  BusyCore() {
+    ::sched_getaffinity(0, sizeof before_, &before_);
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (int core = 0; core < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++core) {
+      if (CPU_ISSET(core, &before_)) CPU_SET(core, &one);
+    }
+    ::sched_setaffinity(0, sizeof one, &one);
+    neighbour_ = ::fork();
+    volatile bool more = true;
+    while (neighbour_ == 0 && more) {
+    }
+  }
+  BusyCore(const BusyCore&) = delete;
+  BusyCore& operator=(const BusyCore&) = delete;
+  ~BusyCore() {
+    ::kill(neighbour_, SIGKILL);
+    ::waitpid(neighbour_, nullptr, 0);
+    ::sched_setaffinity(0, sizeof before_, &before_);
+  }
+
+ private:
+  cpu_set_t before_{};
+  pid_t neighbour_ = 0;
+};
+
+// Which of the many cores are its own, nobody knows: what all of them do says nothing.
+TEST(ConductFaults, UnderAQuotaNeighboursShowInHowLongItWaited) {
+  if (!std::filesystem::exists("/proc/self/schedstat")) GTEST_SKIP() << "the kernel does not count";
+  const MadeRoot root;
+  root.mount_v2("/box");
+  root.write("sys/fs/cgroup/box/cpu.max", "100000 100000\n");
+  root.write("proc/stat", "cpu  0 0 0 0 0 0 0 0 0 0\ncpu0 0 0 0 0 0 0 0 0\ncpu1 0 0 0 0 0 0 0 0\n");
+  const BusyCore shared;
+  FaultRun trial(CapKind::kRlimit, {"delegate", "1.5"});
+  trial.options.root = root.path();
+  EXPECT_EQ(trial.run().verdict, Verdict::kFits) << trial.outcome.cause;
+  EXPECT_EQ(trial.outcome.noise.cores, 1);
+  EXPECT_GT(trial.outcome.noise.neighbour_cores.value_or(0), 0.3);
+  EXPECT_TRUE(trial.outcome.noise.slows());
 }
 
 TEST(ConductFaults, ATimeLimitIsNeverSuccess) {

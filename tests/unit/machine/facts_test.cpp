@@ -1,9 +1,11 @@
 #include "machine/facts.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "machine/cpu.h"
 #include "made_root.h"
 #include "unit/environment.h"
 
@@ -143,6 +145,44 @@ TEST(Facts, OmpNumThreadsLeavesNoMoreCoresThanItSays) {
   for (const char* nothing : {"", "0", "-1", "two", "1.5", "99999999999999999999"}) {
     EXPECT_EQ(usable(nothing), 4) << nothing;
   }
+}
+
+// Four cores that were busy for 1, 2, 4 and 8 s, and idle for much longer.
+void write_busy_cores(const MadeRoot& root) {
+  root.write("proc/stat",
+             "cpu  1500 0 0 40000 0 0 0 0 0 0\n"
+             "cpu0 50 10 10 10000 500 10 10 10 7 7\n"
+             "cpu1 200 0 0 10000 0 0 0 0 0 0\n"
+             "cpu2 0 400 0 10000 0 0 0 0 0 0\n"
+             "cpu3 0 0 800 10000 0 0 0 0 0 0\n"
+             "intr 12345 6 7\n");
+}
+
+TEST(Facts, OnlyTheCoresThatMayBeUsedAreLookedAtForNeighbours) {
+  const MadeRoot root;
+  write_busy_cores(root);
+  const double tick = 100.0 / static_cast<double>(::sysconf(_SC_CLK_TCK));
+  const auto all = read_processor_use(root.path());
+  ASSERT_TRUE(all.has_value());
+  EXPECT_EQ(all->cores, 4);
+  EXPECT_DOUBLE_EQ(all->busy_seconds, 15 * tick);
+  root.write("proc/self/status", "Name:\tx\nCpus_allowed_list:\t0,2,64-127\n");
+  const auto two = read_processor_use(root.path());
+  ASSERT_TRUE(two.has_value());
+  EXPECT_EQ(two->cores, 2);
+  EXPECT_DOUBLE_EQ(two->busy_seconds, 5 * tick);
+  EXPECT_FALSE(two->quota.has_value());
+}
+
+TEST(Facts, AQuotaBelowTheAffinityIsToldAsItIsOnNoCoreInParticular) {
+  const MadeRoot root;
+  write_busy_cores(root);
+  root.mount_v2("/box");
+  root.write("sys/fs/cgroup/box/cpu.max", "250000 100000\n");
+  EXPECT_EQ(read_processor_use(root.path())->quota, 2.5);
+  EXPECT_EQ(read_processor_use(root.path())->cores, 2);
+  root.write("proc/self/status", "Name:\tx\nCpus_allowed_list:\t0-1\n");
+  EXPECT_FALSE(read_processor_use(root.path())->quota.has_value());
 }
 
 TEST(Facts, TheBudgetNamesWhatBinds) {
