@@ -173,6 +173,7 @@ std::vector<RunTrial> FindSession::known_trials() const {
   const auto of = [&](const TrialSpec& spec) { return configuration_of(spec, question_.space); };
   const auto again = asked_once_more(journal_.entries(), of);
   for (const JournalEntry* entry : again) {
+    if (is_answered_later(*entry, journal_.entries(), of, question_.limits)) continue;
     view_.line(fmt::format("Trial {} ({}) was killed from outside: its question is open again",
                            entry->spec.id, describe(of(entry->spec))));
   }

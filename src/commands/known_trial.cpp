@@ -1,10 +1,12 @@
 #include "commands/known_trial.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "search/evidence.h"
 #include "trial/left_running.h"
 #include "trial/observation.h"
 
@@ -15,6 +17,15 @@ namespace {
 bool was_killed_from_outside(const JournalEntry& entry) {
   return entry.outcome && entry.outcome->verdict == Verdict::kKilled &&
          !was_left_running(*entry.outcome);
+}
+
+// A plain fit leaves open whether the margin would have been proven.
+bool is_answer_to(const JournalEntry& killed, const JournalEntry& later,
+                  const SearchLimits& limits) {
+  const auto answer = known_trial(later, {}, limits);
+  if (!answer || ends_search(answer->outcome.verdict)) return false;
+  return answer->under_margin || !proves_margin(killed.spec, limits.budget) ||
+         !answer->outcome.fits();
 }
 
 }  // namespace
@@ -52,6 +63,15 @@ std::vector<const JournalEntry*> asked_once_more(const std::vector<JournalEntry>
     if (times.size() == 1) again.push_back(times.front());
   }
   return again;
+}
+
+bool is_answered_later(const JournalEntry& killed, const std::vector<JournalEntry>& entries,
+                       const ConfigurationOf& configuration_of, const SearchLimits& limits) {
+  const Configuration asked = configuration_of(killed.spec);
+  return std::any_of(entries.begin(), entries.end(), [&](const JournalEntry& later) {
+    return later.spec.id > killed.spec.id && configuration_of(later.spec) == asked &&
+           is_answer_to(killed, later, limits);
+  });
 }
 
 }  // namespace loadline

@@ -27,5 +27,8 @@ using ConfigurationOf = std::function<Configuration(const TrialSpec&)>;
 // again, once. A second kill of the same configuration stands.
 std::vector<const JournalEntry*> asked_once_more(const std::vector<JournalEntry>& entries,
                                                  const ConfigurationOf& configuration_of);
+// Whether one of them has been: a later trial of its configuration counts today.
+bool is_answered_later(const JournalEntry& killed, const std::vector<JournalEntry>& entries,
+                       const ConfigurationOf& configuration_of, const SearchLimits& limits);
 
 }  // namespace loadline
