@@ -27,6 +27,12 @@ Configuration configuration_of(const TrialSpec& spec, const SearchSpace& space) 
   return c;
 }
 
+// It proved that saving works; nobody wants it.
+void remove_adapter(const fs::path& run_folder, int trial) {
+  std::error_code ignored;
+  fs::remove_all(trial_folder(run_folder, trial) / "adapter", ignored);
+}
+
 // The search may think so long about what lies ahead; the user waits meanwhile.
 constexpr std::chrono::seconds kOutlook{1};
 
@@ -52,8 +58,10 @@ FindSession::FindSession(const Workload& workload, const MachineFacts& machine,
               .run_folder = run_folder,
               .cap = machine.cap.kind,
               .threads = machine.cpu.usable} {
-  for (const JournalEntry& entry : journal_.entries())
+  for (const JournalEntry& entry : journal_.entries()) {
     first_id_ = next_id_ = std::max(next_id_, entry.spec.id + 1);
+    remove_adapter(run_folder_, entry.spec.id);  // of a search that was killed meanwhile
+  }
 }
 
 TrainingSettings FindSession::settings_of(const Configuration& configuration) const {
@@ -150,8 +158,7 @@ RunTrial FindSession::run_one(const Question& question) {
   journal_.finished(spec, outcome);
   view_.trial_ends(spec, outcome);
   last_end_ = clock_.now();
-  std::error_code ignored;  // the trial's adapter proved that saving works; nobody wants it
-  fs::remove_all(trial_folder(run_folder_, spec.id) / "adapter", ignored);
+  remove_adapter(run_folder_, spec.id);
   return {.configuration = question.configuration,
           .trial = spec.id,
           .planned = spec.planned,

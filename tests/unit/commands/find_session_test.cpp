@@ -12,6 +12,25 @@
 namespace loadline {
 namespace {
 
+TEST(FindSession, WhatATrialOfAKilledSearchHadSavedIsRemovedWhenTheSearchGoesOn) {
+  const TemporaryFolder folder;
+  TrialSpec spec;
+  spec.id = 1;
+  spec.batch_size = spec.lora_rank = spec.lora_layers = 1;
+  spec.budget = spec.cap = 1_GiB;
+  Journal(folder.path()).started(spec);
+  const auto trial = trial_folder(folder.path(), spec.id);
+  make_folder(trial / "adapter");
+  replace_file(trial / "adapter/training_state.safetensors.loadline-AbCdEf", "moments");
+  replace_file(trial / "spec.json", "{}");
+  const Workload workload;
+  const FindQuestion question;
+  TerminalView view(stderr, false);
+  const FindSession session(workload, MachineFacts{}, question, folder.path(), view);
+  EXPECT_FALSE(is_there(trial / "adapter"));
+  EXPECT_TRUE(is_there(trial / "spec.json"));
+}
+
 // Of a search over a journal with this one trial, where the training to come has so many steps.
 std::string growth_told(const TrialSpec& spec, const TrialOutcome& outcome, std::int64_t steps) {
   const TemporaryFolder folder;
