@@ -8,7 +8,6 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/hash.h"
 #include "base/json.h"
 #include "commands/binds.h"
 #include "commands/command.h"
@@ -21,7 +20,6 @@
 #include "commands/search_folder.h"
 #include "kernels/gemm.h"
 #include "machine/interrupt.h"
-#include "report/model_name.h"
 #include "report/print.h"
 #include "report/result.h"
 #include "search/evidence.h"
@@ -85,14 +83,8 @@ FindQuestion question_of(const FindOptions& options, const Workload& workload,
   return question;
 }
 
-// One answer for the whole search, so that its trials compare: auto is off where one row of the
-// largest rank and layers is planned to fit without, else on.
-void settle_checkpointing(Workload& workload, const FindQuestion& question) {
-  TrainingSettings smallest_batch =
-      workload.with(1, question.space.ranks.back(), question.space.layers.back());
-  choose_checkpointing(workload, smallest_batch, question.limits.budget, question.limits.margin);
-  workload.base.checkpointing = smallest_batch.checkpointing;
-  workload.checkpointing_auto = false;
+bool is_checkpointed(const Workload& workload) {
+  return workload.base.checkpointing == ActivationCheckpointing::kOn;
 }
 
 // A folder as it is before the download: nothing in it could be weights.
@@ -186,7 +178,7 @@ void keep_result(const Found& found, const FindOptions& options, const Workload&
           {"compiler", __VERSION__}, {"oneDNN", onednn_version()}, {"linux", machine.kernel}}};
   const auto write_result = [&](bool profile_pending) {
     Json answer = result_document(result, context);
-    answer["grad_checkpoint"] = workload.base.checkpointing == ActivationCheckpointing::kOn;
+    answer["grad_checkpoint"] = is_checkpointed(workload);
     if (profile_pending) answer["profile_pending"] = true;
     std::string document = answer.dump(2) + "\n";
     if (!found.is_answered || result.status != SearchResult::Status::kUnfinished) {
@@ -254,17 +246,15 @@ int run_find(FindOptions options) {
   Budget budget = compute_budget(machine.memory, options.workload.limit());
   if (limited_by_demo && budget.binds == "--memory-limit") budget.binds = "--demo";
   const FindQuestion question = question_of(options, workload, budget);
-  settle_checkpointing(workload, question);
-  const Json asked = question_document(question, workload, machine, options.workload.memory_limit);
-  const fs::path run_folder =
-      options.run_dir ? normal_folder(*options.run_dir)
-                      : folder_of_search(runs_folder(), model_name(workload.model_text()),
-                                         sha256_hex(asked.dump()).substr(0, 12));
+  const SearchPlace place = place_of_search(
+      workload, question, machine, options.workload.memory_limit, options.run_dir, options.restart);
+  const fs::path& run_folder = place.folder;
   require_places(options, workload, run_folder);
   TerminalView view(out, draws(out), colour_wanted(), [out] { return columns_of(out); });
   const bool is_answered = open_search_folder(run_folder,
                                               {{"schema_version", 1},
-                                               {"question", asked},
+                                               {"question", place.question},
+                                               {"grad_checkpoint", is_checkpointed(workload)},
                                                {"machine", to_json(machine)},
                                                {"model", workload.model_document()},
                                                {"data", workload.data_document()}},

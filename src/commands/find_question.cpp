@@ -3,9 +3,12 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/json.h"
+#include "base/hash.h"
+#include "commands/search_folder.h"
 #include "report/machine_name.h"
+#include "report/model_name.h"
 #include "workload/options.h"
+#include "workload/paths.h"
 #include "workload/ranks.h"
 
 namespace loadline {
@@ -20,16 +23,29 @@ Json without_paths(TrainingSettings settings) {
   return to_json(settings);
 }
 
+constexpr const char* kCheckpointing = "grad_checkpoint";
+
+void settle_checkpointing(Workload& workload, const FindQuestion& question) {
+  TrainingSettings smallest_batch =
+      workload.with(1, question.space.ranks.back(), question.space.layers.back());
+  choose_checkpointing(workload, smallest_batch, question.limits.budget, question.limits.margin);
+  workload.base.checkpointing = smallest_batch.checkpointing;
+  workload.checkpointing_auto = false;
+}
+
 }  // namespace
 
 Json question_document(const FindQuestion& question, const Workload& workload,
                        const MachineFacts& machine, const std::optional<std::string>& limit) {
   const ProfileKey key = workload.profile_key(machine, workload.base);
+  Json settings = without_paths(workload.base);
+  // What it stands for hangs on the budget, which is another every day.
+  if (workload.checkpointing_auto) settings[kCheckpointing] = "auto";
   return {{"model", key.model},
           {"data", key.data},
           {"rows", workload.train->rows.fingerprint()},
           {"valid_rows", workload.valid ? Json(workload.valid->rows.fingerprint()) : Json()},
-          {"settings", without_paths(workload.base)},
+          {"settings", settings},
           {"ranks", question.space.ranks},
           {"layers", question.space.layers},
           {"max_batch", question.space.max_batch},
@@ -40,6 +56,29 @@ Json question_document(const FindQuestion& question, const Workload& workload,
           {"memory_limit", limit ? Json(*limit) : Json(nullptr)},
           {"machine", without_memory(key.machine)},
           {"version", key.version}};
+}
+
+SearchPlace place_of_search(Workload& workload, const FindQuestion& question,
+                            const MachineFacts& machine, const std::optional<std::string>& limit,
+                            const std::optional<std::string>& run_dir, bool restart) {
+  const auto place_of = [&](const Json& asked) -> SearchPlace {
+    if (run_dir) return {asked, normal_folder(*run_dir)};
+    return {asked, folder_of_search(runs_folder(), model_name(workload.model_text()),
+                                    sha256_hex(asked.dump()).substr(0, 12))};
+  };
+  SearchPlace place = place_of(question_document(question, workload, machine, limit));
+  if (!workload.checkpointing_auto) return place;
+  settle_checkpointing(workload, question);
+  if (restart) return place;
+  if (const auto search = search_of(place.question, place.folder)) {
+    const bool on = json_bool(*search, kCheckpointing, (place.folder / "run.json").string());
+    workload.base.checkpointing = on ? ActivationCheckpointing::kOn : ActivationCheckpointing::kOff;
+    return place;
+  }
+  // Earlier versions knew it by what auto stood for, and did not tell that beside the question.
+  const SearchPlace earlier = place_of(question_document(question, workload, machine, limit));
+  const auto search = search_of(earlier.question, earlier.folder);
+  return search && !search->contains(kCheckpointing) ? earlier : place;
 }
 
 std::vector<std::int64_t> ranks_in(const std::string& text) {

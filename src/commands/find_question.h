@@ -2,11 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "base/json_fwd.h"
+#include "base/json.h"
 #include "commands/find_session.h"
 
 namespace loadline {
@@ -15,6 +16,18 @@ namespace loadline {
 // of its own. Model and rows stand in it by their fingerprints, not by where they lie.
 Json question_document(const FindQuestion& question, const Workload& workload,
                        const MachineFacts& machine, const std::optional<std::string>& limit);
+
+// Where a search has its folder, and what it is known by there.
+struct SearchPlace {
+  Json question;
+  std::filesystem::path folder;
+};
+// The place of the search, and in `workload` what --grad-checkpoint auto stands for in all of its
+// trials, so that they compare: off where one row of the largest rank and layers is planned to fit
+// without, else on. A search that goes on keeps what it began with, whatever the budget is today.
+SearchPlace place_of_search(Workload& workload, const FindQuestion& question,
+                            const MachineFacts& machine, const std::optional<std::string>& limit,
+                            const std::optional<std::string>& run_dir, bool restart);
 
 // The numbers of --ranks and --layers-grid; without the latter the default grid within the model.
 // Throws Error(kUsage) naming the flag and the number that cannot be.

@@ -105,6 +105,12 @@ fs::path folder_of_search(const fs::path& runs, const std::string& model, const 
   return folder;
 }
 
+std::optional<Json> search_of(const Json& question, const fs::path& folder) {
+  const fs::path run_file = folder / kRun;
+  if (!fs::exists(run_file) || question_in(run_file) != question) return std::nullopt;
+  return read_json(run_file);
+}
+
 bool open_search_folder(const fs::path& given, const Json& context, bool restart,
                         const fs::path& profiles,
                         const std::function<void(const std::string&)>& say) {

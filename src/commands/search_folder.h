@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "base/json.h"
@@ -13,6 +14,9 @@ namespace loadline {
 // name that it has: the same model may have been called otherwise.
 std::filesystem::path folder_of_search(const std::filesystem::path& runs, const std::string& model,
                                        const std::string& hash);
+
+// What run.json says of the search of this question in the folder; nothing where there is none.
+std::optional<Json> search_of(const Json& question, const std::filesystem::path& folder);
 
 // Makes the folder, writes `context` into its run.json, and returns whether an earlier search of
 // the same question was finished in it: its trials count, and its result.json stands until there is

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "commands/search_folder.h"
 
 namespace loadline {
 namespace {
@@ -42,6 +43,68 @@ TEST(FindQuestion, OtherValidationRowsAreAnotherQuestion) {
   EXPECT_EQ(asked(folder.path(), options), first);
   replace_file(rows, "{\"text\": \"another row\"}\n");
   EXPECT_NE(asked(folder.path(), options), first);
+}
+
+// Searches over the demo, in a folder of their own, on days with different budgets.
+class PlaceOfSearch : public testing::Test {
+ protected:
+  PlaceOfSearch() {
+    ::setenv("XDG_CACHE_HOME", folder_.path().c_str(), 1);
+    ::setenv("XDG_STATE_HOME", folder_.path().c_str(), 1);
+  }
+  // Begins the search, or goes on with it, and says whether it recomputes.
+  bool recomputes(Bytes budget, bool restart = false, const std::string& typed = "auto") {
+    WorkloadOptions options;
+    options.demo = true;
+    options.grad_checkpoint = typed;
+    const MachineFacts machine;
+    Workload workload = prepare_workload(options, machine, stderr);
+    FindQuestion question;
+    question.space = {.ranks = {8}, .layers = {6}, .max_batch = 2};
+    question.limits.budget = budget;
+    place_ = place_of_search(workload, question, machine, {}, run_dir_, restart);
+    const bool on = workload.base.checkpointing == ActivationCheckpointing::kOn;
+    open_search_folder(place_.folder, {{"question", place_.question}, {"grad_checkpoint", on}},
+                       restart, folder_.path() / "profiles", [](const std::string&) {});
+    EXPECT_FALSE(workload.checkpointing_auto) << "trials have it or have it not";
+    return on;
+  }
+
+  TemporaryFolder folder_;
+  std::optional<std::string> run_dir_;
+  SearchPlace place_;
+};
+
+constexpr Bytes kMuch = 4_GiB, kLittle = 1_MiB;
+
+TEST_F(PlaceOfSearch, ASearchKeepsWhatAutoStoodForWhenItBegan) {
+  for (const bool has_folder : {false, true}) {
+    if (has_folder) run_dir_ = (folder_.path() / "mine").string();
+    EXPECT_FALSE(recomputes(kMuch));
+    const fs::path begun = place_.folder;
+    EXPECT_FALSE(recomputes(kLittle)) << "its trials would not compare";
+    EXPECT_EQ(place_.folder, begun);
+    EXPECT_TRUE(recomputes(kLittle, true)) << "a restart begins anew";
+    EXPECT_TRUE(recomputes(kMuch));
+    EXPECT_EQ(place_.folder, begun);
+  }
+}
+
+TEST_F(PlaceOfSearch, WhatWasTypedIsAnotherQuestionThanAuto) {
+  EXPECT_FALSE(recomputes(kMuch, false, "off"));
+  const fs::path typed = place_.folder;
+  EXPECT_FALSE(recomputes(kMuch));
+  EXPECT_NE(place_.folder, typed);
+}
+
+TEST_F(PlaceOfSearch, ASearchThatAnEarlierVersionBeganGoesOn) {
+  EXPECT_FALSE(recomputes(kMuch, false, "off"));
+  const fs::path begun = place_.folder;
+  const Json earlier{{"question", place_.question}};  // auto stood for off, and it told no more
+  replace_file(begun / "run.json", earlier.dump());
+  EXPECT_FALSE(recomputes(kMuch));
+  EXPECT_EQ(place_.folder, begun);
+  EXPECT_EQ(place_.question, earlier.at("question"));
 }
 
 std::string refusal_of(const std::function<void()>& read) {
