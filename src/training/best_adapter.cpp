@@ -1,5 +1,7 @@
 #include "training/best_adapter.h"
 
+#include <fmt/format.h>
+
 #include <system_error>
 
 #include "base/error.h"
@@ -7,6 +9,40 @@
 #include "base/json.h"
 
 namespace loadline {
+namespace {
+
+struct Record {
+  BestLoss best;
+  std::optional<std::string> validation;  // none in one of an older program
+};
+
+std::optional<Record> read_record(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  try {
+    const Json document = read_json(path);
+    Record record{.best = {.step = json_int(document, "step", path.string()),
+                           .valid_loss = json_number(document, "valid_loss", path.string())},
+                  .validation = {}};
+    if (json_find(document, "validation") != nullptr) {
+      record.validation = json_string(document, "validation", path.string());
+    }
+    return record;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+std::optional<BestLoss> recorded_best(const std::filesystem::path& adapter_path) {
+  const std::optional<Record> record = read_record(adapter_path / "best" / "best.json");
+  if (!record) return std::nullopt;
+  return record->best;
+}
+
+std::string words_of(const BestLoss& best) {
+  return fmt::format("of step {} (validation loss {:.3f})", best.step, best.valid_loss);
+}
 
 void BestAdapter::clear() {
   std::error_code ignored;  // What cannot be removed is overwritten, or fails there.
@@ -17,17 +53,9 @@ void BestAdapter::clear() {
 }
 
 void BestAdapter::take_up() {
-  const std::filesystem::path path = folder_ / "best.json";
-  if (!std::filesystem::exists(path)) return;
-  try {
-    const Json document = read_json(path);
-    const Json* validation = json_find(document, "validation");
-    if (validation != nullptr && *validation != Json(validation_)) return;
-    best_ = {.step = json_int(document, "step", path.string()),
-             .valid_loss = json_number(document, "valid_loss", path.string())};
-  } catch (const Error&) {
-    best_.reset();
-  }
+  const std::optional<Record> record = read_record(folder_ / "best.json");
+  if (!record || record->validation.value_or(validation_) != validation_) return;
+  best_ = record->best;
 }
 
 void BestAdapter::replace(const Adapter& adapter, AdapterFormat format, std::int64_t step,

@@ -16,6 +16,12 @@ struct BestLoss {
   double valid_loss = 0;
 };
 
+// What best.json in `adapter_path` says, whichever rows its loss is of; none where it is missing or
+// damaged.
+std::optional<BestLoss> recorded_best(const std::filesystem::path& adapter_path);
+// For messages: "of step 5 (validation loss 1.234)".
+std::string words_of(const BestLoss& best);
+
 class BestAdapter {
  public:
   // `validation` says which rows the losses are of: those of others cannot be compared.

@@ -1,34 +1,53 @@
 #include "training/readiness.h"
 
+#include <fmt/format.h>
+
+#include <optional>
 #include <string>
 #include <system_error>
-#include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/shell_quoted.h"
 #include "checkpoint/adapter.h"
 #include "checkpoint/adapter_files.h"
 #include "training/batches.h"
+#include "training/best_adapter.h"
 #include "training/run_folder.h"
 #include "training/training_state.h"
 
 namespace loadline {
 namespace {
 
+// What a run that was killed before its first save, or has diverged, may leave. Empty: nothing.
+std::string words_of_best_alone(const std::filesystem::path& folder) {
+  const std::filesystem::path best = folder / "best";
+  const std::optional<BestLoss> loss = recorded_best(folder);
+  if (!loss || !holds_adapter(best)) return "";
+  return fmt::format(
+      "{} holds the best adapter, {}, of a run without a checkpoint. Start a new run from it with "
+      "--resume-adapter-file {} and another --adapter-path",
+      best.string(), words_of(*loss), shell_quoted(best.string()));
+}
+
 // A new run replaces the adapters of a finished one and no others.
 void require_adapters_of_a_run(const TrainingSettings& settings,
                                const std::filesystem::path& folder) {
   if (Checkpoints(folder).holds_finished_run()) return;
-  std::vector<std::filesystem::path> places{folder, folder / "mlx"};
-  // A run that was killed before its first save may have left its best adapter and its metrics.
-  if (!is_there(folder / "metrics.jsonl")) places.push_back(folder / "best");
-  for (const std::filesystem::path& place : places) {
-    if (!holds_adapter(place)) continue;
+  const auto require_none_in = [&](const std::filesystem::path& place) {
+    if (!holds_adapter(place)) return;
     throw usage_error(
         "--adapter-path {}: {} holds an adapter that is not of a finished run there; training "
         "would overwrite it. Choose another --adapter-path, or move the adapter away",
         settings.adapter_path.string(), place.string());
+  };
+  require_none_in(folder);
+  require_none_in(folder / "mlx");
+  if (const std::string best = words_of_best_alone(folder); !best.empty()) {
+    throw usage_error("--adapter-path {}: {}, or remove the folder {}",
+                      settings.adapter_path.string(), best, (folder / "best").string());
   }
+  require_none_in(folder / "best");
 }
 
 // Neither in the folder itself nor where a run lives that is to replace a finished one.
@@ -91,8 +110,9 @@ void require_no_model_folder(const std::filesystem::path& folder, std::string_vi
 void require_run_to_resume(const TrainingSettings& settings) {
   const std::filesystem::path folder = run_folder(settings);
   if (settings.resume && !Checkpoints(folder).latest()) {
-    throw usage_error("--resume: {} holds no checkpoint. Leave --resume out to start a new run",
-                      folder.string());
+    const std::string best = words_of_best_alone(folder);
+    throw usage_error("--resume: {} holds no checkpoint{}", folder.string(),
+                      best.empty() ? ". Leave --resume out to start a new run" : "; " + best);
   }
   if (settings.resume || settings.is_trial()) return;
   require_no_unfinished_run(settings);

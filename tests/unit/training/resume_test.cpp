@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <csignal>
 #include <map>
 #include <optional>
@@ -399,6 +400,35 @@ TEST_F(Resume, AnAdapterThatIsNotOfAFinishedRunThereIsNotOverwritten) {
     const std::string before = sha256_hex(content(tensors));
     EXPECT_THAT(refusal(s), AllOf(HasSubstr("--adapter-path"), HasSubstr("Choose another")));
     EXPECT_EQ(sha256_hex(content(tensors)), before);
+  }
+}
+
+TEST_F(Resume, TheBestAdapterOfARunThatWasKilledBeforeItsFirstSaveIsNotOverwritten) {
+  for (const bool replaces : {false, true}) {
+    TrainingSettings s = long_settings(replaces ? "killed beside" : "killed");
+    s.max_steps = 4;
+    s.grad_accumulation_steps = 1;
+    if (replaces) run(s);
+    s.save_every = 0;
+    run(s, 3);
+    const fs::path folder = replaces ? s.adapter_path / "unfinished" : s.adapter_path;
+    fs::remove_all(folder / "checkpoints");  // only a stop saved it
+    remove_adapters(folder);
+    const fs::path best = folder / "best";
+    const std::string before = sha256_hex(content(best / "adapter_model.safetensors"));
+    const auto names_it = AllOf(HasSubstr(best.string() + " holds the best adapter"),
+                                HasSubstr("validation loss"), HasSubstr("--resume-adapter-file"));
+    EXPECT_THAT(refusal(s), names_it);
+    if (!replaces) {
+      EXPECT_THAT(refusal(resumed(s)), AllOf(HasSubstr("holds no checkpoint"), names_it));
+    }
+    EXPECT_EQ(sha256_hex(content(best / "adapter_model.safetensors")), before);
+    TrainingSettings advised = s;
+    advised.adapter_path = folder_.path() / (replaces ? "advised beside" : "advised");
+    advised.resume_adapter_file = best;
+    EXPECT_EQ(run(advised).end.reason, TrainingEnd::Reason::kDone);
+    fs::remove_all(best);
+    EXPECT_EQ(run(s).end.reason, TrainingEnd::Reason::kDone);
   }
 }
 
