@@ -76,6 +76,12 @@ Metrics::Metrics(const std::filesystem::path& folder, std::int64_t last_step) {
   file_ = AppendFile(path, AppendFile::Durability::kBuffered);
 }
 
+std::int64_t Metrics::evaluations_after(std::int64_t step) const {
+  return std::count_if(evaluated_.begin(), evaluated_.end(), [&](const auto& evaluated) {
+    return evaluated.first == EvaluationReport::Rows::kValidation && evaluated.second > step;
+  });
+}
+
 void Metrics::add(const StepReport& report) {
   const double rate = report.seconds > 0 ? static_cast<double>(report.tokens) / report.seconds : 0;
   const Json line{{"step", report.step},

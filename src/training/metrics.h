@@ -25,6 +25,8 @@ class Metrics {
   [[nodiscard]] bool has(EvaluationReport::Rows rows, std::int64_t step) const {
     return evaluated_.contains({rows, step});
   }
+  // Of how many updates after `step` a line that was kept has the loss of the validation rows.
+  [[nodiscard]] std::int64_t evaluations_after(std::int64_t step) const;
   // Of the validation rows before the first update; none where no line that was kept has it.
   [[nodiscard]] std::optional<double> untrained_loss() const { return untrained_loss_; }
 

@@ -177,10 +177,11 @@ class Run {
     std::int64_t step = restored_.step;
     last_save_ = host_.now();
     best_seen_ = saved_.best_adapter().best();
+    if (best_seen_) since_best_ = logs_->metrics().evaluations_after(best_seen_->step);
     if (evaluates_first()) {
       if (std::optional<TrainingEnd> end = evaluate(step)) return *end;
     }
-    if (is_out_of_patience(step)) last_step_ = step;
+    if (is_out_of_patience()) last_step_ = step;
     while (step < last_step_) {
       if (host_.stop_requested()) return interrupted(step);
       ++step;
@@ -188,7 +189,7 @@ class Run {
       if (is_enough(step)) last_step_ = step;
       if (is_due(step, settings_.steps_per_eval)) {
         if (std::optional<TrainingEnd> end = evaluate(step)) return *end;
-        if (is_out_of_patience(step)) last_step_ = step;
+        if (is_out_of_patience()) last_step_ = step;
       }
       if (is_due(step, settings_.save_every) || is_long_unsaved()) {
         if (std::optional<TrainingEnd> end = save(step, step == last_step_)) return *end;
@@ -208,11 +209,9 @@ class Run {
             .is_early = !settings_.is_trial() && step < settings_.max_steps};
   }
 
-  // Told by the steps alone, so that a run that is resumed goes the same way.
-  [[nodiscard]] bool is_out_of_patience(std::int64_t step) const {
-    const std::int64_t every = settings_.steps_per_eval;
-    if (settings_.patience == 0 || every == 0 || !best_seen_) return false;
-    return step / every - best_seen_->step / every >= settings_.patience;
+  [[nodiscard]] bool is_out_of_patience() const {
+    if (settings_.patience == 0 || settings_.steps_per_eval == 0) return false;
+    return since_best_ >= settings_.patience;
   }
 
   // Before the first update, and when a run is resumed that was stopped in this very evaluation or
@@ -312,9 +311,7 @@ class Run {
   std::optional<TrainingEnd> keep_if_best(EvaluationReport& report) {
     const bool counts = report.rows == EvaluationReport::Rows::kValidation && report.targets > 0 &&
                         report.step > 0 && !settings_.is_trial();
-    if (counts && (!best_seen_ || report.valid_loss < best_seen_->valid_loss)) {
-      best_seen_ = BestLoss{.step = report.step, .valid_loss = report.valid_loss};
-    }
+    if (counts) count(report);
     if (!counts || !saved_.best_adapter().beaten_by(report.valid_loss)) return std::nullopt;
     if (std::optional<TrainingEnd> end = require_finite(report.step)) return end;
     try {
@@ -327,6 +324,16 @@ class Run {
                                    error.what()));
     }
     return std::nullopt;
+  }
+
+  // An update that a resumed run does or evaluates again was counted before.
+  void count(const EvaluationReport& report) {
+    if (!best_seen_ || report.valid_loss < best_seen_->valid_loss) {
+      best_seen_ = BestLoss{.step = report.step, .valid_loss = report.valid_loss};
+      since_best_ = 0;
+    } else if (report.step > best_seen_->step && !logs_->metrics().has(report.rows, report.step)) {
+      ++since_best_;
+    }
   }
 
   // The checkpoint comes first: what is said after it may be the last thing that is said.
@@ -411,6 +418,7 @@ class Run {
   std::string weights_key_;  // what a cache of this machine knows the weights by
   std::optional<RunLogs> logs_;
   std::optional<BestLoss> best_seen_;  // of the validation, whether or not the disk took it
+  std::int64_t since_best_ = 0;        // evaluations after that
   Restored restored_;                  // of the run that is continued
   std::int64_t last_step_ = settings_.max_steps;
   std::chrono::steady_clock::time_point last_save_;  // or the last try

@@ -504,6 +504,40 @@ TEST_F(Trainer, PatienceCountsTheEvaluationInWhichARunWasStopped) {
   EXPECT_EQ(rest.end.step, 6);
 }
 
+// Stopped right after so many evaluations, that of step 0 among them.
+Recorder stopped_after(const TrainingSettings& s, std::size_t evaluations) {
+  Recorder seen;
+  const TrainingHost host{.peak_memory = [] { return 1_MiB; },
+                          .stop_requested = [&] { return seen.evaluations.size() == evaluations; }};
+  seen.end = run_training(s, host, seen);
+  return seen;
+}
+
+TEST_F(Trainer, PatienceIsOfEvaluationsThatTookPlaceHoweverFarApart) {
+  TrainingSettings s = settings("shorter");
+  s.valid_rows = pack("valid.packed", made_up_rows(7, 99));
+  s.max_steps = 14;
+  s.steps_per_eval = 3;
+  s.learning_rate = 0.3;  // too much: it gets worse again
+  s.patience = 3;
+  ASSERT_LT(stopped_after(s, 4).end.best->step, 9) << "the test shows nothing when it is the last";
+  s.resume = true;
+  s.steps_per_eval = 1;
+  EXPECT_FALSE(run(s).steps.empty()) << "one or two are without a new best, however near the next";
+
+  s.resume = false;
+  s.adapter_path = folder_.path() / "longer";
+  s.patience = 14;
+  const std::int64_t best = stopped_after(s, 5).end.best->step;
+  ASSERT_LE(best, 2) << "the test shows nothing with one evaluation after it";
+  s.resume = true;
+  s.steps_per_eval = 4;
+  s.patience = 4 - best;
+  const Recorder longer = run(s);
+  EXPECT_TRUE(longer.steps.empty());
+  EXPECT_TRUE(longer.end.is_early);
+}
+
 TEST_F(Trainer, PatienceGoesByTheLossesAlsoWhereTheDiskRefusesTheirAdapters) {
   TrainingSettings s = settings("refused");
   s.valid_rows = pack("valid.packed", made_up_rows(7, 99));
