@@ -44,9 +44,9 @@ void SavedRun::save_best(const LoraModel& model, std::int64_t step, double valid
   best_.replace(adapter_of(model), settings_.adapter_format, step, valid_loss);
 }
 
-SavedRun::Settled SavedRun::settle() {
+SavedRun::Settled SavedRun::settle(std::int64_t updates) {
   if (!is_replacing()) return {.folder = folder_, .earlier_run = {}};
-  remove_replacing_run(settings_.adapter_path);
+  if (updates == 0) remove_replacing_run(settings_.adapter_path);
   const bool takes_its_place = checkpoints_.holds_finished_run();
   std::optional<std::filesystem::path> earlier = settle_finished_run(settings_.adapter_path);
   return {.folder = takes_its_place ? settings_.adapter_path : folder_,

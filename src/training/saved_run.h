@@ -39,8 +39,9 @@ class SavedRun {
     std::filesystem::path folder;                      // of the run's files from now on
     std::optional<std::filesystem::path> earlier_run;  // of those of the run that is replaced
   };
-  // At the run's end: takes the place of the run that it replaces, if both are finished.
-  Settled settle();
+  // At the run's end after so many updates: takes the place of the run that it replaces, if both
+  // are finished. Nothing is left of a run that made none.
+  Settled settle(std::int64_t updates);
   // For messages: "the adapter of step 5 is in ...", and, after "; ", the finished run that stays.
   [[nodiscard]] std::string what_is_kept() const;
   [[nodiscard]] std::string what_stays() const;

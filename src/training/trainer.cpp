@@ -76,7 +76,7 @@ class Run {
     report.untrained_loss = logs_->metrics().untrained_loss();
     observer_.loaded(report);
     TrainingEnd end = loop();
-    const SavedRun::Settled settled = saved_.settle();
+    const SavedRun::Settled settled = saved_.settle(end.step);
     end.folder = settled.folder;
     end.earlier_run = settled.earlier_run;
     if (trunk_) {

@@ -242,6 +242,45 @@ TEST_F(Trainer, AnAdapterWhoseOwnLossIsNotFiniteIsNotAdvisedToBeTrainedOn) {
                     HasSubstr("another --adapter-path"), Not(HasSubstr("--resume-adapter-file"))));
 }
 
+// The rate is raised beyond all bounds after update `after`, as if the run's own were too high.
+Recorder diverging(TrainingSettings& s, std::int64_t after) {
+  struct Raised : Recorder {
+    void stepped(const StepReport& report) override {
+      Recorder::stepped(report);
+      if (report.step == after) settings->learning_rate = 1e30;
+    }
+    TrainingSettings* settings = nullptr;
+    std::int64_t after = 0;
+  } seen;
+  seen.settings = &s;
+  seen.after = after;
+  const double rate = s.learning_rate;
+  const TrainingHost host{.peak_memory = [] { return 1_MiB; },
+                          .stop_requested = [] { return false; }};
+  seen.end = run_training(s, host, seen);
+  s.learning_rate = rate;
+  return seen;
+}
+
+TEST_F(Trainer, ARunThatDivergesBeforeItReplacesAFinishedOneLeavesItsBestAdapterAndItsLogs) {
+  TrainingSettings s = settings("replaced");
+  s.valid_rows = pack("valid.packed", made_up_rows(7, 99));
+  s.lora.targets = {Projection::kQ, Projection::kK};
+  s.max_steps = 6;
+  s.steps_per_eval = 2;
+  run(s);
+  const std::string before = adapter_hash(s);
+  const Recorder seen = diverging(s, 2);
+  ASSERT_EQ(seen.end.reason, TrainingEnd::Reason::kDiverged);
+  EXPECT_THAT(seen.end.detail, HasSubstr("the finished run in "));
+  EXPECT_EQ(adapter_hash(s), before);
+  EXPECT_EQ(seen.end.folder, s.adapter_path / "unfinished");
+  ASSERT_TRUE(seen.end.best);
+  EXPECT_EQ(read_adapter(seen.end.folder / "best", read_config(s.model)).lora.rank, 4);
+  EXPECT_EQ(json_lines(seen.end.folder / "metrics.jsonl").size(), 5U) << "3 updates, 2 evaluations";
+  EXPECT_FALSE(std::filesystem::is_empty(seen.end.folder / "tensorboard"));
+}
+
 TEST_F(Trainer, ARunThatHasSavedNothingBeforeItDivergedMayBeginAgainWhereItWas) {
   TrainingSettings s = settings("unsaved");
   s.learning_rate = 1e30;
