@@ -34,6 +34,7 @@ class BestAdapter {
   // validation rows counts as none.
   void take_up();
 
+  [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
   [[nodiscard]] bool beaten_by(double valid_loss) const {
     return !best_ || valid_loss < best_->valid_loss;
   }

@@ -2,13 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <optional>
+
 #include "base/shell_quoted.h"
 
 namespace loadline {
 namespace {
 
-// No learning rate spoils what no update has touched. A folder with a checkpoint takes no other
-// rate; and where the saved adapter itself has no finite loss, there is nothing to go on from.
+// No learning rate spoils what no update has touched. A folder with an adapter takes no other rate;
+// and one that has no finite loss itself is nothing to go on from.
 std::string way_out_of_divergence(const TrainingSettings& settings, std::int64_t updates,
                                   const SavedRun& saved) {
   if (updates == 0) {
@@ -19,13 +22,20 @@ std::string way_out_of_divergence(const TrainingSettings& settings, std::int64_t
                            : std::string());
   }
   const std::string lower = fmt::format("a lower --learning-rate than {}", settings.learning_rate);
-  if (saved.step() == 0) return "Try " + lower;
-  if (saved.step() == updates) {
+  const auto go_on_from = [&](const std::string& which, const std::filesystem::path& folder) {
+    return fmt::format("Go on from {} with {}: --resume-adapter-file {} and another --adapter-path",
+                       which, lower, shell_quoted(folder.string()));
+  };
+  const std::optional<BestLoss>& best = saved.best_adapter().best();
+  if (best && best->step < updates) {
+    return go_on_from("the best one", saved.best_adapter().folder());
+  }
+  if (saved.step() == 0 && !best) return "Try " + lower;
+  if (saved.step() == 0 || saved.step() == updates) {
     return fmt::format("That is its own loss: begin anew with {} and another --adapter-path",
                        lower);
   }
-  return fmt::format("Go on from it with {}: --resume-adapter-file {} and another --adapter-path",
-                     lower, shell_quoted(saved.folder().string()));
+  return go_on_from(fmt::format("that of step {}", saved.step()), saved.folder());
 }
 
 }  // namespace

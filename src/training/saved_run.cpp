@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "checkpoint/adapter.h"
 #include "training/run_folder.h"
@@ -54,8 +56,15 @@ SavedRun::Settled SavedRun::settle(std::int64_t updates) {
 }
 
 std::string SavedRun::what_is_kept() const {
-  if (step_ == 0) return "no adapter was saved" + what_stays();
-  return fmt::format("the adapter of step {} is in {}{}", step_, folder_.string(), what_stays());
+  std::vector<std::string> kept;
+  if (step_ > 0)
+    kept.push_back(fmt::format("the adapter of step {} is in {}", step_, folder_.string()));
+  if (best_.best()) {
+    kept.push_back(fmt::format("the best adapter, {}, is in {}", words_of(*best_.best()),
+                               best_.folder().string()));
+  }
+  if (kept.empty()) kept.emplace_back("no adapter was saved");
+  return fmt::format("{}{}", fmt::join(kept, ", "), what_stays());
 }
 
 std::string SavedRun::what_stays() const {

@@ -262,6 +262,35 @@ Recorder diverging(TrainingSettings& s, std::int64_t after) {
   return seen;
 }
 
+TEST_F(Trainer, ARunThatDivergesNamesItsBestAdapterToGoOnFrom) {
+  TrainingSettings s = settings("unsaved");
+  s.valid_rows = pack("valid.packed", made_up_rows(7, 99));
+  s.lora.targets = {Projection::kQ, Projection::kK};
+  s.max_steps = 6;
+  s.steps_per_eval = 2;
+  for (const std::int64_t save_every : {0, 1, 3}) {
+    s.adapter_path = folder_.path() / fmt::format("saved every {}", save_every);
+    s.save_every = save_every;
+    const TrainingEnd end = diverging(s, 2).end;
+    ASSERT_EQ(end.reason, TrainingEnd::Reason::kDiverged);
+    ASSERT_EQ(end.step, 3);
+    ASSERT_EQ(end.best->step, 2);
+    const std::filesystem::path best = s.adapter_path / "best";
+    EXPECT_THAT(
+        end.detail,
+        AllOf(HasSubstr(fmt::format("of step 2 (validation loss {:.3f})", end.best->valid_loss)),
+              HasSubstr("in " + best.string()), Not(HasSubstr("no adapter")),
+              HasSubstr("lower --learning-rate"),
+              HasSubstr("--resume-adapter-file '" + best.string() + "'"),
+              HasSubstr("another --adapter-path")));
+    EXPECT_EQ(std::filesystem::exists(s.adapter_path / "checkpoints/0000003"), save_every > 0);
+    TrainingSettings advised = s;
+    advised.adapter_path += " advised";
+    advised.resume_adapter_file = best;
+    EXPECT_EQ(run(advised).end.reason, TrainingEnd::Reason::kDone);
+  }
+}
+
 TEST_F(Trainer, ARunThatDivergesBeforeItReplacesAFinishedOneLeavesItsBestAdapterAndItsLogs) {
   TrainingSettings s = settings("replaced");
   s.valid_rows = pack("valid.packed", made_up_rows(7, 99));
