@@ -50,6 +50,7 @@ void BestAdapter::clear() {
   remove_adapters(folder_);
   std::filesystem::remove(folder_, ignored);  // unless there is more in it
   best_.reset();
+  is_recorded_ = true;
 }
 
 void BestAdapter::take_up() {
@@ -62,13 +63,19 @@ void BestAdapter::replace(const Adapter& adapter, AdapterFormat format, std::int
                           double valid_loss) {
   write_adapter(folder_, adapter, format);
   best_ = {.step = step, .valid_loss = valid_loss};
+  is_recorded_ = false;
   remove_adapters(folder_, format);
+}
+
+void BestAdapter::record() {
+  if (is_recorded_ || !best_) return;
   const Json document{{"schema_version", 1},
-                      {"step", step},
-                      {"valid_loss", valid_loss},
+                      {"step", best_->step},
+                      {"valid_loss", best_->valid_loss},
                       {"validation", validation_}};
   try {
     replace_file(folder_ / "best.json", document.dump(2) + "\n");
+    is_recorded_ = true;
   } catch (const Error&) {  // else the adapter would stand beside the record of another one
     std::error_code ignored;
     std::filesystem::remove(folder_ / "best.json", ignored);

@@ -39,13 +39,17 @@ class BestAdapter {
     return !best_ || valid_loss < best_->valid_loss;
   }
   [[nodiscard]] const std::optional<BestLoss>& best() const { return best_; }
-  // Writes the adapter, then best.json with step, loss and the validation rows.
+  // Writes the adapter; record() is to follow.
   void replace(const Adapter& adapter, AdapterFormat format, std::int64_t step, double valid_loss);
+  // Writes best.json with step, loss and the validation rows, where it is not yet that of the
+  // adapter. Where that is refused none is there.
+  void record();
 
  private:
   std::filesystem::path folder_;
   std::string validation_;
   std::optional<BestLoss> best_;
+  bool is_recorded_ = true;
 };
 
 }  // namespace loadline

@@ -33,7 +33,9 @@ class SavedRun {
   Restored take_up(const ModelConfig& config, const RunIdentity& identity, LoraModel& model);
   // Writes a checkpoint, and then the adapter. Both must be finite.
   void save(LoraModel& model, const RunIdentity& identity, std::int64_t step);
+  // As BestAdapter's replace() and record().
   void save_best(const LoraModel& model, std::int64_t step, double valid_loss);
+  void record_best() { best_.record(); }
 
   struct Settled {
     std::filesystem::path folder;                      // of the run's files from now on

@@ -312,7 +312,10 @@ class Run {
     const bool counts = report.rows == EvaluationReport::Rows::kValidation && report.targets > 0 &&
                         report.step > 0 && !settings_.is_trial();
     if (counts) count(report);
-    if (!counts || !saved_.best_adapter().beaten_by(report.valid_loss)) return std::nullopt;
+    if (!counts || !saved_.best_adapter().beaten_by(report.valid_loss)) {
+      static_cast<void>(refusal_of_record());
+      return std::nullopt;
+    }
     if (std::optional<TrainingEnd> end = require_finite(report.step)) return end;
     try {
       saved_.save_best(model_, report.step, report.valid_loss);
@@ -322,8 +325,25 @@ class Run {
                        fmt::format("{}. The run goes on; of the adapter of this step, the best so "
                                    "far, what was written before that is kept",
                                    error.what()));
+      return std::nullopt;
+    }
+    if (const std::string refusal = refusal_of_record(); !refusal.empty()) {
+      observer_.warned(report.step,
+                       refusal +
+                           ". The run goes on; the best adapter so far is written, and its "
+                           "record is tried again at each evaluation and save");
     }
     return std::nullopt;
+  }
+
+  // Said once: where the disk refuses that of the best adapter again, nothing is new. Empty: none.
+  [[nodiscard]] std::string refusal_of_record() {
+    try {
+      saved_.record_best();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
   }
 
   // An update that a resumed run does or evaluates again was counted before.
@@ -361,6 +381,7 @@ class Run {
     if (step == saved_.step()) return std::nullopt;
     if (std::optional<TrainingEnd> end = require_finite(step)) return end;
     last_save_ = host_.now();
+    static_cast<void>(refusal_of_record());
     try {
       saved_.save(model_, identity_, step);
     } catch (const Error& error) {

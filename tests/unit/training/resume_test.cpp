@@ -639,6 +639,28 @@ TEST_F(Resume, ADiskThatIsFullForAWhileTakesLogsAndCheckpointsAndNotTheRun) {
   EXPECT_EQ(timeless(s.adapter_path), could_be_written);
 }
 
+TEST_F(Resume, TheRecordOfTheBestAdapterThatTheDiskRefusedIsWrittenAtTheNextSave) {
+  TrainingSettings s = long_settings("unrecorded");
+  struct Mended : Recorder {
+    void stepped(const StepReport& report) override {
+      Recorder::stepped(report);
+      if (report.step == 3) fs::remove_all(record);
+    }
+    fs::path record;
+  } seen;
+  seen.record = s.adapter_path / "best/best.json";
+  fs::create_directories(seen.record / "in the way");
+  const TrainingHost host{.peak_memory = [] { return 1_MiB; },
+                          .stop_requested = [&] { return seen.steps.size() == 3; }};
+  EXPECT_EQ(run_training(s, host, seen).reason, TrainingEnd::Reason::kInterrupted);
+  EXPECT_THAT(seen.warnings, ElementsAre(AllOf(HasSubstr("2: "), HasSubstr("best.json"),
+                                               HasSubstr("the best adapter so far is written"),
+                                               HasSubstr("tried again"))));
+  EXPECT_TRUE(seen.evaluations.back().is_best);
+  EXPECT_EQ(read_json(seen.record).at("step"), 2);
+  EXPECT_EQ(read_json(seen.record).at("valid_loss"), seen.evaluations.back().valid_loss);
+}
+
 TEST_F(Resume, WhereTheLastSaveIsRefusedItIsSaidWhatThereIsToGoOnFrom) {
   const TrainingSettings whole = long_settings("whole");
   run(whole);
