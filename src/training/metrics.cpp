@@ -23,6 +23,12 @@ const char* loss_name(EvaluationReport::Rows rows) {
   return rows == EvaluationReport::Rows::kTest ? "test_loss" : "valid_loss";
 }
 
+// A line of an older program does not say of which rows it is.
+bool is_of(const Json& line, const std::string& name) {
+  const Json* rows = json_find(line, "rows");
+  return rows == nullptr || name.empty() || *rows == Json(name);
+}
+
 // Each line of the file with its end, in bounded memory: the plan is all that a run may need. What
 // has no end is torn, and what is longer than kLongestLine is not ours.
 template <typename Line>
@@ -56,19 +62,26 @@ void Metrics::keep_lines_up_to(std::int64_t last_step, const std::filesystem::pa
     const Json* step = json_find(line, "step");
     const bool is_metric = step != nullptr && step->is_number_unsigned();
     if (!is_metric || step->get<std::int64_t>() > last_step) return;
+    const auto update = step->get<std::int64_t>();
     kept += text;
-    const Json* loss = json_find(line, loss_name(EvaluationReport::Rows::kValidation));
-    const bool is_untrained = step->get<std::int64_t>() == 0 && loss != nullptr;
-    if (is_untrained && loss->is_number()) untrained_loss_ = loss->get<double>();
     if (kept.size() >= kPiece) into.write(std::exchange(kept, ""));
     for (const EvaluationReport::Rows rows : kAllRows) {
-      if (line.contains(loss_name(rows))) evaluated_.insert({rows, step->get<std::int64_t>()});
+      const Json* loss = json_find(line, loss_name(rows));
+      if (loss == nullptr || !is_of(line, name_of(rows))) continue;
+      evaluated_.insert({rows, update});
+      const bool is_untrained = rows == EvaluationReport::Rows::kValidation && update == 0;
+      if (is_untrained && loss->is_number()) untrained_loss_ = loss->get<double>();
     }
   });
   into.write(kept);
 }
 
-Metrics::Metrics(const std::filesystem::path& folder, std::int64_t last_step) {
+const std::string& Metrics::name_of(EvaluationReport::Rows rows) const {
+  return rows == EvaluationReport::Rows::kTest ? names_.test : names_.validation;
+}
+
+Metrics::Metrics(const std::filesystem::path& folder, std::int64_t last_step, EvaluatedRows names)
+    : names_(std::move(names)) {
   const std::filesystem::path path = folder / "metrics.jsonl";
   ReplacementFile anew(path);
   if (last_step > 0 && std::filesystem::exists(path)) keep_lines_up_to(last_step, path, anew);
@@ -99,12 +112,13 @@ void Metrics::add(const StepReport& report) {
 
 void Metrics::add(const EvaluationReport& report) {
   if (report.targets == 0) return;
-  const Json line{{"step", report.step},
-                  {loss_name(report.rows), report.valid_loss},
-                  {"perplexity", std::exp(report.valid_loss)},
-                  {"targets", report.targets},
-                  {"seconds", report.seconds},
-                  {"peak_bytes", report.peak.count}};
+  Json line{{"step", report.step},
+            {loss_name(report.rows), report.valid_loss},
+            {"perplexity", std::exp(report.valid_loss)},
+            {"targets", report.targets},
+            {"seconds", report.seconds},
+            {"peak_bytes", report.peak.count}};
+  if (!name_of(report.rows).empty()) line["rows"] = name_of(report.rows);
   file_.append_line(line.dump());
 }
 

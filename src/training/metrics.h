@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "base/file.h"
@@ -12,16 +13,22 @@
 
 namespace loadline {
 
+// Names that tell the rows of one loss from those of another; empty: not told.
+struct EvaluatedRows {
+  std::string validation, test;
+};
+
 class Metrics {
  public:
   // Starts the file anew with `last_step` 0; else keeps its lines up to that step, so that an
   // interrupted and continued run has each line once. A torn or foreign line is left out.
-  Metrics(const std::filesystem::path& folder, std::int64_t last_step);
+  Metrics(const std::filesystem::path& folder, std::int64_t last_step, EvaluatedRows names = {});
 
   void add(const StepReport& report);
   // Nothing is written when nothing was to predict.
   void add(const EvaluationReport& report);
-  // Whether a line that was kept has the loss of these rows after update `step`.
+  // Whether a line that was kept has the loss of these rows after update `step`. One that names
+  // other rows has none, here and below.
   [[nodiscard]] bool has(EvaluationReport::Rows rows, std::int64_t step) const {
     return evaluated_.contains({rows, step});
   }
@@ -33,7 +40,9 @@ class Metrics {
  private:
   void keep_lines_up_to(std::int64_t last_step, const std::filesystem::path& path,
                         ReplacementFile& into);
+  [[nodiscard]] const std::string& name_of(EvaluationReport::Rows rows) const;
 
+  EvaluatedRows names_;
   AppendFile file_;
   std::optional<double> untrained_loss_;
   std::set<std::pair<EvaluationReport::Rows, std::int64_t>> evaluated_;

@@ -9,8 +9,8 @@
 namespace loadline {
 
 RunLogs::RunLogs(const std::filesystem::path& folder, std::int64_t first_step, bool is_trial,
-                 Warn warn)
-    : metrics_(folder, first_step), warn_(std::move(warn)) {
+                 EvaluatedRows names, Warn warn)
+    : metrics_(folder, first_step, std::move(names)), warn_(std::move(warn)) {
   if (!is_trial) tensorboard_.emplace(folder, first_step);
 }
 

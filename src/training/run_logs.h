@@ -20,7 +20,8 @@ class RunLogs {
   using Warn = std::function<void(std::int64_t step, const std::string& what)>;
 
   // Throws as Metrics and TensorBoard do.
-  RunLogs(const std::filesystem::path& folder, std::int64_t first_step, bool is_trial, Warn warn);
+  RunLogs(const std::filesystem::path& folder, std::int64_t first_step, bool is_trial,
+          EvaluatedRows names, Warn warn);
   [[nodiscard]] const Metrics& metrics() const { return metrics_; }
   void add(const StepReport& report);
   void add(const EvaluationReport& report);

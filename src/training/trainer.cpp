@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/number_text.h"
 #include "base/stopwatch.h"
 #include "checkpoint/adapter.h"
@@ -45,6 +46,10 @@ std::optional<PackedRows> open_rows(const std::optional<std::filesystem::path>& 
   return open_rows(*path, settings);
 }
 
+std::string short_name(const std::string& of) {
+  return of.empty() ? "" : sha256_hex(of).substr(0, 16);
+}
+
 // One run: everything that lives as long as its step loop.
 class Run {
  public:
@@ -71,7 +76,7 @@ class Run {
   TrainingEnd train() {
     LoadReport report = load();
     logs_.emplace(
-        saved_.folder(), restored_.step, settings_.is_trial(),
+        saved_.folder(), restored_.step, settings_.is_trial(), evaluated_rows(),
         [this](std::int64_t step, const std::string& what) { observer_.warned(step, what); });
     report.untrained_loss = logs_->metrics().untrained_loss();
     observer_.loaded(report);
@@ -95,11 +100,16 @@ class Run {
     return std::optional<CoverageMeter>(std::in_place, train_, settings_);
   }
 
-  // What the validation loss is a mean over.
-  [[nodiscard]] std::string validation() const {
-    if (!valid_) return "";
-    return fmt::format("{} {} {}", valid_->fingerprint(), settings_.eval_batches,
-                       settings_.max_seq_length);
+  // What a loss is a mean over.
+  [[nodiscard]] std::string mean_of(const std::optional<PackedRows>& rows,
+                                    std::int64_t batches) const {
+    if (!rows) return "";
+    return fmt::format("{} {} {}", rows->fingerprint(), batches, settings_.max_seq_length);
+  }
+  [[nodiscard]] std::string validation() const { return mean_of(valid_, settings_.eval_batches); }
+
+  [[nodiscard]] EvaluatedRows evaluated_rows() const {
+    return {.validation = short_name(validation()), .test = short_name(mean_of(test_, 0))};
   }
 
   // What can be known to be wrong before memory is taken.

@@ -284,6 +284,42 @@ TEST_F(Resume, TheLossBeforeTheFirstUpdateIsKnownToARunThatGoesOn) {
   EXPECT_EQ(run(resumed(s)).load.untrained_loss, begun.evaluations.front().valid_loss);
 }
 
+TEST_F(Resume, LossesOfOtherRowsAreNotTakenForThoseOfTodays) {
+  TrainingSettings s = long_settings("continued");
+  s.test_rows = s.valid_rows;
+  const double before = run(s).evaluations.front().valid_loss;
+  const auto lines_with = [&](const char* loss) {
+    const std::vector<Json> lines = json_lines(s.adapter_path / "metrics.jsonl");
+    return std::count_if(lines.begin(), lines.end(), [&](const Json& line) {
+      return line.contains(loss) && line.at("step") == 8;
+    });
+  };
+  TrainingSettings other = resumed(s);
+  other.valid_rows = other.test_rows = pack("other valid.packed", made_up_rows(6, 78));
+  EXPECT_FALSE(run(other).load.untrained_loss);
+  EXPECT_EQ(lines_with("valid_loss"), 2);
+  EXPECT_EQ(lines_with("test_loss"), 2);
+  TrainingSettings fewer = resumed(s);
+  fewer.eval_batches = 1;
+  EXPECT_FALSE(run(fewer).load.untrained_loss);
+  EXPECT_EQ(run(resumed(s)).load.untrained_loss, before);
+  EXPECT_EQ(lines_with("valid_loss"), 3) << "each line once";
+  EXPECT_EQ(lines_with("test_loss"), 2);
+}
+
+TEST_F(Resume, LossesThatDoNotSayOfWhichRowsTheyAreAreTodays) {
+  const TrainingSettings s = long_settings("older");
+  const double before = run(s).evaluations.front().valid_loss;
+  std::string text;  // as programs wrote it before they kept that
+  for (Json line : json_lines(s.adapter_path / "metrics.jsonl")) {
+    line.erase("rows");
+    text += line.dump() + "\n";
+  }
+  replace_file(s.adapter_path / "metrics.jsonl", text);
+  EXPECT_EQ(run(resumed(s)).load.untrained_loss, before);
+  EXPECT_EQ(content(s.adapter_path / "metrics.jsonl"), text);
+}
+
 TEST_F(Resume, ABestAdapterWhoseRecordIsDamagedIsNone) {
   for (const char* damaged : {"[]", "3", "{", R"({"step":"x"})"}) {
     const TrainingSettings s = long_settings(fmt::format("damaged {}", damaged));
