@@ -278,9 +278,13 @@ void Checkpoints::prune(const fs::path& current, std::int64_t kept) const {
 
 void Checkpoints::remove_unfinished_files() const {
   const fs::path adapter = folder_.parent_path();
-  for (const fs::path& folder : {adapter, adapter / "best", adapter / "mlx", folder_}) {
-    remove_unfinished(folder, std::chrono::seconds(0));
+  std::vector<fs::path> folders = all();
+  for (const fs::path& place : {adapter, adapter / "best"}) {
+    folders.push_back(place);
+    folders.push_back(place / "mlx");
   }
+  folders.push_back(folder_);
+  for (const fs::path& folder : folders) remove_unfinished(folder, std::chrono::seconds(0));
 }
 
 void require_same_run(const fs::path& checkpoint, const TrainingSettings& settings,

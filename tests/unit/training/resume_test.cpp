@@ -227,6 +227,21 @@ TEST_F(Resume, AsManyCheckpointsAsAskedForAreKeptAndTornOnesGo) {
   EXPECT_TRUE(fs::exists(backup));
 }
 
+TEST_F(Resume, WhatAKillLeftOfAFileIsRemovedWhereverARunWritesOne) {
+  TrainingSettings s = long_settings("halves");
+  s.adapter_format = AdapterFormat::kBoth;
+  run(s);
+  const std::set<std::string> files = all_files(s.adapter_path);
+  for (const std::string& name : files) {
+    if (name.starts_with("tensorboard")) continue;  // is appended to
+    replace_file(s.adapter_path / (name + ".loadline-a1B2c3"), "half");
+  }
+  run(resumed(s));
+  for (const std::string& name : all_files(s.adapter_path)) {
+    EXPECT_THAT(name, testing::Not(HasSubstr(".loadline-")));
+  }
+}
+
 TEST_F(Resume, KilledBetweenTheLastCheckpointAndTheAdapterTheAdapterIsBroughtUpToDate) {
   TrainingSettings s = long_settings("stale");
   s.save_every = 2;
