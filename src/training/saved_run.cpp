@@ -59,6 +59,10 @@ std::string SavedRun::what_is_kept() const {
   std::vector<std::string> kept;
   if (step_ > 0)
     kept.push_back(fmt::format("the adapter of step {} is in {}", step_, folder_.string()));
+  if (checkpoints_.latest_step() > step_) {  // the disk took it, and then refused the adapter
+    kept.push_back(fmt::format("the checkpoint of step {} is in {}", checkpoints_.latest_step(),
+                               checkpoints_.latest()->string()));
+  }
   if (best_.best()) {
     kept.push_back(fmt::format("the best adapter, {}, is in {}", words_of(*best_.best()),
                                best_.folder().string()));

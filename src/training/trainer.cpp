@@ -397,7 +397,7 @@ class Run {
     } catch (const Error& error) {
       if (settings_.is_trial() || error.kind() != ErrorKind::kEnvironment) throw;
       const std::string words = fmt::format("{}; {}", error.what(), saved_.what_is_kept());
-      if (is_last && saved_.step() == 0) throw Error(error.kind(), words);
+      if (is_last && saved_.checkpoints().latest_step() == 0) throw Error(error.kind(), words);
       if (is_last) throw environment_error("{}; mend that, and continue with --resume", words);
       observer_.warned(step, words + ". The run goes on, and tries again at its next save");
       return std::nullopt;

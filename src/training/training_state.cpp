@@ -199,6 +199,11 @@ std::optional<fs::path> Checkpoints::latest() const {
   return folder_ / name;
 }
 
+std::int64_t Checkpoints::latest_step() const {
+  const std::optional<fs::path> checkpoint = latest();
+  return checkpoint ? step_named(*checkpoint) : 0;
+}
+
 std::optional<bool> Checkpoints::finished() const {
   try {
     const std::optional<fs::path> checkpoint = latest();

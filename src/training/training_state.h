@@ -29,6 +29,8 @@ class Checkpoints {
   // The folder that `latest` names; nothing when there is none. Throws Error(kBadInput) when
   // `latest` is damaged.
   [[nodiscard]] std::optional<std::filesystem::path> latest() const;
+  // The step of that; 0 when there is none.
+  [[nodiscard]] std::int64_t latest_step() const;
   // Whether a run with updates or an evaluation still to do is there. A checkpoint that cannot be
   // read is none.
   [[nodiscard]] bool holds_unfinished_run() const { return finished() == false; }

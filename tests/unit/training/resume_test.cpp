@@ -734,6 +734,33 @@ TEST_F(Resume, WhereTheLastSaveIsRefusedItIsSaidWhatThereIsToGoOnFrom) {
   EXPECT_EQ(timeless(s.adapter_path), timeless(whole.adapter_path));
 }
 
+TEST_F(Resume, WhereTheCheckpointIsSavedAndItsAdapterIsRefusedTheRunMayBeContinued) {
+  const TrainingSettings whole = long_settings("whole");
+  run(whole);
+  const TrainingSettings s = long_settings("in the way");
+  struct InTheWay : Recorder {
+    void stepped(const StepReport& report) override {
+      Recorder::stepped(report);
+      fs::create_directories(adapter / "in the way");
+    }
+    fs::path adapter;
+  } seen;
+  seen.adapter = s.adapter_path / "adapter_model.safetensors";
+  const TrainingHost host{.peak_memory = [] { return 1_MiB; },
+                          .stop_requested = [] { return false; }};
+  try {
+    run_training(s, host, seen);
+    ADD_FAILURE() << "nothing was said";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), AllOf(HasSubstr("the checkpoint of step 8 is in " +
+                                              (s.adapter_path / "checkpoints/0000008").string()),
+                                    HasSubstr("continue with --resume")));
+  }
+  fs::remove_all(seen.adapter);
+  EXPECT_EQ(run(resumed(s)).steps.size(), 0U);
+  EXPECT_EQ(adapter_hash(s), adapter_hash(whole));
+}
+
 TEST_F(Resume, ARunOfSlowUpdatesIsSavedAfterAQuarterOfAnHourToo) {
   const auto saves = [&](std::int64_t save_every) {
     TrainingSettings s = long_settings(fmt::format("slow {}", save_every));
