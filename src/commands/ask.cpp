@@ -17,8 +17,6 @@ namespace loadline {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::int64_t kMostBatch = 1 << 20;
-
 struct AskOptions {
   std::string run;
   std::optional<std::int64_t> batch_size, lora_rank, lora_layers, sequence;

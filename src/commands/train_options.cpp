@@ -241,8 +241,10 @@ TrainingSettings settings_of(const TrainOptions& options, const Workload& worklo
   settings.adapter_path = std::filesystem::absolute(options.adapter_path);
   settings.adapter_format = parse_adapter_format(options.adapter_format);
   settings.resume = options.resume;
-  const bool counts = settings.batch_size > 0 && settings.grad_accumulation_steps > 0;
-  if (options.epochs && counts) {  // what is not positive is refused by validate()
+  // Others are refused by validate().
+  const auto is_countable = [](std::int64_t value) { return value >= 1 && value <= kMostBatch; };
+  if (options.epochs && is_countable(settings.batch_size) &&
+      is_countable(settings.grad_accumulation_steps)) {
     settings.max_steps = updates_of_epochs(*options.epochs, workload.train->report.rows, settings);
   }
   return settings;

@@ -57,7 +57,8 @@ void say_trunk_cache(const TrainOptions& options, const Workload& workload,
                      const TrainingSettings& settings, std::FILE* out);
 
 // The updates that use each of `rows` rows `epochs` times, the last one filled up with rows of the
-// next epoch. Throws Error(kUsage) where they are more than a run may have.
+// next epoch; batch size and accumulation are within kMostBatch. Throws Error(kUsage) where they
+// are more than a run may have.
 std::int64_t updates_of_epochs(std::int64_t epochs, std::int64_t rows,
                                const TrainingSettings& settings);
 

@@ -51,8 +51,8 @@ void validate_lora(const LoraSettings& lora, const ModelConfig& model) {
 }
 
 void validate_steps(const TrainingSettings& s) {
-  require_count("--batch-size", s.batch_size, 1, 1 << 20);
-  require_count("--grad-accumulation-steps", s.grad_accumulation_steps, 1, 1 << 20);
+  require_count("--batch-size", s.batch_size, 1, kMostBatch);
+  require_count("--grad-accumulation-steps", s.grad_accumulation_steps, 1, kMostBatch);
   require_count("--max-steps", s.max_steps, 1, kMostUpdates);
   require_rate("enough_seconds", s.enough_seconds, 0, kMost);
   require_count("--max-seq-length", s.max_seq_length, 2, 1 << 24);

@@ -31,6 +31,8 @@ struct DistrustSettings {
 
 // Rows and tokens of a whole run are counted in 63 bits.
 inline constexpr std::int64_t kMostUpdates = 1'000'000'000;
+// Of a batch, and of the batches of an update.
+inline constexpr std::int64_t kMostBatch = 1 << 20;
 
 // Of a trial whose steps are slow: the longest batch twice, and one more.
 inline constexpr std::int64_t kLeastTrialSteps = 3;

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "unit/training/packed_fixture.h"
 
 namespace loadline {
 namespace {
@@ -44,6 +46,26 @@ TEST(TrainOptionsTest, MoreEpochsThanARunMayHaveUpdatesAreRefusedWithTheMostThat
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
     EXPECT_THAT(error.what(), AllOf(HasSubstr("--epochs 2001"), HasSubstr("1000500000 updates"),
                                     HasSubstr("Give --epochs 2000 or less")));
+  }
+}
+
+TEST(TrainOptionsTest, CountsAboveWhatARunMayHaveAreRefusedByNameBesideEpochsToo) {
+  const TemporaryFolder folder;
+  const auto packed = write_packed(folder.path() / "rows", rows_of_lengths({40, 200}));
+  const PackedRows rows(packed);
+  Workload workload;
+  workload.model = read_config(LOADLINE_SOURCE_DIR "/demo/model");
+  workload.train = {"train.jsonl", packed, report_of(rows), rows};
+  TrainOptions options;
+  options.epochs = 1;
+  options.accumulation = 1LL << 32;  // their product is 0 in 64 bits
+  const Configuration chosen{.batch_size = 1LL << 32, .lora_rank = 8, .lora_layers = 2};
+  const TrainingSettings settings = settings_of(options, workload, chosen);
+  try {
+    validate(settings, workload.model);
+    ADD_FAILURE() << "nothing was said";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("--batch-size 4294967296: must be between 1 and 1048576"));
   }
 }
 
