@@ -140,7 +140,9 @@ void require_run_to_continue(const TrainOptions& options) {
 int run_train(const TrainCommand& typed) {
   ignore_closed_pipes();
   if (typed.options.resume) require_run_to_continue(typed.options);
-  auto [options, words] = continued(typed);
+  TrainCommand command = continued(typed);
+  TrainOptions& options = command.options;
+  std::vector<std::string>& words = command.words;
   validate(options);
   std::FILE* out = options.workload.json ? stderr : stdout;
   const MachineFacts machine = read_machine();
@@ -184,6 +186,10 @@ CommandFunction add_train(Flags flags) {
   add_train_flags(flags, *options);
   return [options, flags] {
     TrainCommand command{*options, flags.typed()};
+    for (const std::string& word : command.words) {
+      const std::string name = word.substr(0, word.find('='));
+      if (!place_of_flag(name).empty()) command.from_file.push_back(name);
+    }
     GivenFlags& given = command.options.given;
     for (std::string* from : {&given.batch_from, &given.rank_from, &given.layers_from}) {
       const std::string place = place_of_flag(*from);

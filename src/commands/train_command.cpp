@@ -87,6 +87,20 @@ std::vector<Word> kept_words(const fs::path& folder) {
   return parted(words);
 }
 
+bool has_word(const std::vector<Word>& words, const std::string& flag) {
+  return std::any_of(words.begin(), words.end(),
+                     [&](const Word& word) { return word.flag == flag; });
+}
+
+// Those of the weaker words that the stronger ones neither say nor contradict.
+std::vector<Word> left_of(std::vector<Word> weaker, const std::vector<Word>& stronger) {
+  const std::vector<std::string> losers = giving_way(given(weaker), given(stronger));
+  std::erase_if(weaker, [&](const Word& word) {
+    return is_among(losers, word.flag) || has_word(stronger, word.flag);
+  });
+  return weaker;
+}
+
 // Those of the kept words that nothing replaces. Their paths were there when the run was started.
 void require_kept_paths(const std::vector<Word>& kept, const fs::path& folder) {
   for (const Word& word : kept) {
@@ -142,19 +156,21 @@ TrainCommand continued(const TrainCommand& typed) {
         "other flags of its command too",
         folder.string());
   }
-  const std::vector<Word> words = parted(typed.words);
-  std::vector<Word> all = kept_words(folder);
-  std::vector<std::string> replaced = giving_way(given(all), given(words));
-  for (const Word& word : words) replaced.push_back(word.flag);
-  std::erase_if(all, [&](const Word& word) { return is_among(replaced, word.flag); });
-  require_kept_paths(all, folder);
-  all.insert(all.end(), words.begin(), words.end());
+  std::vector<Word> words, of_file;
+  for (const Word& word : parted(typed.words)) {
+    (is_among(typed.from_file, word.flag) ? of_file : words).push_back(word);
+  }
+  const std::vector<Word> kept = left_of(kept_words(folder), words);
+  require_kept_paths(kept, folder);
+  words.insert(words.end(), kept.begin(), kept.end());
+  of_file = left_of(of_file, words);
+  words.insert(words.end(), of_file.begin(), of_file.end());
   TrainCommand merged;
-  merged.words = joined(all);
+  merged.words = joined(words);
   parse_words(merged.words, [&](Flags flags) { add_train_flags(flags, merged.options); });
   GivenFlags& values = merged.options.given;
   const auto from = [&](const char* flag, const std::string& typed_from) {
-    return is_among(replaced, flag) ? typed_from : "the run";
+    return has_word(kept, flag) ? "the run" : typed_from;
   };
   values.batch_from = from("--batch-size", options.given.batch_from);
   values.rank_from = from("--lora-rank", options.given.rank_from);

@@ -13,12 +13,14 @@ namespace loadline {
 
 struct TrainCommand {
   TrainOptions options;
-  std::vector<std::string> words;  // that make them: Flags::typed()
+  std::vector<std::string> words;           // that make them: Flags::typed()
+  std::vector<std::string> from_file = {};  // the flags of these that a -c file says, not the user
 };
 
-// The command as it was typed; with --resume that of the run that is there, and what was typed over
-// it. Throws Error(kUsage) where the folder does not say it and the typed one is not whole, and
-// Error(kBadInput) naming the flag where a file of it is gone.
+// The command as it was typed; with --resume that of the run that is there: what was typed wins
+// over it, and it wins over what a -c file says. Throws Error(kUsage) where the folder does not say
+// it and the typed one is not whole, and Error(kBadInput) naming the flag where a file of it is
+// gone.
 TrainCommand continued(const TrainCommand& typed);
 
 // Keeps, for a run of these settings, the words that make them again: what a profile, a table or an

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "base/file.h"
 
@@ -20,6 +21,7 @@ class TrainCommandTest : public testing::Test {
   [[nodiscard]] TrainCommand typed(Words words) const {
     words.insert(words.end(), {"--adapter-path", folder_.path().string()});
     CLI::App app;
+    app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     TrainCommand command;
     const Flags flags(app);
     add_train_flags(flags, command.options);
@@ -47,6 +49,21 @@ class TrainCommandTest : public testing::Test {
     TrainOptions options = continued(typed(words)).options;
     validate(options);
     return options;
+  }
+
+  // The same, of a command whose -c file says `file`; what is typed stands behind that.
+  [[nodiscard]] TrainCommand resumed_with(Words file, const Words& words = {}) const {
+    file.insert(file.end(), words.begin(), words.end());
+    file.emplace_back("--resume");
+    TrainCommand command = typed(file);
+    for (const std::string& word : file) {
+      const bool is_typed = std::find(words.begin(), words.end(), word) != words.end();
+      if (word.starts_with("--") && word != "--resume" && !is_typed)
+        command.from_file.push_back(word);
+    }
+    TrainCommand merged = continued(command);
+    validate(merged.options);
+    return merged;
   }
 
   TemporaryFolder folder_;
@@ -84,6 +101,30 @@ TEST_F(TrainCommandTest, WhatIsTypedReplacesWhatTheRunWasStartedWithThatContradi
   EXPECT_FALSE(other.no_shuffle);
   EXPECT_FALSE(other.epochs);
   EXPECT_FALSE(other.workload.distrust_alpha);
+}
+
+TEST_F(TrainCommandTest, WhatTheRunWasStartedWithWinsOverAFilesFlagsAndWhatIsTypedNowOverBoth) {
+  start({"--learning-rate", "5e-5", "--max-steps", "5000"});
+  const Words file{"--learning-rate", "1e-4", "--max-steps", "1000", "--batch-size", "16"};
+  const TrainCommand as_started = resumed_with(file);
+  EXPECT_EQ(as_started.options.learning_rate, 5e-5);
+  EXPECT_EQ(as_started.options.max_steps, 5000);
+  EXPECT_EQ(as_started.options.given.batch_size, 4);
+  EXPECT_EQ(as_started.options.given.batch_from, "the run");
+  EXPECT_THAT(as_started.words, Not(testing::Contains("1000")));
+  EXPECT_EQ(resumed_with(file, {"--max-steps", "6000"}).options.max_steps, 6000);
+}
+
+TEST_F(TrainCommandTest, AFilesFlagsThatTheRunDoesNotHaveAreTakenUnlessTheyContradictIt) {
+  start({"--epochs", "2", "--trunk-cache", "off"});
+  const TrainOptions options =
+      resumed_with({"--max-steps", "9", "--profile", "mine", "--save-every", "7",
+                    "--trunk-cache-limit", "1GiB", "--model", "other"})
+          .options;
+  EXPECT_EQ(options.epochs, 2);
+  EXPECT_FALSE(options.max_steps || options.profile || options.trunk_cache_limit);
+  EXPECT_EQ(options.save_every, 7);
+  EXPECT_EQ(options.workload.model, "");
 }
 
 TEST_F(TrainCommandTest, WhatTheRunHadAndNobodyTypedIsSaidToBeTheRuns) {
