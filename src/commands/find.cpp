@@ -176,14 +176,15 @@ void keep_result(const Found& found, const FindOptions& options, const Workload&
       .profile = "",
       .versions = {
           {"compiler", __VERSION__}, {"oneDNN", onednn_version()}, {"linux", machine.kernel}}};
+  const fs::path result_file = found.run_folder / "result.json";
+  const bool earlier_stands =
+      found.is_answered && result.status == SearchResult::Status::kUnfinished;
   const auto write_result = [&](bool profile_pending) {
     Json answer = result_document(result, context);
     answer["grad_checkpoint"] = is_checkpointed(workload);
     if (profile_pending) answer["profile_pending"] = true;
     std::string document = answer.dump(2) + "\n";
-    if (!found.is_answered || result.status != SearchResult::Status::kUnfinished) {
-      replace_file(found.run_folder / "result.json", document);
-    }
+    if (!earlier_stands) replace_file(result_file, document);
     return document;
   };
   const bool proven = result.status == SearchResult::Status::kComplete && result.optimal;
@@ -213,11 +214,13 @@ void keep_result(const Found& found, const FindOptions& options, const Workload&
     view.line("Profile saved: " + context.profile);
   }
   const std::string document = write_result(false);
-  if (found.is_answered && result.status == SearchResult::Status::kUnfinished) {
-    view.line(fmt::format("The result of the search before stands in {}",
-                          (found.run_folder / "result.json").string()));
+  if (earlier_stands) {
+    view.line(fmt::format("The result of the search before stands in {}", result_file.string()));
   }
-  if (options.output) replace_file(*options.output, document);
+  if (options.output) {
+    replace_file(*options.output,
+                 earlier_stands ? read_json(result_file).dump(2) + "\n" : document);
+  }
   view.line(fmt::format("Run folder: {}", found.run_folder.string()));
   if (!context.profile.empty()) {
     view.line("To train with it:");

@@ -86,8 +86,8 @@ TEST(Environment, AProfileFolderThatCannotBeMadeIsRefusedBeforeATrial) {
 class OutputOfFind : public ::testing::Test {
  protected:
   // A search over rows of its own, with this --output.
-  Ended find(const std::filesystem::path& output) {
-    return program_.run(on_demo("find --ranks 8 --layers-grid 2 --yes",
+  Ended find(const std::filesystem::path& output, const std::string& more = "") {
+    return program_.run(on_demo("find --ranks 8 --layers-grid 2 --yes" + more,
                                 {"--data", data_, "--valid-data", valid_, "--run-dir",
                                  (home() / "run").string(), "--output", output.string()}));
   }
@@ -121,6 +121,17 @@ TEST_F(OutputOfFind, LiesNotAmongTheSearchsOwnFiles) {
   expect_refused(home() / "run/journal.jsonl", 2, "lies in the run folder");
   expect_refused(home() / "run/trials/001/new.json", 2, "lies in the run folder");
   expect_refused(home() / "link/run.json", 2, "lies in the run folder");
+}
+
+TEST_F(OutputOfFind, IsTheFinishedAnswerWhereWhatGoesOnFromThereIsInterrupted) {
+  const auto output = home() / "answer.json", result = home() / "run" / "result.json";
+  ASSERT_EQ(find(output, " --time-limit 1s").exit_code, 3);
+  Json finished = read_json(result);
+  finished["status"] = "complete";
+  for (const auto& file : {result, output}) replace_file(file, finished.dump());
+  ASSERT_EQ(find(output, " --time-limit 1s").exit_code, 3);
+  EXPECT_EQ(read_json(result)["status"], "complete");
+  EXPECT_EQ(read_json(output)["status"], "complete");
 }
 
 TEST_F(OutputOfFind, ThatCannotBeWrittenIsRefusedBeforeATrial) {
