@@ -113,7 +113,11 @@ class WayOut {
     std::string flags;
     for (const Change& change : changes) flags += (flags.empty() ? "" : " ") + change.flag;
     const auto has = [&](const char* flag) { return flags.find(flag) != flags.npos; };
-    const bool leaves_profile = has("--max-seq-length") || has("--quantize");
+    // Where auto decides, the profile's own checkpointing is taken; a run that is resumed keeps
+    // all.
+    const bool leaves_profile =
+        has("--max-seq-length") || has("--quantize") ||
+        (has("--grad-checkpoint") && !workload_.checkpointing_auto && !settings_.resume);
     if (asked_by_ == AskedBy::kTrainWithProfile && leaves_profile) {
       if (!has("--batch-size")) flags += fmt::format(" --batch-size {}", to.batch_size);
       if (!has("--lora-rank")) flags += fmt::format(" --lora-rank {}", to.lora.rank);

@@ -114,6 +114,14 @@ TEST_F(ProofTest, ARefusalNamesTheFlagsThatWouldFit) {
                                       Not(HasSubstr("--batch-size")), Not(HasSubstr("find"))));
 }
 
+TEST_F(ProofTest, CheckpointingInPlaceOfOffThatWasTypedNamesWhatTheProfileGaveUnlessARunHasIt) {
+  workload_.checkpointing_auto = false;
+  EXPECT_THAT(refusal(small()), HasSubstr("\n  --grad-checkpoint on --batch-size 8 --lora-rank 8 "
+                                          "--lora-layers 6 would need"));
+  settings_.resume = true;
+  EXPECT_THAT(refusal(small()), HasSubstr("\n  --grad-checkpoint on would need"));
+}
+
 TEST_F(ProofTest, AProofOnLongerRowsIsSaidToBeOfThem) {
   profile_.key.max_seq_length = 1024;
   require_proof_within(profile_, workload_, settings_, {.bytes = 1_GiB, .binds = ""}, kMargin,
