@@ -51,11 +51,24 @@ std::vector<Profile> candidates(const TrainOptions& options, std::FILE* out) {
   return profiles;
 }
 
+// After take_adapter(): what an adapter has is as good as given.
+NamedSource named_source(const TrainOptions& options) {
+  std::vector<std::string> flags;
+  if (options.profile) flags.push_back("--profile " + shell_quoted(*options.profile));
+  if (options.conservative) flags.emplace_back("--conservative");
+  const GivenFlags& given = options.given;
+  return {.flags = fmt::format("{}", fmt::join(flags, " and ")),
+          .has_batch = given.batch_size.has_value(),
+          .has_rank = given.lora_rank.has_value(),
+          .has_layers = given.lora_layers.has_value()};
+}
+
 // What was measured outweighs the plan, and so does the trial that --verify is about to run.
 void require_room(const TrainOptions& options, const Workload& workload,
                   const TrainingSettings& settings, const ProfileMatch& match, const Budget& budget,
                   std::FILE* out) {
   const double margin = options.workload.margin;
+  const NamedSource source = named_source(options);
   // Trials run the worst batches that shuffling makes. Balanced ones need less, by the plan, and so
   // do shorter rows.
   const bool needs_less =
@@ -63,11 +76,11 @@ void require_room(const TrainOptions& options, const Workload& workload,
       (settings.order == RowOrder::kBalanced || is_of_longer_rows(*match.profile, settings));
   const bool proven = match.profile && proves(*match.profile, settings) && !needs_less;
   if (proven && !options.verify) {
-    require_proof_within(*match.profile, workload, settings, budget, margin, out);
+    require_proof_within(*match.profile, workload, settings, budget, margin, out, source);
   }
   if ((proven || options.verify) && is_covered_by_trial(workload, settings)) return;
   require_fit(workload, settings, budget, margin,
-              match.profile ? AskedBy::kTrainWithProfile : AskedBy::kTrain);
+              match.profile ? AskedBy::kTrainWithProfile : AskedBy::kTrain, source);
 }
 
 int exit_code_of(const TrainingEnd& end, const TrainingSettings& settings) {

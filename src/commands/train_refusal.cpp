@@ -66,7 +66,7 @@ std::string plan_table(const MemoryPlan& plan) {
 }
 
 void require_fit(const Workload& workload, const TrainingSettings& settings, const Budget& budget,
-                 double margin, AskedBy asked_by) {
+                 double margin, AskedBy asked_by, const NamedSource& source) {
   const MemoryPlan plan = workload.plan(settings);
   const Bytes needed = adjusted(plan.total().bytes, margin);
   if (needed <= budget.bytes) return;
@@ -78,7 +78,7 @@ void require_fit(const Workload& workload, const TrainingSettings& settings, con
                   settings.batch_size, settings.lora.rank, counted(settings.lora.layers, "layer"),
                   plan_table(plan), percent_text(margin), to_string(needed),
                   to_string(budget.bytes), budget.binds,
-                  ways_out(workload, settings, budget.bytes, margin, asked_by)));
+                  ways_out(workload, settings, budget.bytes, margin, asked_by, source)));
 }
 
 Configuration configuration_of(const Profile& profile) {
@@ -111,7 +111,7 @@ void take_checkpointing(const Profile& profile, const Workload& workload, const 
 
 void require_proof_within(const Profile& profile, const Workload& workload,
                           const TrainingSettings& settings, const Budget& budget, double margin,
-                          std::FILE* out) {
+                          std::FILE* out, const NamedSource& source) {
   const std::string measured = measured_need(profile, margin);
   if (adjusted(profile.peak, margin) <= budget.bytes) {
     tell(out, "Profile {}{}\n", measured,
@@ -128,7 +128,7 @@ void require_proof_within(const Profile& profile, const Workload& workload,
                   settings.resume ? "" : ", or run `loadline find` again",
                   ways_out(workload, settings, budget.bytes,
                            margin_over_plan(profile, workload, settings, margin),
-                           AskedBy::kTrainWithProfile)));
+                           AskedBy::kTrainWithProfile, source)));
 }
 
 bool is_covered_by_trial(const Workload& workload, const TrainingSettings& settings) {

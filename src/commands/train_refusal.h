@@ -19,7 +19,7 @@ std::string plan_table(const MemoryPlan& plan);
 // Throws Error(kDoesNotFit) with the plan's table, the budget, and each single flag that would
 // make it fit with what it would need. Whatever the user set is never changed.
 void require_fit(const Workload& workload, const TrainingSettings& settings, const Budget& budget,
-                 double margin, AskedBy asked_by = AskedBy::kTrain);
+                 double margin, AskedBy asked_by = AskedBy::kTrain, const NamedSource& source = {});
 
 // The configuration that a profile was measured for.
 Configuration configuration_of(const Profile& profile);
@@ -39,7 +39,7 @@ void take_checkpointing(const Profile& profile, const Workload& workload, const 
 // Error(kDoesNotFit) naming both, and what would fit, where that is more than today's budget.
 void require_proof_within(const Profile& profile, const Workload& workload,
                           const TrainingSettings& settings, const Budget& budget, double margin,
-                          std::FILE* out);
+                          std::FILE* out, const NamedSource& source = {});
 
 // Whether a run of `settings` is planned to need no more than a trial of them, which has the
 // longest batches of the training rows but no test rows.

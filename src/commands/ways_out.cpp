@@ -29,12 +29,13 @@ TrainingSettings made(TrainingSettings settings, const std::vector<Change>& chan
 class WayOut {
  public:
   WayOut(const Workload& workload, const TrainingSettings& settings, Bytes budget, double margin,
-         AskedBy asked_by)
+         AskedBy asked_by, const NamedSource& source)
       : workload_(workload),
         settings_(settings),
         budget_(budget),
         margin_(margin),
-        asked_by_(asked_by) {}
+        asked_by_(asked_by),
+        source_(source) {}
 
   // A line for each flag that would be enough alone.
   [[nodiscard]] std::string alone() const {
@@ -123,6 +124,10 @@ class WayOut {
       if (!has("--lora-rank")) flags += fmt::format(" --lora-rank {}", to.lora.rank);
       if (!has("--lora-layers")) flags += fmt::format(" --lora-layers {}", to.lora.layers);
     }
+    const bool leaves_nothing = (source_.has_batch || has("--batch-size")) &&
+                                (source_.has_rank || has("--lora-rank")) &&
+                                (source_.has_layers || has("--lora-layers"));
+    if (leaves_nothing && !source_.flags.empty()) flags += " in place of " + source_.flags;
     const bool is_on = to.checkpointing == ActivationCheckpointing::kOn;
     const bool is_auto = workload_.checkpointing_auto && !has("--grad-checkpoint");
     return fmt::format("\n  {} would need {}{}{}", flags, to_string(needed(to)),
@@ -217,6 +222,7 @@ class WayOut {
   Bytes budget_;
   double margin_;
   AskedBy asked_by_;
+  const NamedSource& source_;
 };
 
 // The mildest first: what the run learns from goes last.
@@ -231,8 +237,8 @@ const std::array<WayOut::Ask, 7> WayOut::kAsks{{{&WayOut::checkpointing},
 }  // namespace
 
 std::string ways_out(const Workload& workload, const TrainingSettings& settings, Bytes budget,
-                     double margin, AskedBy asked_by) {
-  const WayOut way(workload, settings, budget, margin, asked_by);
+                     double margin, AskedBy asked_by, const NamedSource& source) {
+  const WayOut way(workload, settings, budget, margin, asked_by, source);
   const std::string alone = way.alone();
   if (!alone.empty()) return "Each of these alone would fit:" + alone;
   const std::string together = way.together();

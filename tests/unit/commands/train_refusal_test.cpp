@@ -45,9 +45,9 @@ class ProofTest : public testing::Test {
     take_checkpointing(profile_, workload_, budget, kMargin, settings_, out_.get());
     return settings_.checkpointing;
   }
-  std::string refusal(const Budget& budget) {
+  std::string refusal(const Budget& budget, const NamedSource& source = {}) {
     try {
-      require_proof_within(profile_, workload_, settings_, budget, kMargin, out_.get());
+      require_proof_within(profile_, workload_, settings_, budget, kMargin, out_.get(), source);
     } catch (const Error& error) {
       return error.what();
     }
@@ -120,6 +120,15 @@ TEST_F(ProofTest, CheckpointingInPlaceOfOffThatWasTypedNamesWhatTheProfileGaveUn
                                           "--lora-layers 6 would need"));
   settings_.resume = true;
   EXPECT_THAT(refusal(small()), HasSubstr("\n  --grad-checkpoint on would need"));
+}
+
+TEST_F(ProofTest, AWayOutThatLeavesNothingToTakeFromAProfileStandsInItsPlace) {
+  const std::string profile = refusal(small(), {.flags = "--profile mine"});
+  EXPECT_THAT(profile, HasSubstr(" --batch-size 8 --lora-rank 8 --lora-layers 6 in place of "
+                                 "--profile mine would need"));
+  EXPECT_THAT(profile, testing::ContainsRegex("\n  --batch-size [0-9]+ would need"));
+  EXPECT_THAT(refusal(small(), {.flags = "--profile mine", .has_rank = true, .has_layers = true}),
+              testing::ContainsRegex("\n  --batch-size [0-9]+ in place of --profile mine would"));
 }
 
 TEST_F(ProofTest, AProofOnLongerRowsIsSaidToBeOfThem) {
