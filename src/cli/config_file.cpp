@@ -23,6 +23,7 @@ struct FileFlag {
   std::string word;   // "--batch-size=4"
   std::string value;  // "4"
   std::string place;  // "flags.toml:2"
+  bool is_shared = false;
 };
 
 std::string scalar_text(const toml::node& value, const std::string& file, std::string_view key) {
@@ -76,19 +77,19 @@ toml::table parse_toml(const std::string& file) {
   }
 }
 
-enum class For { kOneCommand, kAllCommands };
-
-// Those of a table that are no sections. As for typed flags, two names of one are a mistake.
+// Those of a table that are no sections; `command` is whose section it is, empty where it is for
+// all. As for typed flags, two names of one are a mistake.
 std::vector<FileFlag> flags_in(const toml::table& table, const std::string& file,
-                               const KnownFlags& known, For whom) {
+                               const KnownFlags& known, const std::string& command) {
   std::vector<FileFlag> flags;
   for (const auto& [key, value] : table) {
     if (value.is_table()) continue;
     const std::string flag_of_key = flag_named(key.str());
-    const bool is_for_others = whom == For::kAllCommands && known.first_name(flag_of_key).empty() &&
-                               known.is_of_any_command(flag_of_key);
+    const bool is_for_others =
+        known.first_name(flag_of_key).empty() && known.is_of_command(flag_of_key, command);
     if (is_for_others) continue;
     FileFlag flag = flag_of(key.str(), value, file, known);
+    flag.is_shared = command.empty();
     for (const FileFlag& other : flags) {
       if (other.name != flag.name) continue;
       throw bad_input("{}:{}: '{}' and '{}' are two names of one flag: leave one out", file,
@@ -137,9 +138,9 @@ std::vector<FileFlag> flags_of(const std::string& file, const std::string& comma
                                const KnownFlags& known) {
   const toml::table table = parse_toml(file);
   const toml::table* section = section_of(command, table, file, known);
-  std::vector<FileFlag> flags = flags_in(table, file, known, For::kAllCommands);
+  std::vector<FileFlag> flags = flags_in(table, file, known, "");
   if (section == nullptr) return flags;
-  const std::vector<FileFlag> own = flags_in(*section, file, known, For::kOneCommand);
+  const std::vector<FileFlag> own = flags_in(*section, file, known, command);
   std::vector<std::string> replaced = giving_way(given(flags), given(own));
   for (const FileFlag& flag : own) replaced.push_back(flag.name);
   remove_named(flags, replaced);
@@ -190,6 +191,11 @@ std::vector<std::string> without_config(const std::vector<std::string>& argument
 
 }  // namespace
 
+std::vector<std::string> without_config_file(const std::vector<std::string>& arguments) {
+  std::optional<std::string> ignored;
+  return without_config(arguments, ignored);
+}
+
 std::vector<std::string> expand_config_file(const std::vector<std::string>& arguments,
                                             const KnownFlags& known,
                                             std::vector<FlagOrigin>* origins) {
@@ -207,7 +213,8 @@ std::vector<std::string> expand_config_file(const std::vector<std::string>& argu
     const bool is_typed = std::any_of(typed.begin(), typed.end(), [&](const GivenFlag& other) {
       return other.name == flag.name;
     });
-    if (origins != nullptr && !is_typed) origins->push_back({flag.name, flag.place});
+    if (origins != nullptr && !is_typed)
+      origins->push_back({flag.name, flag.place, flag.is_shared});
   }
   expanded.insert(expanded.end(), behind, words.end());
   return expanded;

@@ -135,6 +135,10 @@ std::size_t command_words(const CLI::App& app, std::span<const std::string> argu
   return reached(app, arguments).words;
 }
 
+const CLI::App& command_typed(const CLI::App& app, std::span<const std::string> arguments) {
+  return *reached(app, arguments).app;
+}
+
 std::string nearest(const std::string& word, std::span<const std::string> known) {
   std::string best;
   std::size_t fewest = word.size() / 3 + 1;

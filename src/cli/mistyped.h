@@ -23,6 +23,10 @@ void refuse_mistyped(const CLI::App& app, std::span<const std::string> arguments
 [[nodiscard]] std::size_t command_words(const CLI::App& app,
                                         std::span<const std::string> arguments);
 
+// That command; the program itself where none is typed.
+[[nodiscard]] const CLI::App& command_typed(const CLI::App& app,
+                                            std::span<const std::string> arguments);
+
 // Why the arguments did not parse, in one line or several.
 [[nodiscard]] std::string mistyped(const CLI::App& app, std::span<const std::string> arguments,
                                    const CLI::ParseError& error);

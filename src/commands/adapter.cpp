@@ -104,7 +104,7 @@ void convert_to(const std::string& output, AnyAdapter adapter, const ModelConfig
 }
 
 int run_adapter(const AdapterOptions& options) {
-  if (options.format && !options.output) {
+  if (options.format && !options.output && !is_shared_flag("--adapter-format")) {
     throw usage_error("--adapter-format {}: needs --output DIR to write to", *options.format);
   }
   const ModelConfig model = read_config(model_folder_of(options.base, ModelParts::kText));

@@ -64,7 +64,7 @@ void validate_sampling(const GenerateOptions& options) {
   if (s.temperature == 0 && (s.top_p < 1 || s.top_k > 0)) {
     throw usage_error("--top-p and --top-k need a --temperature above 0: at 0 nothing is drawn");
   }
-  if (s.temperature == 0 && options.shared.seed != 0) {
+  if (s.temperature == 0 && options.shared.seed != 0 && !is_shared_flag("--seed")) {
     throw usage_error("--seed {}: needs a --temperature above 0, as at 0 nothing is drawn",
                       options.shared.seed);
   }

@@ -137,16 +137,25 @@ int report_parse_end(const CLI::App& app, std::span<const std::string> arguments
   return refuse(mistyped(app, arguments, error), 2);
 }
 
-// The flag's first name, where the command that is typed has it, or one below it does.
-std::string first_name(const CLI::App& app, const std::string& flag) {
-  const CLI::Option* option = app.get_option_no_throw(flag);
-  if (option != nullptr && !option->get_lnames().empty())
-    return "--" + option->get_lnames().front();
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
-    std::string name = first_name(*command, flag);
-    if (!name.empty()) return name;
-  }
-  return "";
+std::vector<const CLI::App*> subcommands_of(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
+}
+
+// The flag's first name; empty where the command has none.
+std::string first_name(const CLI::App& command, const std::string& flag) {
+  const CLI::Option* option = command.get_option_no_throw(flag);
+  const bool is_named = option != nullptr && !option->get_lnames().empty();
+  return is_named ? "--" + option->get_lnames().front() : "";
+}
+
+// Whether the command of that name has the flag, or one below it; any where the name is empty.
+bool has_flag(const CLI::App& app, const std::string& flag, const std::string& command) {
+  const bool is_meant = command.empty() || app.get_name() == command;
+  if (is_meant && !first_name(app, flag).empty()) return true;
+  const auto below = subcommands_of(app);
+  return std::any_of(below.begin(), below.end(), [&](const CLI::App* other) {
+    return has_flag(*other, flag, is_meant ? "" : command);
+  });
 }
 
 bool is_command(const std::string& word) {
@@ -154,16 +163,15 @@ bool is_command(const std::string& word) {
                      [&](const CommandEntry& entry) { return word == entry.name; });
 }
 
-// Where no command of the name is, all flags are let through: parsing says what is wrong.
+// Where no whole command is typed, all flags are let through: parsing says what is wrong.
 std::vector<std::string> with_config_file(const CLI::App& app, std::vector<std::string> arguments) {
-  const std::string name = arguments.empty() ? "" : arguments.front();
-  const auto named = app.get_subcommands([&](const CLI::App* c) { return c->get_name() == name; });
+  const CLI::App& typed = command_typed(app, without_config_file(arguments));
+  const bool is_whole = subcommands_of(typed).empty();
   const KnownFlags known{
       .first_name =
-          [&](const std::string& flag) {
-            return named.empty() ? flag : first_name(*named.front(), flag);
-          },
-      .is_of_any_command = [&](const std::string& flag) { return !first_name(app, flag).empty(); },
+          [&](const std::string& flag) { return is_whole ? first_name(typed, flag) : flag; },
+      .is_of_command = [&](const std::string& flag,
+                           const std::string& command) { return has_flag(app, flag, command); },
       .is_command = is_command,
       .command_words =
           [&](const std::vector<std::string>& words) {
@@ -243,6 +251,12 @@ std::string place_of_flag(const std::string& name) {
     if (origin.name == name) return origin.place;
   }
   return "";
+}
+
+bool is_shared_flag(const std::string& name) {
+  return std::any_of(flags_of_file.begin(), flags_of_file.end(), [&](const FlagOrigin& origin) {
+    return origin.name == name && origin.is_shared;
+  });
 }
 
 int run_program(int argc, char** argv) {

@@ -11,7 +11,9 @@
 namespace loadline::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 TEST(Questions, VersionAndHelpEndWithZero) {
@@ -222,6 +224,27 @@ TEST(Questions, ATomlFileGivesFlagsToTheSubcommandThatIsTyped) {
     EXPECT_TRUE(parse_json(list.out, "stdout")["profiles"].is_array());
   }
   EXPECT_THAT(program.run({"profile", "list", "--help"}).out, HasSubstr("--config"));
+}
+
+TEST(Questions, WhatAFileHasForAllCommandsIsNoFaultOfTheOneThatHasNoUseForIt) {
+  const Program program;
+  const auto refusal = [&](const std::vector<std::string>& words, const std::string& content) {
+    return program.run(with(words, {"-c", program.write("flags.toml", content)})).err;
+  };
+  const std::vector<std::string> generate{"generate", "--demo",       "--prompt",
+                                          "a",        "--max-tokens", "1"};
+  EXPECT_THAT(refusal(generate, "seed = 7\n"), Not(HasSubstr("loadline:")));
+  EXPECT_THAT(refusal(generate, "[generate]\nseed = 7\n"), HasSubstr("--seed 7: needs"));
+  EXPECT_THAT(refusal(with(generate, {"--seed", "7"}), "seed = 7\n"), HasSubstr("--seed 7: needs"));
+  const std::vector<std::string> adapter{"adapter", "--demo", "--adapter-path", "gone"};
+  EXPECT_THAT(refusal(adapter, "adapter-format = 'mlx'\n"), HasSubstr("gone"));
+  EXPECT_THAT(refusal(adapter, "[adapter]\nadapter-format = 'mlx'\n"), HasSubstr("needs --output"));
+  for (const char* command : {"profile", "run"}) {
+    for (const std::string& section : {std::string(), std::string("[") + command + "]\n"}) {
+      EXPECT_THAT(refusal({command, "remove", "gone"}, section + "json = true\n"),
+                  AllOf(HasSubstr("gone"), Not(HasSubstr("--json"))));
+    }
+  }
 }
 
 TEST(Questions, PlanSaysWhatChangesNoByte) {

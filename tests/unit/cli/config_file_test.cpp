@@ -21,7 +21,9 @@ class ConfigFile : public testing::Test {
   }
   static std::vector<std::string> expand(const std::vector<std::string>& arguments) {
     const auto first_name = [](const std::string& flag) {
-      if (flag == "--bach-size" || flag == "--of-another") return std::string();
+      if (flag == "--bach-size" || flag == "--of-another" || flag == "--of-show") {
+        return std::string();
+      }
       return flag == "--iters" ? std::string("--max-steps") : flag;
     };
     const auto is_command = [](const std::string& word) {
@@ -30,9 +32,12 @@ class ConfigFile : public testing::Test {
     const auto command_words = [](const std::vector<std::string>& words) {
       return std::size_t{words.size() > 1 && words[1] == "list" ? 2U : 1U};
     };
-    const auto is_of_any = [](const std::string& flag) { return flag != "--bach-size"; };
+    const auto is_of_command = [](const std::string& flag, const std::string& command) {
+      if (flag == "--of-show") return command.empty() || command == "profile";
+      return flag != "--bach-size" && (command.empty() || flag != "--of-another");
+    };
     return expand_config_file(arguments, {.first_name = first_name,
-                                          .is_of_any_command = is_of_any,
+                                          .is_of_command = is_of_command,
                                           .is_command = is_command,
                                           .command_words = command_words});
   }
@@ -155,6 +160,12 @@ TEST_F(ConfigFile, ItsFlagsStandBehindTheSubcommand) {
   const std::string file = write("[profile]\njson = true\n");
   EXPECT_THAT(expand({"profile", "-c", file, "list"}),
               ElementsAre("profile", "list", "--json=true"));
+}
+
+TEST_F(ConfigFile, ASectionIsForAllSubcommandsOfItsCommandEachTakingWhatItHas) {
+  EXPECT_THAT(expand({"profile", "list", "-c", write("[profile]\nof-show = 1\njson = true\n")}),
+              ElementsAre("profile", "list", "--json=true"));
+  EXPECT_THAT(refusal({"train", "-c", write("[train]\nof-show = 1\n")}), HasSubstr("'of-show'"));
 }
 
 TEST_F(ConfigFile, NoneOrTwoFilesAreRefused) {
