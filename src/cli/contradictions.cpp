@@ -23,6 +23,9 @@ constexpr Member kContradictions[][4] = {
     {"--raw-prompt=true", "--system-prompt"},
     {"--resume=true", "--resume-adapter-file"},
     {"--dump=true", "--json=true"},
+    {"--template-jsonl=true", "--model"},
+    {"--template-jsonl=true", "--add-generation-prompt=true"},
+    {"--steps-per-eval=0", "--early-stopping-patience"},
     {"--test=false", "--test-data"},
     {"--trunk-cache=off", "--trunk-cache-limit"},
     {"--distrust=off", "--distrust-alpha"},
@@ -36,11 +39,20 @@ constexpr Member kContradictions[][4] = {
     {"--max=rank", "--lora-rank"},
     {"--max=layers", "--lora-layers"},
     {"--max=seq", "--max-seq-length"},
+    {"--max=batch", "--speed-loss"},
+    {"--max=layers", "--speed-loss"},
+    {"--max=seq", "--speed-loss"},
     // Nothing is left to take from either.
     {"--profile", "--batch-size", "--lora-rank", "--lora-layers"},
     {"--profile", "--batch-size", "--resume-adapter-file"},
     {"--conservative=true", "--batch-size", "--lora-rank", "--lora-layers"},
     {"--conservative=true", "--batch-size", "--resume-adapter-file"}};
+
+// What an adapter brings gives way to it. Not the other way round: whether they contradict is in
+// the adapter, and training from another than was asked for would be worse than being refused.
+constexpr Member kAdapter = "--resume-adapter-file";
+constexpr Member kOfAdapter[] = {"--lora-rank", "--lora-layers", "--lora-alpha", "--target-modules",
+                                 "--rslora"};
 
 std::string_view name_of(Member member) { return member.substr(0, member.find('=')); }
 
@@ -88,6 +100,7 @@ std::vector<std::string> giving_way(const std::vector<GivenFlag>& weaker,
       if (!is_strong(member)) names.emplace_back(name_of(member));
     }
   }
+  if (is_strong(kAdapter)) names.insert(names.end(), std::begin(kOfAdapter), std::end(kOfAdapter));
   return names;
 }
 

@@ -137,6 +137,34 @@ TEST_F(ConfigFile, WhatIsTypedWinsOverWhatItsValueContradicts) {
               ElementsAre("train", "--distrust", "off"));
 }
 
+TEST_F(ConfigFile, WhatIsTypedWinsOverWhatNeedsAnotherValueOfIt) {
+  EXPECT_THAT(
+      expand({"train", "-c", write("early-stopping-patience = 3\n"), "--steps-per-eval", "0"}),
+      ElementsAre("train", "--steps-per-eval", "0"));
+  EXPECT_THAT(expand({"train", "-c", write("steps-per-eval = 0\n"), "--early-stopping-patience=3"}),
+              ElementsAre("train", "--early-stopping-patience=3"));
+  EXPECT_THAT(
+      expand({"train", "-c", write("early-stopping-patience = 3\n"), "--steps-per-eval", "9"}),
+      testing::Contains("--early-stopping-patience=3"));
+  const std::string asked = write("[train]\nmax = 'rank'\nspeed-loss = 2\n");
+  EXPECT_THAT(expand({"train", "-c", asked, "--max", "batch"}),
+              ElementsAre("train", "--max=rank", "--max", "batch"));
+  EXPECT_THAT(expand({"train", "-c", asked, "--max", "rank"}), testing::Contains("--speed-loss=2"));
+  const std::string model = write("model = 'demo'\nadd-generation-prompt = true\n");
+  EXPECT_THAT(expand({"chat", "-c", model, "--template-jsonl"}),
+              ElementsAre("chat", "--template-jsonl"));
+}
+
+TEST_F(ConfigFile, AnAdapterThatIsTypedHasAShapeAndAShapeThatIsTypedIsComparedWithTheFilesAdapter) {
+  const std::string shape = write(
+      "rslora = true\nlora-rank = 8\nlora-layers = 2\nlora-alpha = 16\ntarget-modules = 'all'\n");
+  EXPECT_THAT(expand({"train", "-c", shape, "--resume-adapter-file", "a"}),
+              ElementsAre("train", "--resume-adapter-file", "a"));
+  const std::string adapter = write("resume-adapter-file = 'a'\n");
+  EXPECT_THAT(expand({"train", "-c", adapter, "--lora-rank", "8"}),
+              ElementsAre("train", "--resume-adapter-file=a", "--lora-rank", "8"));
+}
+
 TEST_F(ConfigFile, WhatGivesPartOfAConfigurationGivesNoWayToAProfile) {
   const std::string file = write("batch-size = 4\nlora-rank = 8\n");
   EXPECT_THAT(expand({"train", "-c", file, "--profile", "mine"}),
