@@ -164,6 +164,10 @@ struct Found {
 void keep_result(const Found& found, const FindOptions& options, const Workload& workload,
                  const MachineFacts& machine, const FindQuestion& question, TerminalView& view) {
   const SearchResult& result = found.result;
+  std::optional<bool> checkpointing;
+  if (!options.both_checkpointings) {
+    checkpointing = workload.base.checkpointing == ActivationCheckpointing::kOn;
+  }
   ResultContext context{
       .machine = machine,
       .model = workload.model_document(),
@@ -171,6 +175,7 @@ void keep_result(const Found& found, const FindOptions& options, const Workload&
       .limits = question.limits,
       .steps = question.steps,
       .generated_weights = workload.base.generated_weights,
+      .grad_checkpoint = checkpointing,
       .binds = found.binds,
       .run_folder = found.run_folder.string(),
       .profile = "",
@@ -181,7 +186,6 @@ void keep_result(const Found& found, const FindOptions& options, const Workload&
       found.is_answered && result.status == SearchResult::Status::kUnfinished;
   const auto write_result = [&](bool profile_pending) {
     Json answer = result_document(result, context);
-    answer["grad_checkpoint"] = is_checkpointed(workload);
     if (profile_pending) answer["profile_pending"] = true;
     std::string document = answer.dump(2) + "\n";
     if (!earlier_stands) replace_file(result_file, document);

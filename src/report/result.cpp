@@ -175,6 +175,7 @@ void put_context(Json& document, const ResultContext& context) {
   document["profile"] = context.profile.empty() ? Json() : Json(context.profile);
   document["run_dir"] = context.run_folder;
   document["generated_weights"] = context.generated_weights;
+  if (context.grad_checkpoint) document["grad_checkpoint"] = *context.grad_checkpoint;
   document["binds"] = context.binds;
   document["machine"] = to_json(context.machine);
   document["model"] = context.model;

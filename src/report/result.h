@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "base/json.h"
@@ -17,7 +18,9 @@ struct ResultContext {
   SearchLimits limits;
   std::int64_t steps = 0;          // that each trial was asked to run
   bool generated_weights = false;  // of the model's shapes; only bytes and speed were measured
-  Json binds = Json::array();      // what the optimal one's memory goes to: what, bytes, share
+  // Of all trials; nothing where the search compares both.
+  std::optional<bool> grad_checkpoint = {};
+  Json binds = Json::array();  // what the optimal one's memory goes to: what, bytes, share
   std::string run_folder;
   std::string profile;  // its path, or "" when none was saved
   Json versions;        // of the libraries, as an object; loadline's own is added

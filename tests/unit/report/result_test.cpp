@@ -50,6 +50,14 @@ TEST(Result, HasEveryFieldThatTheDocumentPromises) {
   }
 }
 
+TEST(Result, SaysOfCheckpointingWhatHoldsForAllTrialsAndNothingWhereBothAreCompared) {
+  ResultContext context = example_context();
+  context.grad_checkpoint = true;
+  EXPECT_EQ(result_document(example_result(), context)["grad_checkpoint"], true);
+  context.grad_checkpoint.reset();
+  EXPECT_FALSE(result_document(example_result(), context).contains("grad_checkpoint"));
+}
+
 TEST(Result, SaysWhatWasMeasuredInTheTrialsOwnNumbers) {
   const Json document = example_document();
   EXPECT_EQ(document["status"], "complete");
