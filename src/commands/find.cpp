@@ -197,7 +197,9 @@ void keep_result(const Found& found, const FindOptions& options, const Workload&
   if (proven) {
     chosen = profile_of(result.trials[*result.optimal], result.trials, workload, machine,
                         question.limits, found.run_folder);
-    if (const auto earlier = profile_of_same_trial(profile_folder(), chosen)) {
+    const auto profiles = known_profile_folder();
+    const auto earlier = profiles ? profile_of_same_trial(*profiles, chosen) : std::nullopt;
+    if (earlier) {
       chosen.name = earlier->name;
       is_saved = train_command(*earlier) == train_command(chosen) && earlier->peak == chosen.peak &&
                  earlier->step_seconds == chosen.step_seconds;
@@ -265,7 +267,7 @@ int run_find(FindOptions options) {
                                                {"machine", to_json(machine)},
                                                {"model", workload.model_document()},
                                                {"data", workload.data_document()}},
-                                              options.restart, profile_folder(),
+                                              options.restart, known_profile_folder(),
                                               [&](const std::string& line) { view.line(line); });
 
   catch_interrupts();

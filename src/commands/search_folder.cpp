@@ -112,7 +112,7 @@ std::optional<Json> search_of(const Json& question, const fs::path& folder) {
 }
 
 bool open_search_folder(const fs::path& given, const Json& context, bool restart,
-                        const fs::path& profiles,
+                        const std::optional<fs::path>& profiles,
                         const std::function<void(const std::string&)>& say) {
   const fs::path folder = normal_folder(given);
   const fs::path run_file = folder / kRun;
@@ -124,7 +124,7 @@ bool open_search_folder(const fs::path& given, const Json& context, bool restart
     }
     if (restart) {
       const fs::path archive = set_aside(folder);
-      move_evidence(profiles, folder, archive);
+      if (profiles) move_evidence(*profiles, folder, archive);
       say(fmt::format("The earlier search is kept in {}", archive.string()));
     }
   } else {

@@ -22,11 +22,11 @@ std::optional<Json> search_of(const Json& question, const std::filesystem::path&
 // the same question was finished in it: its trials count, and its result.json stands until there is
 // another. One that cannot be read counts as missing, told by `say`. With `restart` the files of an
 // earlier search are moved into a folder beside this one, told by `say`, where the profiles in
-// `profiles` that rest on it find it; what else lies here stays. Throws Error(kUsage) where the
-// folder holds another question, an adapter or a model, and Error(kEnvironment) where another
-// search writes there.
+// `profiles`, where there is such a folder, that rest on it find it; what else lies here stays.
+// Throws Error(kUsage) where the folder holds another question, an adapter or a model, and
+// Error(kEnvironment) where another search writes there.
 bool open_search_folder(const std::filesystem::path& folder, const Json& context, bool restart,
-                        const std::filesystem::path& profiles,
+                        const std::optional<std::filesystem::path>& profiles,
                         const std::function<void(const std::string&)>& say);
 
 // Deletes what a search wrote in its folder, and the folder where nothing else lies there. Throws

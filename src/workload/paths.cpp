@@ -12,21 +12,31 @@
 namespace loadline {
 namespace {
 
-std::filesystem::path user_folder(const char* variable, const char* below_home) {
+std::optional<std::filesystem::path> known_folder(const char* variable, const char* below_home) {
   const char* value = std::getenv(variable);
   // A relative path in these variables is to be ignored, says the specification.
   if (value != nullptr && *value == '/') return std::filesystem::path(value) / "loadline";
   const char* home = std::getenv("HOME");
-  if (home == nullptr || *home == '\0') {
-    throw environment_error("neither {} nor HOME is set: no place for loadline's files", variable);
-  }
+  if (home == nullptr || *home == '\0') return std::nullopt;
   return std::filesystem::path(home) / below_home / "loadline";
 }
+
+std::filesystem::path user_folder(const char* variable, const char* below_home) {
+  if (const auto folder = known_folder(variable, below_home)) return *folder;
+  throw environment_error("neither {} nor HOME is set: no place for loadline's files", variable);
+}
+
+constexpr const char* kProfiles = "XDG_DATA_HOME";
+constexpr const char* kProfilesBelowHome = ".local/share";
 
 }  // namespace
 
 std::filesystem::path profile_folder() {
-  return user_folder("XDG_DATA_HOME", ".local/share") / "profiles";
+  return user_folder(kProfiles, kProfilesBelowHome) / "profiles";
+}
+std::optional<std::filesystem::path> known_profile_folder() {
+  const auto folder = known_folder(kProfiles, kProfilesBelowHome);
+  return folder ? std::optional(*folder / "profiles") : std::nullopt;
 }
 std::filesystem::path runs_folder() {
   return user_folder("XDG_STATE_HOME", ".local/state") / "runs";

@@ -5,12 +5,17 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 
 namespace loadline {
 
-std::filesystem::path profile_folder();  // $XDG_DATA_HOME/loadline/profiles
-std::filesystem::path runs_folder();     // $XDG_STATE_HOME/loadline/runs
-std::filesystem::path cache_folder();    // $XDG_CACHE_HOME/loadline
+// $XDG_DATA_HOME/loadline/profiles. Throws Error(kEnvironment), as the others do, where neither
+// that nor HOME is set.
+std::filesystem::path profile_folder();
+// Nothing in place of the error: no profile can lie anywhere then.
+std::optional<std::filesystem::path> known_profile_folder();
+std::filesystem::path runs_folder();   // $XDG_STATE_HOME/loadline/runs
+std::filesystem::path cache_folder();  // $XDG_CACHE_HOME/loadline
 
 // It is a terminal that obeys escape sequences: TERM is there, and not "dumb".
 bool draws(std::FILE* out);

@@ -83,6 +83,18 @@ TEST(Environment, AProfileFolderThatCannotBeMadeIsRefusedBeforeATrial) {
   EXPECT_FALSE(std::filesystem::exists(program.home() / "run"));
 }
 
+TEST(Environment, ASearchThatSavesNoProfileNeedsNoPlaceForOne) {
+  Program program;
+  program.set_environment("HOME", "");
+  program.set_environment("XDG_CACHE_HOME", (program.home() / "cache").string());
+  const std::filesystem::path run = program.write("adapter/adapter_config.json", "{}");
+  const auto find = [&](const std::string& more) {
+    return program.run(on_demo("find " + more, {"--run-dir", run.parent_path().string()}));
+  };
+  EXPECT_THAT(find("--yes").err, HasSubstr("neither XDG_DATA_HOME nor HOME is set"));
+  EXPECT_THAT(find("--no-save").err, HasSubstr("holds an adapter"));
+}
+
 class OutputOfFind : public ::testing::Test {
  protected:
   // A search over rows of its own, with this --output.
