@@ -165,9 +165,7 @@ void keep_result(const Found& found, const FindOptions& options, const Workload&
                  const MachineFacts& machine, const FindQuestion& question, TerminalView& view) {
   const SearchResult& result = found.result;
   std::optional<bool> checkpointing;
-  if (!options.both_checkpointings) {
-    checkpointing = workload.base.checkpointing == ActivationCheckpointing::kOn;
-  }
+  if (!options.both_checkpointings) checkpointing = is_checkpointed(workload);
   ResultContext context{
       .machine = machine,
       .model = workload.model_document(),
