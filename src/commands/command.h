@@ -15,6 +15,9 @@ int run_program(int argc, char** argv);
 // Where a -c file says the flag, "flags.toml:2"; empty where none does, or it was typed.
 std::string place_of_flag(const std::string& name);
 
+// Another value counts: no error says any more that it stands there.
+void forget_place_of_flag(const std::string& name);
+
 // Whether a -c file says the flag above all sections, for each command that has it, and nobody
 // typed it: where it has no effect that is no mistake.
 bool is_shared_flag(const std::string& name);

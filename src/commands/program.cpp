@@ -253,6 +253,10 @@ std::string place_of_flag(const std::string& name) {
   return "";
 }
 
+void forget_place_of_flag(const std::string& name) {
+  std::erase_if(flags_of_file, [&](const FlagOrigin& origin) { return origin.name == name; });
+}
+
 bool is_shared_flag(const std::string& name) {
   return std::any_of(flags_of_file.begin(), flags_of_file.end(), [&](const FlagOrigin& origin) {
     return origin.name == name && origin.is_shared;

@@ -1,4 +1,5 @@
 // loadline train: LoRA training with the proven configuration.
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -154,6 +155,11 @@ int run_train(const TrainCommand& typed) {
   ignore_closed_pipes();
   if (typed.options.resume) require_run_to_continue(typed.options);
   TrainCommand command = continued(typed);
+  for (const std::string& flag : typed.from_file) {
+    const auto& standing = command.from_file;
+    const bool stands = std::find(standing.begin(), standing.end(), flag) != standing.end();
+    if (!stands) forget_place_of_flag(flag);
+  }
   TrainOptions& options = command.options;
   std::vector<std::string>& words = command.words;
   validate(options);
@@ -188,7 +194,7 @@ int run_train(const TrainCommand& typed) {
   if (workload.template_date && !options.workload.template_date) {
     words.insert(words.end(), {"--template-date", *workload.template_date});
   }
-  keep_command(words, settings);
+  keep_command(words, settings, command.from_file);
   return train_and_tell(settings, options.workload, workload, out);
 }
 

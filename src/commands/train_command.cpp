@@ -73,18 +73,39 @@ bool is_among(const List& list, const std::string& flag) {
   return std::find(list.begin(), list.end(), flag) != list.end();
 }
 
-std::vector<Word> kept_words(const fs::path& folder) {
-  const fs::path path = folder / kCommandFile;
-  const Json document = read_json(path);
-  const Json* flags = json_find(document, "flags");
+std::vector<std::string> words_at(const Json& document, const char* key, const fs::path& path) {
+  const Json* list = json_find(document, key);
   std::vector<std::string> words;
-  const bool is_list = flags != nullptr && flags->is_array();
-  if (!is_list) throw bad_input("{}: 'flags' should be a list of words", path.string());
-  for (const Json& word : *flags) {
-    if (!word.is_string()) throw bad_input("{}: 'flags' should be a list of words", path.string());
+  const bool is_list = list != nullptr && list->is_array();
+  if (!is_list) throw bad_input("{}: '{}' should be a list of words", path.string(), key);
+  for (const Json& word : *list) {
+    if (!word.is_string()) {
+      throw bad_input("{}: '{}' should be a list of words", path.string(), key);
+    }
     words.push_back(word.get<std::string>());
   }
-  return parted(words);
+  return words;
+}
+
+// The words of a command, by who said them.
+struct Said {
+  std::vector<Word> typed, by_file;
+};
+Said parted(const std::vector<std::string>& words, const std::vector<std::string>& from_file) {
+  Said said;
+  for (const Word& word : parted(words)) {
+    (is_among(from_file, word.flag) ? said.by_file : said.typed).push_back(word);
+  }
+  return said;
+}
+
+// A run of an earlier version does not know what its file said.
+Said kept_words(const fs::path& folder) {
+  const fs::path path = folder / kCommandFile;
+  const Json document = read_json(path);
+  const bool knows_file = document.contains("from_file");
+  return parted(words_at(document, "flags", path),
+                knows_file ? words_at(document, "from_file", path) : std::vector<std::string>());
 }
 
 bool has_word(const std::vector<Word>& words, const std::string& flag) {
@@ -115,7 +136,8 @@ void require_kept_paths(const std::vector<Word>& kept, const fs::path& folder) {
 
 }  // namespace
 
-void keep_command(const std::vector<std::string>& words, const TrainingSettings& settings) {
+void keep_command(const std::vector<std::string>& words, const TrainingSettings& settings,
+                  const std::vector<std::string>& from_file) {
   std::vector<Word> kept;
   for (Word& word : parted(words)) {
     if (is_among(kNotKept, word.flag)) continue;
@@ -134,7 +156,11 @@ void keep_command(const std::vector<std::string>& words, const TrainingSettings&
     kept.push_back({"--lora-alpha", fmt::format("{}", settings.lora.alpha)});
     kept.push_back({"--target-modules", names_of(settings.lora.targets)});
   }
-  const Json document{{"schema_version", 1}, {"flags", joined(kept)}};
+  Json of_file = Json::array();
+  for (const std::string& flag : from_file) {
+    if (has_word(kept, flag)) of_file.push_back(flag);
+  }
+  const Json document{{"schema_version", 1}, {"flags", joined(kept)}, {"from_file", of_file}};
   const fs::path folder = run_folder(settings);
   make_folder(folder);
   replace_file(folder / kCommandFile, document.dump(2) + "\n");
@@ -156,16 +182,20 @@ TrainCommand continued(const TrainCommand& typed) {
         "other flags of its command too",
         folder.string());
   }
-  std::vector<Word> words, of_file;
-  for (const Word& word : parted(typed.words)) {
-    (is_among(typed.from_file, word.flag) ? of_file : words).push_back(word);
-  }
-  const std::vector<Word> kept = left_of(kept_words(folder), words);
-  require_kept_paths(kept, folder);
-  words.insert(words.end(), kept.begin(), kept.end());
-  of_file = left_of(of_file, words);
-  words.insert(words.end(), of_file.begin(), of_file.end());
+  const Said now = parted(typed.words, typed.from_file), then = kept_words(folder);
+  std::vector<Word> words = now.typed, kept;
   TrainCommand merged;
+  const auto add = [&](const std::vector<Word>& weaker, bool is_kept, bool is_by_file) {
+    for (const Word& word : left_of(weaker, words)) {
+      words.push_back(word);
+      if (is_kept) kept.push_back(word);
+      if (is_by_file) merged.from_file.push_back(word.flag);
+    }
+  };
+  add(then.typed, true, false);
+  add(now.by_file, false, true);
+  add(then.by_file, true, true);
+  require_kept_paths(kept, folder);
   merged.words = joined(words);
   parse_words(merged.words, [&](Flags flags) { add_train_flags(flags, merged.options); });
   GivenFlags& values = merged.options.given;

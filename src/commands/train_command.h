@@ -17,15 +17,16 @@ struct TrainCommand {
   std::vector<std::string> from_file = {};  // the flags of these that a -c file says, not the user
 };
 
-// The command as it was typed; with --resume that of the run that is there: what was typed wins
-// over it, and it wins over what a -c file says. Throws Error(kUsage) where the folder does not say
-// it and the typed one is not whole, and Error(kBadInput) naming the flag where a file of it is
-// gone.
+// The command as it was typed; with --resume that of the run that is there: what is typed wins over
+// it, and so does what a -c file says over what such a file said then, not over what was typed
+// then. Throws Error(kUsage) where the folder does not say it and the typed one is not whole, and
+// Error(kBadInput) naming the flag where a file of it is gone.
 TrainCommand continued(const TrainCommand& typed);
 
 // Keeps, for a run of these settings, the words that make them again: what a profile, a table or an
-// adapter said is typed out, and paths are absolute.
-void keep_command(const std::vector<std::string>& words, const TrainingSettings& settings);
+// adapter said is typed out, and paths are absolute. And which of their flags a -c file said.
+void keep_command(const std::vector<std::string>& words, const TrainingSettings& settings,
+                  const std::vector<std::string>& from_file = {});
 
 // For people: what to type to go on with the run in `adapter_path`.
 std::string resume_command(const std::filesystem::path& adapter_path);

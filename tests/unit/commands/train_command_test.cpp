@@ -127,6 +127,23 @@ TEST_F(TrainCommandTest, AFilesFlagsThatTheRunDoesNotHaveAreTakenUnlessTheyContr
   EXPECT_EQ(options.workload.model, "");
 }
 
+TEST_F(TrainCommandTest, AFileThatSaysAnotherValueNowWinsOverTheOneThatItSaidThen) {
+  const Words words{"--demo", "--max-steps", "1000", "--learning-rate", "5e-5"};
+  keep_command(typed(words).words, settings(), {"--max-steps", "--batch-size"});
+  const TrainCommand same = resumed_with({});
+  EXPECT_EQ(same.options.max_steps, 1000);
+  EXPECT_THAT(same.from_file, testing::UnorderedElementsAre("--max-steps", "--batch-size"));
+  const TrainCommand other =
+      resumed_with({"--max-steps", "2000", "--learning-rate", "1e-4", "--batch-size", "8"});
+  EXPECT_EQ(other.options.max_steps, 2000);
+  EXPECT_EQ(other.options.learning_rate, 5e-5) << "was typed";
+  EXPECT_EQ(other.options.given.batch_size, 8) << "refused later, as it changes the numbers";
+  EXPECT_EQ(other.options.given.batch_from, "--batch-size");
+  EXPECT_THAT(other.from_file, testing::UnorderedElementsAre("--max-steps", "--batch-size"));
+  EXPECT_FALSE(resumed_with({"--epochs", "3"}).options.max_steps);
+  EXPECT_EQ(resumed_with({"--epochs", "3"}, {"--max-steps", "7"}).options.max_steps, 7);
+}
+
 TEST_F(TrainCommandTest, WhatTheRunHadAndNobodyTypedIsSaidToBeTheRuns) {
   start({});
   const GivenFlags given = resumed({"--lora-rank", "8"}).given;
