@@ -42,6 +42,7 @@ FileDescriptor hold_adapter_folder(const TrainingSettings& settings, const Packe
 void require_resumable(const TrainingSettings& place) {
   FileDescriptor lock;  // a folder without one was only mistyped, or is no run's
   if (is_there(place.adapter_path / kLockFile)) lock = lock_folder(place.adapter_path);
+  settle_finished_run(place.adapter_path);
   require_run_to_resume(place);
 }
 

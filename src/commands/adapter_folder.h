@@ -13,8 +13,9 @@ namespace loadline {
 // of these settings, this model and these rows that could be.
 FileDescriptor hold_adapter_folder(const TrainingSettings& settings, const PackedRows& train);
 
-// For --resume, before anything is asked for: throws Error(kEnvironment) where another run holds
-// the folder, and Error(kUsage) where no checkpoint is there. Makes nothing.
+// For --resume, before anything is asked for or read there: throws Error(kEnvironment) where
+// another run holds the folder, and Error(kUsage) where no checkpoint is there. A finished run that
+// was killed while it took another's place takes it; else nothing is made.
 void require_resumable(const TrainingSettings& place);
 
 }  // namespace loadline
