@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "unit/workload/environment.h"
+#include "unit/environment.h"
 
 namespace loadline {
 namespace {
