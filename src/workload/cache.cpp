@@ -17,7 +17,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::chrono::hours kUnusedFor{30 * 24};
-constexpr const char* kPrepared = "prepared";
 
 }  // namespace
 
@@ -61,15 +60,15 @@ void remove_unused(const fs::path& folder, std::string_view extension) {
 }
 
 fs::path prepared_weights_of(const WeightFiles& files, const StepShape& shape) {
-  const std::string key = prepared_key(files.cache_key(), shape);
-  fs::path kept = prepared_file(cache_folder() / kPrepared, key);
-  if (is_there(kept)) {
+  const fs::path folder = cache_folder() / "prepared";
+  fs::path kept = prepared_file(folder, prepared_key(files.cache_key(), shape));
+  std::error_code error;
+  if (fs::exists(kept, error)) {
     note_use(kept);
-    return kept;
+  } else {
+    remove_unused(folder, kept.extension().native());
   }
-  const fs::path folder = writable_cache(kPrepared);
-  remove_unused(folder, kept.extension().native());
-  return prepared_file(folder, key);
+  return kept;
 }
 
 }  // namespace loadline

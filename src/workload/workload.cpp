@@ -162,9 +162,18 @@ void keep_prepared_weights(Workload& workload, std::FILE* out) {
   workload.base.prepared_weights =
       prepared_weights_of(WeightFiles(workload.model_folder),
                           {.compute = workload.base.compute, .quantize = workload.base.quantize});
-  if (is_there(*workload.base.prepared_weights)) return;
-  tell(out, "The quantized weights will be kept in {}; it may be removed.\n",
-       workload.base.prepared_weights->string());
+  const fs::path& kept = *workload.base.prepared_weights;
+  std::error_code error;
+  if (fs::exists(kept, error)) return;
+  try {
+    require_writable_folder(kept.parent_path());
+    tell(out, "The quantized weights will be kept in {}; it may be removed.\n", kept.string());
+  } catch (const Error& refusal) {
+    tell(out,
+         "{}\nSo the quantized weights cannot be kept: each trial and run makes them anew. "
+         "XDG_CACHE_HOME names a place for the cache\n",
+         refusal.what());
+  }
 }
 
 }  // namespace
