@@ -41,12 +41,11 @@ std::vector<Word> parted(const std::vector<std::string>& words) {
   return parts;
 }
 
-// Without toggles that are off, as all are where nothing is said.
+// Toggles that are off too, as a -c file may say otherwise when the run goes on.
 std::vector<std::string> joined(const std::vector<Word>& parts) {
   std::vector<std::string> words;
   for (const Word& part : parts) {
-    if (part.is_off) continue;
-    words.push_back(part.flag);
+    words.push_back(part.is_off ? part.flag + std::string(kOff) : part.flag);
     if (part.value) words.push_back(*part.value);
   }
   return words;
@@ -155,6 +154,7 @@ void keep_command(const std::vector<std::string>& words, const TrainingSettings&
     std::erase_if(kept, said);
     kept.push_back({"--lora-alpha", fmt::format("{}", settings.lora.alpha)});
     kept.push_back({"--target-modules", names_of(settings.lora.targets)});
+    kept.push_back({.flag = "--rslora", .is_off = true});  // the alpha has it already
   }
   Json of_file = Json::array();
   for (const std::string& flag : from_file) {

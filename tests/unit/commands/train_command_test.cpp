@@ -80,14 +80,24 @@ TEST_F(TrainCommandTest, AToggleThatIsTypedAsOffIsOffWhereTheRunWasStartedWithIt
   EXPECT_FALSE(without_test.workload.test_data);
 }
 
-TEST_F(TrainCommandTest, AToggleThatIsTypedAsOffIsNotKept) {
+TEST_F(TrainCommandTest, AToggleThatIsTypedAsOffStaysOffWhateverAFileSaysLater) {
   start({"--mask-prompt=false", "--lr-schedule", "constant"});
-  EXPECT_THAT(kept(), Not(HasSubstr("mask-prompt")));
-  EXPECT_THAT(kept(), HasSubstr("constant"));
+  EXPECT_FALSE(resumed({}).workload.mask_prompt);
+  EXPECT_FALSE(resumed_with({"--mask-prompt"}).options.workload.mask_prompt);
+  EXPECT_TRUE(resumed({"--mask-prompt"}).workload.mask_prompt);
   start({"--mask-prompt"});
   TrainCommand again = continued(typed({"--resume", "--mask-prompt=false"}));
   keep_command(again.words, settings());
-  EXPECT_THAT(kept(), Not(HasSubstr("mask-prompt")));
+  EXPECT_FALSE(resumed_with({"--mask-prompt"}).options.workload.mask_prompt);
+}
+
+TEST_F(TrainCommandTest, AFilesRsloraIsNotForARunWhoseAdapterBroughtItsAlpha) {
+  TrainingSettings from_adapter = settings();
+  from_adapter.resume_adapter_file = "adapter";
+  keep_command(typed({"--demo", "--resume-adapter-file", "adapter"}).words, from_adapter);
+  const TrainOptions options = resumed_with({"--rslora"}).options;
+  EXPECT_FALSE(options.workload.rslora);
+  EXPECT_EQ(options.workload.lora_alpha, 16);
 }
 
 TEST_F(TrainCommandTest, WhatIsTypedReplacesWhatTheRunWasStartedWithThatContradictsIt) {
