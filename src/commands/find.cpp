@@ -83,7 +83,9 @@ FindQuestion question_of(const FindOptions& options, const Workload& workload,
   return question;
 }
 
-bool is_checkpointed(const Workload& workload) {
+// Of all trials; nothing where both are compared.
+std::optional<bool> checkpointing_of(const FindOptions& options, const Workload& workload) {
+  if (options.both_checkpointings) return std::nullopt;
   return workload.base.checkpointing == ActivationCheckpointing::kOn;
 }
 
@@ -164,8 +166,6 @@ struct Found {
 void keep_result(const Found& found, const FindOptions& options, const Workload& workload,
                  const MachineFacts& machine, const FindQuestion& question, TerminalView& view) {
   const SearchResult& result = found.result;
-  std::optional<bool> checkpointing;
-  if (!options.both_checkpointings) checkpointing = is_checkpointed(workload);
   ResultContext context{
       .machine = machine,
       .model = workload.model_document(),
@@ -173,7 +173,7 @@ void keep_result(const Found& found, const FindOptions& options, const Workload&
       .limits = question.limits,
       .steps = question.steps,
       .generated_weights = workload.base.generated_weights,
-      .grad_checkpoint = checkpointing,
+      .grad_checkpoint = checkpointing_of(options, workload),
       .binds = found.binds,
       .run_folder = found.run_folder.string(),
       .profile = "",
@@ -258,16 +258,17 @@ int run_find(FindOptions options) {
   const fs::path& run_folder = place.folder;
   require_places(options, workload, run_folder);
   TerminalView view(out, draws(out), colour_wanted(), [out] { return columns_of(out); });
-  const bool is_answered = open_search_folder(run_folder,
-                                              {{"schema_version", 1},
-                                               {"question", place.question},
-                                               {"grad_checkpoint", is_checkpointed(workload)},
-                                               {"machine", to_json(machine)},
-                                               {"model", workload.model_document()},
-                                               {"data", workload.data_document()}},
-                                              options.restart, known_profile_folder(),
-                                              [&](const std::string& line) { view.line(line); });
+  Json context{{"schema_version", 1},
+               {"question", place.question},
+               {"machine", to_json(machine)},
+               {"model", workload.model_document()},
+               {"data", workload.data_document()}};
+  if (const auto on = checkpointing_of(options, workload)) context["grad_checkpoint"] = *on;
+  const bool is_answered =
+      open_search_folder(run_folder, context, options.restart, known_profile_folder(),
+                         [&](const std::string& line) { view.line(line); });
 
+  if (!place.note.empty()) view.line(place.note);
   catch_interrupts();
   say_beginning(question, workload, budget, options.max_batch, is_answered, view);
   FindSession session(workload, machine, question, run_folder, view);

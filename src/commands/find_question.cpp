@@ -71,8 +71,15 @@ SearchPlace place_of_search(Workload& workload, const FindQuestion& question,
   settle_checkpointing(workload, question);
   if (restart) return place;
   if (const auto search = search_of(place.question, place.folder)) {
+    const auto today = workload.base.checkpointing;
     const bool on = json_bool(*search, kCheckpointing, (place.folder / "run.json").string());
     workload.base.checkpointing = on ? ActivationCheckpointing::kOn : ActivationCheckpointing::kOff;
+    if (workload.base.checkpointing != today) {
+      place.note = fmt::format(
+          "--grad-checkpoint auto was {0} when this search began, and stays so for it; by today's "
+          "budget it would be {1}: --grad-checkpoint {1} asks that, --restart begins anew",
+          on ? "on" : "off", on ? "off" : "on");
+    }
     return place;
   }
   // Earlier versions knew it by what auto stood for, and did not tell that beside the question.

@@ -21,6 +21,7 @@ Json question_document(const FindQuestion& question, const Workload& workload,
 struct SearchPlace {
   Json question;
   std::filesystem::path folder;
+  std::string note = {};  // for people: where auto would stand for something else today
 };
 // The place of the search, and in `workload` what --grad-checkpoint auto stands for in all of its
 // trials, so that they compare: off where one row of the largest rank and layers is planned to fit

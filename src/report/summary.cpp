@@ -259,10 +259,9 @@ void add_way_out(Lines& lines, const SearchResult& result, const SearchLimits& l
                               to_string(limits.budget),
                               printable(without_advice(smallest->outcome.cause))));
   lines.emplace_back("  What may help: close other programs and look at `loadline machine`;");
-  lines.emplace_back("  --quantize nf4 (weights in 4 bits), shorter rows (--max-seq-length),");
-  lines.emplace_back(
-      "  smaller --ranks and --layers-grid, or a higher --memory-limit, each where it");
-  lines.emplace_back("  was not given so. Nothing was saved.");
+  lines.emplace_back("  --grad-checkpoint on, --quantize nf4 (weights in 4 bits), shorter rows");
+  lines.emplace_back("  (--max-seq-length), smaller --ranks and --layers-grid, or a higher");
+  lines.emplace_back("  --memory-limit, each where it was not given so. Nothing was saved.");
 }
 
 }  // namespace

@@ -82,8 +82,13 @@ TEST_F(PlaceOfSearch, ASearchKeepsWhatAutoStoodForWhenItBegan) {
     if (has_folder) run_dir_ = (folder_.path() / "mine").string();
     EXPECT_FALSE(recomputes(kMuch));
     const fs::path begun = place_.folder;
+    EXPECT_FALSE(recomputes(kMuch));
+    EXPECT_EQ(place_.note, "");
     EXPECT_FALSE(recomputes(kLittle)) << "its trials would not compare";
     EXPECT_EQ(place_.folder, begun);
+    EXPECT_THAT(place_.note,
+                testing::AllOf(testing::HasSubstr("auto was off when this search began"),
+                               testing::HasSubstr("--grad-checkpoint on asks that")));
     EXPECT_TRUE(recomputes(kLittle, true)) << "a restart begins anew";
     EXPECT_TRUE(recomputes(kMuch));
     EXPECT_EQ(place_.folder, begun);
