@@ -68,6 +68,11 @@ bool is_same_model(const std::string& base_model, const fs::path& folder,
 
 }  // namespace
 
+std::string base_named_by(const AnyAdapter& adapter) {
+  if (adapter.base_revision.empty()) return adapter.base_model;
+  return adapter.base_model + "@" + adapter.base_revision;
+}
+
 std::string other_base_warning(const std::string& base_model, const fs::path& folder,
                                const ModelConfig& model) {
   if (base_model.empty() || is_same_model(base_model, folder, model)) return {};

@@ -92,7 +92,7 @@ int run_fuse(const FuseOptions& options) {
   const fs::path folder = model_folder_of(options.base, ModelParts::kAll);
   const ModelConfig model = read_config(folder);
   const AnyAdapter adapter = read_any_adapter(options.adapter_path, model);
-  tell(stderr, "{}", other_base_warning(adapter.base_model, folder, model));
+  tell(stderr, "{}", other_base_warning(base_named_by(adapter), folder, model));
   const WeightFiles files(folder);
   catch_interrupts();
   NewFolder output(options.output);

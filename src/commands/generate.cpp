@@ -285,7 +285,7 @@ int run_generate(const GenerateOptions& options) {
   AnyAdapter adapter;
   if (options.adapter_path) {
     adapter = read_any_adapter(*options.adapter_path, model);
-    tell(stderr, "{}", other_base_warning(adapter.base_model, folder, model));
+    tell(stderr, "{}", other_base_warning(base_named_by(adapter), folder, model));
   }
   const Budget budget = compute_budget(machine.memory, options.shared.limit());
   const MemoryPlan plan = plan_generation(model, adapter, shape).step.memory;

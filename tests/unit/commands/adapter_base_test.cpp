@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
-#include "unit/workload/environment.h"
+#include "unit/environment.h"
 
 namespace loadline {
 namespace {
@@ -65,6 +65,13 @@ TEST_F(AdapterBase, OfTheHubIsLookedAtInItsCache) {
   EXPECT_EQ(warning("org/smol", snapshot), "");
   EXPECT_EQ(warning(snapshot, snapshot), "") << "as adapters of earlier versions have it";
   EXPECT_THAT(warning("org/smol@no revision", renamed), HasSubstr("org/smol@no revision"));
+  AnyAdapter adapter;
+  adapter.base_model = "org/smol";
+  adapter.base_revision = "v2";
+  EXPECT_THAT(warning(base_named_by(adapter), renamed), HasSubstr("org/smol@v2"))
+      << "another revision than main's";
+  replace_file(folder_.path() / "hub/models--org--smol/refs/v2", commit);
+  EXPECT_EQ(warning(base_named_by(adapter), renamed), "");
 }
 
 TEST_F(AdapterBase, ThatIsThereIsLookedAt) {
