@@ -19,6 +19,8 @@ std::vector<std::string> split(const std::string& text) {
   return words;
 }
 
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
 void require_word(const char* flag, const std::string& value,
                   const std::vector<std::string_view>& allowed) {
   if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return;
@@ -202,8 +204,14 @@ std::chrono::seconds parse_duration(const std::string& text, const std::string& 
         flag, text);
   };
   constexpr double kMost = 3.6e9;
-  std::string bare = text;
-  bare.erase(std::remove(bare.begin(), bare.end(), ' '), bare.end());
+  std::string bare;
+  bool after_blank = false;
+  for (const char c : text) {
+    const bool splits_number = after_blank && is_digit(c) && !bare.empty() && is_digit(bare.back());
+    if (splits_number) throw refused();
+    after_blank = c == ' ';
+    if (!after_blank) bare += c;
+  }
   const char* at = bare.data();
   const char* const end = at + bare.size();
   double sum = 0;
@@ -211,7 +219,7 @@ std::chrono::seconds parse_duration(const std::string& text, const std::string& 
   while (at != end) {
     double amount = 0;
     const auto [behind, error] = std::from_chars(at, end, amount, std::chars_format::fixed);
-    const char* const next = std::find_if(behind, end, [](char c) { return c >= '0' && c <= '9'; });
+    const char* const next = std::find_if(behind, end, is_digit);
     const std::string_view word(behind, static_cast<std::size_t>(next - behind));
     const bool is_alone = word.empty() && at == bare.data();
     const double unit = is_alone || word == "s"        ? 1

@@ -56,8 +56,8 @@ TEST(ParseDuration, TakesHoursMinutesAndSecondsAndANumberAloneAsSeconds) {
   EXPECT_EQ(seconds("1.5h"), 5400);
   EXPECT_EQ(seconds("90 s"), 90);
   EXPECT_EQ(seconds("1h 30m"), 5400);
-  for (const char* wrong :
-       {"", "0", "0s", "-5m", "5x", "30m1h", "1h30", "1m1min", "m", "1e3s", "nan", "inf", "0.4"}) {
+  for (const char* wrong : {"", "0", "0s", "-5m", "5x", "30m1h", "1h30", "1m1min", "m", "1e3s",
+                            "nan", "inf", "0.4", "1 30", "9 0s"}) {
     EXPECT_THROW(seconds(wrong), Error) << wrong;
   }
   try {
