@@ -154,7 +154,8 @@ double Answers::least_seconds(const Configuration& c) const {
   double least = 0;
   for (const RunTrial& trial : trials_) {
     const Configuration& quicker = trial.configuration;
-    if (!lies_within(cell_of(quicker), cell_of(c)) || quicker.batch_size < c.batch_size) continue;
+    if (quicker.sequence != c.sequence || quicker.batch_size < c.batch_size) continue;
+    if (!lies_within(cell_of(quicker), cell_of(c))) continue;
     const auto measured = speed_of(quicker, trials_);
     if (measured && !measured->is_least) {
       least = std::fmax(least, 1 / measured->tokens_per_second);

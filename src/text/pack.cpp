@@ -75,6 +75,9 @@ PackReport pack_rows(const std::filesystem::path& jsonl, const RowReader& reader
       report.longest = std::max(report.longest, static_cast<std::int64_t>(row.ids.size()));
       report.with_provenance += row.provenance ? 1 : 0;
     } catch (const Error& error) {
+      if (error.kind() == ErrorKind::kUsage) {
+        throw usage_error("{}:{}: {}", jsonl.string(), lines.number(), error.what());
+      }
       if (error.kind() != ErrorKind::kBadInput) throw;
       if (report.rows + report.too_short + report.bad == 0) {
         other_format = text_format_advice(line, jsonl.string());

@@ -8,6 +8,7 @@
 
 #include "checkpoint/adapter.h"
 #include "training/run_folder.h"
+#include "training/trunk_cache.h"
 
 namespace loadline {
 
@@ -49,6 +50,7 @@ void SavedRun::save_best(const LoraModel& model, std::int64_t step, double valid
 SavedRun::Settled SavedRun::settle(std::int64_t updates) {
   if (!is_replacing()) return {.folder = folder_, .earlier_run = {}};
   if (updates == 0) remove_replacing_run(settings_.adapter_path);
+  if (!checkpoints_.latest()) TrunkCache::remove_in(folder_);  // nothing will go on with it
   const bool takes_its_place = checkpoints_.holds_finished_run();
   std::optional<std::filesystem::path> earlier = settle_finished_run(settings_.adapter_path);
   return {.folder = takes_its_place ? settings_.adapter_path : folder_,

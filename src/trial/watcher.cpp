@@ -138,6 +138,7 @@ void Watcher::sample_neighbours() {
   if (!use) return;
   double others = use->busy_seconds - *busy_before_ - seen_.activity.cpu_seconds;
   if (use->quota) {
+    if (!(seen_.waited_seconds > 0)) return;  // the kernel does not count it
     const double own = std::max(use->cores - *use->quota, 0.0);
     others = use->cores * seen_.waited_seconds - own * seconds;
   }

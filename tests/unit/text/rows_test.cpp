@@ -767,6 +767,7 @@ TEST_F(Rows, AMissingTokenizerIsNoBadLine) {
       ADD_FAILURE() << "packed without a tokenizer";
     } catch (const Error& error) {
       EXPECT_THAT(error.what(), HasSubstr("needs a tokenizer.json"));
+      EXPECT_THAT(error.what(), HasSubstr("d.jsonl:1: "));
       EXPECT_THAT(error.what(), ::testing::Not(HasSubstr("bad")));
     }
   }
