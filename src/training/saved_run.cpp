@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "checkpoint/adapter.h"
 #include "training/run_folder.h"
 #include "training/trunk_cache.h"
@@ -43,8 +44,31 @@ void SavedRun::save(LoraModel& model, const RunIdentity& identity, std::int64_t 
   step_ = step;
 }
 
-void SavedRun::save_best(const LoraModel& model, std::int64_t step, double valid_loss) {
-  best_.replace(adapter_of(model), settings_.adapter_format, step, valid_loss);
+SavedRun::BestKept SavedRun::keep_best(const LoraModel& model, std::int64_t step,
+                                       double valid_loss) {
+  try {
+    best_.replace(adapter_of(model), settings_.adapter_format, step, valid_loss);
+  } catch (const Error& error) {
+    return {.warning = fmt::format("{}. The run goes on; of the adapter of this step, the best so "
+                                   "far, what was written before that is kept",
+                                   error.what())};
+  }
+  try {
+    best_.record();
+  } catch (const Error& error) {
+    return {.is_written = true,
+            .warning = fmt::format("{}. The run goes on; the best adapter so far is written, and "
+                                   "its record is tried again at each evaluation and save",
+                                   error.what())};
+  }
+  return {.is_written = true};
+}
+
+void SavedRun::record_best() {
+  try {
+    best_.record();
+  } catch (const Error&) {  // nothing new
+  }
 }
 
 SavedRun::Settled SavedRun::settle(std::int64_t updates) {
@@ -71,6 +95,14 @@ std::string SavedRun::what_is_kept() const {
   }
   if (kept.empty()) kept.emplace_back("no adapter was saved");
   return fmt::format("{}{}", fmt::join(kept, ", "), what_stays());
+}
+
+std::string SavedRun::words_of_stop(std::int64_t step) const {
+  if (step == 0) {
+    return "stopped before the first update was done: nothing was saved" + what_stays();
+  }
+  return fmt::format("stopped after step {}, which is saved; continue with --resume{}", step,
+                     what_stays());
 }
 
 std::string SavedRun::what_stays() const {

@@ -33,9 +33,14 @@ class SavedRun {
   Restored take_up(const ModelConfig& config, const RunIdentity& identity, LoraModel& model);
   // Writes a checkpoint, and then the adapter. Both must be finite.
   void save(LoraModel& model, const RunIdentity& identity, std::int64_t step);
-  // As BestAdapter's replace() and record().
-  void save_best(const LoraModel& model, std::int64_t step, double valid_loss);
-  void record_best() { best_.record(); }
+  struct BestKept {
+    bool is_written = false;
+    std::string warning = {};  // what the disk refused, and what became of it
+  };
+  // Makes the adapter of `model` the best one.
+  BestKept keep_best(const LoraModel& model, std::int64_t step, double valid_loss);
+  // Tries the record of the best adapter again where the disk refused it, which was said then.
+  void record_best();
 
   struct Settled {
     std::filesystem::path folder;                      // of the run's files from now on
@@ -44,8 +49,10 @@ class SavedRun {
   // At the run's end after so many updates: takes the place of the run that it replaces, if both
   // are finished. Nothing is left of a run that made none.
   Settled settle(std::int64_t updates);
-  // For messages: "the adapter of step 5 is in ...", and, after "; ", the finished run that stays.
+  // For messages: "the adapter of step 5 is in ..."; "stopped after step 5, which is saved ...";
+  // and, after "; ", the finished run that stays.
   [[nodiscard]] std::string what_is_kept() const;
+  [[nodiscard]] std::string words_of_stop(std::int64_t step) const;
   [[nodiscard]] std::string what_stays() const;
 
  private:

@@ -7,12 +7,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/hash.h"
 #include "base/number_text.h"
 #include "base/stopwatch.h"
 #include "checkpoint/adapter.h"
 #include "checkpoint/config.h"
-#include "checkpoint/weights.h"
 #include "kernels/adamw.h"
 #include "kernels/threads.h"
 #include "model/lora_model.h"
@@ -20,11 +18,14 @@
 #include "training/divergence.h"
 #include "training/effective_batch.h"
 #include "training/evaluation.h"
+#include "training/patience.h"
 #include "training/readiness.h"
 #include "training/run_folder.h"
 #include "training/run_logs.h"
+#include "training/run_weights.h"
 #include "training/saved_run.h"
 #include "training/schedule.h"
+#include "training/training_rows.h"
 #include "training/trunk_cache.h"
 #include "training/update.h"
 
@@ -32,23 +33,6 @@ namespace loadline {
 namespace {
 
 constexpr std::chrono::minutes kLongestUnsaved(15);
-
-// The rows of `path` that have a target.
-PackedRows open_rows(const std::filesystem::path& path, const TrainingSettings& settings) {
-  PackedRows rows = PackedRows(path).within(settings.max_seq_length);
-  require_targets(rows, path, settings.max_seq_length);
-  return rows;
-}
-
-std::optional<PackedRows> open_rows(const std::optional<std::filesystem::path>& path,
-                                    const TrainingSettings& settings) {
-  if (!path) return std::nullopt;
-  return open_rows(*path, settings);
-}
-
-std::string short_name(const std::string& of) {
-  return of.empty() ? "" : sha256_hex(of).substr(0, 16);
-}
 
 // One run: everything that lives as long as its step loop.
 class Run {
@@ -59,24 +43,22 @@ class Run {
         host_(host),
         observer_(observer),
         config_(config),
-        train_(open_rows(settings.train_rows, settings)),
-        valid_(open_rows(settings.valid_rows, settings)),
-        saved_(settings, validation()),
+        rows_(settings),
+        saved_(settings, rows_.validation()),
         coverage_(meter()),
-        test_(open_rows(settings.test_rows, settings)),
-        worst_batch_tokens_(worst_batch_tokens(settings, train_)),
+        worst_batch_tokens_(worst_batch_tokens(settings, rows_.train())),
         shape_(checked_shape()),
         model_(config_, settings.lora, shape_),
-        batch_(train_, settings, shape_.tokens) {
-    if (valid_ || settings.is_trial()) {
-      evaluation_.emplace(valid_ ? *valid_ : train_, settings, shape_.tokens);
+        batch_(rows_.train(), settings, shape_.tokens) {
+    if (const PackedRows* rows = rows_.evaluated()) {
+      evaluation_.emplace(*rows, settings, shape_.tokens);
     }
   }
 
   TrainingEnd train() {
     LoadReport report = load();
     logs_.emplace(
-        saved_.folder(), restored_.step, settings_.is_trial(), evaluated_rows(),
+        saved_.folder(), restored_.step, settings_.is_trial(), rows_.names(),
         [this](std::int64_t step, const std::string& what) { observer_.warned(step, what); });
     report.untrained_loss = logs_->metrics().untrained_loss();
     observer_.loaded(report);
@@ -89,84 +71,55 @@ class Run {
       end.trunk_batches = trunk_->batches_read() + trunk_->batches_computed();
       end.trunk_given_up = trunk_->given_up();
     }
-    if (!settings_.is_trial()) end.rows = row_use(train_, settings_, end.step, batch_.order());
+    if (!settings_.is_trial()) end.rows = use_after(end.step);
     end.best = saved_.best_adapter().best();
     return end;
   }
 
  private:
+  RowUse use_after(std::int64_t step) {
+    return row_use(rows_.train(), settings_, step, batch_.order());
+  }
+
   std::optional<CoverageMeter> meter() const {
     if (!settings_.is_trial()) return std::nullopt;
-    return std::optional<CoverageMeter>(std::in_place, train_, settings_);
-  }
-
-  // What a loss is a mean over.
-  [[nodiscard]] std::string mean_of(const std::optional<PackedRows>& rows,
-                                    std::int64_t batches) const {
-    if (!rows) return "";
-    return fmt::format("{} {} {}", rows->fingerprint(), batches, settings_.max_seq_length);
-  }
-  [[nodiscard]] std::string validation() const { return mean_of(valid_, settings_.eval_batches); }
-
-  [[nodiscard]] EvaluatedRows evaluated_rows() const {
-    return {.validation = short_name(validation()), .test = short_name(mean_of(test_, 0))};
+    return std::optional<CoverageMeter>(std::in_place, rows_.train(), settings_);
   }
 
   // What can be known to be wrong before memory is taken.
   StepShape checked_shape() {
     require_run_to_resume(settings_);
-    require_vocabulary(train_, settings_.train_rows, config_);
-    if (valid_) require_vocabulary(*valid_, *settings_.valid_rows, config_);
-    if (test_) require_vocabulary(*test_, *settings_.test_rows, config_);
-    const StepShape shape =
-        step_shape(settings_, train_, valid_ ? &*valid_ : nullptr, test_ ? &*test_ : nullptr);
-    require_positions(config_, shape);
+    const StepShape shape = rows_.shape_for(config_);
     require_writable_folder(saved_.folder());
     return shape;
   }
 
   LoadReport load() {
     const Stopwatch watch;
-    identity_.data = train_.fingerprint();
-    load_weights();
+    const RunWeights weights = load_weights(settings_, model_);
+    identity_ = {.model = weights.fingerprint, .data = rows_.train().fingerprint()};
     load_adapter();
-    if (settings_.trunk_cache) use_trunk_cache();
+    if (settings_.trunk_cache) use_trunk_cache(weights);
     model_.warm_up();
     return {.seconds = watch.seconds(),
             .planned = model_.plan().total(),
             .peak = host_.peak_memory(),
-            .rows = train_.size(),
+            .rows = rows_.train().size(),
             .worst_batch_tokens = worst_batch_tokens_,
-            .longest_row = longest_row_tokens(settings_, train_),
+            .longest_row = longest_row_tokens(settings_, rows_.train()),
             .trainable_parameters = static_cast<std::int64_t>(model_.parameters().size()),
             .first_step = restored_.step,
-            .trained_tokens = row_use(train_, settings_, restored_.step, batch_.order()).tokens,
+            .trained_tokens = use_after(restored_.step).tokens,
             .untrained_loss = {},
             .threads = settings_.threads,
             .threads_before = restored_.threads};
   }
 
-  void use_trunk_cache() {
-    trunk_.emplace(open_trunk_cache(saved_.folder(), settings_, config_, weights_key_, train_,
-                                    valid_ ? &*valid_ : nullptr));
+  void use_trunk_cache(const RunWeights& weights) {
+    trunk_.emplace(open_trunk_cache(saved_.folder(), settings_, config_, weights.cache_key,
+                                    rows_.train(), rows_.valid()));
     model_.use_trunk(&*trunk_);
-    if (evaluation_ && valid_) evaluation_->give_keys(train_.size());
-  }
-
-  void load_weights() {
-    if (settings_.generated_weights) {
-      model_.generate_weights(settings_.seed);
-      identity_.model = weights_key_ = "generated";
-      return;
-    }
-    const WeightFiles files(settings_.model);
-    if (settings_.prepared_weights) {
-      model_.load_weights(files, *settings_.prepared_weights);
-    } else {
-      model_.load_weights(files);
-    }
-    identity_.model = files.fingerprint();
-    weights_key_ = files.cache_key();
+    if (evaluation_ && rows_.valid() != nullptr) evaluation_->give_keys(rows_.train().size());
   }
 
   void load_adapter() {
@@ -186,12 +139,13 @@ class Run {
   TrainingEnd loop() {
     std::int64_t step = restored_.step;
     last_save_ = host_.now();
-    best_seen_ = saved_.best_adapter().best();
-    if (best_seen_) since_best_ = logs_->metrics().evaluations_after(best_seen_->step);
+    if (const std::optional<BestLoss>& best = saved_.best_adapter().best()) {
+      patience_.take_up(*best, logs_->metrics().evaluations_after(best->step));
+    }
     if (evaluates_first()) {
       if (std::optional<TrainingEnd> end = evaluate(step)) return *end;
     }
-    if (is_out_of_patience()) last_step_ = step;
+    if (patience_.is_at_its_end()) last_step_ = step;
     while (step < last_step_) {
       if (host_.stop_requested()) return interrupted(step);
       ++step;
@@ -199,7 +153,7 @@ class Run {
       if (is_enough(step)) last_step_ = step;
       if (is_due(step, settings_.steps_per_eval)) {
         if (std::optional<TrainingEnd> end = evaluate(step)) return *end;
-        if (is_out_of_patience()) last_step_ = step;
+        if (patience_.is_at_its_end()) last_step_ = step;
       }
       if (is_due(step, settings_.save_every) || is_long_unsaved()) {
         if (std::optional<TrainingEnd> end = save(step, step == last_step_)) return *end;
@@ -214,14 +168,7 @@ class Run {
     return {.reason = TrainingEnd::Reason::kDone,
             .step = step,
             .coverage = coverage_ ? describe(coverage_->coverage()) : std::string(),
-            .detail = "",
-            .rows = {},
             .is_early = !settings_.is_trial() && step < settings_.max_steps};
-  }
-
-  [[nodiscard]] bool is_out_of_patience() const {
-    if (settings_.patience == 0 || settings_.steps_per_eval == 0) return false;
-    return since_best_ >= settings_.patience;
   }
 
   // Before the first update, and when a run is resumed that was stopped in this very evaluation or
@@ -283,10 +230,10 @@ class Run {
 
   // After the last update, over all rows.
   std::optional<TrainingEnd> test(std::int64_t step) {
-    if (!test_) return std::nullopt;
+    if (rows_.test() == nullptr) return std::nullopt;
     TrainingSettings all = settings_;
     all.eval_batches = 0;
-    Evaluation evaluation(*test_, all, shape_.tokens);
+    Evaluation evaluation(*rows_.test(), all, shape_.tokens);
     return evaluate(step, evaluation, EvaluationReport::Rows::kTest);
   }
 
@@ -321,49 +268,19 @@ class Run {
   std::optional<TrainingEnd> keep_if_best(EvaluationReport& report) {
     const bool counts = report.rows == EvaluationReport::Rows::kValidation && report.targets > 0 &&
                         report.step > 0 && !settings_.is_trial();
-    if (counts) count(report);
+    if (counts) {
+      patience_.count({.step = report.step, .valid_loss = report.valid_loss},
+                      logs_->metrics().has(report.rows, report.step));
+    }
     if (!counts || !saved_.best_adapter().beaten_by(report.valid_loss)) {
-      static_cast<void>(refusal_of_record());
+      saved_.record_best();
       return std::nullopt;
     }
     if (std::optional<TrainingEnd> end = require_finite(report.step)) return end;
-    try {
-      saved_.save_best(model_, report.step, report.valid_loss);
-      report.is_best = true;
-    } catch (const Error& error) {
-      observer_.warned(report.step,
-                       fmt::format("{}. The run goes on; of the adapter of this step, the best so "
-                                   "far, what was written before that is kept",
-                                   error.what()));
-      return std::nullopt;
-    }
-    if (const std::string refusal = refusal_of_record(); !refusal.empty()) {
-      observer_.warned(report.step,
-                       refusal +
-                           ". The run goes on; the best adapter so far is written, and its "
-                           "record is tried again at each evaluation and save");
-    }
+    const SavedRun::BestKept kept = saved_.keep_best(model_, report.step, report.valid_loss);
+    report.is_best = kept.is_written;
+    if (!kept.warning.empty()) observer_.warned(report.step, kept.warning);
     return std::nullopt;
-  }
-
-  // Said once: where the disk refuses that of the best adapter again, nothing is new. Empty: none.
-  [[nodiscard]] std::string refusal_of_record() {
-    try {
-      saved_.record_best();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
-  }
-
-  // An update that a resumed run does or evaluates again was counted before.
-  void count(const EvaluationReport& report) {
-    if (!best_seen_ || report.valid_loss < best_seen_->valid_loss) {
-      best_seen_ = BestLoss{.step = report.step, .valid_loss = report.valid_loss};
-      since_best_ = 0;
-    } else if (report.step > best_seen_->step && !logs_->metrics().has(report.rows, report.step)) {
-      ++since_best_;
-    }
   }
 
   // The checkpoint comes first: what is said after it may be the last thing that is said.
@@ -391,7 +308,7 @@ class Run {
     if (step == saved_.step()) return std::nullopt;
     if (std::optional<TrainingEnd> end = require_finite(step)) return end;
     last_save_ = host_.now();
-    static_cast<void>(refusal_of_record());
+    saved_.record_best();
     try {
       saved_.save(model_, identity_, step);
     } catch (const Error& error) {
@@ -412,33 +329,22 @@ class Run {
     }
     return {.reason = TrainingEnd::Reason::kInterrupted,
             .step = step,
-            .coverage = "",
-            .detail =
-                step > 0
-                    ? fmt::format("stopped after step {}, which is saved; continue with --resume{}",
-                                  step, saved_.what_stays())
-                    : "stopped before the first update was done: nothing was saved" +
-                          saved_.what_stays(),
-            .rows = {}};
+            .detail = saved_.words_of_stop(step)};
   }
 
   [[nodiscard]] TrainingEnd diverged(std::int64_t step, const std::string& what) const {
     return {.reason = TrainingEnd::Reason::kDiverged,
             .step = step,
-            .coverage = "",
-            .detail = words_of_divergence(settings_, what, step, saved_),
-            .rows = {}};
+            .detail = words_of_divergence(settings_, what, step, saved_)};
   }
 
   const TrainingSettings& settings_;
   const TrainingHost& host_;
   TrainingObserver& observer_;
   const ModelConfig& config_;
-  PackedRows train_;
-  std::optional<PackedRows> valid_;
+  TrainingRows rows_;
   SavedRun saved_;
   std::optional<CoverageMeter> coverage_;
-  std::optional<PackedRows> test_;
   std::int64_t worst_batch_tokens_;  // known before memory is taken: balanced ones take some
   StepShape shape_;
   LoraModel model_;
@@ -446,11 +352,9 @@ class Run {
   std::optional<Evaluation> evaluation_;
   std::optional<TrunkCache> trunk_;
   RunIdentity identity_;
-  std::string weights_key_;  // what a cache of this machine knows the weights by
   std::optional<RunLogs> logs_;
-  std::optional<BestLoss> best_seen_;  // of the validation, whether or not the disk took it
-  std::int64_t since_best_ = 0;        // evaluations after that
-  Restored restored_;                  // of the run that is continued
+  Patience patience_{settings_.steps_per_eval > 0 ? settings_.patience : 0};
+  Restored restored_;  // of the run that is continued
   std::int64_t last_step_ = settings_.max_steps;
   std::chrono::steady_clock::time_point last_save_;  // or the last try
   double step_seconds_ = 0;                          // of all updates of this run

@@ -58,13 +58,13 @@ struct LoadReport {
 struct TrainingEnd {
   enum class Reason { kDone, kInterrupted, kDiverged };
   Reason reason = Reason::kDone;
-  std::int64_t step = 0;  // updates done
-  std::string coverage;   // kDone in kWorstFirst: what the run has met (training/coverage.h)
-  std::string detail;     // kDiverged and kInterrupted, for people: "the loss is nan at step 12"...
+  std::int64_t step = 0;      // updates done
+  std::string coverage = {};  // kDone in kWorstFirst: what the run has met (training/coverage.h)
+  std::string detail = {};    // for people, unless kDone: "the loss is nan at step 12"...
   std::int64_t trunk_batches_read = 0;  // by this process; of so many:
   std::int64_t trunk_batches = 0;
   std::string trunk_given_up = {};    // why the rest were not kept; empty: they were
-  RowUse rows;                        // of all updates so far, those before a resumption included
+  RowUse rows = {};                   // of all updates so far, those before a resumption included
   std::optional<BestLoss> best = {};  // of those too; its adapter is in folder/best
   bool is_early = false;              // kDone before max_steps: settings.patience was at its end
   std::filesystem::path folder = {};  // of the run's files: training/run_folder.h
