@@ -197,21 +197,49 @@ double softcap(const Json& document, std::string_view key, double fallback,
   return positive_or(document, key, document.contains(key) ? 0 : fallback, source);
 }
 
-void read_traits(const Json& document, const Family& family, const std::string& source,
-                 ModelConfig& config) {
-  config.fused_projections = family.fused_projections;
-  config.qk_norm = family.qk_norm;
-  config.output_norms = config.norm_offset = family.gemma;
-  if (!family.gemma) return;
+void read_gemma(const Json& document, const Family& family, const std::string& source,
+                ModelConfig& config) {
+  config.output_norms = config.norm_offset = config.rounds_embedding_scale = true;
   if (json_bool_or(document, "use_bidirectional_attention", false, source)) {
     throw bad_input("{}: use_bidirectional_attention makes it an encoder: nothing is generated",
                     source);
   }
   config.embedding_scale = std::sqrt(static_cast<double>(config.hidden_size));
-  config.query_scalar = positive_or(document, "query_pre_attn_scalar", 256, source);
+  config.attention_scale =
+      1 / std::sqrt(positive_or(document, "query_pre_attn_scalar", 256, source));
   config.attention_softcap =
       softcap(document, "attn_logit_softcapping", family.attention_softcap, source);
   config.logit_softcap = softcap(document, "final_logit_softcapping", family.logit_softcap, source);
+}
+
+// Far from what overflows a float, alone or divided by another's square.
+double multiplier(const Json& document, std::string_view key, const std::string& source) {
+  constexpr double kMost = 1e4;
+  if (json_find(document, key) == nullptr) return 1;
+  const double value = json_number(document, key, source);
+  if (!(value >= 1 / kMost && value <= kMost)) {
+    throw bad_input("{}: '{}' is {}, but it must be from {} to {}", source, key, value, 1 / kMost,
+                    kMost);
+  }
+  return value;
+}
+
+// The residual stream is kept divided by residual_multiplier m, so that layers add to it as they
+// are: x / m normed with eps / m^2 is x normed with eps.
+void read_multipliers(const Json& document, const std::string& source, ModelConfig& config) {
+  const double residual = multiplier(document, "residual_multiplier", source);
+  config.rms_norm_eps /= residual * residual;
+  config.embedding_scale = multiplier(document, "embedding_multiplier", source) / residual;
+  config.attention_scale = multiplier(document, "attention_multiplier", source);
+  config.logit_scale = 1 / multiplier(document, "logits_scaling", source);
+}
+
+void read_traits(const Json& document, const Family& family, const std::string& source,
+                 ModelConfig& config) {
+  config.fused_projections = family.fused_projections;
+  config.qk_norm = family.qk_norm;
+  if (family.gemma) read_gemma(document, family, source, config);
+  if (family.multipliers) read_multipliers(document, source, config);
 }
 
 void read_rope(const Json& document, const Family& family, const std::string& source,

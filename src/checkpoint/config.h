@@ -61,10 +61,12 @@ struct ModelConfig {
   bool norm_offset = false;   // a norm's weight is 1 + what its tensor says
   GateActivation activation = GateActivation::kSilu;
   double embedding_scale = 1;
-  double query_scalar = 0;       // q . k is divided by its root; 0: head_dim
-  double attention_softcap = 0;  // scores become cap * tanh(score / cap); 0: none
-  double logit_softcap = 0;      // logits likewise
-  std::int64_t bos_id = -1;      // -1: none
+  bool rounds_embedding_scale = false;  // to the embedding's own type, as gemma was trained
+  double attention_scale = 0;           // q . k is multiplied by it; 0: 1 / sqrt(head_dim)
+  double logit_scale = 1;               // logits are multiplied by it, before their cap
+  double attention_softcap = 0;         // scores become cap * tanh(score / cap); 0: none
+  double logit_softcap = 0;             // logits likewise
+  std::int64_t bos_id = -1;             // -1: none
   std::vector<std::int64_t> eos_ids;
 
   [[nodiscard]] std::int64_t q_width() const { return heads * head_dim; }

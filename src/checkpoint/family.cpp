@@ -70,6 +70,12 @@ constexpr std::array kFamilies{
            .local_rope = true,
            .qk_norm = true,
            .gemma = true},
+    Family{.model_type = "granite",
+           .max_positions = 2048,
+           .bos_id = 1,
+           .eos_id = 2,
+           .biases = Biases::kAll,
+           .multipliers = true},
 };
 
 }  // namespace

@@ -46,6 +46,7 @@ struct Family {
   bool local_rope = false;    // layers with a window have a theta of their own
   bool qk_norm = false;
   bool gemma = false;            // 1 + w in norms, output norms, GeGLU, scaled embedding
+  bool multipliers = false;      // of embedding, attention, what layers add, and logits
   double attention_softcap = 0;  // assumed when the key is absent
   double logit_softcap = 0;
 };

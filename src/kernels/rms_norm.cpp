@@ -9,27 +9,30 @@ namespace loadline {
 namespace {
 
 template <typename X, typename Y>
-float normalize_row(const X* x, const float* weight, float eps, Y* y, std::int64_t h) {
+float normalize_row(const X* x, const float* weight, float eps, float factor, Y* y,
+                    std::int64_t h) {
   float squares = 0;
 #pragma omp simd reduction(+ : squares)
   for (std::int64_t i = 0; i < h; ++i) squares += load(x[i]) * load(x[i]);
   const float rstd = 1.0F / std::sqrt(squares / static_cast<float>(h) + eps);
+  const float scale = rstd * factor;
 #pragma omp simd
-  for (std::int64_t i = 0; i < h; ++i) y[i] = stored<Y>(load(x[i]) * rstd * weight[i]);
+  for (std::int64_t i = 0; i < h; ++i) y[i] = stored<Y>(load(x[i]) * scale * weight[i]);
   return rstd;
 }
 
-// With g = dy * weight: dx_i = rstd * g_i - x_i * rstd^3 * mean(g * x).
+// With g = factor * dy * weight: dx_i = rstd * g_i - x_i * rstd^3 * mean(g * x).
 template <typename Y, typename X, typename D>
-void add_row_gradient(const Y* dy, const X* x, const float* weight, float rstd, D* dx,
+void add_row_gradient(const Y* dy, const X* x, const float* weight, float rstd, float factor, D* dx,
                       std::int64_t h) {
   float dot = 0;
 #pragma omp simd reduction(+ : dot)
   for (std::int64_t i = 0; i < h; ++i) dot += load(dy[i]) * weight[i] * load(x[i]);
-  const float pull = dot / static_cast<float>(h) * rstd * rstd * rstd;
+  const float scale = rstd * factor;
+  const float pull = dot / static_cast<float>(h) * scale * rstd * rstd;
 #pragma omp simd
   for (std::int64_t i = 0; i < h; ++i) {
-    dx[i] = stored<D>(load(dx[i]) + (rstd * load(dy[i]) * weight[i] - pull * load(x[i])));
+    dx[i] = stored<D>(load(dx[i]) + (scale * load(dy[i]) * weight[i] - pull * load(x[i])));
   }
 }
 
@@ -54,7 +57,7 @@ void require_sizes(std::span<const float> weight, std::span<const float> rstd, C
 }  // namespace
 
 void rms_norm_forward(ConstView x, std::span<const float> weight, float eps, View y,
-                      std::span<float> rstd) {
+                      std::span<float> rstd, float factor) {
   const KernelTimer timer(Kernel::kRmsNorm);
   require_same_shape(x, y, "rms_norm_forward: x and y");
   require_sizes(weight, rstd, x);
@@ -63,7 +66,7 @@ void rms_norm_forward(ConstView x, std::span<const float> weight, float eps, Vie
 #pragma omp parallel for schedule(static) if (x.rows * x.cols >= kWorthThreads)
       for (std::int64_t t = 0; t < x.rows; ++t) {
         rstd[static_cast<std::size_t>(t)] =
-            normalize_row(x.row<TypeOf<decltype(in)>>(t), weight.data(), eps,
+            normalize_row(x.row<TypeOf<decltype(in)>>(t), weight.data(), eps, factor,
                           y.row<TypeOf<decltype(out)>>(t), x.cols);
       }
     });
@@ -71,7 +74,7 @@ void rms_norm_forward(ConstView x, std::span<const float> weight, float eps, Vie
 }
 
 void rms_norm_backward(ConstView dy, ConstView x, std::span<const float> weight,
-                       std::span<const float> rstd, View dx) {
+                       std::span<const float> rstd, View dx, float factor) {
   const KernelTimer timer(Kernel::kRmsNorm);
   require_same_shape(dy, x, "rms_norm_backward: dy and x");
   require_same_shape(dx, x, "rms_norm_backward: dx and x");
@@ -82,7 +85,7 @@ void rms_norm_backward(ConstView dy, ConstView x, std::span<const float> weight,
 #pragma omp parallel for schedule(static) if (x.rows * x.cols >= kWorthThreads)
         for (std::int64_t t = 0; t < x.rows; ++t) {
           add_row_gradient(dy.row<TypeOf<decltype(from)>>(t), x.row<TypeOf<decltype(in)>>(t),
-                           weight.data(), rstd[static_cast<std::size_t>(t)],
+                           weight.data(), rstd[static_cast<std::size_t>(t)], factor,
                            dx.row<TypeOf<decltype(to)>>(t), x.cols);
         }
       });

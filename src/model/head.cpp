@@ -10,9 +10,12 @@
 namespace loadline {
 namespace {
 
+float logit_scale(const Pass& pass) { return static_cast<float>(pass.model.logit_scale); }
+
+// The logits' scale goes into what is multiplied with the words.
 void norm_rows(const Pass& pass, ConstView x, View normed, std::span<float> rstd) {
   rms_norm_forward(x, pass.memory.floats(pass.plan.final_norm),
-                   static_cast<float>(pass.model.rms_norm_eps), normed, rstd);
+                   static_cast<float>(pass.model.rms_norm_eps), normed, rstd, logit_scale(pass));
 }
 
 float cap(const Pass& pass) { return static_cast<float>(pass.model.logit_softcap); }
@@ -138,7 +141,7 @@ class Head {
     const auto weight = pass_.memory.floats(pass_.plan.final_norm);
     for_runs(first_, rows_, [&](std::int64_t t, std::int64_t row, std::int64_t count) {
       rms_norm_backward(gradient.slice(row, count), x.slice(t, count), weight,
-                        part(rstd_, row, count), dx.slice(t, count));
+                        part(rstd_, row, count), dx.slice(t, count), logit_scale(pass_));
     });
   }
 

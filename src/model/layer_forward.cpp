@@ -16,10 +16,10 @@ void attend(const Pass& pass, const LayerPlan& layer, const LayerActivations& a,
                     pass.memory.bytes(pass.plan.attention_scratch));
 }
 
-// As the embedding's own type has it: the models were trained with the rounded factor.
 float embedding_factor(const ModelConfig& model, DType compute) {
   const auto factor = static_cast<float>(model.embedding_scale);
-  return compute == DType::kBf16 ? bf16_to_float(float_to_bf16(factor)) : factor;
+  const bool rounds = model.rounds_embedding_scale && compute == DType::kBf16;
+  return rounds ? bf16_to_float(float_to_bf16(factor)) : factor;
 }
 
 }  // namespace

@@ -112,12 +112,13 @@ class Planner {
            is_target(Projection::kUp) || is_target(Projection::kGateUp);
   }
   [[nodiscard]] AttentionShape attention_of(std::int64_t layer) const {
-    const double scalar =
-        model_.query_scalar > 0 ? model_.query_scalar : static_cast<double>(model_.head_dim);
+    const double scale = model_.attention_scale > 0
+                             ? model_.attention_scale
+                             : 1 / std::sqrt(static_cast<double>(model_.head_dim));
     return {.heads = model_.heads,
             .kv_heads = model_.kv_heads,
             .head_dim = model_.head_dim,
-            .scale = static_cast<float>(1.0 / std::sqrt(scalar)),
+            .scale = static_cast<float>(scale),
             .window = model_.window_of(layer),
             .softcap = static_cast<float>(model_.attention_softcap),
             .widen = shape_.widens()};

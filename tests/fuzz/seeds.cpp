@@ -88,6 +88,9 @@ void config_seeds(const fs::path& folder) {
 "num_hidden_layers":4,"num_attention_heads":4,"query_pre_attn_scalar":9,"sliding_window":7,
 "sliding_window_pattern":3,"final_logit_softcapping":3.5,"rope_local_base_freq":10,
 "rope_parameters":{"full_attention":{"rope_type":"linear","factor":8},"sliding_attention":{}}})");
+  add_config(R"({"model_type":"granite","vocab_size":99,"hidden_size":16,"intermediate_size":9,
+"num_hidden_layers":1,"num_attention_heads":4,"embedding_multiplier":12.5,"logits_scaling":8,
+"residual_multiplier":0.22,"attention_multiplier":0.015625})");
   Adapter adapter;
   adapter.lora = {.rank = 1, .alpha = 2, .layers = 1, .targets = {Projection::kQ}};
   adapter.pairs.push_back({.layer = 0, .projection = Projection::kQ, .a = {1}, .b = {1}});

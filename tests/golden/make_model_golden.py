@@ -100,6 +100,13 @@ CASES = {
                     num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
                     tie_word_embeddings=False),
         targets=ALL, rank=4, alpha=8, layers=2, quantize="nf4"),
+    # The four multipliers, and an epsilon that is not lost beside what is normed.
+    "granite_multipliers": dict(
+        config=dict(COMMON, model_type="granite", vocab_size=101, hidden_size=48, intermediate_size=56,
+                    num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, rms_norm_eps=0.05,
+                    tie_word_embeddings=True, attention_bias=True, mlp_bias=True, embedding_multiplier=1.7,
+                    attention_multiplier=0.4, residual_multiplier=0.35, logits_scaling=3.0),
+        targets=ALL, rank=3, alpha=6, layers=2),
 }
 LENGTHS = [[7, 19, 2], [31, 5, 11], [1, 40, 3], [16, 16, 16], [23, 2, 9], [40, 6, 1], [12, 13, 14], [2, 38, 7]]
 ADAMW = dict(learning_rate=5e-3, weight_decay=0.01, beta1=0.9, beta2=0.999, epsilon=1e-8, max_grad_norm=0.5)
@@ -245,7 +252,7 @@ def rms_norm(x, weight, eps):
 def row_logits(c, w, lora, scale, ids):
     """ids: (T); logits (T,V). One row alone: no batch, no padding."""
     t, nh, nkv, hd = len(ids), c["num_attention_heads"], c["num_key_value_heads"], head_dim(c)
-    gemma, eps = is_gemma(c), c["rms_norm_eps"]
+    gemma, granite, eps = is_gemma(c), c["model_type"] == "granite", c["rms_norm_eps"]
 
     def norm(name, x):
         return rms_norm(x, w[name + ".weight"] + (1 if gemma else 0), eps)
@@ -283,8 +290,11 @@ def row_logits(c, w, lora, scale, ids):
         windowed = is_windowed(c, n)
         q, k = rope(q.transpose(0, 1), windowed), rope(k.transpose(0, 1), windowed)
         k, v = k.repeat_interleave(nh // nkv, 0), v.transpose(0, 1).repeat_interleave(nh // nkv, 0)
-        scores = cap(q @ k.transpose(1, 2) / math.sqrt(c.get("query_pre_attn_scalar", hd)),
-                     c.get("attn_logit_softcapping"))
+        scores = q @ k.transpose(1, 2)
+        if granite:
+            scores = scores * c["attention_multiplier"]
+        else:
+            scores = cap(scores / math.sqrt(c.get("query_pre_attn_scalar", hd)), c.get("attn_logit_softcapping"))
         i, j = torch.arange(t)[:, None], torch.arange(t)[None, :]
         seen = j <= i
         if windowed:
@@ -304,6 +314,9 @@ def row_logits(c, w, lora, scale, ids):
     x = w["model.embed_tokens.weight"][ids]
     if gemma:
         x = x * math.sqrt(c["hidden_size"])
+    if granite:
+        x = x * c["embedding_multiplier"]
+    added = c["residual_multiplier"] if granite else 1
     for n in range(c["num_hidden_layers"]):
         p = f"model.layers.{n}."
         out = attention(n, norm(p + "input_layernorm", x))
@@ -312,10 +325,10 @@ def row_logits(c, w, lora, scale, ids):
             out = mlp(n, norm(p + "pre_feedforward_layernorm", x))
             x = x + norm(p + "post_feedforward_layernorm", out)
         else:
-            x = x + out
-            x = x + mlp(n, norm(p + "post_attention_layernorm", x))
+            x = x + out * added
+            x = x + mlp(n, norm(p + "post_attention_layernorm", x)) * added
     logits = norm("model.norm", x) @ w.get("lm_head.weight", w["model.embed_tokens.weight"]).T
-    return cap(logits, c.get("final_logit_softcapping"))
+    return cap(logits / c.get("logits_scaling", 1), c.get("final_logit_softcapping"))
 
 
 def make_lora(c, case, seed):

@@ -60,9 +60,10 @@ TEST(ModelConfig, ReadsTheDemoModel) {
 }
 
 TEST(ModelConfig, AnyOtherModelTypeIsAnErrorThatListsTheSupported) {
-  EXPECT_THAT(refusal("gpt2", "{}"),
-              AllOf(HasSubstr("gpt2"),
-                    HasSubstr("llama, mistral, qwen2, qwen3, phi3, gemma2 and gemma3_text")));
+  EXPECT_THAT(
+      refusal("gpt2", "{}"),
+      AllOf(HasSubstr("gpt2"),
+            HasSubstr("llama, mistral, qwen2, qwen3, phi3, gemma2, gemma3_text and granite")));
   EXPECT_THAT(refusal("llama", R"({"model_type": "absent"})"), HasSubstr("model_type"));
 }
 
@@ -229,7 +230,7 @@ TEST(ModelConfig, Gemma2HasCapsOutputNormsAndAWindowInEverySecondLayer) {
   EXPECT_EQ(config.activation, GateActivation::kGeluTanh);
   EXPECT_EQ(config.head_dim, 256);
   EXPECT_DOUBLE_EQ(config.embedding_scale, 8);
-  EXPECT_DOUBLE_EQ(config.query_scalar, 256);
+  EXPECT_DOUBLE_EQ(config.attention_scale, 1.0 / 16);
   EXPECT_DOUBLE_EQ(config.attention_softcap, 50);
   EXPECT_DOUBLE_EQ(config.logit_softcap, 30);
   const ModelConfig given = parsed("gemma2", R"({"sliding_window": 100,
@@ -237,7 +238,7 @@ TEST(ModelConfig, Gemma2HasCapsOutputNormsAndAWindowInEverySecondLayer) {
       "tie_word_embeddings": false})");
   EXPECT_DOUBLE_EQ(given.attention_softcap, 0) << "null is none, not the default";
   EXPECT_DOUBLE_EQ(given.logit_softcap, 7.5);
-  EXPECT_DOUBLE_EQ(given.query_scalar, 144);
+  EXPECT_DOUBLE_EQ(given.attention_scale, 1.0 / 12);
   EXPECT_FALSE(given.tied_embeddings);
   EXPECT_EQ(given.windowed, (std::vector<bool>{true, false, true, false}));
   for (const char* bad :
@@ -290,6 +291,39 @@ TEST(ModelConfig, ARopeForEachTypeOfLayerIsRefusedWhereTheFamilyHasOne) {
   EXPECT_THAT(refusal("qwen3", R"({"rope_theta": "absent", "rope_parameters": {
       "full_attention": {"rope_type": "default", "rope_theta": 1e6}}})"),
               AllOf(HasSubstr("full_attention"), HasSubstr("qwen3")));
+}
+
+TEST(ModelConfig, GraniteIsLlamaWithFourMultipliers) {
+  const ModelConfig config = parsed("granite", R"({"embedding_multiplier": 12,
+      "residual_multiplier": 0.25, "attention_multiplier": 0.015625, "logits_scaling": 8,
+      "attention_bias": true})");
+  EXPECT_DOUBLE_EQ(config.embedding_scale, 48) << "the stream is kept divided by the residual's";
+  EXPECT_DOUBLE_EQ(config.rms_norm_eps, 1e-5 * 16);
+  EXPECT_DOUBLE_EQ(config.attention_scale, 0.015625);
+  EXPECT_DOUBLE_EQ(config.logit_scale, 0.125);
+  EXPECT_TRUE(config.qkv_bias && config.o_bias);
+  EXPECT_FALSE(config.rounds_embedding_scale || config.norm_offset || config.output_norms);
+  const ModelConfig bare = parsed("granite", R"({"num_key_value_heads": "absent",
+      "max_position_embeddings": "absent", "rms_norm_eps": "absent", "bos_token_id": "absent"})");
+  EXPECT_DOUBLE_EQ(bare.attention_scale, 1) << "what its class assumes, not 1 / sqrt(head_dim)";
+  EXPECT_DOUBLE_EQ(bare.embedding_scale, 1);
+  EXPECT_DOUBLE_EQ(bare.logit_scale, 1);
+  EXPECT_DOUBLE_EQ(bare.rms_norm_eps, 1e-6);
+  EXPECT_EQ(bare.kv_heads, 8);
+  EXPECT_EQ(bare.max_positions, 2048);
+  EXPECT_EQ(bare.bos_id, 1);
+  EXPECT_FALSE(bare.tied_embeddings || bare.mlp_bias);
+}
+
+TEST(ModelConfig, AMultiplierThatWouldOverflowOrTurnSignsIsRefused) {
+  for (const char* key :
+       {"embedding_multiplier", "residual_multiplier", "attention_multiplier", "logits_scaling"}) {
+    for (const char* value : {"0", "-0.2", "1e-5", "10001", "1e300", "\"12\"", "true", "[1]"}) {
+      EXPECT_THAT(refusal("granite", fmt::format(R"({{"{}": {}}})", key, value)), HasSubstr(key))
+          << value;
+    }
+    EXPECT_DOUBLE_EQ(parsed("llama", fmt::format(R"({{"{}": 7}})", key)).embedding_scale, 1);
+  }
 }
 
 TEST(ModelConfig, RefusesLlama3RopeThatWouldDivideByZero) {

@@ -38,53 +38,63 @@ struct Types {
 
 class RmsNormTest : public testing::TestWithParam<Types> {};
 
-TEST_P(RmsNormTest, ForwardDividesByTheRootMeanSquare) {
-  for (const std::int64_t h : {1, 5, 64, 333}) {
-    Matrix x = Matrix::random(60, h, 1, GetParam().x, 3);
-    Matrix y(60, h, GetParam().y, 2);
-    const auto weight = weights(h);
-    std::vector<float> rstd(60);
-    rms_norm_forward(x.view(), weight, static_cast<float>(kEps), y.view(), rstd);
-    for (std::int64_t t = 0; t < 60; ++t) {
-      const auto row = row_of(x, t);
-      for (std::int64_t i = 0; i < h; ++i) {
-        const double wanted = normalized(row, weight, static_cast<std::size_t>(i));
-        ASSERT_NEAR(y.get(t, i), wanted, tolerance(GetParam().y) * (1 + std::abs(wanted)));
+TEST_P(RmsNormTest, ForwardDividesByTheRootMeanSquareAndScales) {
+  for (const float factor : {1.0F, 0.3F}) {
+    for (const std::int64_t h : {1, 5, 64, 333}) {
+      Matrix x = Matrix::random(60, h, 1, GetParam().x, 3);
+      Matrix y(60, h, GetParam().y, 2);
+      const auto weight = weights(h);
+      std::vector<float> rstd(60);
+      rms_norm_forward(x.view(), weight, static_cast<float>(kEps), y.view(), rstd, factor);
+      for (std::int64_t t = 0; t < 60; ++t) {
+        const auto row = row_of(x, t);
+        for (std::int64_t i = 0; i < h; ++i) {
+          const double wanted = factor * normalized(row, weight, static_cast<std::size_t>(i));
+          ASSERT_NEAR(y.get(t, i), wanted, tolerance(GetParam().y) * (1 + std::abs(wanted)));
+        }
       }
+      EXPECT_TRUE(y.gaps_untouched());
     }
-    EXPECT_TRUE(y.gaps_untouched());
   }
+}
+
+// The slope of factor * dy . y in element i of row t.
+double slope_at(const Matrix& x, const Matrix& dy, const std::vector<float>& weight, float factor,
+                std::int64_t t, std::size_t i) {
+  constexpr double kStep = 1e-5;
+  double slope = 0;
+  for (const double sign : {1.0, -1.0}) {
+    auto row = row_of(x, t);
+    row[i] += sign * kStep;
+    for (std::size_t j = 0; j < row.size(); ++j) {
+      slope += sign * factor * dy.get(t, static_cast<std::int64_t>(j)) * normalized(row, weight, j);
+    }
+  }
+  return slope / (2 * kStep);
 }
 
 TEST_P(RmsNormTest, BackwardAddsTheFiniteDifferenceOfTheDefinition) {
   constexpr std::int64_t kRows = 7;
   constexpr std::int64_t kSize = 19;
-  constexpr double kStep = 1e-5;
-  Matrix x = Matrix::random(kRows, kSize, 1, GetParam().x, 3);
-  Matrix y(kRows, kSize, GetParam().y);
-  Matrix dy = Matrix::random(kRows, kSize, 2, GetParam().y, 1);
-  Matrix dx = Matrix::random(kRows, kSize, 3, GetParam().x, 4);
-  const Matrix before = dx;
-  const auto weight = weights(kSize);
-  std::vector<float> rstd(kRows);
-  rms_norm_forward(x.view(), weight, static_cast<float>(kEps), y.view(), rstd);
-  rms_norm_backward(dy.view(), x.view(), weight, rstd, dx.view());
-  for (std::int64_t t = 0; t < kRows; ++t) {
-    for (std::size_t i = 0; i < kSize; ++i) {
-      double slope = 0;
-      for (const double sign : {1.0, -1.0}) {
-        auto row = row_of(x, t);
-        row[i] += sign * kStep;
-        for (std::size_t j = 0; j < kSize; ++j) {
-          slope += sign * dy.get(t, static_cast<std::int64_t>(j)) * normalized(row, weight, j);
-        }
+  for (const float factor : {1.0F, 0.3F}) {
+    Matrix x = Matrix::random(kRows, kSize, 1, GetParam().x, 3);
+    Matrix y(kRows, kSize, GetParam().y);
+    Matrix dy = Matrix::random(kRows, kSize, 2, GetParam().y, 1);
+    Matrix dx = Matrix::random(kRows, kSize, 3, GetParam().x, 4);
+    const Matrix before = dx;
+    const auto weight = weights(kSize);
+    std::vector<float> rstd(kRows);
+    rms_norm_forward(x.view(), weight, static_cast<float>(kEps), y.view(), rstd, factor);
+    rms_norm_backward(dy.view(), x.view(), weight, rstd, dx.view(), factor);
+    for (std::int64_t t = 0; t < kRows; ++t) {
+      for (std::size_t i = 0; i < kSize; ++i) {
+        const auto column = static_cast<std::int64_t>(i);
+        const double wanted = before.get(t, column) + slope_at(x, dy, weight, factor, t, i);
+        ASSERT_NEAR(dx.get(t, column), wanted, tolerance(GetParam().x) * (1 + std::abs(wanted)));
       }
-      const auto column = static_cast<std::int64_t>(i);
-      const double wanted = before.get(t, column) + slope / (2 * kStep);
-      ASSERT_NEAR(dx.get(t, column), wanted, tolerance(GetParam().x) * (1 + std::abs(wanted)));
     }
+    EXPECT_TRUE(dx.gaps_untouched());
   }
-  EXPECT_TRUE(dx.gaps_untouched());
 }
 
 // A head's norm is the norm of a row of one head: (T, heads x HD) read as (T x heads, HD).
