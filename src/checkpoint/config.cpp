@@ -67,8 +67,10 @@ void read_shape(const Json& document, const Family& family, const std::string& s
   config.intermediate_size = count(document, "intermediate_size", kMaxWidth, source);
   config.layers = count(document, "num_hidden_layers", kMaxLayers, source);
   config.heads = count(document, "num_attention_heads", kMaxHeads, source);
+  // transformers tells an absent key (its default) from null (as many as heads).
+  const bool as_heads = family.kv_heads == 0 || document.contains("num_key_value_heads");
   config.kv_heads = count_or(document, "num_key_value_heads", kMaxHeads,
-                             family.kv_heads == 0 ? config.heads : family.kv_heads, source);
+                             as_heads ? config.heads : family.kv_heads, source);
   config.max_positions =
       count_or(document, "max_position_embeddings", kMaxPositions, family.max_positions, source);
   if (config.heads % config.kv_heads != 0) {

@@ -315,6 +315,14 @@ TEST(ModelConfig, GraniteIsLlamaWithFourMultipliers) {
   EXPECT_FALSE(bare.tied_embeddings || bare.mlp_bias);
 }
 
+TEST(ModelConfig, NoNumberOfKeyValueHeadsIsAsManyAsHeads) {
+  for (const char* type : {"llama", "mistral", "qwen2"}) {
+    EXPECT_EQ(parsed(type, R"({"num_key_value_heads": null, "num_attention_heads": 16})").kv_heads,
+              16)
+        << type;
+  }
+}
+
 TEST(ModelConfig, AMultiplierThatWouldOverflowOrTurnSignsIsRefused) {
   for (const char* key :
        {"embedding_multiplier", "residual_multiplier", "attention_multiplier", "logits_scaling"}) {
