@@ -134,7 +134,8 @@ std::vector<bool> read_layer_types(const Json& types, const std::string& source,
 }
 
 std::vector<bool> windowed_layers(const Json& document, const Family& family,
-                                  const std::string& source, std::int64_t layers) {
+                                  const std::string& source, const ModelConfig& config) {
+  const std::int64_t layers = config.layers;
   if (const Json* types = json_find(document, "layer_types")) {
     return read_layer_types(*types, source, layers);
   }
@@ -153,17 +154,21 @@ std::vector<bool> windowed_layers(const Json& document, const Family& family,
                                   : json_int(document, "max_window_layers", source);
     std::fill_n(windowed.begin(), std::clamp<std::int64_t>(from, 0, layers), false);
   }
+  for (std::int64_t layer = 0; family.windows == Windows::kNoRope && layer < layers; ++layer) {
+    windowed[static_cast<std::size_t>(layer)] = !config.has_rope(layer);
+  }
   return windowed;
 }
 
 // The window's size, or 0.
 std::int64_t window_size(const Json& document, const Family& family, const std::string& source) {
-  const bool has_switch = family.windows == Windows::kUpper;
+  const bool has_default = family.windows != Windows::kUpper;
+  const bool has_switch = !has_default || family.windows == Windows::kNoRope;
   if (family.windows == Windows::kNone) return 0;
   if (has_switch && !json_bool_or(document, "use_sliding_window", false, source)) return 0;
   // transformers tells an absent key (its default) from null (no window); json_find does not.
   if (!document.contains("sliding_window")) {
-    if (!has_switch) return family.sliding_window;
+    if (has_default) return family.sliding_window;
     throw bad_input("{}: use_sliding_window is true, 'sliding_window' missing", source);
   }
   if (json_find(document, "sliding_window") == nullptr) return 0;
@@ -176,7 +181,7 @@ void read_window(const Json& document, const Family& family, const std::string& 
   // Where no window tells the layers apart, their ropes still do.
   if (window == 0 && family.local_rope) window = config.max_positions;
   if (window == 0) return;
-  std::vector<bool> windowed = windowed_layers(document, family, source, config.layers);
+  std::vector<bool> windowed = windowed_layers(document, family, source, config);
   const auto layers = std::count(windowed.begin(), windowed.end(), true);
   if (layers == 0 || (window >= config.max_positions && !family.local_rope)) return;
   config.sliding_window = window;
@@ -244,6 +249,39 @@ void read_traits(const Json& document, const Family& family, const std::string& 
   if (family.multipliers) read_multipliers(document, source, config);
 }
 
+// "no_rope_layers" has a 1, despite its name, where a layer has rope.
+std::vector<bool> read_rope_layers(const Json& flags, const std::string& source,
+                                   std::int64_t layers) {
+  if (!flags.is_array() || std::ssize(flags) < layers) {
+    throw bad_input("{}: 'no_rope_layers' should be a list of {} numbers, a 0 or 1 for each layer",
+                    source, layers);
+  }
+  std::vector<bool> turned;
+  for (const Json& flag : flags) {
+    if (std::ssize(turned) == layers) break;
+    if (flag != 0 && flag != 1) {
+      throw bad_input("{}: 'no_rope_layers' has {:.60}, but it must be 0 or 1", source,
+                      flag.dump());
+    }
+    turned.push_back(flag == 1);
+  }
+  return turned;
+}
+
+std::vector<bool> layers_with_rope(const Json& document, const std::string& source,
+                                   std::int64_t layers) {
+  if (const Json* flags = json_find(document, "no_rope_layers")) {
+    return read_rope_layers(*flags, source, layers);
+  }
+  std::vector<bool> turned(static_cast<std::size_t>(layers), true);
+  const std::int64_t interval =
+      count_or(document, "no_rope_layer_interval", kMaxPositions, 4, source);
+  for (std::int64_t layer = interval; layer <= layers; layer += interval) {
+    turned[static_cast<std::size_t>(layer - 1)] = false;
+  }
+  return turned;
+}
+
 void read_rope(const Json& document, const Family& family, const std::string& source,
                ModelConfig& config) {
   const RopeConfig rope = parse_rope(document, family, config, source);
@@ -254,6 +292,8 @@ void read_rope(const Json& document, const Family& family, const std::string& so
   config.rope_dim = rope.dim;
   config.rope_llama3 = rope.llama3;
   config.rope_long = rope.longrope;
+  if (family.rope_by_layer)
+    config.turned_layers = layers_with_rope(document, source, config.layers);
 }
 
 std::int64_t token_id(const Json& value, std::string_view key, const std::string& source,

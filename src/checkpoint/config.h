@@ -48,6 +48,7 @@ struct ModelConfig {
   double rope_local_theta = 0;   // gemma3: of the layers with a window; 0: no other
   double rope_local_factor = 1;  // rope_factor of these layers
   std::int64_t rope_dim = 0;     // the first elements of a head that are turned, even; 0: all
+  std::vector<bool> turned_layers;  // which layers have a rope; empty: all
   std::int64_t max_positions = 0;
   std::int64_t sliding_window = 0;  // 0: none
   std::vector<bool> windowed;       // which layers attend through it; empty: all
@@ -72,6 +73,9 @@ struct ModelConfig {
   [[nodiscard]] std::int64_t q_width() const { return heads * head_dim; }
   [[nodiscard]] std::int64_t kv_width() const { return kv_heads * head_dim; }
   [[nodiscard]] std::int64_t turned() const { return rope_dim == 0 ? head_dim : rope_dim; }
+  [[nodiscard]] bool has_rope(std::int64_t layer) const {
+    return turned_layers.empty() || turned_layers.at(static_cast<std::size_t>(layer));
+  }
   // The window of one layer; 0: it sees all.
   [[nodiscard]] std::int64_t window_of(std::int64_t layer) const {
     return windowed.empty() || windowed.at(static_cast<std::size_t>(layer)) ? sliding_window : 0;

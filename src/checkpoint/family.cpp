@@ -76,6 +76,16 @@ constexpr std::array kFamilies{
            .eos_id = 2,
            .biases = Biases::kAll,
            .multipliers = true},
+    Family{.model_type = "smollm3",
+           .kv_heads = 4,
+           .max_positions = 32768,
+           .bos_id = 128000,
+           .eos_id = 128001,
+           .rope_theta = 2e6,
+           .tied_embeddings = true,
+           .biases = Biases::kAll,
+           .windows = Windows::kNoRope,
+           .rope_by_layer = true},
 };
 
 }  // namespace

@@ -24,6 +24,7 @@ enum class Windows : std::uint8_t {
   kUpper,      // with "use_sliding_window", from "max_window_layers" upwards
   kAlternate,  // every second layer is full, the first is not
   kFiveOfSix,  // every sixth ("sliding_window_pattern") is full
+  kNoRope,     // with "use_sliding_window", the layers without rope
 };
 
 struct Family {
@@ -42,8 +43,9 @@ struct Family {
   Biases biases = Biases::kNone;
   Windows windows = Windows::kNone;
   bool fused_projections = false;
-  bool partial_rope = false;  // "partial_rotary_factor"
-  bool local_rope = false;    // layers with a window have a theta of their own
+  bool partial_rope = false;   // "partial_rotary_factor"
+  bool local_rope = false;     // layers with a window have a theta of their own
+  bool rope_by_layer = false;  // "no_rope_layers"
   bool qk_norm = false;
   bool gemma = false;            // 1 + w in norms, output norms, GeGLU, scaled embedding
   bool multipliers = false;      // of embedding, attention, what layers add, and logits

@@ -53,9 +53,9 @@ struct Turning {
   RopeShape shape;
   std::span<const float> cos, sin;
 };
-Turning turning(const Pass& pass, const LayerPlan& layer) {
+Turning turning(const Pass& pass, std::int64_t rope_first) {
   const std::int64_t turned = pass.model.turned();
-  const auto first = static_cast<std::size_t>(layer.rope_first * (turned / 2));
+  const auto first = static_cast<std::size_t>(rope_first * (turned / 2));
   return {.shape = {.head_dim = pass.model.head_dim, .turned = turned},
           .cos = pass.memory.floats(pass.plan.rope_cos).subspan(first),
           .sin = pass.memory.floats(pass.plan.rope_sin).subspan(first)};
@@ -75,16 +75,19 @@ QkvViews position_qkv(const Pass& pass, const LayerPlan& layer, const LayerActiv
     qkv.k =
         pass.memory.part(pass.plan.normed_qk, pass.tokens * qkv.q.cols, pass.tokens, qkv.k.cols);
   }
-  const Turning turn = turning(pass, layer);
+  if (!layer.rope_first) return qkv;
+  const Turning turn = turning(pass, *layer.rope_first);
   rope_forward(qkv.q, turn.shape, pass.positions, turn.cos, turn.sin);
   rope_forward(qkv.k, turn.shape, pass.positions, turn.cos, turn.sin);
   return qkv;
 }
 
 void position_qkv_backward(const Pass& pass, const LayerPlan& layer, const QkvViews& gradient) {
-  const Turning turn = turning(pass, layer);
-  rope_backward(gradient.q, turn.shape, pass.positions, turn.cos, turn.sin);
-  rope_backward(gradient.k, turn.shape, pass.positions, turn.cos, turn.sin);
+  if (layer.rope_first) {
+    const Turning turn = turning(pass, *layer.rope_first);
+    rope_backward(gradient.q, turn.shape, pass.positions, turn.cos, turn.sin);
+    rope_backward(gradient.k, turn.shape, pass.positions, turn.cos, turn.sin);
+  }
   if (!pass.model.qk_norm) return;
   const HeadNorms before = head_norms(pass, layer.weights, layer.backward.qkv);
   const HeadNorms d = head_norms(pass, layer.weights, pass.plan.backward.d_qkv);

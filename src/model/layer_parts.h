@@ -20,7 +20,7 @@ struct GateUpViews {
 };
 GateUpViews gate_up_views(const Pass& pass, BufferId gate_up);
 
-// What attention reads: q and k after their norm, where the family has one, and rope. Without the
+// What attention reads: q and k after their norm and rope, where the layer has them. Without the
 // norm in the qkv buffer itself, so once in a pass; with it in a buffer of its own, as often as
 // needed.
 QkvViews position_qkv(const Pass& pass, const LayerPlan& layer, const LayerActivations& a);

@@ -63,7 +63,9 @@ class Planner {
     for (std::int64_t layer = 0; layer < model_.layers; ++layer) {
       LayerPlan& layer_plan = plan_.layers[static_cast<std::size_t>(layer)];
       layer_plan.attention = attention_of(layer);
-      layer_plan.rope_first = rope_table_of(model_, layer) * rope_positions_;
+      if (model_.has_rope(layer)) {
+        layer_plan.rope_first = rope_table_of(model_, layer) * rope_positions_;
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 #include "model/rope_table.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -36,6 +37,8 @@ Rope divided(Rope rope, const std::vector<double>& factors, double magnitude) {
 }  // namespace
 
 std::vector<Rope> ropes_of(const ModelConfig& model, std::int64_t longest_row) {
+  const auto& turned = model.turned_layers;
+  if (!turned.empty() && std::find(turned.begin(), turned.end(), true) == turned.end()) return {};
   Rope rope = plain(model, model.rope_theta);
   for (double& frequency : rope.frequencies) {
     if (model.rope_llama3) frequency = llama3_scaled(frequency, *model.rope_llama3);

@@ -16,7 +16,7 @@ struct Rope {
   double magnitude = 1;
 };
 
-// The tables that rows of at most `longest_row` tokens need, one or two: the second is that of rows
+// The tables that rows of at most `longest_row` tokens need, up to two: the second is that of rows
 // beyond longrope's original context, or that of the layers with a window.
 std::vector<Rope> ropes_of(const ModelConfig& model, std::int64_t longest_row);
 

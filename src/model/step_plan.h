@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "checkpoint/adapter.h"
@@ -85,9 +86,9 @@ struct LayerPlan {
   LayerWeights weights;
   LayerActivations forward;
   AttentionShape attention;
-  std::int64_t rope_first = 0;  // its first position's row among the rope tables
-  bool recomputed = false;      // activation checkpointing: the forward keeps x alone
-  LayerActivations backward;    // what the backward reads; equals forward unless recomputed
+  std::optional<std::int64_t> rope_first;  // its first position's row among the rope tables
+  bool recomputed = false;                 // activation checkpointing: the forward keeps x alone
+  LayerActivations backward;  // what the backward reads; equals forward unless recomputed
   std::array<std::int64_t, kProjections> slots{-1, -1, -1, -1, -1,
                                                -1, -1, -1, -1};  // into StepPlan::slots
   GradientNeeds needs;

@@ -23,6 +23,8 @@ void check(const ModelConfig& config) {
   }
   require(config.turned() > 0 && config.turned() % 2 == 0 && config.turned() <= config.head_dim);
   require(config.windowed.empty() || std::ssize(config.windowed) == config.layers);
+  require(config.turned_layers.empty() || std::ssize(config.turned_layers) == config.layers);
+  require(config.attention_scale >= 0 && config.logit_scale > 0 && config.embedding_scale > 0);
   require(config.attention_softcap >= 0 && config.logit_softcap >= 0 && config.rope_factor > 0);
   if (config.rope_long) {
     require(std::ssize(config.rope_long->long_factors) == config.turned() / 2);

@@ -107,6 +107,12 @@ CASES = {
                     tie_word_embeddings=True, attention_bias=True, mlp_bias=True, embedding_multiplier=1.7,
                     attention_multiplier=0.4, residual_multiplier=0.35, logits_scaling=3.0),
         targets=ALL, rank=3, alpha=6, layers=2),
+    # Every second layer without rope, and with a window.
+    "smollm3_no_rope": dict(
+        config=dict(COMMON, model_type="smollm3", vocab_size=103, hidden_size=40, intermediate_size=48,
+                    num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2, head_dim=12, rope_theta=300.0,
+                    no_rope_layers=[1, 0, 1, 0], use_sliding_window=True, sliding_window=9),
+        targets=["q_proj", "k_proj", "v_proj", "up_proj"], rank=3, alpha=6, layers=3),
 }
 LENGTHS = [[7, 19, 2], [31, 5, 11], [1, 40, 3], [16, 16, 16], [23, 2, 9], [40, 6, 1], [12, 13, 14], [2, 38, 7]]
 ADAMW = dict(learning_rate=5e-3, weight_decay=0.01, beta1=0.9, beta2=0.999, epsilon=1e-8, max_grad_norm=0.5)
@@ -188,7 +194,7 @@ def is_gemma(c):
 
 
 def is_tied(c):
-    return c.get("tie_word_embeddings", is_gemma(c))
+    return c.get("tie_word_embeddings", is_gemma(c) or c["model_type"] == "smollm3")
 
 
 def has_head_norms(c):
@@ -204,7 +210,13 @@ def is_windowed(c, n):
         return bool(c.get("use_sliding_window")) and n >= c["max_window_layers"]
     if kind == "gemma2":
         return n % 2 == 0
+    if kind == "smollm3":
+        return bool(c.get("use_sliding_window")) and not has_rope(c, n)
     return kind == "gemma3_text" and (n + 1) % c["sliding_window_pattern"] != 0
+
+
+def has_rope(c, n):
+    return c["model_type"] != "smollm3" or c["no_rope_layers"][n] == 1
 
 
 def llama3_frequencies(inv, s):
@@ -288,7 +300,9 @@ def row_logits(c, w, lora, scale, ids):
         if has_head_norms(c):
             q, k = norm(p + "self_attn.q_norm", q), norm(p + "self_attn.k_norm", k)
         windowed = is_windowed(c, n)
-        q, k = rope(q.transpose(0, 1), windowed), rope(k.transpose(0, 1), windowed)
+        q, k = q.transpose(0, 1), k.transpose(0, 1)
+        if has_rope(c, n):
+            q, k = rope(q, windowed), rope(k, windowed)
         k, v = k.repeat_interleave(nh // nkv, 0), v.transpose(0, 1).repeat_interleave(nh // nkv, 0)
         scores = q @ k.transpose(1, 2)
         if granite:

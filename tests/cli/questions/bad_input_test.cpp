@@ -200,8 +200,9 @@ TEST(BadInput, AnUnsupportedModelTypeListsTheSupportedOnes) {
   const Ended ended = program.run({"plan", "--model", model});
   EXPECT_EQ(ended.exit_code, 2);
   EXPECT_THAT(ended.err, HasSubstr("bert"));
-  EXPECT_THAT(ended.err,
-              HasSubstr("llama, mistral, qwen2, qwen3, phi3, gemma2, gemma3_text and granite"));
+  EXPECT_THAT(
+      ended.err,
+      HasSubstr("llama, mistral, qwen2, qwen3, phi3, gemma2, gemma3_text, granite and smollm3"));
 }
 
 TEST(BadInput, AMalformedRowIsNamedWithFileAndLine) {

@@ -49,7 +49,8 @@ OwnedBatch OwnedBatch::rows(std::size_t first, std::size_t count) const {
 std::vector<std::string> case_names() {
   return {"llama_gqa_tied",   "llama3_rope_untied", "qwen2_bias",    "mistral_window_mlp",
           "mistral_window_o", "llama_all_biases",   "qwen3_qk_norm", "phi3_fused_longrope",
-          "gemma2_softcaps",  "gemma3_two_ropes",   "llama_nf4",     "granite_multipliers"};
+          "gemma2_softcaps",  "gemma3_two_ropes",   "llama_nf4",     "granite_multipliers",
+          "smollm3_no_rope"};
 }
 
 GoldenCase read_case(const std::string& name) {

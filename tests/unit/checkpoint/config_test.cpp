@@ -63,7 +63,8 @@ TEST(ModelConfig, AnyOtherModelTypeIsAnErrorThatListsTheSupported) {
   EXPECT_THAT(
       refusal("gpt2", "{}"),
       AllOf(HasSubstr("gpt2"),
-            HasSubstr("llama, mistral, qwen2, qwen3, phi3, gemma2, gemma3_text and granite")));
+            HasSubstr(
+                "llama, mistral, qwen2, qwen3, phi3, gemma2, gemma3_text, granite and smollm3")));
   EXPECT_THAT(refusal("llama", R"({"model_type": "absent"})"), HasSubstr("model_type"));
 }
 
@@ -315,8 +316,60 @@ TEST(ModelConfig, GraniteIsLlamaWithFourMultipliers) {
   EXPECT_FALSE(bare.tied_embeddings || bare.mlp_bias);
 }
 
+TEST(ModelConfig, SmolLm3LeavesRopeOutOfEveryFourthLayer) {
+  const ModelConfig config = parsed("smollm3", R"({"num_key_value_heads": "absent",
+      "max_position_embeddings": "absent", "rope_theta": "absent", "bos_token_id": "absent",
+      "eos_token_id": "absent", "vocab_size": 128256})");
+  EXPECT_EQ(config.turned_layers, (std::vector<bool>{true, true, true, false}));
+  EXPECT_TRUE(config.has_rope(2));
+  EXPECT_FALSE(config.has_rope(3));
+  EXPECT_EQ(config.kv_heads, 4);
+  EXPECT_EQ(config.max_positions, 32768);
+  EXPECT_DOUBLE_EQ(config.rope_theta, 2e6);
+  EXPECT_EQ(config.bos_id, 128000);
+  EXPECT_THAT(config.eos_ids, ElementsAre(128001));
+  EXPECT_TRUE(config.tied_embeddings);
+  EXPECT_EQ(config.sliding_window, 0);
+  EXPECT_FALSE(config.qkv_bias || config.mlp_bias);
+  EXPECT_EQ(parsed("smollm3", R"({"no_rope_layer_interval": 2})").turned_layers,
+            (std::vector<bool>{true, false, true, false}));
+  EXPECT_EQ(parsed("smollm3", R"({"no_rope_layers": [0, 1, 1, 0, 1]})").turned_layers,
+            (std::vector<bool>{false, true, true, false}));
+  EXPECT_TRUE(parsed("llama", R"({"no_rope_layers": [0, 0, 0, 0]})").has_rope(3));
+}
+
+TEST(ModelConfig, SmolLm3HasItsWindowInTheLayersWithoutRope) {
+  const char* on = R"({"use_sliding_window": true, "sliding_window": 128})";
+  EXPECT_EQ(parsed("smollm3", on).windowed, (std::vector<bool>{false, false, false, true}));
+  EXPECT_EQ(parsed("smollm3", R"({"sliding_window": 128})").sliding_window, 0);
+  EXPECT_EQ(parsed("smollm3", R"({"use_sliding_window": true})").sliding_window, 0);
+  EXPECT_EQ(parsed("smollm3", R"({"use_sliding_window": true, "sliding_window": 128,
+                                  "no_rope_layer_interval": 5})")
+                .sliding_window,
+            0);
+  EXPECT_EQ(parsed("smollm3", R"({"use_sliding_window": true, "sliding_window": 128,
+      "layer_types": ["sliding_attention", "full_attention", "full_attention",
+      "full_attention"]})")
+                .windowed,
+            (std::vector<bool>{true, false, false, false}));
+}
+
+TEST(ModelConfig, LayersWithoutRopeThatNobodyCanCountAreRefused) {
+  for (const char* flags : {"[1, 0, 1]", "[]", "7", "[1, 0, 1, 2]", "[1, 0, 1, -1]",
+                            "[1, 0, 1, \"0\"]", "[1, 0, 1, [0]]", "{\"0\": 1}"}) {
+    EXPECT_THAT(refusal("smollm3", fmt::format(R"({{"no_rope_layers": {}}})", flags)),
+                HasSubstr("no_rope_layers"))
+        << flags;
+  }
+  for (const char* interval : {"0", "-4", "2.5", "9223372036854775807"}) {
+    EXPECT_THAT(refusal("smollm3", fmt::format(R"({{"no_rope_layer_interval": {}}})", interval)),
+                HasSubstr("no_rope_layer_interval"))
+        << interval;
+  }
+}
+
 TEST(ModelConfig, NoNumberOfKeyValueHeadsIsAsManyAsHeads) {
-  for (const char* type : {"llama", "mistral", "qwen2"}) {
+  for (const char* type : {"llama", "mistral", "qwen2", "smollm3"}) {
     EXPECT_EQ(parsed(type, R"({"num_key_value_heads": null, "num_attention_heads": 16})").kv_heads,
               16)
         << type;

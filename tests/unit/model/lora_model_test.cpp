@@ -154,6 +154,20 @@ TEST_F(LoraModelTest, GradientsOfWidenedProductsAreThoseOfTheCpusOwn) {
   }
 }
 
+TEST_F(LoraModelTest, WithoutAnyRopeNoTableIsPlannedAndTheStepRuns) {
+  ModelConfig model = config();
+  model.turned_layers = {false, false, false};
+  const StepPlan plan = plan_step(model, lora(), shape(DType::kF32));
+  EXPECT_EQ(plan.memory.buffer(plan.rope_cos).bytes, Bytes{});
+  EXPECT_EQ(plan.memory.buffer(plan.rope_sin).bytes, Bytes{});
+  LoraModel unturned(model, lora(), shape(DType::kF32));
+  unturned.generate_weights(1);
+  unturned.initialize_adapter(3);
+  const double without = unturned.forward_backward(batch(30)).cross_entropy;
+  EXPECT_TRUE(std::isfinite(without));
+  EXPECT_EQ(without, unturned.evaluate(batch(30)).cross_entropy);
+}
+
 TEST_F(LoraModelTest, WarmUpLeavesAdapterAndGradientsAsTheyWere) {
   LoraModel model(config(), lora(), shape(DType::kF32));
   model.initialize_adapter(3);

@@ -18,5 +18,14 @@ TEST(RopeTables, WindowedLayersHaveAFactorOfTheirOwn) {
   EXPECT_EQ(ropes[1].frequencies, (std::vector<double>{0.125, 0.00125}));
 }
 
+TEST(RopeTables, ThereIsNoneWhereNoLayerHasARope) {
+  ModelConfig model;
+  model.head_dim = 4;
+  model.turned_layers = {false, true};
+  EXPECT_EQ(ropes_of(model, 1).size(), 1U);
+  model.turned_layers = {false, false};
+  EXPECT_TRUE(ropes_of(model, 1).empty());
+}
+
 }  // namespace
 }  // namespace loadline
