@@ -245,6 +245,8 @@ void read_traits(const Json& document, const Family& family, const std::string& 
                  ModelConfig& config) {
   config.fused_projections = family.fused_projections;
   config.qk_norm = family.qk_norm;
+  config.input_norms = !family.output_norms_alone;
+  config.output_norms = family.output_norms_alone;
   if (family.gemma) read_gemma(document, family, source, config);
   if (family.multipliers) read_multipliers(document, source, config);
 }

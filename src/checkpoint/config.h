@@ -27,6 +27,9 @@ struct LongRope {
   double magnitude = 1;  // what cos and sin are multiplied by
 };
 
+// RMSNorm of q and k, before rope: of each head alone, or of all heads as one row.
+enum class QkNorm : std::uint8_t { kNone, kHeads, kWhole };
+
 enum class GateActivation : std::uint8_t { kSilu, kGeluTanh };
 
 // A decoder-only transformer: its shape, and what its family does that the plain decoder does not.
@@ -57,7 +60,8 @@ struct ModelConfig {
   bool mlp_bias = false;
   bool tied_embeddings = false;
   bool fused_projections = false;  // qkv_proj and gate_up_proj instead of their parts
-  bool qk_norm = false;            // RMSNorm over each head of q and k, before rope
+  QkNorm qk_norm = QkNorm::kNone;
+  bool input_norms = true;    // RMSNorm of what attention and MLP read
   bool output_norms = false;  // RMSNorm of what attention and MLP add, before the residual stream
   bool norm_offset = false;   // a norm's weight is 1 + what its tensor says
   GateActivation activation = GateActivation::kSilu;

@@ -34,7 +34,7 @@ constexpr std::array kFamilies{
            .max_positions = 32768,
            .biases = Biases::kAttention,
            .windows = Windows::kUpper,
-           .qk_norm = true},
+           .qk_norm = QkNorm::kHeads},
     Family{.model_type = "phi3",
            .max_positions = 4096,
            .bos_id = 1,
@@ -68,7 +68,7 @@ constexpr std::array kFamilies{
            .biases = Biases::kAttention,
            .windows = Windows::kFiveOfSix,
            .local_rope = true,
-           .qk_norm = true,
+           .qk_norm = QkNorm::kHeads,
            .gemma = true},
     Family{.model_type = "granite",
            .max_positions = 2048,
@@ -86,6 +86,13 @@ constexpr std::array kFamilies{
            .biases = Biases::kAll,
            .windows = Windows::kNoRope,
            .rope_by_layer = true},
+    Family{.model_type = "olmo2",
+           .max_positions = 2048,
+           .eos_id = 50279,
+           .rms_norm_eps = 1e-5,
+           .biases = Biases::kAttention,
+           .qk_norm = QkNorm::kWhole,
+           .output_norms_alone = true},
 };
 
 }  // namespace

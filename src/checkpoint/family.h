@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/json_fwd.h"
+#include "checkpoint/config.h"
 
 namespace loadline {
 
@@ -46,10 +47,11 @@ struct Family {
   bool partial_rope = false;   // "partial_rotary_factor"
   bool local_rope = false;     // layers with a window have a theta of their own
   bool rope_by_layer = false;  // "no_rope_layers"
-  bool qk_norm = false;
-  bool gemma = false;            // 1 + w in norms, output norms, GeGLU, scaled embedding
-  bool multipliers = false;      // of embedding, attention, what layers add, and logits
-  double attention_softcap = 0;  // assumed when the key is absent
+  QkNorm qk_norm = QkNorm::kNone;
+  bool gemma = false;               // 1 + w in norms, output norms, GeGLU, scaled embedding
+  bool multipliers = false;         // of embedding, attention, what layers add, and logits
+  bool output_norms_alone = false;  // of what attention and MLP add, none of what they read
+  double attention_softcap = 0;     // assumed when the key is absent
   double logit_softcap = 0;
 };
 

@@ -7,12 +7,20 @@ namespace {
 // A gradient's view where it is needed, else "none".
 View where(bool needed, View view) { return needed ? view : View{}; }
 
-// What a group of linear layers read, made again for its pairs, or "none" where there are none.
-View normed_again(const Pass& pass, const Linears& linears, BufferId weight, BufferId x,
-                  BufferId normed, BufferId rstd) {
-  if (linears.pairs.empty()) return {};
-  norm_forward(pass, weight, x, normed, rstd);
-  return pass.rows(normed);
+// From the gradients of what linear layers made of a part of the stream to its own, if that is
+// needed: through the norm of what they read, or, without one, straight onto it. What they read is
+// made again for their pairs.
+void stream_input_backward(const Pass& pass, const Linears& linears, const LayerActivations& a,
+                           const Outputs& gradients, const StreamInput& input, bool needed) {
+  const BackwardScratch& scratch = pass.plan.backward;
+  const bool normed = input.norm.exists();
+  const View read = linears.pairs.empty() ? View{} : input_forward(pass, input, a.normed);
+  const View d_read = where(needed, pass.rows(normed ? scratch.d_normed : scratch.dx));
+  linears_backward(pass, linears, a.inner, gradients, read, d_read,
+                   normed ? Into::kOverwrite : Into::kAdd);
+  if (needed && normed) {
+    norm_backward(pass, input.norm, scratch.d_normed, input.x, input.rstd, scratch.dx);
+  }
 }
 
 // From the gradient of the MLP's output to that of gate and up, which take the place of gate and
@@ -36,18 +44,10 @@ void swiglu_part_backward(const Pass& pass, const LayerPlan& layer) {
 void mlp_part_backward(const Pass& pass, const LayerPlan& layer) {
   swiglu_part_backward(pass, layer);
   if (!layer.needs.gate_up) return;
-  const BackwardScratch& scratch = pass.plan.backward;
   const LayerActivations& a = layer.backward;
   const GateUpViews gradient = gate_up_views(pass, a.gate_up);
-  const Linears linears = gate_up_linears(pass, layer);
-  linears_backward(
-      pass, linears, a.inner, {gradient.gate, gradient.up},
-      normed_again(pass, linears, layer.weights.post_norm, a.x_mid, a.normed, a.post_rstd),
-      where(layer.needs.x_mid, pass.rows(scratch.d_normed)));
-  if (layer.needs.x_mid) {
-    norm_backward(pass, layer.weights.post_norm, scratch.d_normed, a.x_mid, a.post_rstd,
-                  scratch.dx);
-  }
+  stream_input_backward(pass, gate_up_linears(pass, layer), a, {gradient.gate, gradient.up},
+                        mlp_input(layer, a), layer.needs.x_mid);
 }
 
 // From the gradient after attention to that of q, k and v before rope.
@@ -59,7 +59,8 @@ void attention_to_qkv_backward(const Pass& pass, const LayerPlan& layer) {
   const View d_attention = where(layer.needs.attention, pass.rows(scratch.d_attention));
   linears_backward(pass, o_linears(pass, layer), a.inner, {d_o}, attention, d_attention);
   if (!layer.needs.qkv) return;
-  const QkvViews qkv = pass.model.qk_norm ? position_qkv(pass, layer, a) : qkv_views(pass, a.qkv);
+  const bool again = pass.model.qk_norm != QkNorm::kNone;
+  const QkvViews qkv = again ? position_qkv(pass, layer, a) : qkv_views(pass, a.qkv);
   const QkvViews gradient = qkv_views(pass, scratch.d_qkv);
   attention_backward(d_attention, qkv.q, qkv.k, qkv.v, attention,
                      pass.memory.floats(a.log_sum_exp, pass.model.heads * pass.tokens),
@@ -71,17 +72,10 @@ void attention_to_qkv_backward(const Pass& pass, const LayerPlan& layer) {
 void attention_part_backward(const Pass& pass, const LayerPlan& layer) {
   attention_to_qkv_backward(pass, layer);
   if (!layer.needs.qkv) return;
-  const BackwardScratch& scratch = pass.plan.backward;
   const LayerActivations& a = layer.backward;
-  const QkvViews gradient = qkv_views(pass, scratch.d_qkv);
-  const Linears linears = qkv_linears(pass, layer);
-  linears_backward(
-      pass, linears, a.inner, {gradient.q, gradient.k, gradient.v},
-      normed_again(pass, linears, layer.weights.input_norm, a.x, a.normed, a.input_rstd),
-      where(layer.needs.x, pass.rows(scratch.d_normed)));
-  if (layer.needs.x) {
-    norm_backward(pass, layer.weights.input_norm, scratch.d_normed, a.x, a.input_rstd, scratch.dx);
-  }
+  const QkvViews gradient = qkv_views(pass, pass.plan.backward.d_qkv);
+  stream_input_backward(pass, qkv_linears(pass, layer), a, {gradient.q, gradient.k, gradient.v},
+                        attention_input(layer, a), layer.needs.x);
 }
 
 }  // namespace

@@ -31,9 +31,9 @@ void embed(const Pass& pass, std::span<const std::int32_t> ids) {
 }
 
 void attention_part_forward(const Pass& pass, const LayerPlan& layer, const LayerActivations& a) {
-  norm_forward(pass, layer.weights.input_norm, a.x, a.normed, a.input_rstd);
+  const View input = input_forward(pass, attention_input(layer, a), a.normed);
   const QkvViews projected = qkv_views(pass, a.qkv);
-  linears_forward(pass, qkv_linears(pass, layer), a.inner, pass.rows(a.normed),
+  linears_forward(pass, qkv_linears(pass, layer), a.inner, input,
                   {projected.q, projected.k, projected.v}, Into::kOverwrite);
   const QkvViews qkv = position_qkv(pass, layer, a);
   const View attention = pass.rows(a.attention);
@@ -45,10 +45,10 @@ void attention_part_forward(const Pass& pass, const LayerPlan& layer, const Laye
 }
 
 void mlp_part_forward(const Pass& pass, const LayerPlan& layer, const LayerActivations& a) {
-  norm_forward(pass, layer.weights.post_norm, a.x_mid, a.normed, a.post_rstd);
+  const View input = input_forward(pass, mlp_input(layer, a), a.normed);
   const GateUpViews mlp = gate_up_views(pass, a.gate_up);
-  linears_forward(pass, gate_up_linears(pass, layer), a.inner, pass.rows(a.normed),
-                  {mlp.gate, mlp.up}, Into::kOverwrite);
+  linears_forward(pass, gate_up_linears(pass, layer), a.inner, input, {mlp.gate, mlp.up},
+                  Into::kOverwrite);
   // For a backward alone the product with down_proj is not made, unless a norm reads it.
   const bool needs_down = a.x_out.exists() || a.down.exists();
   if (!needs_down && layer.slot(Projection::kDown) < 0) return;

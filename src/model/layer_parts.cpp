@@ -25,26 +25,29 @@ GateUpViews gate_up_views(const Pass& pass, BufferId gate_up) {
 
 namespace {
 
-struct HeadNorm {
-  View x;  // (T x heads, HD)
+struct NormedPart {
+  View x;  // (T x heads, HD), or (T, heads x HD)
   std::span<float> weight, rstd;
 };
 
-// q's and k's heads as rows of a buffer that begins with q (T,QW) and goes on with k (T,KW).
-struct HeadNorms {
-  HeadNorm q, k;
+// q and k of a buffer that begins with q (T,QW) and goes on with k (T,KW), in rows as wide as their
+// norms.
+struct QkNorms {
+  NormedPart q, k;
 };
-HeadNorms head_norms(const Pass& pass, const LayerWeights& w, BufferId qk) {
+QkNorms qk_norms(const Pass& pass, const LayerWeights& w, BufferId qk) {
   const ModelConfig& m = pass.model;
-  const std::int64_t queries = pass.tokens * m.heads;
-  const std::int64_t keys = pass.tokens * m.kv_heads;
-  const auto rstd = pass.memory.floats(pass.plan.normed_qk_rstd, queries + keys);
-  const auto split = static_cast<std::size_t>(queries);
-  return {.q = {.x = pass.memory.part(qk, 0, queries, m.head_dim),
-                .weight = pass.memory.floats(w.q_norm),
+  const auto q_weight = pass.memory.floats(w.q_norm);
+  const auto k_weight = pass.memory.floats(w.k_norm);
+  const std::int64_t q_rows = pass.tokens * m.q_width() / std::ssize(q_weight);
+  const std::int64_t k_rows = pass.tokens * m.kv_width() / std::ssize(k_weight);
+  const auto rstd = pass.memory.floats(pass.plan.normed_qk_rstd, q_rows + k_rows);
+  const auto split = static_cast<std::size_t>(q_rows);
+  return {.q = {.x = pass.memory.part(qk, 0, q_rows, std::ssize(q_weight)),
+                .weight = q_weight,
                 .rstd = rstd.first(split)},
-          .k = {.x = pass.memory.part(qk, queries * m.head_dim, keys, m.head_dim),
-                .weight = pass.memory.floats(w.k_norm),
+          .k = {.x = pass.memory.part(qk, pass.tokens * m.q_width(), k_rows, std::ssize(k_weight)),
+                .weight = k_weight,
                 .rstd = rstd.subspan(split)}};
 }
 
@@ -65,10 +68,10 @@ Turning turning(const Pass& pass, std::int64_t rope_first) {
 
 QkvViews position_qkv(const Pass& pass, const LayerPlan& layer, const LayerActivations& a) {
   QkvViews qkv = qkv_views(pass, a.qkv);
-  if (pass.model.qk_norm) {
+  if (pass.model.qk_norm != QkNorm::kNone) {
     const auto eps = static_cast<float>(pass.model.rms_norm_eps);
-    const HeadNorms from = head_norms(pass, layer.weights, a.qkv);
-    const HeadNorms to = head_norms(pass, layer.weights, pass.plan.normed_qk);
+    const QkNorms from = qk_norms(pass, layer.weights, a.qkv);
+    const QkNorms to = qk_norms(pass, layer.weights, pass.plan.normed_qk);
     rms_norm_forward(from.q.x, from.q.weight, eps, to.q.x, to.q.rstd);
     rms_norm_forward(from.k.x, from.k.weight, eps, to.k.x, to.k.rstd);
     qkv.q = pass.memory.part(pass.plan.normed_qk, 0, pass.tokens, qkv.q.cols);
@@ -88,9 +91,9 @@ void position_qkv_backward(const Pass& pass, const LayerPlan& layer, const QkvVi
     rope_backward(gradient.q, turn.shape, pass.positions, turn.cos, turn.sin);
     rope_backward(gradient.k, turn.shape, pass.positions, turn.cos, turn.sin);
   }
-  if (!pass.model.qk_norm) return;
-  const HeadNorms before = head_norms(pass, layer.weights, layer.backward.qkv);
-  const HeadNorms d = head_norms(pass, layer.weights, pass.plan.backward.d_qkv);
+  if (pass.model.qk_norm == QkNorm::kNone) return;
+  const QkNorms before = qk_norms(pass, layer.weights, layer.backward.qkv);
+  const QkNorms d = qk_norms(pass, layer.weights, pass.plan.backward.d_qkv);
   rms_norm_backward_in_place(d.q.x, before.q.x, before.q.weight, before.q.rstd);
   rms_norm_backward_in_place(d.k.x, before.k.x, before.k.weight, before.k.rstd);
 }
@@ -146,6 +149,20 @@ View residual_gradient(const Pass& pass, const Residual& residual, BufferId scra
   rms_norm_backward_in_place(through, pass.rows(residual.output), pass.memory.floats(residual.norm),
                              pass.column(residual.rstd));
   return through;
+}
+
+StreamInput attention_input(const LayerPlan& layer, const LayerActivations& a) {
+  return {.x = a.x, .norm = layer.weights.input_norm, .rstd = a.input_rstd};
+}
+
+StreamInput mlp_input(const LayerPlan& layer, const LayerActivations& a) {
+  return {.x = a.x_mid, .norm = layer.weights.post_norm, .rstd = a.post_rstd};
+}
+
+View input_forward(const Pass& pass, const StreamInput& input, BufferId normed) {
+  if (!input.norm.exists()) return pass.rows(input.x);
+  norm_forward(pass, input.norm, input.x, normed, input.rstd);
+  return pass.rows(normed);
 }
 
 void norm_forward(const Pass& pass, BufferId weight, BufferId x, BufferId y, BufferId rstd) {

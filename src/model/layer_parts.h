@@ -49,6 +49,14 @@ void close_residual(const Pass& pass, const Residual& residual, BufferId normed)
 // The gradient of what was put there: the stream's own, or, through the norm, in `scratch`.
 View residual_gradient(const Pass& pass, const Residual& residual, BufferId scratch);
 
+// What a half of the layer reads of the stream at x: x normed, or x where there is no such norm.
+struct StreamInput {
+  BufferId x, norm, rstd;
+};
+StreamInput attention_input(const LayerPlan& layer, const LayerActivations& a);
+StreamInput mlp_input(const LayerPlan& layer, const LayerActivations& a);
+View input_forward(const Pass& pass, const StreamInput& input, BufferId normed);
+
 void norm_forward(const Pass& pass, BufferId weight, BufferId x, BufferId y, BufferId rstd);
 void norm_backward(const Pass& pass, BufferId weight, BufferId dy, BufferId x, BufferId rstd,
                    BufferId dx);

@@ -183,11 +183,11 @@ struct Range {
 
 // The gradients by some of the outputs, after those by the ones before.
 void backward_together(const Pass& pass, const Linears& linears, BufferId inner, const Outputs& dy,
-                       Range range, ConstView x, View dx) {
+                       Range range, ConstView x, View dx, Into into) {
   std::array<WideStage, 2> stages;
   WideStage& inners = stages[0];
   WideStage& gradients = stages[1];
-  WideSum to_x{.y = dx, .terms = {}, .accumulate = range.first > 0};
+  WideSum to_x{.y = dx, .terms = {}, .accumulate = range.first > 0 || into == Into::kAdd};
   for (std::size_t i = range.first; i < range.end; ++i) {
     const FrozenLinear& frozen = linears.frozen[i];
     to_x.terms.push_back(
@@ -230,7 +230,7 @@ void backward_together(const Pass& pass, const Linears& linears, BufferId inner,
 // All outputs at once, or, where the scratch has no room for so many gradients of a whole block of
 // tokens, one after the other: smaller blocks would widen the weights more often.
 void backward_together(const Pass& pass, const Linears& linears, BufferId inner, const Outputs& dy,
-                       ConstView x, View dx) {
+                       ConstView x, View dx, Into into) {
   std::int64_t widths = 0;
   for (const View& output : dy) widths += output.cols;
   for (const PairOn& pair : linears.pairs) widths += pair.slot->rank;
@@ -238,7 +238,7 @@ void backward_together(const Pass& pass, const Linears& linears, BufferId inner,
   const bool fits = rows * widths <= std::ssize(wide_scratch(pass).x);
   const std::size_t at_once = fits ? dy.size() : 1;
   for (std::size_t i = 0; i < dy.size(); i += at_once) {
-    backward_together(pass, linears, inner, dy, {.first = i, .end = i + at_once}, x, dx);
+    backward_together(pass, linears, inner, dy, {.first = i, .end = i + at_once}, x, dx, into);
   }
 }
 
@@ -304,11 +304,12 @@ void linears_forward(const Pass& pass, const Linears& linears, BufferId inner, C
 }
 
 void linears_backward(const Pass& pass, const Linears& linears, BufferId inner, const Outputs& dy,
-                      ConstView x, View dx) {
-  if (multiplies_together(pass)) return backward_together(pass, linears, inner, dy, x, dx);
+                      ConstView x, View dx, Into into) {
+  if (multiplies_together(pass)) {
+    return backward_together(pass, linears, inner, dy, x, dx, into);
+  }
   for (std::size_t i = 0; i < dy.size() && dx.data != nullptr; ++i) {
-    frozen_product(pass, Product::kNN, linears.frozen[i], dy[i], dx,
-                   i > 0 ? Into::kAdd : Into::kOverwrite);
+    frozen_product(pass, Product::kNN, linears.frozen[i], dy[i], dx, i > 0 ? Into::kAdd : into);
   }
   for (const PairOn& pair : linears.pairs) pair_backward(pass, pair, inner, dy, x, dx);
 }

@@ -45,9 +45,9 @@ using Outputs = FixedList<View, 3>;
 // Without outputs it stops after u.
 void linears_forward(const Pass& pass, const Linears& linears, BufferId inner, ConstView x,
                      const Outputs& y, Into into);
-// For each pair dB += dy^T u, du = scale * dy B and dA += du^T x; dx = the sum of all dy W and du
-// A, unless dx has no data. x is not read where there is no pair.
+// For each pair dB += dy^T u, du = scale * dy B and dA += du^T x; dx (+)= the sum of all dy W and
+// du A, unless dx has no data. x is not read where there is no pair.
 void linears_backward(const Pass& pass, const Linears& linears, BufferId inner, const Outputs& dy,
-                      ConstView x, View dx);
+                      ConstView x, View dx, Into into = Into::kOverwrite);
 
 }  // namespace loadline

@@ -109,6 +109,7 @@ class Planner {
   }
   // The inputs of these are normed, which the backward makes again.
   [[nodiscard]] bool reads_normed() const {
+    if (!model_.input_norms) return false;
     return is_target(Projection::kQ) || is_target(Projection::kK) || is_target(Projection::kV) ||
            is_target(Projection::kQkv) || is_target(Projection::kGate) ||
            is_target(Projection::kUp) || is_target(Projection::kGateUp);

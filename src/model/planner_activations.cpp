@@ -24,12 +24,16 @@ constexpr std::int64_t kHeadPanel = 1024;
 LayerActivations Planner::activations(const std::string& name, std::string_view phase,
                                       Lifetime attention, Lifetime mlp) {
   LayerActivations a;
-  a.input_rstd = add(name + "input rstd", phase, {tokens_}, DType::kF32, attention);
+  if (model_.input_norms) {
+    a.input_rstd = add(name + "input rstd", phase, {tokens_}, DType::kF32, attention);
+  }
   a.qkv = activation(name + "q,k,v", phase, qkv_width(), attention);
   a.attention = activation(name + "attention", phase, model_.q_width(), attention);
   a.log_sum_exp =
       add(name + "attention log-sum-exp", phase, {model_.heads, tokens_}, DType::kF32, attention);
-  a.post_rstd = add(name + "post-attention rstd", phase, {tokens_}, DType::kF32, mlp);
+  if (model_.input_norms) {
+    a.post_rstd = add(name + "post-attention rstd", phase, {tokens_}, DType::kF32, mlp);
+  }
   a.gate_up = activation(name + "gate,up", phase, 2 * model_.intermediate_size, mlp);
   if (!model_.output_norms) return a;
   a.o = activation(name + "o", phase, model_.hidden_size, attention);

@@ -65,17 +65,20 @@ GradientNeeds Planner::needs_of(std::int64_t layer) const {
 LayerWeights Planner::layer_weights(std::int64_t layer) {
   const std::string name = fmt::format("layer {} weights ", layer);
   LayerWeights w;
-  w.input_norm = vector_weight(name + "input norm", model_.hidden_size);
+  if (model_.input_norms) w.input_norm = vector_weight(name + "input norm", model_.hidden_size);
   w.qkv = linear(name + "q,k,v", qkv_width(), model_.hidden_size);
   if (model_.qkv_bias) w.qkv_bias = vector_weight(name + "q,k,v bias", qkv_width());
-  if (model_.qk_norm) {
-    w.q_norm = vector_weight(name + "q norm", model_.head_dim);
-    w.k_norm = vector_weight(name + "k norm", model_.head_dim);
+  if (model_.qk_norm != QkNorm::kNone) {
+    const bool whole = model_.qk_norm == QkNorm::kWhole;
+    w.q_norm = vector_weight(name + "q norm", whole ? model_.q_width() : model_.head_dim);
+    w.k_norm = vector_weight(name + "k norm", whole ? model_.kv_width() : model_.head_dim);
   }
   w.o = linear(name + "o", model_.hidden_size, model_.q_width());
   if (model_.o_bias) w.o_bias = vector_weight(name + "o bias", model_.hidden_size);
   if (model_.output_norms) w.o_norm = vector_weight(name + "o norm", model_.hidden_size);
-  w.post_norm = vector_weight(name + "post-attention norm", model_.hidden_size);
+  if (model_.input_norms) {
+    w.post_norm = vector_weight(name + "post-attention norm", model_.hidden_size);
+  }
   w.gate_up = linear(name + "gate,up", 2 * model_.intermediate_size, model_.hidden_size);
   w.down = linear(name + "down", model_.hidden_size, model_.intermediate_size);
   if (model_.mlp_bias) {
@@ -186,11 +189,12 @@ void Planner::add_constants() {
   plan_.attention_scratch =
       add("attention scratch", "forward", {static_cast<std::int64_t>(attention.count)}, DType::kU8,
           in_attention);
-  if (!model_.qk_norm) return;
+  if (model_.qk_norm == QkNorm::kNone) return;
+  const std::int64_t norms = model_.qk_norm == QkNorm::kWhole ? 2 : model_.heads + model_.kv_heads;
   plan_.normed_qk =
       activation("normed q,k", "forward", model_.q_width() + model_.kv_width(), in_attention);
-  plan_.normed_qk_rstd = add("normed q,k rstd", "forward",
-                             {model_.heads + model_.kv_heads, tokens_}, DType::kF32, in_attention);
+  plan_.normed_qk_rstd =
+      add("normed q,k rstd", "forward", {norms, tokens_}, DType::kF32, in_attention);
 }
 
 }  // namespace loadline

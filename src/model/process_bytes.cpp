@@ -159,11 +159,12 @@ Bytes forward_products(const ModelConfig& model, const StepShape& shape, const S
 }  // namespace
 
 std::vector<FrozenProduct> frozen_projections(const ModelConfig& m) {
-  const bool adds = !m.output_norms;  // to the residual stream
-  return {{m.q_width(), m.hidden_size, false, false},
+  const bool adds = !m.output_norms;       // to the residual stream
+  const bool first_adds = !m.input_norms;  // to its gradient
+  return {{m.q_width(), m.hidden_size, false, first_adds},
           {m.kv_width(), m.hidden_size, false, true},
           {m.hidden_size, m.q_width(), adds, false},
-          {m.intermediate_size, m.hidden_size, false, false},
+          {m.intermediate_size, m.hidden_size, false, first_adds},
           {m.intermediate_size, m.hidden_size, false, true},
           {m.hidden_size, m.intermediate_size, adds, false}};
 }

@@ -35,15 +35,15 @@ struct LoraSlot {
 // The frozen weights of a layer, in the compute type or quantized; norms and biases are f32. A bias
 // or norm that the family does not have is none.
 struct LayerWeights {
-  BufferId input_norm;    // (H)
+  BufferId input_norm;    // (H) of what attention reads
   BufferId qkv;           // (QKV,H): q, k and v below one another
   BufferId qkv_bias;      // (QKV)
-  BufferId q_norm;        // (HD)
-  BufferId k_norm;        // (HD)
+  BufferId q_norm;        // (HD), or (QW) for all heads as one row
+  BufferId k_norm;        // (HD), or (KW)
   BufferId o;             // (H,QW)
   BufferId o_bias;        // (H)
   BufferId o_norm;        // (H) of attention's output
-  BufferId post_norm;     // (H)
+  BufferId post_norm;     // (H) of what the MLP reads
   BufferId gate_up;       // (2I,H)
   BufferId gate_up_bias;  // (2I)
   BufferId down;          // (H,I)
@@ -55,14 +55,14 @@ struct LayerWeights {
 // in place.
 struct LayerActivations {
   BufferId x;            // (T,H) input
-  BufferId input_rstd;   // (T)
+  BufferId input_rstd;   // (T); none without that norm
   BufferId qkv;          // (T,QKV), q and k after rope; before their norm where they have one
   BufferId attention;    // (T,QW)
   BufferId log_sum_exp;  // (NH x T)
   BufferId o;            // (T,H) what o_norm reads; none without that
   BufferId o_rstd;       // (T)
   BufferId x_mid;        // (T,H) after attention
-  BufferId post_rstd;    // (T)
+  BufferId post_rstd;    // (T); none without that norm
   BufferId gate_up;      // (T,2I)
   BufferId inner;        // (T, targets x R): scale * x A^T of each target
   BufferId down;         // (T,H) what down_norm reads; none without that
@@ -141,7 +141,7 @@ struct StepPlan {
   BufferId rope_cos, rope_sin;  // (tables x longest row, turned/2)
   BufferId positions;           // (T) i32: a token's row of its table
   BufferId normed_qk;           // (T,QW+KW) q and k after norm and rope; none without that norm
-  BufferId normed_qk_rstd;      // (T x (NH + NKV))
+  BufferId normed_qk_rstd;      // (T x (NH + NKV)), or (T x 2)
   BufferId gemm_scratch;        // none where products are widened
   BufferId attention_scratch;
   BufferId nf4_panel, nf4_result;  // scratch of products with quantized weights, else none

@@ -94,6 +94,8 @@ void config_seeds(const fs::path& folder) {
   add_config(R"({"model_type":"smollm3","vocab_size":99,"hidden_size":16,"intermediate_size":9,
 "num_hidden_layers":3,"num_attention_heads":4,"no_rope_layers":[1,0,1],"no_rope_layer_interval":2,
 "use_sliding_window":true,"sliding_window":5})");
+  add_config(R"({"model_type":"olmo2","vocab_size":99,"hidden_size":16,"intermediate_size":9,
+"num_hidden_layers":1,"num_attention_heads":4,"attention_bias":true,"eos_token_id":7})");
   Adapter adapter;
   adapter.lora = {.rank = 1, .alpha = 2, .layers = 1, .targets = {Projection::kQ}};
   adapter.pairs.push_back({.layer = 0, .projection = Projection::kQ, .a = {1}, .b = {1}});

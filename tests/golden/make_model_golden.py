@@ -113,6 +113,17 @@ CASES = {
                     num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2, head_dim=12, rope_theta=300.0,
                     no_rope_layers=[1, 0, 1, 0], use_sliding_window=True, sliding_window=9),
         targets=["q_proj", "k_proj", "v_proj", "up_proj"], rank=3, alpha=6, layers=3),
+    # Norms after attention and MLP alone, and of q and k over all their heads.
+    "olmo2_norms_after": dict(
+        config=dict(COMMON, model_type="olmo2", vocab_size=107, hidden_size=40, intermediate_size=56,
+                    num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2, head_dim=12,
+                    tie_word_embeddings=False, attention_bias=True),
+        targets=ALL, rank=3, alpha=6, layers=3),
+    # The same in NF4, without attention's biases and the MLP's pairs.
+    "olmo2_nf4": dict(
+        config=dict(COMMON, model_type="olmo2", vocab_size=61, hidden_size=64, intermediate_size=64,
+                    num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4, tie_word_embeddings=True),
+        targets=["q_proj", "k_proj", "v_proj", "o_proj"], rank=2, alpha=4, layers=2, quantize="nf4"),
 }
 LENGTHS = [[7, 19, 2], [31, 5, 11], [1, 40, 3], [16, 16, 16], [23, 2, 9], [40, 6, 1], [12, 13, 14], [2, 38, 7]]
 ADAMW = dict(learning_rate=5e-3, weight_decay=0.01, beta1=0.9, beta2=0.999, epsilon=1e-8, max_grad_norm=0.5)
@@ -168,11 +179,16 @@ def make_weights(c, seed):
     w = {"model.embed_tokens.weight": rnd(c["vocab_size"], h, std=0.5)}
     for n in range(c["num_hidden_layers"]):
         p = f"model.layers.{n}."
-        w[p + "input_layernorm.weight"] = norm(h)
+        if not is_olmo2(c):
+            w[p + "input_layernorm.weight"] = norm(h)
         w[p + "post_attention_layernorm.weight"] = norm(h)
         if is_gemma(c):
             w[p + "pre_feedforward_layernorm.weight"] = norm(h)
+        if is_gemma(c) or is_olmo2(c):
             w[p + "post_feedforward_layernorm.weight"] = norm(h)
+        if is_olmo2(c):
+            w[p + "self_attn.q_norm.weight"] = norm(c["num_attention_heads"] * hd)
+            w[p + "self_attn.k_norm.weight"] = norm(c["num_key_value_heads"] * hd)
         if has_head_norms(c):
             w[p + "self_attn.q_norm.weight"] = norm(hd)
             w[p + "self_attn.k_norm.weight"] = norm(hd)
@@ -191,6 +207,10 @@ def make_weights(c, seed):
 
 def is_gemma(c):
     return c["model_type"].startswith("gemma")
+
+
+def is_olmo2(c):
+    return c["model_type"] == "olmo2"
 
 
 def is_tied(c):
@@ -296,6 +316,8 @@ def row_logits(c, w, lora, scale, ids):
             q, k, v = linear(n, "qkv_proj", h).split([nh * hd, nkv * hd, nkv * hd], -1)
         else:
             q, k, v = linear(n, "q_proj", h), linear(n, "k_proj", h), linear(n, "v_proj", h)
+        if is_olmo2(c):
+            q, k = norm(p + "self_attn.q_norm", q), norm(p + "self_attn.k_norm", k)
         q, k, v = q.view(t, nh, hd), k.view(t, nkv, hd), v.view(t, nkv, hd)
         if has_head_norms(c):
             q, k = norm(p + "self_attn.q_norm", q), norm(p + "self_attn.k_norm", k)
@@ -333,6 +355,10 @@ def row_logits(c, w, lora, scale, ids):
     added = c["residual_multiplier"] if granite else 1
     for n in range(c["num_hidden_layers"]):
         p = f"model.layers.{n}."
+        if is_olmo2(c):
+            x = x + norm(p + "post_attention_layernorm", attention(n, x))
+            x = x + norm(p + "post_feedforward_layernorm", mlp(n, x))
+            continue
         out = attention(n, norm(p + "input_layernorm", x))
         if gemma:
             x = x + norm(p + "post_attention_layernorm", out)

@@ -202,7 +202,8 @@ TEST(BadInput, AnUnsupportedModelTypeListsTheSupportedOnes) {
   EXPECT_THAT(ended.err, HasSubstr("bert"));
   EXPECT_THAT(
       ended.err,
-      HasSubstr("llama, mistral, qwen2, qwen3, phi3, gemma2, gemma3_text, granite and smollm3"));
+      HasSubstr(
+          "llama, mistral, qwen2, qwen3, phi3, gemma2, gemma3_text, granite, smollm3 and olmo2"));
 }
 
 TEST(BadInput, AMalformedRowIsNamedWithFileAndLine) {

@@ -50,7 +50,7 @@ std::vector<std::string> case_names() {
   return {"llama_gqa_tied",   "llama3_rope_untied", "qwen2_bias",    "mistral_window_mlp",
           "mistral_window_o", "llama_all_biases",   "qwen3_qk_norm", "phi3_fused_longrope",
           "gemma2_softcaps",  "gemma3_two_ropes",   "llama_nf4",     "granite_multipliers",
-          "smollm3_no_rope"};
+          "smollm3_no_rope",  "olmo2_norms_after",  "olmo2_nf4"};
 }
 
 GoldenCase read_case(const std::string& name) {

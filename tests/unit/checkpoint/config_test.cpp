@@ -60,11 +60,9 @@ TEST(ModelConfig, ReadsTheDemoModel) {
 }
 
 TEST(ModelConfig, AnyOtherModelTypeIsAnErrorThatListsTheSupported) {
-  EXPECT_THAT(
-      refusal("gpt2", "{}"),
-      AllOf(HasSubstr("gpt2"),
-            HasSubstr(
-                "llama, mistral, qwen2, qwen3, phi3, gemma2, gemma3_text, granite and smollm3")));
+  EXPECT_THAT(refusal("gpt2", "{}"),
+              AllOf(HasSubstr("gpt2"), HasSubstr("llama, mistral, qwen2, qwen3, phi3, gemma2, "
+                                                 "gemma3_text, granite, smollm3 and olmo2")));
   EXPECT_THAT(refusal("llama", R"({"model_type": "absent"})"), HasSubstr("model_type"));
 }
 
@@ -176,7 +174,7 @@ TEST(ModelConfig, AnyOtherRopeTypeIsAnErrorByName) {
 
 TEST(ModelConfig, Qwen3NormsHeadsOfASizeOfTheirOwn) {
   const ModelConfig config = parsed("qwen3");
-  EXPECT_TRUE(config.qk_norm);
+  EXPECT_EQ(config.qk_norm, QkNorm::kHeads);
   EXPECT_EQ(config.head_dim, 128) << "what its class assumes, not hidden / heads";
   EXPECT_FALSE(config.qkv_bias || config.output_norms || config.norm_offset);
   EXPECT_EQ(parsed("qwen3", R"({"head_dim": 16})").q_width(), 128);
@@ -255,7 +253,8 @@ TEST(ModelConfig, Gemma3HasARopeForItsWindowedLayers) {
   const ModelConfig config = parsed("gemma3_text", R"({"sliding_window": 100,
       "sliding_window_pattern": 3, "rope_theta": "absent", "rope_local_base_freq": 777,
       "rope_scaling": {"rope_type": "linear", "factor": 8}})");
-  EXPECT_TRUE(config.qk_norm && config.output_norms);
+  EXPECT_EQ(config.qk_norm, QkNorm::kHeads);
+  EXPECT_TRUE(config.output_norms && config.input_norms);
   EXPECT_EQ(config.windowed, (std::vector<bool>{true, true, false, true}));
   EXPECT_DOUBLE_EQ(config.rope_theta, 1e6);
   EXPECT_DOUBLE_EQ(config.rope_local_theta, 777);
@@ -366,6 +365,26 @@ TEST(ModelConfig, LayersWithoutRopeThatNobodyCanCountAreRefused) {
                 HasSubstr("no_rope_layer_interval"))
         << interval;
   }
+}
+
+TEST(ModelConfig, Olmo2NormsWhatAttentionAndMlpAddAndNotWhatTheyRead) {
+  const ModelConfig config = parsed("olmo2", R"({"num_key_value_heads": "absent",
+      "max_position_embeddings": "absent", "rope_theta": "absent", "rms_norm_eps": "absent",
+      "bos_token_id": "absent", "eos_token_id": "absent", "vocab_size": 50304})");
+  EXPECT_TRUE(config.output_norms);
+  EXPECT_FALSE(config.input_norms || config.norm_offset || config.qkv_bias || config.mlp_bias);
+  EXPECT_EQ(config.qk_norm, QkNorm::kWhole);
+  EXPECT_EQ(config.kv_heads, 8);
+  EXPECT_EQ(config.max_positions, 2048);
+  EXPECT_DOUBLE_EQ(config.rope_theta, 10000);
+  EXPECT_DOUBLE_EQ(config.rms_norm_eps, 1e-5);
+  EXPECT_EQ(config.bos_id, -1);
+  EXPECT_THAT(config.eos_ids, ElementsAre(50279));
+  EXPECT_FALSE(config.tied_embeddings);
+  const ModelConfig biased = parsed("olmo2", R"({"attention_bias": true, "mlp_bias": true})");
+  EXPECT_TRUE(biased.qkv_bias && biased.o_bias);
+  EXPECT_FALSE(biased.mlp_bias) << "its MLP has none";
+  EXPECT_TRUE(parsed("llama").input_norms && parsed("gemma2", kGemma).input_norms);
 }
 
 TEST(ModelConfig, NoNumberOfKeyValueHeadsIsAsManyAsHeads) {

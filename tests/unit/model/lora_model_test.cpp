@@ -140,17 +140,22 @@ double distance(const std::vector<float>& a, const std::vector<float>& b) {
 
 TEST_F(LoraModelTest, GradientsOfWidenedProductsAreThoseOfTheCpusOwn) {
   if (!bf16_is_supported()) GTEST_SKIP() << "no bf16";
-  for (const bool fused : {false, true}) {
-    ModelConfig model = config();
+  ModelConfig fused = config();
+  fused.fused_projections = true;
+  ModelConfig norms_after = config();
+  norms_after.qk_norm = QkNorm::kWhole;
+  norms_after.output_norms = true;
+  norms_after.input_norms = false;
+  for (ModelConfig model : {config(), fused, norms_after}) {
     model.max_positions = 1024;
     model.intermediate_size = 96;
-    model.fused_projections = fused;
     StepShape step = shape(DType::kBf16);
     step.widen = false;
     const std::vector<float> wanted = gradients_of(model, step);
     step.widen = true;
     const std::vector<float> got = gradients_of(model, step);
-    EXPECT_LT(distance(got, wanted), 0.005) << fused;
+    // Weights are small here: a norm of what a layer adds makes their products' rounding large.
+    EXPECT_LT(distance(got, wanted), model.output_norms ? 0.03 : 0.005) << model.fused_projections;
   }
 }
 

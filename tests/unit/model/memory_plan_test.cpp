@@ -6,6 +6,7 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "model/step_plan.h"
@@ -31,10 +32,20 @@ ModelConfig small_model() {
 // Every buffer that only some families have.
 ModelConfig rich_model() {
   ModelConfig model = small_model();
-  model.qk_norm = model.output_norms = true;
+  model.qk_norm = QkNorm::kHeads;
+  model.output_norms = true;
   model.rope_local_theta = 10;
   model.sliding_window = 9;
   model.windowed = {true, true, false, true, false};
+  return model;
+}
+
+// Norms after attention and MLP alone, and of q and k as a whole.
+ModelConfig norms_after_model() {
+  ModelConfig model = small_model();
+  model.qk_norm = QkNorm::kWhole;
+  model.output_norms = true;
+  model.input_norms = false;
   return model;
 }
 
@@ -86,13 +97,45 @@ TEST(MemoryPlan, BuffersThatLiveTogetherNeverOverlap) {
     for (const DType compute : {DType::kF32, DType::kBf16}) {
       for (const std::int64_t layers : {1, 3, 5}) {
         for (const char* targets : {"all", "q_proj,v_proj", "o_proj", "down_proj"}) {
-          for (const ModelConfig& model : {small_model(), rich_model()}) {
+          for (const ModelConfig& model : {small_model(), rich_model(), norms_after_model()}) {
             expect_apart(plan_memory(model, lora(layers, targets), step(checkpointing, compute)));
           }
         }
       }
     }
   }
+}
+
+const Buffer* buffer_named(const MemoryPlan& plan, const std::string& name) {
+  const auto found = std::find_if(plan.buffers().begin(), plan.buffers().end(),
+                                  [&](const Buffer& buffer) { return buffer.name == name; });
+  return found == plan.buffers().end() ? nullptr : &*found;
+}
+
+TEST(MemoryPlan, WithoutNormsOfWhatAttentionAndMlpReadNothingIsPlannedForThem) {
+  const auto has = [](const ModelConfig& model, ActivationCheckpointing checkpointing,
+                      const char* name) {
+    return buffer_named(plan_memory(model, lora(5, "all"), step(checkpointing)), name) != nullptr;
+  };
+  for (const char* name : {"layer 0 weights input norm", "layer 0 weights post-attention norm",
+                           "layer 0 input rstd", "layer 0 post-attention rstd", "normed again"}) {
+    EXPECT_TRUE(has(small_model(), ActivationCheckpointing::kOff, name)) << name;
+    EXPECT_FALSE(has(norms_after_model(), ActivationCheckpointing::kOff, name)) << name;
+  }
+  EXPECT_TRUE(has(norms_after_model(), ActivationCheckpointing::kOn, "normed again"))
+      << "the forward that is run again norms what attention and MLP add";
+}
+
+TEST(MemoryPlan, ANormOfAllHeadsHasTheirWidthAndTwoNumbersAToken) {
+  const MemoryPlan heads = plan_memory(rich_model(), lora(2, "all"), step({}));
+  const MemoryPlan whole = plan_memory(norms_after_model(), lora(2, "all"), step({}));
+  using Shape = std::vector<std::int64_t>;
+  EXPECT_EQ(buffer_named(heads, "layer 1 weights q norm")->shape, (Shape{16}));
+  EXPECT_EQ(buffer_named(heads, "layer 1 weights k norm")->shape, (Shape{16}));
+  EXPECT_EQ(buffer_named(heads, "normed q,k rstd")->shape, (Shape{6, 300}));
+  EXPECT_EQ(buffer_named(whole, "layer 1 weights q norm")->shape, (Shape{64}));
+  EXPECT_EQ(buffer_named(whole, "layer 1 weights k norm")->shape, (Shape{32}));
+  EXPECT_EQ(buffer_named(whole, "normed q,k rstd")->shape, (Shape{2, 300}));
 }
 
 TEST(MemoryPlan, IsWithinAFewPercentOfTheSmallestPossible) {
