@@ -1,6 +1,5 @@
 // loadline machine: what was detected.
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 
 #include "base/error.h"
@@ -8,7 +7,6 @@
 #include "commands/command.h"
 #include "kernels/wide_product.h"
 #include "machine/facts.h"
-#include "report/text.h"
 
 namespace loadline {
 namespace {
@@ -21,9 +19,8 @@ void print_machine(const MachineFacts& machine) {
   const CpuFacts& cpu = machine.cpu;
   const Budget budget = compute_budget(machine.memory, std::nullopt);
   fmt::print("system          {}, Linux {}\n", machine.os, machine.kernel);
-  const char* const threads = std::getenv("OMP_NUM_THREADS");
   fmt::print("cpu             {}, {} of {} cores usable{}\n", cpu.model, cpu.usable, cpu.logical,
-             threads == nullptr ? "" : fmt::format(" (OMP_NUM_THREADS={})", printable(threads)));
+             cpu.wanted ? fmt::format(" (OMP_NUM_THREADS={})", *cpu.wanted) : "");
   fmt::print("instructions    {}{}{}{}\n", cpu.avx2 ? "AVX2 " : "", cpu.avx512 ? "AVX-512 " : "",
              cpu.avx512_bf16 ? "AVX512-BF16 " : "", cpu.amx_bf16 ? "AMX-BF16" : "");
   fmt::print("compute dtype   {}\n", !bf16_pays()               ? "f32"

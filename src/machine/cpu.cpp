@@ -65,16 +65,16 @@ int count_list(std::string_view list) {
 }
 
 // "4", or of nested regions "4,2". What is no count wants nothing, as OpenMP's libraries have it.
-int wanted_threads() {
-  constexpr int kAny = std::numeric_limits<int>::max();
+std::optional<int> wanted_threads() {
   const char* text = std::getenv("OMP_NUM_THREADS");
-  if (text == nullptr) return kAny;
+  if (text == nullptr) return std::nullopt;
   const std::string_view list(text);
   const auto words = split_words(list.substr(0, list.find(',')));
   const bool is_number =
       words.size() == 1 && words.front().find_first_not_of("0123456789") == std::string_view::npos;
   const auto count = is_number ? parse_number(words.front()) : std::nullopt;
-  return count && *count >= 1 && *count < kAny ? static_cast<int>(*count) : kAny;
+  if (!count || *count < 1 || *count > std::numeric_limits<int>::max()) return std::nullopt;
+  return static_cast<int>(*count);
 }
 
 std::optional<std::string> allowed_list(const fs::path& root) {
@@ -102,7 +102,7 @@ int usable_cores(const fs::path& root, int logical) {
   const auto quota = own_quota(root);
   // Rounded down: a thread more than the quota would stand still for the rest of each period.
   if (quota) usable = std::min(usable, static_cast<int>(std::min(*quota, 1e6)));
-  return std::min(std::max(usable, 1), wanted_threads());
+  return std::max(usable, 1);
 }
 
 }  // namespace
@@ -142,7 +142,8 @@ CpuFacts read_cpu(const fs::path& root) {
   CpuFacts cpu;
   cpu.model = kernel_line(*text, "model name").value_or("unknown");
   cpu.logical = count_processors(*text);
-  cpu.usable = usable_cores(root, cpu.logical);
+  cpu.wanted = wanted_threads();
+  cpu.usable = std::min(usable_cores(root, cpu.logical), cpu.wanted.value_or(cpu.logical));
   cpu.avx2 = has_flag(flags, "avx2");
   cpu.avx512 = has_flag(flags, "avx512f");
   cpu.avx512_bf16 = has_flag(flags, "avx512_bf16");

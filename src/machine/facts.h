@@ -16,6 +16,7 @@ struct CpuFacts {
   std::string model;  // "AMD EPYC 9654" as /proc/cpuinfo has it
   int logical = 1;    // all of them
   int usable = 1;  // the thread count of a trial: after affinity, cgroup quota and OMP_NUM_THREADS
+  std::optional<int> wanted = {};  // what OMP_NUM_THREADS says, where it says a count
   bool avx2 = false;
   bool avx512 = false;
   bool avx512_bf16 = false;
