@@ -247,6 +247,10 @@ class Inquiry {
   // The smallest cell's largest batch, where the fastest lies, if others slowed its trial.
   [[nodiscard]] std::optional<Configuration> doubtful_yardstick() const {
     if (limits_.objective == Objective::kLargest) return std::nullopt;
+    const auto fitting = std::count_if(states_.begin(), states_.end(),
+                                       [](const CellState& s) { return s.known.fits > 0; });
+    const bool compares = fitting > 1 || limits_.objective == Objective::kFastest;
+    if (!compares) return std::nullopt;
     const Configuration yardstick = smallest_that_fits().best();
     if (!is_worth_repeating(yardstick, trials_)) return std::nullopt;
     return yardstick;
