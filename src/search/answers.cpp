@@ -12,10 +12,11 @@ namespace {
 // Two deviations: about 95 of 100.
 constexpr double kInterval = 2;
 
-// The grid that the trials span.
+// The grid that the trials span. Of at least two batches, between which an estimate is seen to
+// grow.
 SearchSpace space_of(const std::vector<RunTrial>& trials) {
   std::set<std::int64_t> ranks, layers, sequences;
-  std::int64_t batch = 0;
+  std::int64_t batch = 2;
   for (const RunTrial& trial : trials) {
     if (!has_whole_peak(trial)) continue;
     ranks.insert(trial.configuration.lora_rank);

@@ -130,6 +130,20 @@ TEST(Answers, NothingIsProvenForASequenceThatTheRunDidNotHave) {
   EXPECT_FALSE(of_one_length.answers().fails({9, 16, 6, 1}));
 }
 
+TEST(Answers, OfOneTrialWithBatchOneTheEstimateIsTakenForOtherLengths) {
+  Asked asked;
+  asked.trials = {asked.land.run(Configuration{1, 8, 4}, asked.limits)};
+  asked.estimates = Estimates([&](const Configuration& c) {
+    const double bytes =
+        static_cast<double>(asked.land.peak(c).count) + 1e5 * static_cast<double>(c.sequence);
+    return PredictedBytes{Bytes{static_cast<std::uint64_t>(bytes)}};
+  });
+  EXPECT_TRUE(asked.answers().uses_plan());
+  const Configuration longer{1, 8, 4, 1024};
+  const double truth = static_cast<double>(asked.land.peak({1, 8, 4}).count) + 1e5 * 1024;
+  EXPECT_NEAR(asked.answers().peak(longer).value / truth, 1, 0.05);
+}
+
 TEST(Answers, NoPeakIsExpectedBelowNothing) {
   for (const std::int64_t batch : {1, 4, 7}) {
     OfFewTrials asked({}, {});
