@@ -32,6 +32,13 @@ std::optional<Record> read_record(const std::filesystem::path& path) {
   }
 }
 
+// `path`, or with "-2", "-3" ... behind it.
+std::filesystem::path unused_name(const std::string& path) {
+  std::filesystem::path name = path;
+  for (int n = 2; is_there(name); ++n) name = fmt::format("{}-{}", path, n);
+  return name;
+}
+
 }  // namespace
 
 std::optional<BestLoss> recorded_best(const std::filesystem::path& adapter_path) {
@@ -53,10 +60,24 @@ void BestAdapter::clear() {
   is_recorded_ = true;
 }
 
-void BestAdapter::take_up() {
+std::string BestAdapter::take_up() {
   const std::optional<Record> record = read_record(folder_ / "best.json");
-  if (!record || record->validation.value_or(validation_) != validation_) return;
-  best_ = record->best;
+  if (!record) return "";
+  if (record->validation.value_or(validation_) == validation_) {
+    best_ = record->best;
+    return "";
+  }
+  const std::filesystem::path beside =
+      unused_name(folder_.string() + fmt::format(".step-{}", record->best.step));
+  std::error_code error;
+  std::filesystem::rename(folder_, beside, error);
+  if (error) {
+    throw environment_error("{}: cannot be moved to {}: {}", folder_.string(), beside.string(),
+                            error.message());
+  }
+  return fmt::format(
+      "The best adapter so far, {}, was the best on other validation rows; it is kept in {}",
+      words_of(record->best), beside.string());
 }
 
 void BestAdapter::replace(const Adapter& adapter, AdapterFormat format, std::int64_t step,

@@ -30,9 +30,10 @@ class BestAdapter {
 
   // Forgets and removes what an earlier run left.
   void clear();
-  // Takes up what the run that is continued had found. A best.json that is damaged or of other
-  // validation rows counts as none.
-  void take_up();
+  // Takes up what the run that is continued had found. A best.json that is damaged counts as none.
+  // The best by other validation rows is compared with none of these: it is moved beside, into
+  // "best.step-25", which is said for people. Throws Error(kEnvironment) where it cannot be.
+  [[nodiscard]] std::string take_up();
 
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
   [[nodiscard]] bool beaten_by(double valid_loss) const {

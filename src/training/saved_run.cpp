@@ -31,7 +31,7 @@ Restored SavedRun::take_up(const ModelConfig& config, const RunIdentity& identit
   const Restored restored =
       restore(checkpoints_.latest().value(), config, settings_, identity, model);
   step_ = restored.step;
-  best_.take_up();
+  earlier_best_ = best_.take_up();
   // The run may have been killed after the checkpoint counted and before this was replaced.
   replace_adapter(adapter_of(model));
   return restored;

@@ -31,6 +31,8 @@ class SavedRun {
   // Takes what an earlier run left: its checkpoint into `model`, whose step is then step(). Throws
   // as restore() does.
   Restored take_up(const ModelConfig& config, const RunIdentity& identity, LoraModel& model);
+  // For people, after take_up(): where the best adapter by other validation rows is; else empty.
+  [[nodiscard]] const std::string& earlier_best() const { return earlier_best_; }
   // Writes a checkpoint, and then the adapter. Both must be finite.
   void save(LoraModel& model, const RunIdentity& identity, std::int64_t step);
   struct BestKept {
@@ -65,6 +67,7 @@ class SavedRun {
   Checkpoints checkpoints_;
   BestAdapter best_;
   std::int64_t step_ = 0;
+  std::string earlier_best_;
 };
 
 }  // namespace loadline

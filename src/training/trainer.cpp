@@ -62,6 +62,7 @@ class Run {
         [this](std::int64_t step, const std::string& what) { observer_.warned(step, what); });
     report.untrained_loss = logs_->metrics().untrained_loss();
     observer_.loaded(report);
+    if (!saved_.earlier_best().empty()) observer_.warned(restored_.step, saved_.earlier_best());
     TrainingEnd end = loop();
     const SavedRun::Settled settled = saved_.settle(end.step);
     end.folder = settled.folder;

@@ -335,6 +335,23 @@ TEST_F(Resume, LossesThatDoNotSayOfWhichRowsTheyAreAreTodays) {
   EXPECT_EQ(content(s.adapter_path / "metrics.jsonl"), text);
 }
 
+TEST_F(Resume, TheBestAdapterByOtherValidationRowsIsKeptBeside) {
+  TrainingSettings s = long_settings("other rows");
+  s.schedule = LearningRateSchedule::kConstant;
+  s.steps_per_eval = 1;
+  run(s, 5);
+  const auto best = recorded_best(s.adapter_path);
+  ASSERT_TRUE(best.has_value());
+  const std::string before = content(s.adapter_path / "best" / "adapter_model.safetensors");
+  TrainingSettings other = resumed(s);
+  other.valid_rows = pack("other valid.packed", made_up_rows(6, 78));
+  const Recorder seen = run(other);
+  const fs::path kept = s.adapter_path / fmt::format("best.step-{}", best->step);
+  EXPECT_EQ(content(kept / "adapter_model.safetensors"), before);
+  EXPECT_THAT(seen.warnings, ::testing::Contains(HasSubstr(kept.string())));
+  EXPECT_TRUE(recorded_best(s.adapter_path).has_value()) << "and there is a best on these";
+}
+
 TEST_F(Resume, ABestAdapterWhoseRecordIsDamagedIsNone) {
   for (const char* damaged : {"[]", "3", "{", R"({"step":"x"})"}) {
     const TrainingSettings s = long_settings(fmt::format("damaged {}", damaged));
