@@ -58,12 +58,14 @@ bool is_same_model(const std::string& base_model, const fs::path& folder,
   std::error_code ignored;
   const bool there = fs::exists(base / "config.json", ignored);
   if (there && fs::equivalent(base, folder, ignored)) return true;
+  const auto is_other = [&] {
+    return shapes_of(read_config(base)) != shapes_of(model) ||
+           WeightFiles(base).fingerprint() != WeightFiles(folder).fingerprint();
+  };
   if (lowered_name(base_model) == lowered_name(folder.string())) {
-    return !there || !answered([&] { return shapes_of(read_config(base)) != shapes_of(model); });
+    return !there || !answered(is_other);
   }
-  return there && answered([&] {
-           return WeightFiles(base).fingerprint() == WeightFiles(folder).fingerprint();
-         });
+  return there && answered([&] { return !is_other(); });
 }
 
 }  // namespace

@@ -72,6 +72,13 @@ TEST_F(AdapterBase, OfTheHubIsLookedAtInItsCache) {
       << "another revision than main's";
   replace_file(folder_.path() / "hub/models--org--smol/refs/v2", commit);
   EXPECT_EQ(warning(base_named_by(adapter), renamed), "");
+  const std::string moved_on(40, 'b');
+  const fs::path newer = copied("hub/models--org--smol/snapshots/" + moved_on);
+  std::string weights = read_file(newer / "model.safetensors", 64_MiB);
+  weights.replace(weights.size() - 64, 64, 64, '\x11');
+  replace_file(newer / "model.safetensors", weights);
+  EXPECT_THAT(warning(base_named_by(adapter), newer), HasSubstr("org/smol@v2"))
+      << "of the same name and shape, with other weights";
 }
 
 TEST_F(AdapterBase, ThatIsThereIsLookedAt) {
