@@ -20,7 +20,9 @@ void print_machine(const MachineFacts& machine) {
   const Budget budget = compute_budget(machine.memory, std::nullopt);
   fmt::print("system          {}, Linux {}\n", machine.os, machine.kernel);
   fmt::print("cpu             {}, {} of {} cores usable{}\n", cpu.model, cpu.usable, cpu.logical,
-             cpu.wanted ? fmt::format(" (OMP_NUM_THREADS={})", *cpu.wanted) : "");
+             cpu.wanted == cpu.usable && cpu.usable < cpu.logical
+                 ? fmt::format(" (OMP_NUM_THREADS={})", *cpu.wanted)
+                 : "");
   fmt::print("instructions    {}{}{}{}\n", cpu.avx2 ? "AVX2 " : "", cpu.avx512 ? "AVX-512 " : "",
              cpu.avx512_bf16 ? "AVX512-BF16 " : "", cpu.amx_bf16 ? "AMX-BF16" : "");
   fmt::print("compute dtype   {}\n", !bf16_pays()               ? "f32"

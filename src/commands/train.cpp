@@ -47,7 +47,9 @@ void verify_choice(const TrainOptions& options, Workload& workload, const Machin
 std::vector<Profile> candidates(const TrainOptions& options, std::FILE* out) {
   if (options.profile) return {load_profile(profile_folder(), *options.profile)};
   std::vector<std::string> warnings;
-  std::vector<Profile> profiles = list_profiles(profile_folder(), warnings);
+  const auto folder = known_profile_folder();
+  if (!folder) return {};
+  std::vector<Profile> profiles = list_profiles(*folder, warnings);
   for (const std::string& warning : warnings) tell(out, "{}\n", warning);
   return profiles;
 }
