@@ -62,7 +62,7 @@ void BestAdapter::clear() {
 
 std::string BestAdapter::take_up() {
   const std::optional<Record> record = read_record(folder_ / "best.json");
-  if (!record) return "";
+  if (!record || validation_.empty()) return "";  // without rows none will take its place
   if (record->validation.value_or(validation_) == validation_) {
     best_ = record->best;
     return "";

@@ -344,6 +344,10 @@ TEST_F(Resume, TheBestAdapterByOtherValidationRowsIsKeptBeside) {
   ASSERT_TRUE(best.has_value());
   const std::string before = content(s.adapter_path / "best" / "adapter_model.safetensors");
   TrainingSettings other = resumed(s);
+  other.valid_rows.reset();
+  run(other, 1);
+  EXPECT_EQ(content(s.adapter_path / "best" / "adapter_model.safetensors"), before)
+      << "without validation rows nothing takes its place";
   other.valid_rows = pack("other valid.packed", made_up_rows(6, 78));
   const Recorder seen = run(other);
   const fs::path kept = s.adapter_path / fmt::format("best.step-{}", best->step);
