@@ -4,13 +4,16 @@
     bench/exhaustive_grid.py build/release/loadline --limits 75MiB,90MiB,120MiB
 
 A peak does not depend on the limit, so one exhaustive grid answers for all of them: what fits is
-what peak x 1.15 puts within the limit. A machine's speed drifts: with --passes N the grid is run N
-times, and each peak and speed is the median of its runs. Printed for each limit: trials and seconds
+what peak x 1.15 puts within the limit. A machine's speed drifts: speeds are compared at one pace, as
+find does (docs/search.md), and with --passes N the grid is run N times, and each peak and speed is
+the median of its runs. Printed for each limit: trials and seconds
 of find, cells of the frontier that differ, and find's choice as a share of the grid's best.
 """
 import argparse
 import json
+import math
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,6 +23,7 @@ from plan_against_measured import run_worker
 
 MARGIN = 0.15
 ENOUGH = 0.9  # of the fastest, for balanced
+REFERENCE_SECONDS = 0.02  # any will do
 
 
 def find(options, folder, limit, objective="balanced"):
@@ -48,7 +52,7 @@ def configurations(options):
 
 
 def run_once(options, folder, spec, configuration):
-    """(peak in bytes, tokens a second)."""
+    """(peak in bytes, tokens a second at one pace, and as measured); of the steps that find takes."""
     rank, layers, batch = configuration
     spec["worker"].update(lora_rank=rank, lora_layers=layers, batch_size=batch,
                           lora_alpha=2.0 * rank, enough_seconds=0,
@@ -57,18 +61,27 @@ def run_once(options, folder, spec, configuration):
     run_worker(options.loadline, spec, folder, events)
     peak = max(event.get("peak_bytes", 0) for event in events)
     steps = [event for event in events if event["event"] == "step"]
-    return peak, median([step["tokens"] / step["seconds"] for step in steps[2:]])
+    steady = steps[1 if len(steps) < 6 else 2:]
+    rates = [(step["tokens"] / step["seconds"], step["reference_seconds"]) for step in steady]
+    return (peak, median([rate * seconds / REFERENCE_SECONDS for rate, seconds in rates]),
+            median([rate for rate, _ in rates]))
 
 
 def exhaustive(options, folder, spec):
-    """(rank, layers, batch) -> (peak in bytes, tokens a second); and the seconds of one pass."""
+    """(rank, layers, batch) -> (peak in bytes, speed); and the seconds of one pass."""
     runs = {}
     start = time.monotonic()
     for _ in range(options.passes):
         for configuration in configurations(options):
             once = run_once(options, folder, spec, configuration)
             runs.setdefault(configuration, []).append(once)
-    seen = {c: tuple(map(median, zip(*of))) for c, of in runs.items()}
+    if options.passes > 1:
+        for name, column in ("at one pace", 1), ("as measured", 2):
+            spreads = [statistics.stdev(math.log(run[column]) for run in of)
+                       for of in runs.values()]
+            print(f"speeds of one configuration {name}: deviation {100 * median(spreads):.1f} % "
+                  f"(median), {100 * max(spreads):.1f} % (most)")
+    seen = {c: tuple(map(median, zip(*of)))[:2] for c, of in runs.items()}
     return seen, (time.monotonic() - start) / options.passes
 
 
@@ -123,7 +136,7 @@ def main():
     parser.add_argument("--ranks", default="8,16,32,64")
     parser.add_argument("--layers", default="1,2,4,6")
     parser.add_argument("--max-batch", type=int, default=6)
-    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=15)
     parser.add_argument("--compute", default="f32")
     parser.add_argument("--passes", type=int, default=1)
     options = parser.parse_args()

@@ -42,6 +42,7 @@ class Reporter final : public TrainingObserver {
     TrialStep step{report.step,   report.loss, report.seconds,
                    report.tokens, report.peak, read_own_memory().anonymous};
     if (report.loss != report.cross_entropy) step.cross_entropy = report.cross_entropy;
+    if (report.reference) step.reference = {report.reference->tokens, report.reference->seconds};
     send(Stepped{step});
   }
   void evaluated(const EvaluationReport& report) override {

@@ -26,6 +26,7 @@ struct Pass {
   double dropout = 0;                        // LoRA dropout's rate: in training alone
   std::uint64_t dropout_seed = 0;
   const KeyValueCache* cache = nullptr;  // generation: what came before the only row
+  bool base_alone = false;               // without LoRA's pairs; for a forward that stays one
 
   [[nodiscard]] View rows(BufferId id) const { return memory.matrix(id, tokens); }
   [[nodiscard]] std::span<float> column(BufferId id) const { return memory.floats(id, tokens); }

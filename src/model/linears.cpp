@@ -40,7 +40,7 @@ FrozenLinear whole(const Pass& pass, BufferId weight, BufferId bias) {
 void add_pair(const Pass& pass, const LayerPlan& layer, Projection projection, std::size_t first,
               Linears& linears) {
   const std::int64_t slot = layer.slot(projection);
-  if (slot < 0) return;
+  if (slot < 0 || pass.base_alone) return;
   linears.pairs.push_back(
       {.slot = &pass.plan.slots[static_cast<std::size_t>(slot)], .first = first});
 }

@@ -94,8 +94,10 @@ struct LoraModel::State {
                      memory.floats(plan.rope_cos), memory.floats(plan.rope_sin));
   }
 
+  enum class Mode { kTraining, kEvaluation, kBaseAlone };
+
   // Embedding and all layers: plan.final_x is the last one's output.
-  Pass forward(const Batch& batch, bool training) {
+  Pass forward(const Batch& batch, Mode mode) {
     check_batch(batch, shape, model.vocab_size);
     const auto tokens = static_cast<std::int64_t>(batch.ids.size());
     const auto positions = memory.ints(plan.positions, tokens);
@@ -107,8 +109,9 @@ struct LoraModel::State {
                     .tokens = tokens,
                     .row_starts = batch.row_starts,
                     .positions = positions,
-                    .dropout = training ? lora.dropout : 0.0,
-                    .dropout_seed = batch.dropout_seed};
+                    .dropout = mode == Mode::kTraining ? lora.dropout : 0.0,
+                    .dropout_seed = batch.dropout_seed,
+                    .base_alone = mode == Mode::kBaseAlone};
     trunk_forward(pass, batch);
     for (std::size_t layer = first_lora_layer(); layer < plan.layers.size(); ++layer) {
       layer_forward(pass, plan.layers[layer]);
@@ -212,14 +215,18 @@ void LoraModel::warm_up() {
 void LoraModel::use_trunk(TrunkStore* trunk) { state_->trunk = trunk; }
 
 BatchLoss LoraModel::forward_backward(const Batch& batch) {
-  const Pass pass = state_->forward(batch, true);
+  const Pass pass = state_->forward(batch, State::Mode::kTraining);
   const BatchLoss loss = head_loss_and_gradient(pass, batch);
   state_->backward(pass);
   return loss;
 }
 
 BatchLoss LoraModel::evaluate(const Batch& batch) {
-  return head_loss(state_->forward(batch, false), batch);
+  return head_loss(state_->forward(batch, State::Mode::kEvaluation), batch);
+}
+
+BatchLoss LoraModel::evaluate_base(const Batch& batch) {
+  return head_loss(state_->forward(batch, State::Mode::kBaseAlone), batch);
 }
 
 void LoraModel::last_logits(const Batch& batch, std::span<float> logits) {
@@ -227,7 +234,7 @@ void LoraModel::last_logits(const Batch& batch, std::span<float> logits) {
     throw std::logic_error(
         fmt::format("{} logits for a vocabulary of {}", logits.size(), state_->model.vocab_size));
   }
-  head_last_logits(state_->forward(batch, false), logits);
+  head_last_logits(state_->forward(batch, State::Mode::kEvaluation), logits);
 }
 
 std::span<float> LoraModel::parameters() {

@@ -58,6 +58,8 @@ class LoraModel {
   BatchLoss forward_backward(const Batch& batch);
   // The loss alone.
   BatchLoss evaluate(const Batch& batch);
+  // That of the frozen base: the same work whatever LoRA's settings are.
+  BatchLoss evaluate_base(const Batch& batch);
   // The logits of the batch's last token, (V): for tests and generation.
   void last_logits(const Batch& batch, std::span<float> logits);
 

@@ -162,6 +162,7 @@ Json trial_document(const RunTrial& trial, double margin, std::int64_t asked_ste
   document["step_seconds_spread"] = number_json(trial.outcome.step_seconds_spread);
   document["tokens_per_second"] = number_json(trial.outcome.tokens_per_second);
   document["tokens_per_second_spread"] = number_json(trial.outcome.tokens_per_second_spread);
+  document["pace"] = pace_json(trial.outcome.pace);
   document["seconds"] = number_json(trial.outcome.seconds);
   document["steps"] = steps_json(trial.outcome.steps);
   document["shortened"] = trial.outcome.is_shortened(asked_steps);

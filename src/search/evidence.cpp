@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace loadline {
 namespace {
@@ -34,6 +35,17 @@ std::optional<std::size_t> slowed_run(const Configuration& configuration,
 bool repeats_a_slowed_one(std::size_t index, const std::vector<RunTrial>& trials) {
   const auto slowed = slowed_run(trials[index].configuration, trials);
   return slowed && *slowed < index && !ends_search(trials[index].outcome.verdict);
+}
+
+bool has_speed(const TrialOutcome& outcome) {
+  const double speed = outcome.tokens_per_second;
+  return outcome.ran_through() && speed > 0 && std::isfinite(speed);
+}
+
+double median_of(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
 // The smallest batch of this cell that a memory failure, here or below, disproves.
@@ -130,17 +142,40 @@ bool is_current(std::size_t index, const std::vector<RunTrial>& trials) {
   return trial_of(trials[index].configuration, trials) == index;
 }
 
+std::optional<Reference> common_pace(const std::vector<RunTrial>& trials) {
+  std::vector<double> seconds;
+  std::int64_t tokens = 0;
+  for (const RunTrial& trial : trials) {
+    if (!has_speed(trial.outcome) || trial.outcome.noise.slows()) continue;
+    const std::optional<Pace>& pace = trial.outcome.pace;
+    if (!pace || (tokens > 0 && pace->reference.tokens != tokens)) return std::nullopt;
+    tokens = pace->reference.tokens;
+    seconds.push_back(pace->reference.seconds);
+  }
+  if (seconds.empty()) return std::nullopt;
+  return Reference{.tokens = tokens, .seconds = median_of(std::move(seconds))};
+}
+
+double speed_at(const std::optional<Reference>& pace, const TrialOutcome& outcome) {
+  if (!has_speed(outcome)) return 0;
+  if (!pace || !outcome.pace || outcome.noise.slows()) return outcome.tokens_per_second;
+  return outcome.pace->tokens_per_reference / pace->seconds;
+}
+
 std::optional<Speed> speed_of(const Configuration& configuration,
                               const std::vector<RunTrial>& trials) {
+  const std::optional<Reference> pace = common_pace(trials);
   std::optional<Speed> speed;
   for (const RunTrial& trial : trials) {
-    const double seen = trial.outcome.tokens_per_second;
-    if (trial.configuration != configuration || !trial.outcome.ran_through()) continue;
-    if (!(seen > 0) || !std::isfinite(seen)) continue;
+    if (trial.configuration != configuration) continue;
+    const double seen = speed_at(pace, trial.outcome);
+    if (!(seen > 0)) continue;
     const bool slowed = trial.outcome.noise.slows();
     if (speed && slowed && (!speed->is_least || seen <= speed->tokens_per_second)) continue;
-    speed = Speed{
-        .tokens_per_second = seen, .step_seconds = trial.outcome.step_seconds, .is_least = slowed};
+    speed =
+        Speed{.tokens_per_second = seen,
+              .step_seconds = trial.outcome.step_seconds * trial.outcome.tokens_per_second / seen,
+              .is_least = slowed};
   }
   return speed;
 }

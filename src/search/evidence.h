@@ -60,12 +60,20 @@ CellBounds bounds_of(const Cell& cell, const std::vector<RunTrial>& trials, std:
 // No later trial of the same configuration has an answer: a second run outweighs the first.
 [[nodiscard]] bool is_current(std::size_t index, const std::vector<RunTrial>& trials);
 
+// The pace at which speeds are compared: the median reference of the trials that others did not
+// slow. Nothing where one of these has none, or not of the same tokens: then speeds are compared as
+// they were measured.
+std::optional<Reference> common_pace(const std::vector<RunTrial>& trials);
+// Tokens a second at that pace; as it was measured where there is none or others slowed it; 0 where
+// it did not go through at a speed.
+double speed_at(const std::optional<Reference>& pace, const TrialOutcome& outcome);
+
 // Of a configuration's runs the latest that others did not slow; where they slowed all, the
 // fastest.
 struct Speed {
-  double tokens_per_second = 0;
-  double step_seconds = 0;  // of the same run
-  bool is_least = false;    // others slowed all of them
+  double tokens_per_second = 0;  // at the common pace
+  double step_seconds = 0;       // of the same run, at the same pace
+  bool is_least = false;         // others slowed all of them
 };
 // Nothing where no run went through at a speed.
 std::optional<Speed> speed_of(const Configuration& configuration,

@@ -19,10 +19,11 @@ double imagined_speed(const Configuration& c, const SearchSpace& space,
   const auto work = [&](const Configuration& of) {
     return static_cast<double>(space.layers.back() + 2 * of.lora_layers);
   };
+  const std::optional<Reference> pace = common_pace(trials);
   double speed = 0;
   for (const RunTrial& trial : trials) {
-    if (!(trial.outcome.tokens_per_second > 0)) continue;
-    speed = trial.outcome.tokens_per_second * work(trial.configuration) / work(c);
+    const double seen = speed_at(pace, trial.outcome);
+    if (seen > 0) speed = seen * work(trial.configuration) / work(c);
   }
   return speed;
 }
@@ -66,6 +67,10 @@ RunTrial imagined(const Question& question, const SearchSpace& space, const Sear
   }
   trial.outcome.verdict = verdict;
   trial.outcome.tokens_per_second = imagined_speed(question.configuration, space, trials);
+  if (const auto pace = common_pace(trials)) {
+    trial.outcome.pace = {.reference = *pace,
+                          .tokens_per_reference = trial.outcome.tokens_per_second * pace->seconds};
+  }
   return trial;
 }
 

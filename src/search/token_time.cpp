@@ -1,8 +1,9 @@
 #include "search/token_time.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
+
+#include "search/evidence.h"
 
 namespace loadline {
 namespace {
@@ -12,11 +13,6 @@ constexpr std::size_t kEnoughSpeeds = 3;
 // Others slow a trial by up to this factor, as was seen; its time is known within it.
 constexpr double kSlowed = 5;
 
-bool has_speed(const RunTrial& trial) {
-  const double speed = trial.outcome.tokens_per_second;
-  return trial.outcome.ran_through() && speed > 0 && std::isfinite(speed);
-}
-
 double share(std::int64_t part, std::int64_t of) {
   return static_cast<double>(part) / static_cast<double>(std::max<std::int64_t>(of, 1));
 }
@@ -24,19 +20,20 @@ double share(std::int64_t part, std::int64_t of) {
 }  // namespace
 
 TokenTime::TokenTime(const std::vector<RunTrial>& trials) {
+  const std::optional<Reference> pace = common_pace(trials);
   for (const RunTrial& trial : trials) {
     const Configuration& c = trial.configuration;
     most_.batch_size = std::max(most_.batch_size, c.batch_size);
     most_.lora_rank = std::max(most_.lora_rank, c.lora_rank);
     most_.lora_layers = std::max(most_.lora_layers, c.lora_layers);
     most_.sequence = std::max(most_.sequence, c.sequence);
-    if (has_speed(trial)) fastest_ = std::max(fastest_, trial.outcome.tokens_per_second);
+    fastest_ = std::max(fastest_, speed_at(pace, trial.outcome));
   }
   std::vector<Observation> seen;
   for (const RunTrial& trial : trials) {
-    if (!has_speed(trial)) continue;
-    Observation one{.point = point_of(trial.configuration),
-                    .value = fastest_ / trial.outcome.tokens_per_second};
+    const double speed = speed_at(pace, trial.outcome);
+    if (!(speed > 0)) continue;
+    Observation one{.point = point_of(trial.configuration), .value = fastest_ / speed};
     if (trial.outcome.noise.slows()) {
       one.low = one.value / kSlowed;
       one.high = one.value;

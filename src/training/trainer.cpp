@@ -50,6 +50,7 @@ class Run {
         shape_(checked_shape()),
         model_(config_, settings.lora, shape_),
         batch_(rows_.train(), settings, shape_.tokens) {
+    if (settings.is_trial()) reference_.emplace(rows_.train(), settings);
     if (const PackedRows* rows = rows_.evaluated()) {
       evaluation_.emplace(*rows, settings, shape_.tokens);
     }
@@ -199,6 +200,8 @@ class Run {
   }
 
   std::optional<TrainingEnd> update(std::int64_t step) {
+    std::optional<ReferenceTime> reference;
+    if (reference_) reference = reference_->before_step(model_);
     const Stopwatch watch;
     batch_.select(step);
     const UpdateResult result = run_update(model_, batch_, settings_, step, host_.stop_requested);
@@ -216,8 +219,10 @@ class Run {
                             .grad_norm = result.grad_norm,
                             .tokens = batch_.tokens(),
                             .seconds = watch.seconds(),
-                            .peak = host_.peak_memory()};
+                            .peak = host_.peak_memory(),
+                            .reference = reference};
     step_seconds_ += report.seconds;
+    if (reference_) reference_->stepped(report.seconds);
     logs_->add(report);
     observer_.stepped(report);
     if (coverage_) coverage_->met(batch_.longest_row(), batch_.largest_micro_batch());
@@ -351,6 +356,7 @@ class Run {
   LoraModel model_;
   EffectiveBatch batch_;
   std::optional<Evaluation> evaluation_;
+  std::optional<ReferenceWork> reference_;
   std::optional<TrunkCache> trunk_;
   RunIdentity identity_;
   std::optional<RunLogs> logs_;

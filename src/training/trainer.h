@@ -13,6 +13,7 @@
 #include "text/packed.h"
 #include "training/batches.h"
 #include "training/best_adapter.h"
+#include "training/reference_work.h"
 #include "training/settings.h"
 
 namespace loadline {
@@ -27,6 +28,8 @@ struct StepReport {
   std::int64_t tokens = 0;  // useful tokens of the effective batch
   double seconds = 0;       // of the whole update, accumulation included
   Bytes peak;               // the process's VmHWM after the step
+  // kWorstFirst: the latest before the step.
+  std::optional<ReferenceTime> reference = {};
 };
 
 struct EvaluationReport {

@@ -77,6 +77,24 @@ void put_cross_entropy(Json& document, const std::optional<double>& value) {
   if (value) document["cross_entropy"] = number_json(*value);
 }
 
+std::optional<Reference> reference_field(const Json& object, std::string_view source) {
+  const bool has_tokens = json_find(object, "reference_tokens") != nullptr;
+  if (!has_tokens && json_find(object, "reference_seconds") == nullptr) return std::nullopt;
+  const Reference reference{.tokens = count_field(object, "reference_tokens", source),
+                            .seconds = seconds_field(object, "reference_seconds", source)};
+  if (reference.tokens < 1 || !(reference.seconds > 0)) {
+    throw bad_input("{}: the reference has {} tokens in {} s, but both must be above 0", source,
+                    reference.tokens, reference.seconds);
+  }
+  return reference;
+}
+
+void put_reference(Json& document, const std::optional<Reference>& value) {
+  if (!value) return;
+  document["reference_tokens"] = value->tokens;
+  document["reference_seconds"] = value->seconds;
+}
+
 std::string dump_line(const Json& document) {
   return document.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

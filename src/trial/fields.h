@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/json_fwd.h"
+#include "trial/trial.h"
 
 namespace loadline {
 
@@ -28,6 +29,10 @@ Json number_json(const std::optional<double>& value);
 // `cross_entropy`, which stands beside a loss that is more than that; absent elsewhere.
 std::optional<double> cross_entropy_field(const Json& object, std::string_view source);
 void put_cross_entropy(Json& document, const std::optional<double>& value);
+
+// `reference_tokens` and `reference_seconds`: both, and above 0, or neither.
+std::optional<Reference> reference_field(const Json& object, std::string_view source);
+void put_reference(Json& document, const std::optional<Reference>& value);
 
 // Compact text; bytes that are not UTF-8 are replaced, never thrown about.
 std::string dump_line(const Json& document);

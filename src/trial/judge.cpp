@@ -316,6 +316,7 @@ TrialOutcome judge(const TrialSpec& spec, const TrialObservation& seen) {
   outcome.step_seconds_spread = speed.step_seconds_spread;
   outcome.tokens_per_second = speed.tokens_per_second;
   outcome.tokens_per_second_spread = speed.spread;
+  outcome.pace = speed.pace;
   outcome.seconds = seen.seconds;
   if (seen.report.finished) outcome.coverage = seen.report.finished->coverage;
   outcome.exit_code = seen.exit.code;

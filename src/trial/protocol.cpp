@@ -28,6 +28,7 @@ Json document_of(const Stepped& e) {
                 {"peak_bytes", e.step.peak.count},
                 {"anonymous_bytes", e.step.anonymous.count}};
   put_cross_entropy(document, e.step.cross_entropy);
+  put_reference(document, e.step.reference);
   return document;
 }
 Json document_of(const Evaluated& e) {
@@ -65,7 +66,8 @@ Stepped stepped_from(const Json& d) {
            .anonymous = json_find(d, "anonymous_bytes") == nullptr
                             ? Bytes{}
                             : bytes_field(d, "anonymous_bytes", kSource),
-           .cross_entropy = cross_entropy_field(d, kSource)}};
+           .cross_entropy = cross_entropy_field(d, kSource),
+           .reference = reference_field(d, kSource)}};
 }
 Evaluated evaluated_from(const Json& d) {
   return {.loss = loss_field(d, "loss", kSource),

@@ -90,20 +90,46 @@ double relative_spread(const std::vector<double>& values) {
   return (quantile(values, 0.75) - quantile(values, 0.25)) / 2 / middle;
 }
 
-StepSpeed speed_of(const std::vector<TrialStep>& steps) {
+namespace {
+
+std::vector<TrialStep> steady_steps(const std::vector<TrialStep>& steps) {
   constexpr std::size_t kEnoughForTwo = 6;
   std::size_t skipped = 0;
   if (steps.size() > 2) skipped = steps.size() < kEnoughForTwo ? 1 : 2;
+  std::vector<TrialStep> steady(steps.begin() + static_cast<std::ptrdiff_t>(skipped), steps.end());
+  std::erase_if(steady, [](const TrialStep& step) { return step.seconds < kShortestStep; });
+  return steady;
+}
+
+double rate_of(const TrialStep& step) { return static_cast<double>(step.tokens) / step.seconds; }
+
+std::optional<Pace> pace_of(const std::vector<TrialStep>& steady) {
+  std::vector<double> references;
+  std::vector<double> amounts;
+  const std::optional<Reference>& first = steady.front().reference;
+  for (const TrialStep& step : steady) {
+    if (!step.reference || step.reference->tokens != first->tokens) return std::nullopt;
+    references.push_back(step.reference->seconds);
+    amounts.push_back(rate_of(step) * step.reference->seconds);
+  }
+  return Pace{.reference = {.tokens = first->tokens, .seconds = quantile(references, 0.5)},
+              .tokens_per_reference = quantile(amounts, 0.5)};
+}
+
+}  // namespace
+
+StepSpeed speed_of(const std::vector<TrialStep>& steps) {
+  const std::vector<TrialStep> steady = steady_steps(steps);
   std::vector<double> seconds;
   std::vector<double> rates;
-  for (std::size_t i = skipped; i < steps.size(); ++i) {
-    if (steps[i].seconds < kShortestStep) continue;
-    seconds.push_back(steps[i].seconds);
-    rates.push_back(static_cast<double>(steps[i].tokens) / steps[i].seconds);
+  for (const TrialStep& step : steady) {
+    seconds.push_back(step.seconds);
+    rates.push_back(rate_of(step));
   }
   if (seconds.empty()) return {};
   StepSpeed speed{.step_seconds = quantile(seconds, 0.5),
                   .tokens_per_second = quantile(rates, 0.5)};
+  speed.pace = pace_of(steady);
   if (rates.size() < 3) return speed;
   speed.step_seconds_spread = relative_spread(seconds);
   speed.spread = relative_spread(rates);

@@ -17,6 +17,7 @@ struct StepSpeed {
   // Half the interquartile range of each, relative; nothing where it is of fewer than three steps.
   std::optional<double> step_seconds_spread = {};
   std::optional<double> spread = {};  // of tokens_per_second
+  std::optional<Pace> pace = {};      // where each of them has a reference of the same tokens
 };
 StepSpeed speed_of(const std::vector<TrialStep>& steps);
 // Seconds of the longest of all steps; 0 where there is none.

@@ -29,6 +29,7 @@ Json step_json(const TrialStep& step) {
                 {"peak_bytes", step.peak.count},
                 {"anonymous_bytes", step.anonymous.count}};
   put_cross_entropy(document, step.cross_entropy);
+  put_reference(document, step.reference);
   return document;
 }
 
@@ -52,7 +53,17 @@ TrialStep step_from(const Json& object, const std::string& source) {
           .tokens = count_field(object, "tokens", source),
           .peak = bytes_field(object, "peak_bytes", source),
           .anonymous = or_nothing(object, "anonymous_bytes", source, bytes_field),
-          .cross_entropy = cross_entropy_field(object, source)};
+          .cross_entropy = cross_entropy_field(object, source),
+          .reference = reference_field(object, source)};
+}
+
+std::optional<Pace> pace_from(const Json& object, const std::string& source) {
+  const Json* pace = json_find(object, "pace");
+  if (pace == nullptr) return std::nullopt;
+  const std::optional<Reference> reference = reference_field(*pace, source);
+  if (!reference) throw bad_input("{}: 'pace' has no 'reference_tokens'", source);
+  return Pace{.reference = *reference,
+              .tokens_per_reference = amount_field(*pace, "tokens_per_reference", source)};
 }
 
 Json phases_json(const PhasePeaks& phases) {
@@ -209,6 +220,13 @@ Json growth_json(const std::optional<Growth>& growth) {
           {"rises", growth->rises()}};
 }
 
+Json pace_json(const std::optional<Pace>& pace) {
+  if (!pace) return nullptr;
+  Json document{{"tokens_per_reference", pace->tokens_per_reference}};
+  put_reference(document, pace->reference);
+  return document;
+}
+
 Json to_json(const TrialSpec& spec) {
   return {{"schema_version", 1},
           {"id", spec.id},
@@ -264,6 +282,7 @@ Json to_json(const TrialOutcome& outcome) {
           {"step_seconds_spread", number_json(outcome.step_seconds_spread)},
           {"tokens_per_second", outcome.tokens_per_second},
           {"tokens_per_second_spread", number_json(outcome.tokens_per_second_spread)},
+          {"pace", pace_json(outcome.pace)},
           {"seconds", outcome.seconds},
           {"coverage", outcome.coverage},
           {"exit_code", outcome.exit_code},
@@ -284,6 +303,7 @@ TrialOutcome trial_outcome_from_json(const Json& document, const std::string& so
   outcome.step_seconds_spread = amount_if_there(document, "step_seconds_spread", source);
   outcome.tokens_per_second = amount_field(document, "tokens_per_second", source);
   outcome.tokens_per_second_spread = amount_if_there(document, "tokens_per_second_spread", source);
+  outcome.pace = pace_from(document, source);
   outcome.seconds = amount_field(document, "seconds", source);
   outcome.coverage = json_string(document, "coverage", source);
   outcome.exit_code = small_int(document, "exit_code", source);

@@ -75,6 +75,13 @@ Verdict verdict_from(std::string_view name);  // throws Error(kBadInput)
   return verdict == Verdict::kExceedsBudget || verdict == Verdict::kOutOfMemory;
 }
 
+// A fixed piece of work that a worker does now and then between its steps, the same in all trials
+// of so many tokens: how fast the machine is at that moment.
+struct Reference {
+  std::int64_t tokens = 0;
+  double seconds = 0;
+};
+
 struct TrialStep {
   std::int64_t step = 0;
   double loss = 0;  // not a number where the worker's was not finite; null in JSON
@@ -83,6 +90,7 @@ struct TrialStep {
   Bytes peak;
   Bytes anonymous;  // RssAnon after the step; 0 where the worker does not tell
   std::optional<double> cross_entropy = std::nullopt;  // where the loss is more than that
+  std::optional<Reference> reference = std::nullopt;   // the latest before it
 };
 
 // Least squares of the memory that is the worker's own (RssAnon, where it tells; else its peak)
@@ -95,6 +103,12 @@ struct Growth {
   [[nodiscard]] bool rises() const { return bytes_per_step - half_width > 0; }
   // What that slope adds in `steps` steps; 0 where it is not distinguishable from zero.
   [[nodiscard]] Bytes over(std::int64_t steps) const;
+};
+
+// How fast a trial was for the machine's pace at that time, which its steps per second are not.
+struct Pace {
+  Reference reference;              // median over steady steps
+  double tokens_per_reference = 0;  // useful tokens in the reference's time: median over them
 };
 
 // What went on beside the trial.
@@ -126,8 +140,9 @@ struct TrialOutcome {
   double tokens_per_second = 0;  // useful tokens: median over steady steps
   // Half the interquartile range, relative; nothing where the steps were too few to tell.
   std::optional<double> step_seconds_spread, tokens_per_second_spread;
-  double seconds = 0;    // of the whole trial
-  std::string coverage;  // "covers 100 % of batches, longest row 812 tokens"
+  std::optional<Pace> pace;  // where every steady step has a reference of the same tokens
+  double seconds = 0;        // of the whole trial
+  std::string coverage;      // "covers 100 % of batches, longest row 812 tokens"
   int exit_code = 0;
   int signal = 0;
   std::string stderr_tail;
@@ -156,6 +171,7 @@ TrialOutcome trial_outcome_from_json(const Json& document, const std::string& so
 // Its parts, which other documents have too.
 Json steps_json(const std::vector<TrialStep>& steps);
 Json growth_json(const std::optional<Growth>& growth);
+Json pace_json(const std::optional<Pace>& pace);
 
 // The cause as it stands behind the verdict's name: without that name, with which many begin.
 std::string_view cause_after_name(const TrialOutcome& outcome);

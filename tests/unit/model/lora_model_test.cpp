@@ -75,6 +75,7 @@ TEST_F(LoraModelTest, AStepAllocatesNothingAfterWarmUp) {
         model.forward_backward(batch(tokens));
         model.update({.learning_rate = 1e-3F}, 1.0F);
         model.evaluate(batch(tokens));
+        model.evaluate_base(batch(tokens));
       }
     };
     some_steps();
@@ -171,6 +172,24 @@ TEST_F(LoraModelTest, WithoutAnyRopeNoTableIsPlannedAndTheStepRuns) {
   const double without = unturned.forward_backward(batch(30)).cross_entropy;
   EXPECT_TRUE(std::isfinite(without));
   EXPECT_EQ(without, unturned.evaluate(batch(30)).cross_entropy);
+}
+
+TEST_F(LoraModelTest, TheBaseAloneIsEvaluatedWithoutTheAdapterAndWithoutTouchingIt) {
+  for (const bool widen : {false, true}) {
+    StepShape step = shape(widen ? DType::kBf16 : DType::kF32);
+    step.widen = widen;
+    LoraModel model(config(), lora(), step);
+    model.generate_weights(1);
+    model.initialize_adapter(3);
+    const double base = model.evaluate_base(batch(30)).cross_entropy;
+    EXPECT_EQ(base, model.evaluate(batch(30)).cross_entropy);
+    for (float& parameter : model.parameters()) parameter += 0.05F;
+    model.parameters_changed();
+    const double adapted = model.evaluate(batch(30)).cross_entropy;
+    EXPECT_NE(adapted, base);
+    EXPECT_EQ(model.evaluate_base(batch(30)).cross_entropy, base);
+    EXPECT_EQ(model.evaluate(batch(30)).cross_entropy, adapted);
+  }
 }
 
 TEST_F(LoraModelTest, WarmUpLeavesAdapterAndGradientsAsTheyWere) {

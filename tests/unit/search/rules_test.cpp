@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "base/error.h"
+#include "search/evidence.h"
 #include "unit/search/landscape.h"
 
 namespace loadline {
@@ -586,6 +587,39 @@ TEST(Choose, TheSpeedOfAConfigurationIsThatOfItsLatestRunThatNeighboursDidNotSlo
   EXPECT_EQ(choose(trials, Objective::kBalanced), 2U);
   trials.push_back(measured({6, 16, 4}, 400));
   EXPECT_EQ(choose(trials, Objective::kBalanced), 0U);
+}
+
+void give_pace(RunTrial& trial, double reference_seconds) {
+  trial.outcome.pace = {
+      .reference = {.tokens = 512, .seconds = reference_seconds},
+      .tokens_per_reference = trial.outcome.tokens_per_second * reference_seconds};
+}
+
+// The second trial ran while the machine took a quarter longer for the same work.
+TEST(Choose, SpeedsAreComparedAtOnePace) {
+  std::vector<RunTrial> trials = {measured({8, 8, 4}, 1000), measured({6, 16, 4}, 760),
+                                  measured({4, 32, 4}, 700)};
+  EXPECT_EQ(choose(trials, Objective::kBalanced), 0U);
+  give_pace(trials[0], 1.0);
+  give_pace(trials[1], 1.25);
+  EXPECT_EQ(choose(trials, Objective::kBalanced), 0U) << "the third one has no pace";
+  give_pace(trials[2], 1.0);
+  EXPECT_EQ(choose(trials, Objective::kBalanced), 1U);
+  EXPECT_DOUBLE_EQ(speed_of({6, 16, 4}, trials)->tokens_per_second, 950);
+  trials[2].outcome.pace->reference.tokens = 256;
+  EXPECT_EQ(choose(trials, Objective::kBalanced), 0U) << "of other work than the others";
+}
+
+TEST(Choose, ThePaceOfATrialThatOthersSlowedIsNotLookedAt) {
+  std::vector<RunTrial> trials = {measured({8, 8, 4}, 1000), measured({6, 16, 4}, 880)};
+  give_pace(trials[0], 1.0);
+  give_pace(trials[1], 3.0);
+  trials[1].outcome.noise.cores = 2;
+  trials[1].outcome.noise.neighbour_cores = 1;
+  EXPECT_DOUBLE_EQ(common_pace(trials)->seconds, 1.0);
+  EXPECT_DOUBLE_EQ(speed_of({6, 16, 4}, trials)->tokens_per_second, 880);
+  trials[1].outcome.pace.reset();
+  EXPECT_TRUE(common_pace(trials));
 }
 
 TEST(ParetoFront, HasWhatNothingBeatsInBothMemoryAndSpeed) {

@@ -419,6 +419,21 @@ TEST_F(Trainer, TrialWithoutValidationRowsEvaluatesTheLongestAndSaves) {
   EXPECT_THAT(seen.saves, ElementsAre(4));
 }
 
+TEST_F(Trainer, ATrialTimesAReferenceOfItsLongestRowAndNoOtherRunDoes) {
+  TrainingSettings s = settings("trial");
+  s.order = RowOrder::kWorstFirst;
+  for (const auto& [most, tokens] : {std::pair(1000, 512), std::pair(300, 300)}) {
+    s.train_rows = pack("long.packed", rows_of_lengths({9, 600, 12, 14}));
+    s.max_seq_length = most;
+    for (const StepReport& step : run(s).steps) {
+      ASSERT_TRUE(step.reference);
+      EXPECT_EQ(step.reference->tokens, tokens);
+      EXPECT_GT(step.reference->seconds, 0);
+    }
+  }
+  for (const StepReport& step : run(settings("run")).steps) EXPECT_FALSE(step.reference);
+}
+
 TEST_F(Trainer, ATrialOfSlowStepsEndsAfterThreeWithItsEvaluationAndSave) {
   TrainingSettings s = settings("slow");
   s.order = RowOrder::kWorstFirst;

@@ -370,6 +370,7 @@ TEST(Judge, AnOutcomeSurvivesItsDocument) {
   TrialObservation seen = finished_with(80_MiB);
   seen.evidence = {.oom_kills = 0, .failures = 3, .was_full = false, .peak = 99_MiB};
   seen.stderr_tail = "two\nlines \xff";
+  for (TrialStep& step : seen.report.steps) step.reference = {512, 0.25};
   TrialOutcome outcome = judge(spec_of_15(), seen);
   const std::string text = to_json(outcome).dump(-1, ' ', false, Json::error_handler_t::replace);
   const TrialOutcome back = trial_outcome_from_json(parse_json(text, "test"), "test");
@@ -518,6 +519,28 @@ TEST(Speed, MedianAndSpreadOfSteadySteps) {
   EXPECT_DOUBLE_EQ(speed.spread.value_or(-1), (250.0 - 175.0) / 2 / 200);
   EXPECT_DOUBLE_EQ(speed.step_seconds_spread.value_or(-1), (2.5 - 1.75) / 2 / 2);
   EXPECT_DOUBLE_EQ(speed_of({}).tokens_per_second, 0);
+}
+
+TEST(Speed, APaceIsWhatStepsDoInTheirReferencesTime) {
+  std::vector<TrialStep> steps = steps_of_400_tokens({9, 5, 1, 2, 4, 2});
+  const std::vector<double> references = {7, 9, 0.5, 1, 2, 4};
+  for (std::size_t i = 0; i < steps.size(); ++i) steps[i].reference = {512, references[i]};
+  const std::optional<Pace> pace = speed_of(steps).pace;
+  ASSERT_TRUE(pace);
+  EXPECT_EQ(pace->reference.tokens, 512);
+  EXPECT_DOUBLE_EQ(pace->reference.seconds, 1.5);     // of 0.5, 1, 2, 4
+  EXPECT_DOUBLE_EQ(pace->tokens_per_reference, 200);  // of 200, 200, 200, 800
+}
+
+TEST(Speed, WithoutAReferenceOfTheSameTokensAtEachSteadyStepThereIsNoPace) {
+  std::vector<TrialStep> steps = steps_of_400_tokens({9, 5, 1, 2, 4, 2});
+  for (TrialStep& step : steps) step.reference = {512, 1};
+  steps[0].reference.reset();
+  EXPECT_TRUE(speed_of(steps).pace);
+  steps[3].reference = {511, 1};
+  EXPECT_FALSE(speed_of(steps).pace);
+  steps[3].reference.reset();
+  EXPECT_FALSE(speed_of(steps).pace);
 }
 
 // A trial that was shortened has three steps: its speed does not rest on the last alone.

@@ -27,6 +27,7 @@ TEST(Protocol, EachEventSurvivesTheWay) {
       Loaded{1.5, 100_MiB, 90_MiB, 500, 4096, 812},
       Stepped{{3, 2.25, 0.125, 4000, 110_MiB, 90_MiB}},
       Stepped{{4, 96.5, 0.125, 4000, 110_MiB, 90_MiB, 4.75}},
+      Stepped{{5, 2.25, 0.125, 4000, 110_MiB, 90_MiB, std::nullopt, Reference{512, 0.5}}},
       Evaluated{2.5, 0.5, 120_MiB},
       Saved{121_MiB},
       Finished{122_MiB, 100_MiB, 20_MiB, "covers 100 % of batches"},
@@ -44,6 +45,16 @@ TEST(Protocol, ALossThatIsNotFiniteIsToldAsNull) {
   const std::string line = encode_event(Stepped{{1, infinite, 1, 1, 1_MiB, 1_MiB}});
   EXPECT_THAT(line, testing::HasSubstr("\"loss\":null"));
   EXPECT_TRUE(std::isnan(std::get<Stepped>(decode_event(line)).step.loss));
+}
+
+TEST(Protocol, AReferenceHasTokensAndSecondsOrIsNoneAtAll) {
+  const std::string step = R"({"event":"step","step":1,"loss":2,"seconds":1,"tokens":9,)"
+                           R"("peak_bytes":1)";
+  EXPECT_FALSE(std::get<Stepped>(decode_event(step + "}")).step.reference);
+  expect_refused(step + R"(,"reference_tokens":512})", "'reference_seconds' is missing");
+  expect_refused(step + R"(,"reference_seconds":1})", "'reference_tokens' is missing");
+  expect_refused(step + R"(,"reference_tokens":0,"reference_seconds":1})", "0 tokens in 1 s");
+  expect_refused(step + R"(,"reference_tokens":512,"reference_seconds":0})", "512 tokens in 0 s");
 }
 
 TEST(Protocol, HostileLinesAreRefusedWithTheReason) {
