@@ -171,7 +171,7 @@ std::optional<Speed> speed_of(const Configuration& configuration,
     const double seen = speed_at(pace, trial.outcome);
     if (!(seen > 0)) continue;
     const bool slowed = trial.outcome.noise.slows();
-    if (speed && slowed && (!speed->is_least || seen <= speed->tokens_per_second)) continue;
+    if (speed && (slowed != speed->is_least ? slowed : seen <= speed->tokens_per_second)) continue;
     speed =
         Speed{.tokens_per_second = seen,
               .step_seconds = trial.outcome.step_seconds * trial.outcome.tokens_per_second / seen,

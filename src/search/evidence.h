@@ -68,8 +68,8 @@ std::optional<Reference> common_pace(const std::vector<RunTrial>& trials);
 // it did not go through at a speed.
 double speed_at(const std::optional<Reference>& pace, const TrialOutcome& outcome);
 
-// Of a configuration's runs the latest that others did not slow; where they slowed all, the
-// fastest.
+// Of a configuration's fastest run that others did not slow, or, where they slowed all, of the
+// fastest: what disturbs a run makes it slower.
 struct Speed {
   double tokens_per_second = 0;  // at the common pace
   double step_seconds = 0;       // of the same run, at the same pace

@@ -86,15 +86,23 @@ class Inquiry {
   // Then its trial may as well prove the margin: nothing is lost by a cap that should not be met.
   [[nodiscard]] bool is_likely_to_fit(const Configuration& c) const {
     const bool calibrated = prediction_.uses_plan() && prediction_.cells_near_budget() > 0;
+    if (is_first_and_may_be_chosen()) return load_of(c) <= 1;
     if (!calibrated && !prediction_.confirmed()) return false;
     if (!prediction_.uses_plan()) return chance_of(c) >= kLikely;
     return chance_of(c) >= (would_be_chosen(c) ? kWorthTrying : kLikelyByPlan);
   }
 
+  // For `balanced` the largest cell's boundary comes first. By a plan that is about right its trial
+  // fits, and is then often the choice; one that is far off loses little by the lower cap.
+  [[nodiscard]] bool is_first_and_may_be_chosen() const {
+    return trials_.empty() && prediction_.uses_plan() && limits_.objective == Objective::kBalanced;
+  }
+
   [[nodiscard]] bool would_be_chosen(const Configuration& c) const {
     const auto chosen = choose(trials_, limits_.objective);
-    return limits_.objective == Objective::kLargest && chosen &&
-           size_of(c) > size_of(trials_[*chosen].configuration);
+    if (!chosen || size_of(c) <= size_of(trials_[*chosen].configuration)) return false;
+    return limits_.objective == Objective::kLargest ||
+           (limits_.objective == Objective::kBalanced && is_likely_fast(c, states_, trials_));
   }
 
   // The choice once more, under budget / (1 + margin), where its trial had more room.

@@ -28,6 +28,10 @@ std::optional<Question> next_question(const SearchSpace& space, const SearchLimi
 
 // What the balanced objective still wants measured: a cell's largest batch that could be larger
 // than the best so far at 90 % of the fastest speed. Nothing when none could.
+// Faster than not to be within kBalancedSpeed of the fastest, as far as the trials tell.
+bool is_likely_fast(const Configuration& configuration, const std::vector<CellState>& states,
+                    const std::vector<RunTrial>& trials);
+
 std::optional<Configuration> next_speed_question(const std::vector<CellState>& states,
                                                  const std::vector<RunTrial>& trials);
 

@@ -70,18 +70,29 @@ std::vector<Candidate> open_candidates(const std::vector<Candidate>& candidates,
   return open;
 }
 
-}  // namespace
-
-std::optional<Configuration> next_speed_question(const std::vector<CellState>& states,
-                                                 const std::vector<RunTrial>& trials) {
-  const std::vector<Candidate> candidates = candidates_of(states, trials);
+// 0 where no candidate was measured.
+double enough_for_balanced(const std::vector<Candidate>& candidates) {
   double fastest = 0;
   for (const Candidate& c : candidates) {
     if (c.speed) fastest = std::max(fastest, c.speed->tokens_per_second);
   }
-  const double enough = kBalancedSpeed * fastest;
+  return kBalancedSpeed * fastest;
+}
+
+}  // namespace
+
+bool is_likely_fast(const Configuration& configuration, const std::vector<CellState>& states,
+                    const std::vector<RunTrial>& trials) {
+  const double enough = enough_for_balanced(candidates_of(states, trials));
+  return enough > 0 && TokenTime(trials).chance(configuration, enough) >= 0.5;
+}
+
+std::optional<Configuration> next_speed_question(const std::vector<CellState>& states,
+                                                 const std::vector<RunTrial>& trials) {
+  const std::vector<Candidate> candidates = candidates_of(states, trials);
+  const double enough = enough_for_balanced(candidates);
   std::vector<Candidate> open = open_candidates(candidates, enough);
-  if (open.empty() || !(fastest > 0)) return std::nullopt;
+  if (open.empty() || !(enough > 0)) return std::nullopt;
   const TokenTime time(trials);
   std::erase_if(open, [&](const Candidate& c) {
     return time.is_sure() && time.chance(c.configuration, enough) < unlikely(trials.size());

@@ -126,6 +126,19 @@ TEST(Search, ASingleCellIsBisectedWithItsPlanAndProvenByTwoTrials) {
   EXPECT_LE(bench.asked.size(), 3U);  // the smallest, the largest that fits, the next
 }
 
+TEST(Search, TheFirstTrialOfABalancedSearchProvesTheMarginWhereThePlanLetsItFit) {
+  for (const Objective objective : {Objective::kBalanced, Objective::kFastest}) {
+    for (const bool has_plan : {true, false}) {
+      Bench bench;
+      bench.limits.objective = objective;
+      bench.has_plan = has_plan;
+      const SearchResult result = bench.search();
+      EXPECT_EQ(result.trials.front().under_margin, has_plan && objective == Objective::kBalanced);
+      EXPECT_EQ(result.status, SearchResult::Status::kComplete);
+    }
+  }
+}
+
 class SearchWithout : public ::testing::TestWithParam<Verdict> {};
 
 TEST_P(SearchWithout, EvidenceOfMemoryAClosedBatchIsNotCalledAFailureOfMemory) {
@@ -579,13 +592,15 @@ TEST(Choose, ARepeatThatWasKilledTakesNothingFromAFitUnlessItWasToProveTheMargin
   EXPECT_EQ(choose(trials, Objective::kLargest), 1U);
 }
 
-TEST(Choose, TheSpeedOfAConfigurationIsThatOfItsLatestRunThatNeighboursDidNotSlow) {
+TEST(Choose, TheSpeedOfAConfigurationIsThatOfItsFastestRunThatNeighboursDidNotSlow) {
   std::vector<RunTrial> trials = {measured({8, 8, 4}, 1000), measured({6, 16, 4}, 950),
                                   measured({6, 16, 4}, 300)};
   trials[2].outcome.noise.cores = 2;
   trials[2].outcome.noise.neighbour_cores = 1;
   EXPECT_EQ(choose(trials, Objective::kBalanced), 2U);
   trials.push_back(measured({6, 16, 4}, 400));
+  EXPECT_EQ(choose(trials, Objective::kBalanced), 3U);
+  trials[1].outcome.noise = trials[2].outcome.noise;
   EXPECT_EQ(choose(trials, Objective::kBalanced), 0U);
 }
 
