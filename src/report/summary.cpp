@@ -232,6 +232,12 @@ void add_comparison(Lines& lines, const SearchResult& result, const SearchLimits
   if (slowed) {
     lines.emplace_back("  ≥ other processes used the cores meanwhile; alone it is faster");
   }
+  constexpr double kWorthSaying = 0.05;
+  if (const double drift = pace_drift(result.trials); drift >= kWorthSaying) {
+    lines.push_back(fmt::format(
+        "  The machine's pace varied: the same work took up to {:.0f} % longer", drift * 100));
+    lines.emplace_back("  in some trials. Speeds are compared at the median pace.");
+  }
 }
 
 // More speed costs more memory along this line; everything else measured is worse in both.

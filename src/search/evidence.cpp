@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 namespace loadline {
 namespace {
@@ -42,10 +41,20 @@ bool has_speed(const TrialOutcome& outcome) {
   return outcome.ran_through() && speed > 0 && std::isfinite(speed);
 }
 
-double median_of(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+// Of the trials with a speed that others did not slow, the quickest first; none where one lacks it
+// or did other work.
+std::vector<Reference> common_references(const std::vector<RunTrial>& trials) {
+  std::vector<Reference> references;
+  for (const RunTrial& trial : trials) {
+    if (!has_speed(trial.outcome) || trial.outcome.noise.slows()) continue;
+    const std::optional<Pace>& pace = trial.outcome.pace;
+    if (!pace) return {};
+    references.push_back(pace->reference);
+    if (references.back().tokens != references.front().tokens) return {};
+  }
+  std::sort(references.begin(), references.end(),
+            [](const Reference& a, const Reference& b) { return a.seconds < b.seconds; });
+  return references;
 }
 
 // The smallest batch of this cell that a memory failure, here or below, disproves.
@@ -143,17 +152,20 @@ bool is_current(std::size_t index, const std::vector<RunTrial>& trials) {
 }
 
 std::optional<Reference> common_pace(const std::vector<RunTrial>& trials) {
-  std::vector<double> seconds;
-  std::int64_t tokens = 0;
-  for (const RunTrial& trial : trials) {
-    if (!has_speed(trial.outcome) || trial.outcome.noise.slows()) continue;
-    const std::optional<Pace>& pace = trial.outcome.pace;
-    if (!pace || (tokens > 0 && pace->reference.tokens != tokens)) return std::nullopt;
-    tokens = pace->reference.tokens;
-    seconds.push_back(pace->reference.seconds);
+  const std::vector<Reference> references = common_references(trials);
+  if (references.empty()) return std::nullopt;
+  const std::size_t middle = references.size() / 2;
+  Reference pace = references[middle];
+  if (references.size() % 2 == 0) {
+    pace.seconds = (references[middle - 1].seconds + pace.seconds) / 2;
   }
-  if (seconds.empty()) return std::nullopt;
-  return Reference{.tokens = tokens, .seconds = median_of(std::move(seconds))};
+  return pace;
+}
+
+double pace_drift(const std::vector<RunTrial>& trials) {
+  const std::vector<Reference> references = common_references(trials);
+  if (references.empty()) return 0;
+  return references.back().seconds / references.front().seconds - 1;
 }
 
 double speed_at(const std::optional<Reference>& pace, const TrialOutcome& outcome) {

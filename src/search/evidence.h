@@ -64,6 +64,9 @@ CellBounds bounds_of(const Cell& cell, const std::vector<RunTrial>& trials, std:
 // slow. Nothing where one of these has none, or not of the same tokens: then speeds are compared as
 // they were measured.
 std::optional<Reference> common_pace(const std::vector<RunTrial>& trials);
+// How much longer the reference took in the slowest of these trials than in the quickest: 0.2 is a
+// fifth. 0 where there is no common pace.
+double pace_drift(const std::vector<RunTrial>& trials);
 // Tokens a second at that pace; as it was measured where there is none or others slowed it; 0 where
 // it did not go through at a speed.
 double speed_at(const std::optional<Reference>& pace, const TrialOutcome& outcome);

@@ -435,6 +435,17 @@ TEST(TerminalView, SaysTheSpeedOfAConfigurationsRunsThatTheChoiceWentBy) {
   EXPECT_THAT(text, ::testing::Not(HasSubstr("300 tokens/s")));
 }
 
+TEST(TerminalView, SaysWhereTheMachinesPaceVaried) {
+  SearchResult result = testing::example_result();
+  for (RunTrial& trial : result.trials) {
+    trial.outcome.pace = {.reference = {.tokens = 512, .seconds = 0.5},
+                          .tokens_per_reference = trial.outcome.tokens_per_second / 2};
+  }
+  EXPECT_THAT(ended(result), ::testing::Not(HasSubstr("pace")));
+  result.trials[3].outcome.pace->reference.seconds = 0.6;
+  EXPECT_THAT(ended(result), HasSubstr("the same work took up to 20 % longer\n  in some trials."));
+}
+
 TEST(TerminalView, SaysWhatToDoWhenNothingFits) {
   SearchResult result;
   result.trials = {
