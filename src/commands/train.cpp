@@ -166,6 +166,7 @@ int run_train(const TrainCommand& typed) {
   std::vector<std::string>& words = command.words;
   validate(options);
   std::FILE* out = options.workload.json ? stderr : stdout;
+  for (const std::string& note : command.notes) tell(out, "{}\n", note);
   const MachineFacts machine = read_machine();
   Workload workload = prepare_workload(options.workload, machine, out);
   validate(options, workload);

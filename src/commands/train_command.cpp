@@ -10,8 +10,10 @@
 #include "base/json.h"
 #include "base/shell_quoted.h"
 #include "cli/contradictions.h"
+#include "hub/name.h"
 #include "report/text.h"
 #include "training/run_folder.h"
+#include "workload/model_source.h"
 
 namespace loadline {
 namespace fs = std::filesystem;
@@ -67,6 +69,8 @@ constexpr auto kNotKept = std::to_array<std::string_view>(
 constexpr auto kPaths =
     std::to_array<std::string_view>({"--model", "--data", "--valid-data", "--test-data"});
 
+constexpr const char* kModelCommit = "model_commit";
+
 template <typename List>
 bool is_among(const List& list, const std::string& flag) {
   return std::find(list.begin(), list.end(), flag) != list.end();
@@ -98,13 +102,29 @@ Said parted(const std::vector<std::string>& words, const std::vector<std::string
   return said;
 }
 
-// A run of an earlier version does not know what its file said.
-Said kept_words(const fs::path& folder) {
+// What the folder says of its run.
+struct Kept {
+  Said words;
+  std::string model_commit;  // of the model of the Hub; empty where it is none, or is not known
+};
+
+std::string commit_at(const Json& document, const fs::path& path) {
+  if (json_find(document, kModelCommit) == nullptr) return "";
+  std::string commit = json_string(document, kModelCommit, path.string());
+  if (is_commit(commit)) return commit;
+  throw bad_input("{}: '{}' is '{}', but a commit has 40 hexadecimal digits", path.string(),
+                  kModelCommit, commit);
+}
+
+// A run of an earlier version knows neither what its file said nor a commit.
+Kept read_kept(const fs::path& folder) {
   const fs::path path = folder / kCommandFile;
   const Json document = read_json(path);
   const bool knows_file = document.contains("from_file");
-  return parted(words_at(document, "flags", path),
-                knows_file ? words_at(document, "from_file", path) : std::vector<std::string>());
+  return {.words = parted(
+              words_at(document, "flags", path),
+              knows_file ? words_at(document, "from_file", path) : std::vector<std::string>()),
+          .model_commit = commit_at(document, path)};
 }
 
 bool has_word(const std::vector<Word>& words, const std::string& flag) {
@@ -131,6 +151,32 @@ void require_kept_paths(const std::vector<Word>& kept, const fs::path& folder) {
         "{} {}",
         *word.value, folder.string(), word.flag, word.flag == "--model" ? "DIR" : "FILE");
   }
+}
+
+const std::string* value_of(const std::vector<Word>& words, const std::string& flag) {
+  for (const Word& word : words) {
+    if (word.flag == flag && word.value) return &*word.value;
+  }
+  return nullptr;
+}
+
+// The model of the Hub that the run was started with goes by its commit where its name would be
+// another one now, or has to be downloaded again.
+void keep_to_commit(const Kept& then, TrainCommand& merged) {
+  std::string& model = merged.options.workload.model;
+  const std::string* typed = value_of(then.words.typed, "--model");
+  const std::string* kept = typed ? typed : value_of(then.words.by_file, "--model");
+  if (then.model_commit.empty() || kept == nullptr || *kept != model) return;
+  const std::optional<HubModel> named = named_on_hub(model);
+  if (!named) return;
+  const std::optional<fs::path> snapshot = cached_snapshot(*named);
+  if (snapshot && snapshot->filename() == then.model_commit) return;
+  merged.notes.push_back(fmt::format(
+      "{}: {} in the Hub's cache {}; the run goes on with commit {}, with which it was started",
+      model, named->revision,
+      snapshot ? "is commit " + snapshot->filename().string() + " now" : "is not there any more",
+      then.model_commit));
+  model = named->repository + '@' + then.model_commit;
 }
 
 }  // namespace
@@ -160,7 +206,9 @@ void keep_command(const std::vector<std::string>& words, const TrainingSettings&
   for (const std::string& flag : from_file) {
     if (has_word(kept, flag)) of_file.push_back(flag);
   }
-  const Json document{{"schema_version", 1}, {"flags", joined(kept)}, {"from_file", of_file}};
+  Json document{{"schema_version", 1}, {"flags", joined(kept)}, {"from_file", of_file}};
+  const std::string snapshot = settings.model.filename().string();
+  if (!settings.base_model.empty() && is_commit(snapshot)) document[kModelCommit] = snapshot;
   const fs::path folder = run_folder(settings);
   make_folder(folder);
   replace_file(folder / kCommandFile, document.dump(2) + "\n");
@@ -182,7 +230,9 @@ TrainCommand continued(const TrainCommand& typed) {
         "other flags of its command too",
         folder.string());
   }
-  const Said now = parted(typed.words, typed.from_file), then = kept_words(folder);
+  const Said now = parted(typed.words, typed.from_file);
+  const Kept before = read_kept(folder);
+  const Said& then = before.words;
   std::vector<Word> words = now.typed, kept;
   TrainCommand merged;
   const auto add = [&](const std::vector<Word>& weaker, bool is_kept, bool is_by_file) {
@@ -198,6 +248,7 @@ TrainCommand continued(const TrainCommand& typed) {
   require_kept_paths(kept, folder);
   merged.words = joined(words);
   parse_words(merged.words, [&](Flags flags) { add_train_flags(flags, merged.options); });
+  keep_to_commit(before, merged);
   GivenFlags& values = merged.options.given;
   const auto from = [&](const char* flag, const std::string& typed_from) {
     return has_word(kept, flag) ? "the run" : typed_from;

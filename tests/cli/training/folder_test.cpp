@@ -223,6 +223,49 @@ TEST(AdapterFolder, WhereItsFilesHaveMovedResumeTakesTheirNewPlaceAndKeepsTheRes
   EXPECT_THAT(done.out, HasSubstr("alpha 3, "));
 }
 
+// The demo's model as a commit of org/demo, which main is from then on.
+void put_into_cache(const fs::path& cache, const std::string& commit, const std::string& more) {
+  const fs::path model = cache / "models--org--demo";
+  fs::create_directories(model / "snapshots");
+  fs::create_directories(model / "refs");
+  fs::copy(demo_model(), model / "snapshots" / commit, fs::copy_options::recursive);
+  const fs::path weights = model / "snapshots" / commit / "model.safetensors";
+  std::string content = read_file(weights, 64_MiB);
+  content.replace(content.size() - more.size(), more.size(), more);
+  replace_file(weights, content);
+  replace_file(model / "refs/main", commit);
+}
+
+TEST(AdapterFolder, ResumeGoesOnWithTheCommitThatAModelOfTheHubWasThen) {
+  Program program;
+  const fs::path cache = program.home() / "hub", adapter = program.home() / "adapter";
+  program.set_environment("HF_HUB_CACHE", cache.string());
+  program.set_environment("HF_HUB_OFFLINE", "1");
+  const std::string then(40, 'a'), now(40, 'b');
+  put_into_cache(cache, then, "");
+  const auto steps = [&](const char* count) {
+    return std::vector<std::string>{"--max-steps", count, "--lr-schedule", "constant"};
+  };
+  const Ended first = program.run(with(with(training_into(adapter), steps("2")),
+                                       {"--model", "org/demo", "--data", demo_train()}));
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  const std::vector<std::string> resume{"train", "--resume", "--adapter-path", adapter.string()};
+  put_into_cache(cache, now, "abcd");
+  const Ended moved = program.run(with(resume, steps("3")));
+  EXPECT_EQ(moved.exit_code, 0) << moved.err;
+  EXPECT_THAT(moved.out, AllOf(HasSubstr("main in the Hub's cache is commit " + now),
+                               HasSubstr("goes on with commit " + then)));
+  EXPECT_THAT(read_file(adapter / "adapter_config.json", 1_MiB), HasSubstr(then));
+  const Ended again = program.run(with(resume, with(steps("4"), {"--model", "org/demo"})));
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  fs::remove_all(cache / "models--org--demo/snapshots" / then);
+  const Ended gone = program.run(with(resume, steps("5")));
+  EXPECT_EQ(gone.exit_code, 2) << gone.err;
+  EXPECT_THAT(gone.err, HasSubstr("`loadline pull org/demo@" + then + "`"));
+  const Ended other = program.run(with(resume, with(steps("5"), {"--model", "org/demo@" + now})));
+  EXPECT_THAT(other.err, HasSubstr("--resume: the model (its hash)"));
+}
+
 TEST(AdapterFolder, AModelsFolderIsRefusedAndStaysAsItIs) {
   const Program program;
   const fs::path model = program.home() / "model";
