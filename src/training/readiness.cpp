@@ -50,6 +50,20 @@ void require_adapters_of_a_run(const TrainingSettings& settings,
   require_none_in(folder / "best");
 }
 
+// One that was to replace the finished run and was killed, or has diverged, before its first save:
+// nobody knows which of the two is meant.
+void require_no_begun_run(const std::filesystem::path& adapter_path) {
+  const std::filesystem::path folder = replacing_folder(adapter_path);
+  if (!is_there(folder / kCommandFile) && !is_there(folder / "metrics.jsonl")) return;
+  const std::string best = words_of_best_alone(folder);
+  throw usage_error(
+      "--resume: {} is what is left of a run that ended before its first checkpoint, so that it "
+      "cannot be continued. {}. To continue the finished run in {} instead, remove the folder {}",
+      folder.string(),
+      best.empty() ? "To begin it anew, type its command again, without --resume" : best,
+      adapter_path.string(), folder.string());
+}
+
 // Neither in the folder itself nor where a run lives that is to replace a finished one.
 void require_no_unfinished_run(const TrainingSettings& settings) {
   const std::filesystem::path& folder = settings.adapter_path;
@@ -114,6 +128,7 @@ void require_run_to_resume(const TrainingSettings& settings) {
     throw usage_error("--resume: {} holds no checkpoint{}", folder.string(),
                       best.empty() ? ". Leave --resume out to start a new run" : "; " + best);
   }
+  if (settings.resume && folder == settings.adapter_path) require_no_begun_run(folder);
   if (settings.resume || settings.is_trial()) return;
   require_no_unfinished_run(settings);
   require_adapters_of_a_run(settings, settings.adapter_path);

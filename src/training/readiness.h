@@ -20,7 +20,8 @@ void require_targets(const PackedRows& rows, const std::filesystem::path& path,
                      std::int64_t max_seq_length);
 void require_vocabulary(const PackedRows& rows, const std::filesystem::path& path,
                         const ModelConfig& model);
-// --resume needs a checkpoint; without it neither an unfinished run nor an adapter that is not of a
+// --resume needs a checkpoint, and none but a finished run's is not enough where another was begun
+// to replace that; without it neither an unfinished run nor an adapter that is not of a
 // finished run may be overwritten.
 void require_run_to_resume(const TrainingSettings& settings);
 // An adapter's folder is none of a model's: the adapter's files would lie among its own.

@@ -491,9 +491,8 @@ TEST_F(Resume, TheBestAdapterOfARunThatWasKilledBeforeItsFirstSaveIsNotOverwritt
     const auto names_it = AllOf(HasSubstr(best.string() + " holds the best adapter"),
                                 HasSubstr("validation loss"), HasSubstr("--resume-adapter-file"));
     EXPECT_THAT(refusal(s), names_it);
-    if (!replaces) {
-      EXPECT_THAT(refusal(resumed(s)), AllOf(HasSubstr("holds no checkpoint"), names_it));
-    }
+    const char* const why = replaces ? "before its first checkpoint" : "holds no checkpoint";
+    EXPECT_THAT(refusal(resumed(s)), AllOf(HasSubstr(why), names_it));
     EXPECT_EQ(sha256_hex(content(best / "adapter_model.safetensors")), before);
     TrainingSettings advised = s;
     advised.adapter_path = folder_.path() / (replaces ? "advised beside" : "advised");
@@ -502,6 +501,23 @@ TEST_F(Resume, TheBestAdapterOfARunThatWasKilledBeforeItsFirstSaveIsNotOverwritt
     fs::remove_all(best);
     EXPECT_EQ(run(s).end.reason, TrainingEnd::Reason::kDone);
   }
+}
+
+TEST_F(Resume, WhereARunThatWasToReplaceAFinishedOneCannotBeContinuedItIsNotThatOneThatIs) {
+  TrainingSettings s = long_settings("finished");
+  s.valid_rows.reset();
+  run(s);
+  s.save_every = 0;
+  run(s, 2);
+  const fs::path unfinished = s.adapter_path / "unfinished";
+  fs::remove_all(unfinished / "checkpoints");  // as if it had been killed
+  remove_adapters(unfinished);
+  EXPECT_THAT(refusal(resumed(s)),
+              AllOf(HasSubstr("--resume: " + unfinished.string()), HasSubstr("without --resume"),
+                    HasSubstr("the finished run in " + s.adapter_path.string()),
+                    HasSubstr("remove the folder " + unfinished.string())));
+  fs::remove_all(unfinished);
+  EXPECT_EQ(run(resumed(s)).steps.size(), 0U);
 }
 
 TEST_F(Resume, ARunThatReplacesAFinishedOneLeavesNothingOfItAndAllThatIsNotIts) {
