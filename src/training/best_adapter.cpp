@@ -23,6 +23,9 @@ std::optional<Record> read_record(const std::filesystem::path& path) {
     Record record{.best = {.step = json_int(document, "step", path.string()),
                            .valid_loss = json_number(document, "valid_loss", path.string())},
                   .validation = {}};
+    if (json_find(document, "untrained_loss") != nullptr) {
+      record.best.untrained_loss = json_number(document, "untrained_loss", path.string());
+    }
     if (json_find(document, "validation") != nullptr) {
       record.validation = json_string(document, "validation", path.string());
     }
@@ -47,8 +50,14 @@ std::optional<BestLoss> recorded_best(const std::filesystem::path& adapter_path)
   return record->best;
 }
 
+bool helps(const BestLoss& best) {
+  return !best.untrained_loss || best.valid_loss < *best.untrained_loss;
+}
+
 std::string words_of(const BestLoss& best) {
-  return fmt::format("of step {} (validation loss {:.3f})", best.step, best.valid_loss);
+  return fmt::format(
+      "of step {} (validation loss {:.3f}{})", best.step, best.valid_loss,
+      helps(best) ? "" : fmt::format(", before training {:.3f}", *best.untrained_loss));
 }
 
 void BestAdapter::clear() {
@@ -80,20 +89,20 @@ std::string BestAdapter::take_up() {
       words_of(record->best), beside.string());
 }
 
-void BestAdapter::replace(const Adapter& adapter, AdapterFormat format, std::int64_t step,
-                          double valid_loss) {
+void BestAdapter::replace(const Adapter& adapter, AdapterFormat format, const BestLoss& loss) {
   write_adapter(folder_, adapter, format);
-  best_ = {.step = step, .valid_loss = valid_loss};
+  best_ = loss;
   is_recorded_ = false;
   remove_adapters(folder_, format);
 }
 
 void BestAdapter::record() {
   if (is_recorded_ || !best_) return;
-  const Json document{{"schema_version", 1},
-                      {"step", best_->step},
-                      {"valid_loss", best_->valid_loss},
-                      {"validation", validation_}};
+  Json document{{"schema_version", 1},
+                {"step", best_->step},
+                {"valid_loss", best_->valid_loss},
+                {"validation", validation_}};
+  if (best_->untrained_loss) document["untrained_loss"] = *best_->untrained_loss;
   try {
     replace_file(folder_ / "best.json", document.dump(2) + "\n");
     is_recorded_ = true;

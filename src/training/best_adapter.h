@@ -14,12 +14,17 @@ namespace loadline {
 struct BestLoss {
   std::int64_t step = 0;
   double valid_loss = 0;
+  std::optional<double> untrained_loss = {};  // of the same rows before the first update, if known
 };
+
+// False: without the adapter the model does as well on the validation rows, or better.
+bool helps(const BestLoss& best);
 
 // What best.json in `adapter_path` says, whichever rows its loss is of; none where it is missing or
 // damaged.
 std::optional<BestLoss> recorded_best(const std::filesystem::path& adapter_path);
-// For messages: "of step 5 (validation loss 1.234)".
+// For messages: "of step 5 (validation loss 1.234)", with ", before training 1.200" where it does
+// not help.
 std::string words_of(const BestLoss& best);
 
 class BestAdapter {
@@ -41,8 +46,8 @@ class BestAdapter {
   }
   [[nodiscard]] const std::optional<BestLoss>& best() const { return best_; }
   // Writes the adapter; record() is to follow.
-  void replace(const Adapter& adapter, AdapterFormat format, std::int64_t step, double valid_loss);
-  // Writes best.json with step, loss and the validation rows, where it is not yet that of the
+  void replace(const Adapter& adapter, AdapterFormat format, const BestLoss& loss);
+  // Writes best.json with step, losses and the validation rows, where it is not yet that of the
   // adapter. Where that is refused none is there.
   void record();
 

@@ -11,7 +11,7 @@ namespace loadline {
 namespace {
 
 // No learning rate spoils what no update has touched. A folder with an adapter takes no other rate;
-// and one that has no finite loss itself is nothing to go on from.
+// and one that has no finite loss itself, or is worse than none, is nothing to go on from.
 std::string way_out_of_divergence(const TrainingSettings& settings, std::int64_t updates,
                                   const SavedRun& saved) {
   if (updates == 0) {
@@ -27,6 +27,10 @@ std::string way_out_of_divergence(const TrainingSettings& settings, std::int64_t
                        which, lower, shell_quoted(folder.string()));
   };
   const std::optional<BestLoss>& best = saved.best_adapter().best();
+  if (best && !helps(*best)) {
+    return fmt::format("No evaluation was better than before training: begin anew with {}{}", lower,
+                       saved.step() == 0 ? "" : " and another --adapter-path");
+  }
   if (best && best->step < updates) {
     return go_on_from("the best one", saved.best_adapter().folder());
   }

@@ -112,6 +112,9 @@ void Metrics::add(const StepReport& report) {
 
 void Metrics::add(const EvaluationReport& report) {
   if (report.targets == 0) return;
+  if (report.rows == EvaluationReport::Rows::kValidation && report.step == 0) {
+    untrained_loss_ = report.valid_loss;
+  }
   Json line{{"step", report.step},
             {loss_name(report.rows), report.valid_loss},
             {"perplexity", std::exp(report.valid_loss)},

@@ -34,7 +34,8 @@ class Metrics {
   }
   // Of how many updates after `step` a line that was kept has the loss of the validation rows.
   [[nodiscard]] std::int64_t evaluations_after(std::int64_t step) const;
-  // Of the validation rows before the first update; none where no line that was kept has it.
+  // Of the validation rows before the first update; none where no line that was kept or added has
+  // it.
   [[nodiscard]] std::optional<double> untrained_loss() const { return untrained_loss_; }
 
  private:

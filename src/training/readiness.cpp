@@ -19,18 +19,19 @@
 namespace loadline {
 namespace {
 
-// What a run that was killed before its first save, or has diverged, may leave. Empty: nothing.
+// What a run that was killed before its first save, or has diverged, may leave. Empty: nothing, or
+// nothing that is of use.
 std::string words_of_best_alone(const std::filesystem::path& folder) {
   const std::filesystem::path best = folder / "best";
   const std::optional<BestLoss> loss = recorded_best(folder);
-  if (!loss || !holds_adapter(best)) return "";
+  if (!loss || !helps(*loss) || !holds_adapter(best)) return "";
   return fmt::format(
       "{} holds the best adapter, {}, of a run without a checkpoint. Start a new run from it with "
       "--resume-adapter-file {} and another --adapter-path",
       best.string(), words_of(*loss), shell_quoted(best.string()));
 }
 
-// A new run replaces the adapters of a finished one and no others.
+// A new run replaces the adapters of a finished one, and a best one that does not help; no others.
 void require_adapters_of_a_run(const TrainingSettings& settings,
                                const std::filesystem::path& folder) {
   if (Checkpoints(folder).holds_finished_run()) return;
@@ -47,6 +48,7 @@ void require_adapters_of_a_run(const TrainingSettings& settings,
     throw usage_error("--adapter-path {}: {}, or remove the folder {}",
                       settings.adapter_path.string(), best, (folder / "best").string());
   }
+  if (const auto best = recorded_best(folder); best && !helps(*best)) return;
   require_none_in(folder / "best");
 }
 

@@ -44,10 +44,9 @@ void SavedRun::save(LoraModel& model, const RunIdentity& identity, std::int64_t 
   step_ = step;
 }
 
-SavedRun::BestKept SavedRun::keep_best(const LoraModel& model, std::int64_t step,
-                                       double valid_loss) {
+SavedRun::BestKept SavedRun::keep_best(const LoraModel& model, const BestLoss& loss) {
   try {
-    best_.replace(adapter_of(model), settings_.adapter_format, step, valid_loss);
+    best_.replace(adapter_of(model), settings_.adapter_format, loss);
   } catch (const Error& error) {
     return {.warning = fmt::format("{}. The run goes on; of the adapter of this step, the best so "
                                    "far, what was written before that is kept",

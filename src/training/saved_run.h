@@ -40,7 +40,7 @@ class SavedRun {
     std::string warning = {};  // what the disk refused, and what became of it
   };
   // Makes the adapter of `model` the best one.
-  BestKept keep_best(const LoraModel& model, std::int64_t step, double valid_loss);
+  BestKept keep_best(const LoraModel& model, const BestLoss& loss);
   // Tries the record of the best adapter again where the disk refused it, which was said then.
   void record_best();
 

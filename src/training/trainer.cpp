@@ -283,7 +283,10 @@ class Run {
       return std::nullopt;
     }
     if (std::optional<TrainingEnd> end = require_finite(report.step)) return end;
-    const SavedRun::BestKept kept = saved_.keep_best(model_, report.step, report.valid_loss);
+    const SavedRun::BestKept kept =
+        saved_.keep_best(model_, {.step = report.step,
+                                  .valid_loss = report.valid_loss,
+                                  .untrained_loss = logs_->metrics().untrained_loss()});
     report.is_best = kept.is_written;
     if (!kept.warning.empty()) observer_.warned(report.step, kept.warning);
     return std::nullopt;

@@ -291,6 +291,35 @@ TEST_F(Trainer, ARunThatDivergesNamesItsBestAdapterToGoOnFrom) {
   }
 }
 
+TEST_F(Trainer, ARunThatDivergesDoesNotAdviseAnAdapterThatIsWorseThanNone) {
+  TrainingSettings s = settings("worse");
+  TokenizedRow known;  // "In the beginning": random rows teach nothing of it
+  known.ids = {1271, 262, 1664, 1307};
+  known.in_loss.assign(known.ids.size(), true);
+  s.valid_rows = pack("valid.packed", {known});
+  s.lora.targets = {Projection::kQ, Projection::kK};
+  s.learning_rate = 3;
+  s.max_steps = 6;
+  s.steps_per_eval = 2;
+  for (const std::int64_t save_every : {0, 1}) {
+    s.adapter_path = folder_.path() / fmt::format("worse saved every {}", save_every);
+    s.save_every = save_every;
+    const Recorder seen = diverging(s, 2);
+    ASSERT_EQ(seen.end.reason, TrainingEnd::Reason::kDiverged);
+    ASSERT_TRUE(seen.end.best);
+    ASSERT_GE(seen.end.best->valid_loss, seen.evaluations.front().valid_loss);
+    EXPECT_THAT(seen.end.detail,
+                AllOf(HasSubstr(fmt::format(", before training {:.3f})",
+                                            seen.evaluations.front().valid_loss)),
+                      HasSubstr("No evaluation was better than before training"),
+                      HasSubstr("lower --learning-rate"), Not(HasSubstr("--resume-adapter-file"))));
+    EXPECT_EQ(seen.end.detail.find("another --adapter-path") != std::string::npos, save_every > 0);
+  }
+  s.adapter_path = folder_.path() / "worse saved every 0";
+  s.learning_rate = 1e-3;
+  EXPECT_EQ(run(s).end.reason, TrainingEnd::Reason::kDone) << "the folder is free";
+}
+
 TEST_F(Trainer, ARunThatDivergesBeforeItReplacesAFinishedOneLeavesItsBestAdapterAndItsLogs) {
   TrainingSettings s = settings("replaced");
   s.valid_rows = pack("valid.packed", made_up_rows(7, 99));
