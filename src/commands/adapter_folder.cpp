@@ -25,7 +25,8 @@ FileDescriptor lock_folder(const std::filesystem::path& folder) {
 
 }  // namespace
 
-FileDescriptor hold_adapter_folder(const TrainingSettings& settings, const PackedRows& train) {
+FileDescriptor hold_adapter_folder(const TrainingSettings& settings, const PackedRows& train,
+                                   const std::vector<std::string>& changed) {
   if (!settings.resume) require_no_model_folder(settings.adapter_path);
   require_writable_folder(settings.adapter_path);
   FileDescriptor lock = lock_folder(settings.adapter_path);
@@ -34,7 +35,7 @@ FileDescriptor hold_adapter_folder(const TrainingSettings& settings, const Packe
   if (settings.resume) {
     require_same_run(
         *Checkpoints(run_folder(settings)).latest(), settings,
-        {.model = WeightFiles(settings.model).fingerprint(), .data = train.fingerprint()});
+        {.model = WeightFiles(settings.model).fingerprint(), .data = train.fingerprint()}, changed);
   }
   return lock;
 }

@@ -1,6 +1,9 @@
 // The folder that a training run writes into.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "base/file.h"
 #include "text/packed.h"
 #include "training/settings.h"
@@ -10,8 +13,10 @@ namespace loadline {
 // Holds settings.adapter_path, made if missing, for one run as long as the descriptor lives, kill
 // -9 included. Throws Error(kEnvironment) naming the folder when it cannot be written or another
 // run holds it; Error(kUsage) when it holds an unfinished run that is not to be resumed, or no run
-// of these settings, this model and these rows that could be.
-FileDescriptor hold_adapter_folder(const TrainingSettings& settings, const PackedRows& train);
+// of these settings, this model and these rows that could be. `changed`: as require_same_run() has
+// it.
+FileDescriptor hold_adapter_folder(const TrainingSettings& settings, const PackedRows& train,
+                                   const std::vector<std::string>& changed = {});
 
 // For --resume, before anything is asked for or read there: throws Error(kEnvironment) where
 // another run holds the folder, and Error(kUsage) where no checkpoint is there. A finished run that

@@ -184,7 +184,7 @@ int run_train(const TrainCommand& typed) {
   const TrainingSettings settings =
       settled(options, workload, match, choice.configuration, budget, out);
   require_room(options, workload, settings, match, budget, out);
-  const FileDescriptor held = hold_adapter_folder(settings, workload.train->rows);
+  const FileDescriptor held = hold_adapter_folder(settings, workload.train->rows, command.changed);
   say_trunk_cache(options, workload, settings, out);
   if (options.verify) {
     catch_interrupts();

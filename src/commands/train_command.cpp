@@ -127,9 +127,14 @@ Kept read_kept(const fs::path& folder) {
           .model_commit = commit_at(document, path)};
 }
 
+const Word* find_word(const std::vector<Word>& words, const std::string& flag) {
+  const auto found = std::find_if(words.rbegin(), words.rend(),
+                                  [&](const Word& word) { return word.flag == flag; });
+  return found == words.rend() ? nullptr : &*found;
+}
+
 bool has_word(const std::vector<Word>& words, const std::string& flag) {
-  return std::any_of(words.begin(), words.end(),
-                     [&](const Word& word) { return word.flag == flag; });
+  return find_word(words, flag) != nullptr;
 }
 
 // Those of the weaker words that the stronger ones neither say nor contradict.
@@ -153,20 +158,37 @@ void require_kept_paths(const std::vector<Word>& kept, const fs::path& folder) {
   }
 }
 
-const std::string* value_of(const std::vector<Word>& words, const std::string& flag) {
-  for (const Word& word : words) {
-    if (word.flag == flag && word.value) return &*word.value;
+// A toggle that is not said is off; a path is the same however it is written.
+bool says_the_same(const Word* a, const Word* b) {
+  const auto is_off = [](const Word* word) { return word == nullptr || word->is_off; };
+  if (is_off(a) || is_off(b)) return is_off(a) == is_off(b);
+  if (a->value && b->value && is_among(kPaths, a->flag)) {
+    return fs::absolute(*a->value) == fs::absolute(*b->value);
   }
-  return nullptr;
+  return a->value == b->value;
+}
+
+std::vector<std::string> flags_that_differ(const Said& then, const std::vector<Word>& now) {
+  std::vector<Word> before = then.by_file;
+  before.insert(before.end(), then.typed.begin(), then.typed.end());
+  std::vector<Word> all = before;
+  all.insert(all.end(), now.begin(), now.end());
+  std::vector<std::string> flags;
+  for (const Word& word : all) {
+    if (is_among(kNotKept, word.flag) || is_among(flags, word.flag)) continue;
+    const bool is_same = says_the_same(find_word(before, word.flag), find_word(now, word.flag));
+    if (!is_same) flags.push_back(word.flag);
+  }
+  return flags;
 }
 
 // The model of the Hub that the run was started with goes by its commit where its name would be
 // another one now, or has to be downloaded again.
 void keep_to_commit(const Kept& then, TrainCommand& merged) {
   std::string& model = merged.options.workload.model;
-  const std::string* typed = value_of(then.words.typed, "--model");
-  const std::string* kept = typed ? typed : value_of(then.words.by_file, "--model");
-  if (then.model_commit.empty() || kept == nullptr || *kept != model) return;
+  const Word* typed = find_word(then.words.typed, "--model");
+  const Word* kept = typed != nullptr ? typed : find_word(then.words.by_file, "--model");
+  if (then.model_commit.empty() || kept == nullptr || kept->value != model) return;
   const std::optional<HubModel> named = named_on_hub(model);
   if (!named) return;
   const std::optional<fs::path> snapshot = cached_snapshot(*named);
@@ -249,6 +271,7 @@ TrainCommand continued(const TrainCommand& typed) {
   merged.words = joined(words);
   parse_words(merged.words, [&](Flags flags) { add_train_flags(flags, merged.options); });
   keep_to_commit(before, merged);
+  merged.changed = flags_that_differ(then, words);
   GivenFlags& values = merged.options.given;
   const auto from = [&](const char* flag, const std::string& typed_from) {
     return has_word(kept, flag) ? "the run" : typed_from;

@@ -15,7 +15,9 @@ struct TrainCommand {
   TrainOptions options;
   std::vector<std::string> words;           // that make them: Flags::typed()
   std::vector<std::string> from_file = {};  // the flags of these that a -c file says, not the user
-  std::vector<std::string> notes = {};      // for people: what --resume does not take as it is said
+  // The flags that say otherwise than those that the run was started with.
+  std::vector<std::string> changed = {};
+  std::vector<std::string> notes = {};  // for people: what --resume does not take as it is said
 };
 
 // The command as it was typed; with --resume that of the run that is there: what is typed wins over

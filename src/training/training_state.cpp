@@ -40,6 +40,29 @@ constexpr auto kMustAgree =
                                      "order",           "lora_plus_ratio",
                                      "lora_dropout"});
 
+// Flags that make what is compared, beside one of its own name.
+constexpr auto kMadeBy =
+    std::to_array<std::pair<std::string_view, std::string_view>>({{"lora_alpha", "--rslora"},
+                                                                  {"data", "--data"},
+                                                                  {"data", "--mask-prompt"},
+                                                                  {"data", "--skip-bad-rows"},
+                                                                  {"data", "--template-date"},
+                                                                  {"data", "--max-seq-length"}});
+
+// "--rslora is not as it was then"; empty where none of the flags that were changed makes `key`.
+std::string words_of_changed(std::string_view key, const std::vector<std::string>& changed) {
+  std::vector<std::string> flags;
+  for (const std::string& flag : changed) {
+    const bool makes_it = std::any_of(kMadeBy.begin(), kMadeBy.end(), [&](const auto& made) {
+      return made.first == key && made.second == flag;
+    });
+    if (makes_it) flags.push_back(flag);
+  }
+  if (flags.empty()) return "";
+  return fmt::format("{} {} not as {} then", fmt::join(flags, ", "),
+                     flags.size() == 1 ? "is" : "are", flags.size() == 1 ? "it was" : "they were");
+}
+
 // The step that a checkpoint's folder is of; -1 for another folder.
 std::int64_t step_named(const fs::path& folder) {
   const std::string name = folder.filename().string();
@@ -121,16 +144,23 @@ std::int64_t step_of(const Json& state, const fs::path& checkpoint) {
 }
 
 void require_made_with(const Json& state, const TrainingSettings& settings,
-                       const RunIdentity& identity, const fs::path& checkpoint) {
+                       const RunIdentity& identity, const fs::path& checkpoint,
+                       const std::vector<std::string>& changed = {}) {
+  const std::string of_data = words_of_changed("data", changed);
   require_same(
-      "the data (its hash; --template-date counts where the chat template asks for it, and so does "
-      "a version of Loadline that reads rows otherwise)",
+      fmt::format("the data (its hash; {})",
+                  of_data.empty()
+                      ? "--template-date counts where the chat template asks for it, and so "
+                        "does a version of Loadline that reads rows otherwise"
+                      : of_data),
       state.value("data", Json()), identity.data, checkpoint);
   require_same("the model (its hash)", state.value("model", Json()), identity.model, checkpoint);
   const Json then = state.value("settings", Json::object());
   const Json agreed = agreed_settings(settings);
   for (const auto& item : agreed.items()) {
     std::string what = flag_of(item.key());
+    const std::string made_by = words_of_changed(item.key(), changed);
+    if (!made_by.empty()) what += fmt::format(" ({})", made_by);
     if (item.key() == "max_steps") {
       what += fmt::format(" (over which the {} schedule is stretched)", name_of(settings.schedule));
     }
@@ -293,8 +323,8 @@ void Checkpoints::remove_unfinished_files() const {
 }
 
 void require_same_run(const fs::path& checkpoint, const TrainingSettings& settings,
-                      const RunIdentity& identity) {
-  require_made_with(read_state(checkpoint), settings, identity, checkpoint);
+                      const RunIdentity& identity, const std::vector<std::string>& changed) {
+  require_made_with(read_state(checkpoint), settings, identity, checkpoint, changed);
 }
 
 Restored restore(const fs::path& checkpoint, const ModelConfig& config,

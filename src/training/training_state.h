@@ -61,9 +61,10 @@ class Checkpoints {
 };
 
 // Throws Error(kUsage) naming the setting and both values when the run of the checkpoint was made
-// with other settings, model or data, or has made more updates than max_steps.
+// with other settings, model or data, or has made more updates than max_steps. `changed` are the
+// flags that say otherwise than then: those that make the setting are named too.
 void require_same_run(const std::filesystem::path& checkpoint, const TrainingSettings& settings,
-                      const RunIdentity& identity);
+                      const RunIdentity& identity, const std::vector<std::string>& changed = {});
 
 struct Restored {
   std::int64_t step = 0;  // updates done

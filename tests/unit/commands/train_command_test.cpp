@@ -154,6 +154,19 @@ TEST_F(TrainCommandTest, AFileThatSaysAnotherValueNowWinsOverTheOneThatItSaidThe
   EXPECT_EQ(resumed_with({"--epochs", "3"}, {"--max-steps", "7"}).options.max_steps, 7);
 }
 
+TEST_F(TrainCommandTest, FlagsThatSayOtherwiseThanThenAreKnown) {
+  start({"--rslora", "--valid-data", "rows.jsonl", "--seed", "3"});
+  const auto changed = [&](Words words) {
+    words.emplace_back("--resume");
+    return continued(typed(words)).changed;
+  };
+  using testing::UnorderedElementsAre;
+  EXPECT_THAT(changed({}), UnorderedElementsAre());
+  EXPECT_THAT(changed({"--rslora", "--mask-prompt=false", "--seed", "3"}), UnorderedElementsAre());
+  EXPECT_THAT(changed({"--rslora=false", "--mask-prompt", "--seed", "4"}),
+              UnorderedElementsAre("--rslora", "--mask-prompt", "--seed"));
+}
+
 TEST_F(TrainCommandTest, WhatTheRunHadAndNobodyTypedIsSaidToBeTheRuns) {
   start({});
   const GivenFlags given = resumed({"--lora-rank", "8"}).given;

@@ -398,6 +398,29 @@ TEST_F(Resume, OtherSettingsModelOrDataAreRefusedByName) {
   EXPECT_THAT(refusal(other), HasSubstr("the data"));
 }
 
+TEST_F(Resume, TheFlagThatMakesAnotherSettingOrOtherDataIsNamed) {
+  const TrainingSettings s = long_settings("run");
+  run(s, 3);
+  const fs::path checkpoint = s.adapter_path / "checkpoints/0000003";
+  const Json state = read_json(checkpoint / "training_state.json");
+  const RunIdentity same{.model = state.at("model"), .data = state.at("data")};
+  const auto refused = [&](const TrainingSettings& with, const RunIdentity& of) -> std::string {
+    try {
+      require_same_run(checkpoint, with, of, {"--rslora", "--mask-prompt", "--seed"});
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(refused(s, same), "");
+  TrainingSettings stabilized = s;
+  stabilized.lora.alpha *= 2;
+  EXPECT_THAT(refused(stabilized, same),
+              HasSubstr("--resume: --lora-alpha (--rslora is not as it was then) is 16.0, but"));
+  EXPECT_THAT(refused(s, {.model = same.model, .data = "other"}),
+              HasSubstr("--resume: the data (its hash; --mask-prompt is not as it was then) is"));
+}
+
 TEST_F(Resume, ReportsAndSavesMayDifferAndChangeNoNumber) {
   const TrainingSettings whole = long_settings("whole");
   run(whole);
