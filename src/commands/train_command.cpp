@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/shell_quoted.h"
 #include "cli/contradictions.h"
+#include "commands/command.h"
 #include "hub/name.h"
 #include "report/text.h"
 #include "training/run_folder.h"
@@ -182,6 +183,35 @@ std::vector<std::string> flags_that_differ(const Said& then, const std::vector<W
   return flags;
 }
 
+// Flags of which one alone counts.
+std::vector<std::string> rivals_of(const std::string& flag) {
+  if (flag == "--max-steps" || flag == "--epochs") return {"--max-steps", "--epochs"};
+  return {flag};
+}
+
+// What a -c file says and does not count, as something else was typed for this run before.
+std::vector<std::string> words_of_outweighed(const Said& now, const Said& then) {
+  std::vector<std::string> notes;
+  for (const Word& word : now.by_file) {
+    const std::vector<std::string> rivals = rivals_of(word.flag);
+    const bool is_typed_now =
+        std::any_of(rivals.begin(), rivals.end(),
+                    [&](const std::string& rival) { return has_word(now.typed, rival); });
+    for (const std::string& rival : rivals) {
+      const Word* counts = find_word(then.typed, rival);
+      if (is_typed_now || counts == nullptr) continue;
+      if (rival == word.flag && says_the_same(&word, counts)) continue;
+      const std::string place = place_of_flag(word.flag);
+      notes.push_back(fmt::format(
+          "{}{} does not count: the run was started or resumed with {}, which no file said. What "
+          "is typed now would count",
+          place.empty() ? "" : place + ": ", fmt::join(joined({word}), " "),
+          fmt::join(joined({*counts}), " ")));
+    }
+  }
+  return notes;
+}
+
 // The model of the Hub that the run was started with goes by its commit where its name would be
 // another one now, or has to be downloaded again.
 void keep_to_commit(const Kept& then, TrainCommand& merged) {
@@ -268,6 +298,7 @@ TrainCommand continued(const TrainCommand& typed) {
   add(now.by_file, false, true);
   add(then.by_file, true, true);
   require_kept_paths(kept, folder);
+  merged.notes = words_of_outweighed(now, then);
   merged.words = joined(words);
   parse_words(merged.words, [&](Flags flags) { add_train_flags(flags, merged.options); });
   keep_to_commit(before, merged);

@@ -11,6 +11,7 @@
 namespace loadline {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -152,6 +153,20 @@ TEST_F(TrainCommandTest, AFileThatSaysAnotherValueNowWinsOverTheOneThatItSaidThe
   EXPECT_THAT(other.from_file, testing::UnorderedElementsAre("--max-steps", "--batch-size"));
   EXPECT_FALSE(resumed_with({"--epochs", "3"}).options.max_steps);
   EXPECT_EQ(resumed_with({"--epochs", "3"}, {"--max-steps", "7"}).options.max_steps, 7);
+}
+
+TEST_F(TrainCommandTest, WhatAFileSaysAndDoesNotCountIsSaid) {
+  start({"--max-steps", "3000", "--seed", "3", "--data", "rows.jsonl"});
+  const Words file{"--max-steps", "2000", "--seed", "3", "--data", "rows.jsonl"};
+  EXPECT_THAT(resumed_with(file).notes,
+              testing::ElementsAre(AllOf(HasSubstr("--max-steps 2000 does not count"),
+                                         HasSubstr("with --max-steps 3000"))));
+  EXPECT_THAT(resumed_with({"--epochs", "2"}).notes,
+              testing::ElementsAre(AllOf(HasSubstr("--epochs 2 does not count"),
+                                         HasSubstr("with --max-steps 3000"))));
+  EXPECT_THAT(resumed_with(file, {"--max-steps", "4000"}).notes, testing::IsEmpty());
+  EXPECT_THAT(resumed_with(file, {"--epochs", "4"}).notes, testing::IsEmpty());
+  EXPECT_THAT(resumed({}).max_steps, 3000);
 }
 
 TEST_F(TrainCommandTest, FlagsThatSayOtherwiseThanThenAreKnown) {
