@@ -182,7 +182,8 @@ void validate(const TrainOptions& options, const Workload& workload) {
         "--valid-data FILE",
         flag, *value);
   };
-  needs_validation("--steps-per-eval", options.steps_per_eval);
+  // 0 asks for none before the end, where there is none to be had.
+  if (options.steps_per_eval != 0) needs_validation("--steps-per-eval", options.steps_per_eval);
   needs_validation("--val-batches", options.eval_batches);
   needs_validation("--early-stopping-patience", options.patience);
   if (options.workload.with_test && !workload.test) {

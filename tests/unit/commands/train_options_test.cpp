@@ -35,6 +35,15 @@ TEST(TrainOptionsTest, AnOrderOfRowsThatIsTypedBesideTheFilesOwnIsRefused) {
               AllOf(HasSubstr("--no-shuffle"), HasSubstr("--batching shuffled")));
 }
 
+TEST(TrainOptionsTest, WithoutValidationRowsOnlyAnIntervalOfZeroIsAccepted) {
+  const Workload without;
+  TrainOptions options;
+  options.steps_per_eval = 0;
+  EXPECT_NO_THROW(validate(options, without));
+  options.steps_per_eval = 5;
+  EXPECT_THROW(validate(options, without), Error);
+}
+
 TEST(TrainOptionsTest, MoreEpochsThanARunMayHaveUpdatesAreRefusedWithTheMostThatItMay) {
   TrainingSettings settings;
   settings.batch_size = 2;
