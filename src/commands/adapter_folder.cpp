@@ -1,6 +1,7 @@
 #include "commands/adapter_folder.h"
 
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "base/error.h"
@@ -25,9 +26,26 @@ FileDescriptor lock_folder(const std::filesystem::path& folder) {
 
 }  // namespace
 
+void require_folder_of_its_own(const std::filesystem::path& folder,
+                               const std::vector<std::filesystem::path>& data) {
+  require_no_model_folder(folder);
+  if (is_there(folder / "run.json") && is_there(folder / "journal.jsonl")) {
+    throw usage_error(
+        "--adapter-path {}: is the folder of a search (`loadline find`), with run.json and "
+        "journal.jsonl. Choose another one for the adapter",
+        folder.string());
+  }
+  for (const std::filesystem::path& file : data) {
+    std::error_code ignored;  // of a folder that is not there yet
+    if (!std::filesystem::equivalent(folder, file.parent_path(), ignored)) continue;
+    throw usage_error(
+        "--adapter-path {}: is the folder of the data, with {}. Choose another one for the adapter",
+        folder.string(), file.filename().string());
+  }
+}
+
 FileDescriptor hold_adapter_folder(const TrainingSettings& settings, const PackedRows& train,
                                    const std::vector<std::string>& changed) {
-  if (!settings.resume) require_no_model_folder(settings.adapter_path);
   require_writable_folder(settings.adapter_path);
   FileDescriptor lock = lock_folder(settings.adapter_path);
   settle_finished_run(settings.adapter_path);

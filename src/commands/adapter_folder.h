@@ -1,6 +1,7 @@
 // The folder that a training run writes into.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,11 @@ namespace loadline {
 // it.
 FileDescriptor hold_adapter_folder(const TrainingSettings& settings, const PackedRows& train,
                                    const std::vector<std::string>& changed = {});
+
+// Throws Error(kUsage) where a new run's adapter would lie among what is not its own: the files of
+// a model or of a search, or one of `data`.
+void require_folder_of_its_own(const std::filesystem::path& folder,
+                               const std::vector<std::filesystem::path>& data);
 
 // For --resume, before anything is asked for or read there: throws Error(kEnvironment) where
 // another run holds the folder, and Error(kUsage) where no checkpoint is there. A finished run that

@@ -105,6 +105,14 @@ TrainingEnd train(const TrainingSettings& settings, TrainView& view) {
   return run_training(settings, host, view);
 }
 
+std::vector<std::filesystem::path> data_files(const Workload& workload) {
+  std::vector<std::filesystem::path> files;
+  for (const auto* split : {&workload.train, &workload.valid, &workload.test}) {
+    if (*split) files.push_back(std::filesystem::absolute((*split)->source));
+  }
+  return files;
+}
+
 // As is said of other flags without effect. A run that is resumed has its numbers.
 void require_effect_of_weights(const TrainingSettings& settings) {
   const bool is_alone = settings.batch_size * settings.grad_accumulation_steps == 1;
@@ -184,6 +192,7 @@ int run_train(const TrainCommand& typed) {
   const TrainingSettings settings =
       settled(options, workload, match, choice.configuration, budget, out);
   require_room(options, workload, settings, match, budget, out);
+  if (!settings.resume) require_folder_of_its_own(settings.adapter_path, data_files(workload));
   const FileDescriptor held = hold_adapter_folder(settings, workload.train->rows, command.changed);
   say_trunk_cache(options, workload, settings, out);
   if (options.verify) {
