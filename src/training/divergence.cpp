@@ -36,6 +36,12 @@ std::string way_out_of_divergence(const TrainingSettings& settings, std::int64_t
   }
   if (saved.step() == 0 && !best) return "Try " + lower;
   if (saved.step() == 0 || saved.step() == updates) {
+    // The update after it was made, so that its loss was finite.
+    if (const auto before = saved.checkpoints().one_before_latest(); before && saved.step() > 0) {
+      return "That is its own loss. " +
+             go_on_from(fmt::format("the checkpoint of step {}", step_of_checkpoint(*before)),
+                        *before);
+    }
     return fmt::format("That is its own loss: begin anew with {} and another --adapter-path",
                        lower);
   }

@@ -234,6 +234,16 @@ std::int64_t Checkpoints::latest_step() const {
   return checkpoint ? step_named(*checkpoint) : 0;
 }
 
+std::optional<fs::path> Checkpoints::one_before_latest() const {
+  std::optional<fs::path> before;
+  for (fs::path& checkpoint : all()) {
+    const std::int64_t step = step_named(checkpoint);
+    if (step >= latest_step() || (before && step < step_named(*before))) continue;
+    before = std::move(checkpoint);
+  }
+  return before;
+}
+
 std::optional<bool> Checkpoints::finished() const {
   try {
     const std::optional<fs::path> checkpoint = latest();
@@ -321,6 +331,8 @@ void Checkpoints::remove_unfinished_files() const {
   folders.push_back(folder_);
   for (const fs::path& folder : folders) remove_unfinished(folder, std::chrono::seconds(0));
 }
+
+std::int64_t step_of_checkpoint(const fs::path& checkpoint) { return step_named(checkpoint); }
 
 void require_same_run(const fs::path& checkpoint, const TrainingSettings& settings,
                       const RunIdentity& identity, const std::vector<std::string>& changed) {

@@ -31,6 +31,8 @@ class Checkpoints {
   [[nodiscard]] std::optional<std::filesystem::path> latest() const;
   // The step of that; 0 when there is none.
   [[nodiscard]] std::int64_t latest_step() const;
+  // The newest of those that are kept besides.
+  [[nodiscard]] std::optional<std::filesystem::path> one_before_latest() const;
   // Whether a run with updates or an evaluation still to do is there. A checkpoint that cannot be
   // read is none.
   [[nodiscard]] bool holds_unfinished_run() const { return finished() == false; }
@@ -59,6 +61,9 @@ class Checkpoints {
 
   std::filesystem::path folder_;
 };
+
+// The updates that were done when `checkpoint`, one of its folders, was saved.
+std::int64_t step_of_checkpoint(const std::filesystem::path& checkpoint);
 
 // Throws Error(kUsage) naming the setting and both values when the run of the checkpoint was made
 // with other settings, model or data, or has made more updates than max_steps. `changed` are the

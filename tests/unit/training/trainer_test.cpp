@@ -291,6 +291,24 @@ TEST_F(Trainer, ARunThatDivergesNamesItsBestAdapterToGoOnFrom) {
   }
 }
 
+TEST_F(Trainer, WhereTheLossOfTheLastSaveIsNotFiniteTheCheckpointBeforeItIsNamed) {
+  TrainingSettings s = settings("spoiled last");
+  s.lora.targets = {Projection::kQ, Projection::kK};
+  s.max_steps = 6;
+  s.save_every = 1;
+  const TrainingEnd end = diverging(s, 2).end;
+  ASSERT_EQ(end.reason, TrainingEnd::Reason::kDiverged);
+  ASSERT_EQ(end.step, 3);
+  const std::filesystem::path before = s.adapter_path / "checkpoints/0000002";
+  EXPECT_THAT(end.detail, AllOf(HasSubstr("the checkpoint of step 2"),
+                                HasSubstr("--resume-adapter-file '" + before.string() + "'"),
+                                HasSubstr("another --adapter-path")));
+  TrainingSettings advised = s;
+  advised.adapter_path += " advised";
+  advised.resume_adapter_file = before;
+  EXPECT_EQ(run(advised).end.reason, TrainingEnd::Reason::kDone);
+}
+
 TEST_F(Trainer, ARunThatDivergesDoesNotAdviseAnAdapterThatIsWorseThanNone) {
   TrainingSettings s = settings("worse");
   TokenizedRow known;  // "In the beginning": random rows teach nothing of it
