@@ -89,6 +89,13 @@ std::string BestAdapter::take_up() {
       words_of(record->best), beside.string());
 }
 
+void BestAdapter::take_up_unrecorded(const BestLoss& loss) {
+  if (best_ || validation_.empty() || is_there(folder_ / "best.json")) return;
+  if (!holds_adapter(folder_)) return;
+  best_ = loss;
+  is_recorded_ = false;
+}
+
 void BestAdapter::replace(const Adapter& adapter, AdapterFormat format, const BestLoss& loss) {
   write_adapter(folder_, adapter, format);
   best_ = loss;

@@ -40,6 +40,10 @@ class BestAdapter {
   // "best.step-25", which is said for people. Throws Error(kEnvironment) where it cannot be.
   [[nodiscard]] std::string take_up();
 
+  // After take_up(): the adapter has no record, as the disk refused it until the run was killed,
+  // and `loss` is what is known of it from elsewhere; record() is to follow.
+  void take_up_unrecorded(const BestLoss& loss);
+
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
   [[nodiscard]] bool beaten_by(double valid_loss) const {
     return !best_ || valid_loss < best_->valid_loss;

@@ -69,8 +69,12 @@ void Metrics::keep_lines_up_to(std::int64_t last_step, const std::filesystem::pa
       const Json* loss = json_find(line, loss_name(rows));
       if (loss == nullptr || !is_of(line, name_of(rows))) continue;
       evaluated_.insert({rows, update});
-      const bool is_untrained = rows == EvaluationReport::Rows::kValidation && update == 0;
-      if (is_untrained && loss->is_number()) untrained_loss_ = loss->get<double>();
+      if (rows == EvaluationReport::Rows::kTest || !loss->is_number()) continue;
+      const auto value = loss->get<double>();
+      if (update == 0) untrained_loss_ = value;
+      const Json* best = json_find(line, "best");
+      if (best == nullptr || *best != Json(true)) continue;
+      kept_best_ = {.step = update, .valid_loss = value, .untrained_loss = untrained_loss_};
     }
   });
   into.write(kept);
@@ -122,6 +126,7 @@ void Metrics::add(const EvaluationReport& report) {
             {"seconds", report.seconds},
             {"peak_bytes", report.peak.count}};
   if (!name_of(report.rows).empty()) line["rows"] = name_of(report.rows);
+  if (report.is_best) line["best"] = true;
   file_.append_line(line.dump());
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "training/best_adapter.h"
 #include "training/trainer.h"
 
 namespace loadline {
@@ -37,6 +38,8 @@ class Metrics {
   // Of the validation rows before the first update; none where no line that was kept or added has
   // it.
   [[nodiscard]] std::optional<double> untrained_loss() const { return untrained_loss_; }
+  // The last evaluation whose adapter became the best one, by the lines that were kept.
+  [[nodiscard]] const std::optional<BestLoss>& kept_best() const { return kept_best_; }
 
  private:
   void keep_lines_up_to(std::int64_t last_step, const std::filesystem::path& path,
@@ -46,6 +49,7 @@ class Metrics {
   EvaluatedRows names_;
   AppendFile file_;
   std::optional<double> untrained_loss_;
+  std::optional<BestLoss> kept_best_;
   std::set<std::pair<EvaluationReport::Rows, std::int64_t>> evaluated_;
 };
 

@@ -63,6 +63,12 @@ SavedRun::BestKept SavedRun::keep_best(const LoraModel& model, const BestLoss& l
   return {.is_written = true};
 }
 
+void SavedRun::take_up_best(const std::optional<BestLoss>& loss) {
+  if (!loss) return;
+  best_.take_up_unrecorded(*loss);
+  record_best();
+}
+
 void SavedRun::record_best() {
   try {
     best_.record();

@@ -31,6 +31,8 @@ class SavedRun {
   // Takes what an earlier run left: its checkpoint into `model`, whose step is then step(). Throws
   // as restore() does.
   Restored take_up(const ModelConfig& config, const RunIdentity& identity, LoraModel& model);
+  // After take_up(): what metrics.jsonl says of the best adapter, for one without a record.
+  void take_up_best(const std::optional<BestLoss>& loss);
   // For people, after take_up(): where the best adapter by other validation rows is; else empty.
   [[nodiscard]] const std::string& earlier_best() const { return earlier_best_; }
   // Writes a checkpoint, and then the adapter. Both must be finite.

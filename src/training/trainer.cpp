@@ -62,6 +62,7 @@ class Run {
         saved_.folder(), restored_.step, settings_.is_trial(), rows_.names(),
         [this](std::int64_t step, const std::string& what) { observer_.warned(step, what); });
     report.untrained_loss = logs_->metrics().untrained_loss();
+    if (settings_.resume) saved_.take_up_best(logs_->metrics().kept_best());
     observer_.loaded(report);
     if (!saved_.earlier_best().empty()) observer_.warned(restored_.step, saved_.earlier_best());
     TrainingEnd end = loop();
@@ -280,6 +281,9 @@ class Run {
     }
     if (!counts || !saved_.best_adapter().beaten_by(report.valid_loss)) {
       saved_.record_best();
+      // Evaluated again since the run was resumed.
+      const std::optional<BestLoss>& best = saved_.best_adapter().best();
+      report.is_best = counts && best && best->step == report.step;
       return std::nullopt;
     }
     if (std::optional<TrainingEnd> end = require_finite(report.step)) return end;

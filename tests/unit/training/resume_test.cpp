@@ -772,6 +772,28 @@ TEST_F(Resume, TheRecordOfTheBestAdapterThatTheDiskRefusedIsWrittenAtTheNextSave
   EXPECT_EQ(read_json(seen.record).at("valid_loss"), seen.evaluations.back().valid_loss);
 }
 
+TEST_F(Resume, KilledBeforeTheDiskTookItTheRecordOfTheBestAdapterIsTakenFromTheMetrics) {
+  const TrainingSettings s = long_settings("never recorded");
+  const fs::path record = s.adapter_path / "best/best.json";
+  fs::create_directories(record / "in the way");
+  const Recorder stopped = run(s, 5);
+  ASSERT_TRUE(stopped.end.best);
+  fs::remove_all(record);
+  struct Look : Recorder {
+    void loaded(const LoadReport&) override { found = recorded_best(folder); }
+    fs::path folder;
+    std::optional<BestLoss> found;
+  } seen;
+  seen.folder = s.adapter_path;
+  const TrainingHost host{.peak_memory = [] { return 1_MiB; },
+                          .stop_requested = [] { return false; }};
+  EXPECT_EQ(run_training(resumed(s), host, seen).reason, TrainingEnd::Reason::kDone);
+  ASSERT_TRUE(seen.found);
+  EXPECT_EQ(seen.found->step, stopped.end.best->step);
+  EXPECT_EQ(seen.found->valid_loss, stopped.end.best->valid_loss);
+  EXPECT_EQ(seen.found->untrained_loss, stopped.evaluations.front().valid_loss);
+}
+
 TEST_F(Resume, WhereTheLastSaveIsRefusedItIsSaidWhatThereIsToGoOnFrom) {
   const TrainingSettings whole = long_settings("whole");
   run(whole);
