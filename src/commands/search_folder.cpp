@@ -8,6 +8,7 @@
 #include "base/earlier_name.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "commands/question_differences.h"
 #include "report/machine_name.h"
 #include "report/profile.h"
 #include "trial/journal.h"
@@ -78,18 +79,27 @@ bool is_finished(const fs::path& folder, const std::function<void(const std::str
   }
 }
 
-// How much memory the machine has is no part of it: the budget that this leaves is another every
-// day. Earlier versions wrote it.
-Json question_in(const fs::path& run_file) {
-  const Json run = read_json(run_file);
+// How much memory the machine has is no part of the question: the budget that this leaves is
+// another every day. Earlier versions wrote it.
+Json run_in(const fs::path& run_file) {
+  Json run = read_json(run_file);
   if (const Json* found = json_find(run, "question"); found != nullptr && found->is_object()) {
-    Json question = *found;
+    Json& question = run["question"];
     const std::string machine = json_string(question, "machine", run_file.string());
     question["machine"] = without_memory(machine);
-    return question;
+    return run;
   }
   throw bad_input("{}: 'question' is missing. Give another --run-dir, or --restart.",
                   run_file.string());
+}
+
+void require_same_question(const fs::path& run_file, const Json& context) {
+  const Json run = run_in(run_file);
+  if (run.at("question") == context.at("question")) return;
+  throw usage_error(
+      "{}: holds a search of another question:\n  {}\nGive another --run-dir, or --restart, which "
+      "keeps that search in a folder beside this one.",
+      run_file.parent_path().string(), fmt::join(question_differences(run, context), "\n  "));
 }
 
 }  // namespace
@@ -107,7 +117,7 @@ fs::path folder_of_search(const fs::path& runs, const std::string& model, const 
 
 std::optional<Json> search_of(const Json& question, const fs::path& folder) {
   const fs::path run_file = folder / kRun;
-  if (!fs::exists(run_file) || question_in(run_file) != question) return std::nullopt;
+  if (!fs::exists(run_file) || run_in(run_file).at("question") != question) return std::nullopt;
   return read_json(run_file);
 }
 
@@ -117,11 +127,7 @@ bool open_search_folder(const fs::path& given, const Json& context, bool restart
   const fs::path folder = normal_folder(given);
   const fs::path run_file = folder / kRun;
   if (fs::exists(run_file)) {
-    if (!restart && question_in(run_file) != context["question"]) {
-      throw usage_error(
-          "{}: holds a search of another question. Give another --run-dir, or --restart.",
-          folder.string());
-    }
+    if (!restart) require_same_question(run_file, context);
     if (restart) {
       const fs::path archive = set_aside(folder);
       if (profiles) move_evidence(*profiles, folder, archive);

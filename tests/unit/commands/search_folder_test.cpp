@@ -70,6 +70,17 @@ TEST_F(SearchFolder, ARestartMovesTheSearchsOwnFilesAndNothingElse) {
   EXPECT_THAT(said_, HasSubstr(kept.string()));
 }
 
+TEST_F(SearchFolder, ASearchOfAnotherQuestionIsRefusedWithWhatDiffersAndTheWaysOut) {
+  const fs::path run = place("proj");
+  make_folder(run);
+  replace_file(run / "run.json", R"({"question": {"machine": "CPU, 4 cores, 8 GiB"}})");
+  EXPECT_EQ(refusal(run), run.string() +
+                              ": holds a search of another question:\n"
+                              "  machine: there CPU, 4 cores, now CPU, 2 cores\n"
+                              "Give another --run-dir, or --restart, which keeps that search in a "
+                              "folder beside this one.");
+}
+
 TEST_F(SearchFolder, ASearchIsRemovedWithItsFolderUnlessMoreLiesThere) {
   for (const bool more : {false, true}) {
     const fs::path folder = place(more ? "shared" : "own");
