@@ -1,10 +1,12 @@
 // loadline ask: what a search's trials say about configurations, without running anything.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <map>
 #include <memory>
 #include <string>
 
+#include "base/counted.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "commands/asked_run.h"
@@ -85,7 +87,7 @@ Configuration asked_configuration(const AskOptions& options, const AskedRun& run
 std::int64_t limit_of(Part part, const AskedRun& run) {
   switch (part) {
     case Part::kBatch:
-      return kMostBatch;
+      return std::min(kMostBatch, run.data_rows().value_or(kMostBatch));
     case Part::kRank:
       return run.useful_rank().rank;
     case Part::kLayers:
@@ -94,6 +96,19 @@ std::int64_t limit_of(Part part, const AskedRun& run) {
       break;
   }
   return run.model_positions();
+}
+
+// Where more memory would change nothing.
+std::string why_no_more(Part part, std::int64_t value, const AskedRun& run) {
+  const UsefulRank useful = run.useful_rank();
+  if (part == Part::kRank && value == useful.rank && !useful.module.empty()) {
+    return fmt::format("Above that a rank adds nothing to any module ({})", useful.module);
+  }
+  if (part == Part::kBatch && value == run.data_rows()) {
+    return fmt::format("The data has {}: in a larger batch rows would repeat",
+                       counted(value, "row"));
+  }
+  return "";
 }
 
 // The largest value of the part that fits and, where asked, costs no more speed than that.
@@ -202,10 +217,11 @@ Json bytes_json(const Answer& answer) {
           {"support", name_of(answer.support)}};
 }
 
+// No more is known of a speed that others slowed than that it is at least so high.
 Json speed_json(const Answer& speed) {
   return {{"value", speed.value},
           {"low", speed.low},
-          {"high", speed.high},
+          {"high", speed.slowed_by_others ? Json(nullptr) : Json(speed.high)},
           {"support", name_of(speed.support)},
           {"slowed_by_others", speed.slowed_by_others}};
 }
@@ -311,10 +327,8 @@ int run_ask(AskOptions options) {
     if (!options.json) {
       fmt::print("{}\n", value > 0 ? fmt::format("Largest {}: {}", *options.max, value)
                                    : fmt::format("No {} fits; at 1:", *options.max));
-      const UsefulRank useful = run.useful_rank();
-      if (part == Part::kRank && value == useful.rank && !useful.module.empty()) {
-        fmt::print("  Above that a rank adds nothing to any module ({})\n", useful.module);
-      }
+      const std::string why = why_no_more(part, value, run);
+      if (!why.empty()) fmt::print("  {}\n", why);
     }
   }
   if (options.json) {

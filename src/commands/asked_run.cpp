@@ -32,11 +32,11 @@ SearchLimits limits_of(const std::vector<JournalEntry>& entries) {
   return {.budget = last.budget, .margin = last.margin};
 }
 
-std::int64_t positions_in(const fs::path& run_file) {
+std::int64_t recorded(const fs::path& run_file, const char* part, const char* number) {
   const Json run = read_json(run_file);
-  const Json* model = json_find(run, "model");
-  if (model == nullptr) throw bad_input("{}: 'model' is missing", run_file.string());
-  return json_int(*model, "max_positions", run_file.string());
+  const Json* document = json_find(run, part);
+  if (document == nullptr) throw bad_input("{}: '{}' is missing", run_file.string(), part);
+  return json_int(*document, number, run_file.string());
 }
 
 // What the search says that it chose: its objective is its own.
@@ -93,7 +93,9 @@ AskedRun::AskedRun(const fs::path& folder) {
     throw bad_input("{}: no trial of this search has ended yet", folder.string());
   }
   model_ = if_there([&] { return read_config(base_.model); });
-  recorded_positions_ = if_there([&] { return positions_in(folder / "run.json"); });
+  const fs::path run_file = folder / "run.json";
+  recorded_positions_ = if_there([&] { return recorded(run_file, "model", "max_positions"); });
+  recorded_rows_ = if_there([&] { return recorded(run_file, "data", "rows"); });
   train_ = if_there([&] { return PackedRows(base_.train_rows); });
   if (base_.valid_rows) valid_ = if_there([&] { return PackedRows(*base_.valid_rows); });
 }
@@ -114,6 +116,11 @@ std::int64_t AskedRun::model_positions() const {
   constexpr std::int64_t kMostSequence = 1 << 24;
   if (model_) return model_->max_positions;
   return recorded_positions_.value_or(kMostSequence);
+}
+
+std::optional<std::int64_t> AskedRun::data_rows() const {
+  if (recorded_rows_ || !train_) return recorded_rows_;
+  return train_->size();
 }
 
 bool AskedRun::is_of_run(std::int64_t sequence) const {

@@ -28,6 +28,10 @@ class AskedRun {
   // The longest row that the model has positions for.
   [[nodiscard]] std::int64_t model_positions() const;
 
+  // Of the training data, as the run recorded their number; nothing where it did not, and they are
+  // gone.
+  [[nodiscard]] std::optional<std::int64_t> data_rows() const;
+
   // What the trials know a configuration by: where they share a sequence, their largest batch has
   // rows of exactly so many tokens, and so has what is asked, it is the one that they ran.
   [[nodiscard]] Configuration as_run(const Configuration& configuration) const;
@@ -45,7 +49,7 @@ class AskedRun {
   SearchLimits limits_;
   TrainingSettings base_;
   std::optional<ModelConfig> model_;
-  std::optional<std::int64_t> recorded_positions_;  // run.json's
+  std::optional<std::int64_t> recorded_positions_, recorded_rows_;  // run.json's
   std::optional<PackedRows> train_, valid_;
   Configuration optimal_;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 
 #include "base/error.h"
@@ -113,17 +114,25 @@ Answer Answers::peak(const Configuration& c) const {
       c, {bytes(load.mean), bytes(load.mean - doubt), bytes(load.mean + doubt), support});
 }
 
-// No more than what needs no less.
+// No more than what needs no less, and no less than what needs no more. A trial that died held at
+// least what its peak says.
 Answer Answers::within_measured(const Configuration& c, Answer expected) const {
   if (!has_known_sequence(c)) return expected;
+  double least = 0;
+  double most = std::numeric_limits<double>::infinity();
   for (std::size_t i = 0; i < trials_.size(); ++i) {
-    const RunTrial& above = trials_[i];
-    if (!has_whole_peak(above) || !is_dominated_by(c, above.configuration)) continue;
-    if (!is_current(i, trials_)) continue;
-    expected.high = std::fmin(expected.high, static_cast<double>(above.outcome.peak->bytes.count));
+    const RunTrial& trial = trials_[i];
+    if (!trial.outcome.peak || !is_current(i, trials_)) continue;
+    const auto bytes = static_cast<double>(trial.outcome.peak->bytes.count);
+    if (is_dominated_by(trial.configuration, c)) least = std::fmax(least, bytes);
+    if (has_whole_peak(trial) && is_dominated_by(c, trial.configuration)) {
+      most = std::fmin(most, bytes);
+    }
   }
-  expected.value = std::fmin(expected.value, expected.high);
-  expected.low = std::fmin(expected.low, expected.high);
+  least = std::fmin(least, most);
+  for (double* bytes : {&expected.value, &expected.low, &expected.high}) {
+    *bytes = std::clamp(*bytes, least, most);
+  }
   return expected;
 }
 
@@ -142,11 +151,12 @@ std::optional<Answer> Answers::speed(const Configuration& c) const {
   }
   const Expectation line = time_.seconds(c);
   const double least = least_seconds(c);
-  const double seconds = std::fmax(line.mean, least);
+  const double most = std::fmax(most_seconds(c), least);
+  const double seconds = std::clamp(line.mean, least, most);
   if (!(seconds > 0)) return std::nullopt;
   const double doubt = kInterval * line.deviation;
   const double fastest = std::fmax(std::fmax(seconds - doubt, seconds / 10), least);
-  return Answer{1 / seconds, 1 / (seconds + doubt), 1 / fastest, support};
+  return Answer{1 / seconds, 1 / std::fmin(seconds + doubt, most), 1 / fastest, support};
 }
 
 // Of what takes no more time a token: no larger in rank and layers, and no smaller a batch. The
@@ -163,6 +173,20 @@ double Answers::least_seconds(const Configuration& c) const {
     }
   }
   return least;
+}
+
+// Of what takes no less time a token; where others slowed it, it takes less still. Endless where
+// nothing says so.
+double Answers::most_seconds(const Configuration& c) const {
+  double most = std::numeric_limits<double>::infinity();
+  for (const RunTrial& trial : trials_) {
+    const Configuration& slower = trial.configuration;
+    if (slower.sequence != c.sequence || slower.batch_size > c.batch_size) continue;
+    if (!lies_within(cell_of(c), cell_of(slower))) continue;
+    const auto measured = speed_of(slower, trials_);
+    if (measured) most = std::fmin(most, 1 / measured->tokens_per_second);
+  }
+  return most;
 }
 
 std::optional<double> Answers::smooth_seconds(const Configuration& c) const {

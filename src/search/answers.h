@@ -39,10 +39,10 @@ class Answers {
   Answers& operator=(const Answers&) = delete;
 
   [[nodiscard]] Support support_of(const Configuration& configuration) const;
-  // Peak bytes.
+  // Peak bytes: between what trials of smaller configurations held and those of larger ones needed.
   [[nodiscard]] Answer peak(const Configuration& configuration) const;
-  // Useful tokens a second, never faster than what was measured of less work; nothing where no
-  // trial had a speed, or none this sequence, or the trials lead to none.
+  // Useful tokens a second, never faster than what was measured of less work, nor slower than that
+  // of more; nothing where no trial had a speed, or none this sequence, or the trials lead to none.
   [[nodiscard]] std::optional<Answer> speed(const Configuration& configuration) const;
   // Seconds a token as the model of all trials has it, also where it was measured: for comparing
   // configurations without the noise of single trials. Nothing where no trial had a speed.
@@ -68,6 +68,7 @@ class Answers {
   [[nodiscard]] bool is_proven(const Configuration& configuration) const;
   [[nodiscard]] Answer within_measured(const Configuration& configuration, Answer expected) const;
   [[nodiscard]] double least_seconds(const Configuration& configuration) const;
+  [[nodiscard]] double most_seconds(const Configuration& configuration) const;
 
   SearchLimits limits_;
   const std::vector<RunTrial>& trials_;

@@ -138,7 +138,7 @@ TEST_F(AskTest, WhatMayFitOrNotByTheDoubtThereIsDoesNotSurelyFit) {
   run_trials({1, 6}, 4_GiB);
   const Json peak = parse_json(ask({"--batch-size", "7", "--json"}), "stdout")["peak_bytes"];
   std::filesystem::remove(folder_.path() / "journal.jsonl");
-  const Bytes middle{(peak["low"].get<std::uint64_t>() + peak["high"].get<std::uint64_t>()) / 2};
+  const Bytes middle{peak["value"].get<std::uint64_t>()};
   run_trials({1, 6}, adjusted(middle, 0.15));
   EXPECT_THAT(ask({"--batch-size", "7"}), HasSubstr(": does not surely fit [extrapolated]"));
 }
@@ -186,6 +186,24 @@ TEST_F(AskTest, NoRankIsLargestThatIsMoreThanAModuleCanUse) {
                              HasSubstr("nothing to any module (q_proj, 192 x 192)")));
 }
 
+TEST_F(AskTest, NoBatchIsLargestThatHasMoreThanAllRowsOfTheData) {
+  run_trials({1, 6}, 4_GiB);
+  EXPECT_THAT(ask({"--max", "batch"}),
+              testing::AllOf(HasSubstr("Largest batch: 16\n"),
+                             HasSubstr("  The data has 16 rows: in a larger batch rows would")));
+  EXPECT_EQ(parse_json(ask({"--max", "batch", "--json"}), "stdout").at("batch_size"), 16);
+  run_trials({1, 6}, 64_MiB);
+  EXPECT_THAT(ask({"--max", "batch"}), testing::Not(HasSubstr("The data has")));
+}
+
+TEST_F(AskTest, WhereTheRowsAreGoneTheirNumberIsTheOneThatTheRunRecorded) {
+  run_trials({1, 6}, 4_GiB);
+  std::filesystem::remove(settings_.train_rows);
+  EXPECT_THAT(ask({"--max", "batch"}), testing::Not(HasSubstr("The data has"))) << "an older run";
+  replace_file(folder_.path() / "run.json", R"({"data": {"rows": 6}})");
+  EXPECT_THAT(ask({"--max", "batch"}), HasSubstr("The data has 6 rows"));
+}
+
 TEST_F(AskTest, ASpeedThatOthersSlowedIsMarkedAsALowerBoundUntilOneWasMeasuredInQuiet) {
   speed_ = 6600;
   neighbours_ = 1.5;
@@ -193,12 +211,17 @@ TEST_F(AskTest, ASpeedThatOthersSlowedIsMarkedAsALowerBoundUntilOneWasMeasuredIn
   const auto slowed = [&] {
     return parse_json(ask({"--json"}), "stdout")["tokens_per_second"]["slowed_by_others"];
   };
+  const auto high = [&] {
+    return parse_json(ask({"--json"}), "stdout")["tokens_per_second"]["high"];
+  };
   EXPECT_THAT(ask({}), HasSubstr("Speed:  ≥ 6600 tokens/s (other processes slowed it) [measured]"));
   EXPECT_EQ(slowed(), true);
+  EXPECT_EQ(high(), nullptr) << "it is not known";
   neighbours_ = 0;
   run_trials({1}, 4_GiB);
   EXPECT_THAT(ask({}), HasSubstr("Speed:  6600 tokens/s [measured]"));
   EXPECT_EQ(slowed(), false);
+  EXPECT_EQ(high(), 6600);
 }
 
 TEST_F(AskTest, ARankWhoseSpeedWasMeasuredIsKnown) {

@@ -97,6 +97,39 @@ TEST(Answers, AFitProvesAllThatNeedsNoMore) {
   EXPECT_EQ(answers.largest({8, 16, 3}, Part::kLayers, 1000, fits), 6);
 }
 
+TEST(Answers, NothingNeedsLessThanWhatIsSmallerWasMeasuredToNeed) {
+  OfFewTrials asked({{8, 16, 6}}, {});
+  const Answers answers = asked.answers();
+  for (const Configuration& c : {Configuration{9, 16, 6}, {8, 17, 6}, {8, 16, 7}, {64, 64, 16}}) {
+    const Answer peak = answers.peak(c);
+    EXPECT_GE(peak.low, static_cast<double>(asked.land.peak({8, 16, 6}).count));
+    EXPECT_GE(peak.value, peak.low);
+    EXPECT_GE(peak.high, peak.value);
+  }
+  EXPECT_LT(answers.peak({7, 64, 16}).low, static_cast<double>(asked.land.peak({8, 16, 6}).count));
+}
+
+TEST(Answers, WhatDiedHeldAtLeastWhatItsPeakSays) {
+  OfFewTrials asked({{2, 16, 6}}, {{4, 16, 6}});
+  asked.trials.back().outcome.peak = MeasuredBytes{1100_MiB};
+  for (const std::int64_t batch : {4, 5}) {
+    EXPECT_GE(asked.answers().peak({batch, 16, 6}).low, static_cast<double>((1100_MiB).count));
+  }
+}
+
+// By noise the smaller one needed more.
+TEST(Answers, BetweenTrialsThatContradictEachOtherTheIntervalKeepsItsOrder) {
+  OfFewTrials asked({}, {});
+  for (const auto& [batch, peak] : {std::pair{4, 501_MiB}, {6, 500_MiB}}) {
+    asked.add({batch, 16, 6}, Verdict::kFits);
+    asked.trials.back().outcome.peak = MeasuredBytes{peak};
+  }
+  const Answer peak = asked.answers().peak({5, 16, 6});
+  EXPECT_LE(peak.low, peak.value);
+  EXPECT_LE(peak.value, peak.high);
+  EXPECT_LE(peak.high, static_cast<double>((500_MiB).count));
+}
+
 TEST(Answers, WhatRanOutOfMemoryDisprovesAllThatNeedsNoLess) {
   OfFewTrials asked({{8, 16, 6}}, {{9, 16, 6}});
   const Answers answers = asked.answers();
@@ -198,6 +231,21 @@ TEST(Answers, NoRankIsExpectedToBeFasterThanASmallerOneThatWasMeasured) {
     EXPECT_LE(speed->low, speed->value) << rank;
     EXPECT_LE(speed->value, speed->high) << rank;
     EXPECT_LE(speed->high, 9585) << rank;
+  }
+}
+
+TEST(Answers, NoRankIsExpectedToBeSlowerThanALargerOneThatWasMeasured) {
+  OfFewTrials asked({}, {});
+  for (const auto& [rank, speed] : {std::pair{32, 9585.0}, {64, 9600}, {96, 9690}, {128, 9700}}) {
+    asked.add({2, rank, 6}, Verdict::kFits);
+    asked.trials.back().outcome.tokens_per_second = speed;
+  }
+  for (const Configuration& c : {Configuration{2, 1, 6}, {2, 31, 6}, {2, 16, 2}, {3, 8, 6}}) {
+    const auto speed = asked.answers().speed(c);
+    ASSERT_TRUE(speed.has_value());
+    EXPECT_GE(speed->low, 9700 * (1 - 1e-9));
+    EXPECT_LE(speed->low, speed->value);
+    EXPECT_LE(speed->value, speed->high);
   }
 }
 
