@@ -1,11 +1,16 @@
 #include "workload/paths.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <pty.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "unit/environment.h"
 
 namespace loadline {
 namespace {
@@ -51,6 +56,36 @@ TEST(Columns, AreThoseOfCOLUMNSElseOfTheTerminalElseEighty) {
   ::setenv("COLUMNS", "wide", 1);
   EXPECT_EQ(columns_of(out.get()), 57);
   ::unsetenv("COLUMNS");
+}
+
+class Places : public ::testing::Test {
+ protected:
+  Places() {
+    for (const char* name : {"HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"}) {
+      environment_.unset(name);
+    }
+  }
+  static std::string refusal() {
+    try {
+      return runs_folder().string();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kEnvironment);
+      return error.what();
+    }
+  }
+
+  Environment environment_;
+};
+
+TEST_F(Places, AllVariablesThatAreMissingAreNamedAtOnce) {
+  EXPECT_THAT(refusal(),
+              ::testing::HasSubstr("runs. Set HOME, or with absolute paths what is missing "
+                                   "in its place: XDG_CACHE_HOME (caches), "
+                                   "XDG_STATE_HOME (runs), XDG_DATA_HOME (profiles)"));
+  environment_.set("XDG_CACHE_HOME", "/c");
+  EXPECT_THAT(refusal(), ::testing::EndsWith(": XDG_STATE_HOME (runs), XDG_DATA_HOME (profiles)"));
+  environment_.set("HOME", "/h");
+  EXPECT_EQ(refusal(), "/h/.local/state/loadline/runs");
 }
 
 }  // namespace
