@@ -210,7 +210,8 @@ void keep_result(const Found& found, const FindOptions& options, const Workload&
     // Of several that match `train` takes the newest: what was asked for last.
     context.profile = (profile_folder() / (chosen.name + ".json")).string();
     if (!options.no_save) save_profile(profile_folder(), chosen);
-    view.line("Profile: " + context.profile);
+    view.line("Profile: " + context.profile +
+              (options.no_save ? " (saved before; --no-save leaves it as it is)" : ""));
   } else if (!no_profile.empty()) {
     view.line(no_profile);
   } else if (proven && wants_profile(options, view)) {

@@ -291,6 +291,10 @@ TEST(MainJob, AFinishedSearchTypedAgainIsAnsweredFromItsTrialsAndRestartLosesNoE
   EXPECT_THAT(again.out, AllOf(Not(HasSubstr("Testing:")), Not(HasSubstr("Profile saved: "))));
   const Json result = read_json(run / "result.json");
   const fs::path profile = result["profile"].get<std::string>();
+  find.back() = "--no-save";
+  EXPECT_THAT(program.run(find).out, HasSubstr("Profile: " + profile.string() +
+                                               " (saved before; --no-save leaves it as it is)\n"));
+  find.back() = "--yes";
 
   find.emplace_back("--restart");
   const Ended stopped = program.run_and_signal(find, "Testing:", SIGINT);
