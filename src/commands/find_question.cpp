@@ -6,7 +6,6 @@
 #include "base/hash.h"
 #include "commands/search_folder.h"
 #include "report/machine_name.h"
-#include "report/model_name.h"
 #include "workload/options.h"
 #include "workload/paths.h"
 #include "workload/ranks.h"
@@ -63,7 +62,7 @@ SearchPlace place_of_search(Workload& workload, const FindQuestion& question,
                             const std::optional<std::string>& run_dir, bool restart) {
   const auto place_of = [&](const Json& asked) -> SearchPlace {
     if (run_dir) return {asked, normal_folder(*run_dir)};
-    return {asked, folder_of_search(runs_folder(), model_name(workload.model_text()),
+    return {asked, folder_of_search(runs_folder(), workload.run_name(),
                                     sha256_hex(asked.dump()).substr(0, 12))};
   };
   SearchPlace place = place_of(question_document(question, workload, machine, limit));

@@ -7,7 +7,6 @@
 #include "base/json.h"
 #include "commands/find_session.h"
 #include "commands/proven_profile.h"
-#include "report/model_name.h"
 #include "report/print.h"
 #include "report/text.h"
 #include "workload/paths.h"
@@ -35,8 +34,7 @@ Profile verify(const Workload& workload, const MachineFacts& machine, const Sear
                               .planned_steps = max_steps,
                               .time_limit = std::nullopt};
   const std::filesystem::path folder =
-      runs_folder() /
-      fmt::format("verify-{}-{}-{}", model_name(workload.model_text()), timestamp(), ::getpid());
+      runs_folder() / fmt::format("verify-{}-{}-{}", workload.run_name(), timestamp(), ::getpid());
   require_writable_folder(profile_folder());  // before a trial whose profile would be lost
   make_folder(folder);
   const Json context{{"schema_version", 1},

@@ -21,4 +21,23 @@ std::string model_name(const std::string& model) {
   return name.empty() ? "model" : name;
 }
 
+bool is_plain(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+         c == '_' || c == '-';
+}
+
+std::string plain_name(std::string_view text) {
+  std::string name;
+  for (const char c : text) {
+    if (is_plain(c)) {
+      name += c;
+    } else if (!name.empty() && name.back() != '-') {
+      name += '-';
+    }
+  }
+  const std::size_t first = name.find_first_not_of(".-");
+  const std::size_t last = name.find_last_not_of('-');
+  return first == std::string::npos ? "" : name.substr(first, last - first + 1);
+}
+
 }  // namespace loadline

@@ -17,11 +17,6 @@ namespace fs = std::filesystem;
 constexpr Bytes kMaxProfile = 1_MiB;
 constexpr std::size_t kMaxName = 100;
 
-bool is_name_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-         c == '_' || c == '-';
-}
-
 fs::path file_of(const fs::path& folder, const std::string& name) {
   return folder / (name + ".json");
 }
@@ -52,9 +47,16 @@ std::string digits_of(const std::string& created) {
   return digits;
 }
 
+// The demo's model lies in a folder called model.
+std::string called(const Profile& profile) {
+  const auto& flags = profile.train_flags;
+  const bool is_demo = std::find(flags.begin(), flags.end(), "--demo") != flags.end();
+  return is_demo ? "demo" : profile_name_from(model_name(profile.model_path));
+}
+
 std::string free_name(const fs::path& folder, const Profile& profile) {
-  const std::string base = profile_name_from(model_name(profile.model_path)).substr(0, 70) + "-" +
-                           profile_name_from(digits_of(profile.created));
+  const std::string base =
+      called(profile).substr(0, 70) + "-" + profile_name_from(digits_of(profile.created));
   std::string name = base;
   for (int n = 2; fs::exists(fs::symlink_status(file_of(folder, name))); ++n) {
     name = base + "-" + std::to_string(n);
@@ -75,22 +77,12 @@ fs::path existing_file(const fs::path& folder, const std::string& name) {
 
 bool is_profile_name(std::string_view name) {
   return !name.empty() && name.size() <= kMaxName && name.front() != '.' && name.front() != '-' &&
-         std::all_of(name.begin(), name.end(), is_name_character);
+         std::all_of(name.begin(), name.end(), is_plain);
 }
 
 std::string profile_name_from(std::string_view text) {
-  std::string name;
-  for (const char c : text.substr(0, kMaxName)) {
-    if (is_name_character(c)) {
-      name += c;
-    } else if (!name.empty() && name.back() != '-') {
-      name += '-';
-    }
-  }
-  const std::size_t first = name.find_first_not_of(".-");
-  const std::size_t last = name.find_last_not_of('-');
-  if (first == std::string::npos) return "profile";
-  return name.substr(first, last - first + 1);
+  const std::string name = plain_name(text.substr(0, kMaxName));
+  return name.empty() ? "profile" : name;
 }
 
 fs::path save_profile(const fs::path& folder, const Profile& profile) {

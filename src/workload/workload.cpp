@@ -12,6 +12,7 @@
 #include "checkpoint/weights.h"
 #include "kernels/wide_product.h"
 #include "report/machine_name.h"
+#include "report/model_name.h"
 #include "report/print.h"
 #include "training/readiness.h"
 #include "training/trainer.h"
@@ -226,6 +227,13 @@ std::string Workload::model_text() const {
   return hub_model ? hub_model->text() : fs::absolute(model_folder).string();
 }
 
+std::string Workload::run_name() const {
+  constexpr std::size_t kLongest = 100;
+  if (is_demo) return "demo";
+  const std::string name = plain_name(model_name(model_text())).substr(0, kLongest);
+  return name.empty() ? "model" : name;
+}
+
 Json Workload::model_document() const {
   return {{"name", model_text()},
           {"path", model_folder.string()},
@@ -284,6 +292,7 @@ Workload prepare_workload(const WorkloadOptions& options, const MachineFacts& ma
   validate(options);
   Workload workload;
   workload.model_folder = model_folder_of(options, parts);
+  workload.is_demo = options.demo;
   if (!options.demo) workload.hub_model = named_on_hub(options.model);
   workload.model = read_config(workload.model_folder);
   const std::string data =

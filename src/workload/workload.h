@@ -29,6 +29,7 @@ struct PackedSplit {
 struct Workload {
   std::filesystem::path model_folder;
   std::optional<HubModel> hub_model;  // whose snapshot that is, as it was asked for
+  bool is_demo = false;               // the embedded model
   ModelConfig model;
   std::optional<PackedSplit> train, valid;
   std::optional<PackedSplit> test;  // where the options ask for it; training does not see it
@@ -52,6 +53,8 @@ struct Workload {
   [[nodiscard]] MemoryPlan plan(const TrainingSettings& settings) const;
   // The model as --model takes it on any machine: of the Hub by its name; else its folder.
   [[nodiscard]] std::string model_text() const;
+  // What its runs' folders are called: the model's name, or demo, as a plain_name().
+  [[nodiscard]] std::string run_name() const;
   [[nodiscard]] Json model_document() const;  // for run.json and result.json
   [[nodiscard]] Json data_document() const;
   // What was proven with `settings` was proven for this.

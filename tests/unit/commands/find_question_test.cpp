@@ -95,6 +95,11 @@ TEST_F(PlaceOfSearch, ASearchKeepsWhatAutoStoodForWhenItBegan) {
   }
 }
 
+TEST_F(PlaceOfSearch, TheDemosSearchesAreCalledDemo) {
+  recomputes(kMuch);
+  EXPECT_THAT(place_.folder.filename().string(), testing::MatchesRegex("demo-[0-9a-f]+"));
+}
+
 TEST_F(PlaceOfSearch, WhatWasTypedIsAnotherQuestionThanAuto) {
   EXPECT_FALSE(recomputes(kMuch, false, "off"));
   const fs::path typed = place_.folder;

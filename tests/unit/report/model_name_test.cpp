@@ -16,5 +16,13 @@ TEST(ModelName, IsTheLastPartOfAPathAndTheRepositorysOwnNameOnTheHub) {
   for (const char* nothing : {"", "/", "."}) EXPECT_EQ(model_name(nothing), "model") << nothing;
 }
 
+TEST(PlainName, HasNothingThatAShellOrAPersonWouldHaveToQuote) {
+  EXPECT_EQ(plain_name("Smol-1.7B_x"), "Smol-1.7B_x");
+  EXPECT_EQ(plain_name("my model (v2)"), "my-model-v2");
+  EXPECT_EQ(plain_name("../a\n$b;c/"), "a-b-c");
+  EXPECT_EQ(plain_name("--x"), "x");
+  EXPECT_EQ(plain_name("模型"), "");
+}
+
 }  // namespace
 }  // namespace loadline
