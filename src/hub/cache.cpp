@@ -1,7 +1,9 @@
 #include "hub/cache.h"
 
 #include <algorithm>
+#include <iterator>
 #include <random>
+#include <set>
 #include <system_error>
 
 #include "base/error.h"
@@ -37,6 +39,13 @@ bool has_content(const fs::path& file) {
 bool points_to(const fs::path& link, const fs::path& target) {
   std::error_code error;
   return fs::read_symlink(link, error) == target && !error;
+}
+
+// What a file of refs/ says, which may be no commit.
+std::string commit_in(const fs::path& ref) {
+  std::string commit = read_file(ref, kLongestRef);
+  commit.erase(commit.find_last_not_of(" \r\n\t") + 1);
+  return commit;
 }
 
 void find_missing_weights(const fs::path& snapshot, std::vector<std::string>& needed) {
@@ -107,8 +116,7 @@ std::optional<std::string> HubCache::commit_of(const HubModel& model) const {
   if (is_commit(model.revision)) return model.revision;
   const fs::path ref = folder(model) / "refs" / model.revision;
   if (!is_file(ref)) return std::nullopt;
-  std::string commit = read_file(ref, kLongestRef);
-  commit.erase(commit.find_last_not_of(" \r\n\t") + 1);
+  const std::string commit = commit_in(ref);
   if (!is_commit(commit)) {
     throw bad_input(
         "{}: should hold a commit of 40 hexadecimal digits, but holds {} bytes of "
@@ -120,6 +128,30 @@ std::optional<std::string> HubCache::commit_of(const HubModel& model) const {
 
 fs::path HubCache::snapshot(const HubModel& model, const std::string& commit) const {
   return folder(model) / "snapshots" / commit;
+}
+
+std::vector<std::string> HubCache::revisions(const HubModel& model) const {
+  std::set<std::string> commits, named;
+  std::vector<std::string> revisions;
+  std::error_code error;
+  for (fs::directory_iterator it(folder(model) / "snapshots", error), end; !error && it != end;
+       it.increment(error)) {
+    if (is_commit(it->path().filename().string())) commits.insert(it->path().filename().string());
+  }
+  const fs::path refs = folder(model) / "refs";
+  for (fs::recursive_directory_iterator it(refs, error), end; !error && it != end;
+       it.increment(error)) {
+    if (!is_file(it->path())) continue;
+    const std::string name = it->path().lexically_relative(refs).string();
+    const std::string commit = commit_in(it->path());
+    if (!commits.contains(commit)) continue;
+    revisions.push_back(name);
+    named.insert(commit);
+  }
+  std::sort(revisions.begin(), revisions.end());
+  std::set_difference(commits.begin(), commits.end(), named.begin(), named.end(),
+                      std::back_inserter(revisions));
+  return revisions;
 }
 
 MissingFiles HubCache::missing(const HubModel& model, const std::string& commit,

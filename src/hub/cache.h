@@ -44,6 +44,9 @@ class HubCache {
   [[nodiscard]] std::optional<std::string> commit_of(const HubModel& model) const;
   [[nodiscard]] std::filesystem::path snapshot(const HubModel& model,
                                                const std::string& commit) const;
+  // Those of the model, whatever its own revision is, that have a snapshot: what refs/ calls them,
+  // sorted, then the commits without such a name.
+  [[nodiscard]] std::vector<std::string> revisions(const HubModel& model) const;
   // Throws Error(kBadInput) when the index of the weights or the tokenizer's config is damaged.
   [[nodiscard]] MissingFiles missing(const HubModel& model, const std::string& commit,
                                      ModelParts parts) const;

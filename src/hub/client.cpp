@@ -227,11 +227,12 @@ Error HubClient::refusal(const HubModel& model, const std::string& what,
                      model.repository);
   }
   if (code == "RepoNotFound" || (answer.status == 404 && what.empty())) {
+    const bool may_be_revision = code.empty() && !model.is_main();
     return bad_input(
-        "{}: there is no such folder here, and {} has no such model. If it is a private one, give "
-        "a "
-        "token that may read it in HF_TOKEN",
-        model.text(), hub);
+        "{}: there is no such folder here, and {} has no such model{}. If it is a private one, "
+        "give a token that may read it in HF_TOKEN",
+        model.text(), hub,
+        may_be_revision ? fmt::format(", or no revision '{}' of it", model.revision) : "");
   }
   if (answer.status == 404) return bad_input("{}: {} has no file {}", model.text(), hub, what);
   if (answer.status == 401 || answer.status == 403) {

@@ -51,8 +51,22 @@ Cached look_into(const HubCache& cache, const HubModel& model, ModelParts parts)
   return cached;
 }
 
+// "it has main, v1.0"; empty where the cache has no revision of the model.
+std::string cached_revisions(const HubModel& model, const HubCache& cache) {
+  const std::vector<std::string> revisions = cache.revisions(model);
+  if (revisions.empty()) return "";
+  return fmt::format("it has {}", fmt::join(revisions, ", "));
+}
+
 Error not_in_cache(const HubModel& model, const HubCache& cache, const Cached& cached) {
-  if (!cached.commit) {
+  if (!cached.commit || !is_there(cached.snapshot)) {
+    const std::string others = cached_revisions(model, cache);
+    if (!others.empty()) {
+      return bad_input(
+          "{}: the Hub's cache {} has this model, but not its revision '{}': {}. HF_HUB_OFFLINE is "
+          "set: unset it, name one of these, or run `loadline pull {}` where there is a network",
+          model.text(), cache.root().string(), model.revision, others, model.text());
+    }
     return bad_input(
         "{}: there is no such folder, the Hub's cache {} does not have this model, and "
         "HF_HUB_OFFLINE is set. Unset it, or run `loadline pull {}` where there is a network",
@@ -97,6 +111,18 @@ PullReport download(const HubModel& model, ModelParts parts, const HubCache& cac
   return report;
 }
 
+// Where it cannot be had, the others that the cache has are named.
+PullReport download_revision(const HubModel& model, ModelParts parts, const HubCache& cache) {
+  try {
+    return download(model, parts, cache);
+  } catch (const Error& error) {
+    const std::string others = cached_revisions(model, cache);
+    if (error.kind() == ErrorKind::kInterrupted || others.empty()) throw;
+    throw Error(error.kind(), fmt::format("{}. The Hub's cache has not this revision of {}: {}",
+                                          error.what(), model.repository, others));
+  }
+}
+
 // What the cache has of a model whose other files cannot be asked for.
 fs::path as_cached(const HubModel& model, const Cached& cached) {
   if (cached.lacks(kChatTemplateFile)) {
@@ -115,7 +141,7 @@ fs::path hub_model(const HubModel& model, ModelParts parts) {
   if (cached.whole()) return cached.snapshot;
   if (hub.offline && cached.usable()) return as_cached(model, cached);
   if (hub.offline) throw not_in_cache(model, cache, cached);
-  if (!cached.usable()) return download(model, parts, cache).snapshot;
+  if (!cached.usable()) return download_revision(model, parts, cache).snapshot;
   HubModel same = model;
   same.revision = *cached.commit;  // only `loadline pull` asks for a newer one
   try {

@@ -72,6 +72,19 @@ TEST_F(Cache, ARefSaysWhichCommitABranchIs) {
   EXPECT_EQ(cache_.commit_of({.repository = "org/name", .revision = other}), other);
 }
 
+TEST_F(Cache, RevisionsAreThoseWithASnapshotByTheirNamesWhereTheyHaveSome) {
+  EXPECT_THAT(cache_.revisions(kModel), ::testing::IsEmpty());
+  const std::string unnamed(40, '7');
+  put_snapshot("config.json");
+  put(model_ / "snapshots" / unnamed / "config.json", "{}");
+  put(model_ / "refs/main", kCommit + "\n");
+  put(model_ / "refs/refs/pr/3", kCommit);
+  put(model_ / "refs/gone", std::string(40, '8'));
+  put(model_ / "refs/damaged", "x");
+  EXPECT_THAT(cache_.revisions({.repository = "org/name", .revision = "v2"}),
+              ElementsAre("main", "refs/pr/3", unnamed));
+}
+
 TEST_F(Cache, ADamagedRefIsNamed) {
   for (const std::string& content :
        std::vector<std::string>{"", "../../../x", "main", kCommit + kCommit}) {

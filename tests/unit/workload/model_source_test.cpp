@@ -152,6 +152,25 @@ TEST_F(ModelSource, WhatTheCacheHasIsFoundWithoutAskingTheHub) {
   EXPECT_FALSE(cached_snapshot({.repository = "org/name", .revision = std::string(40, 'e')}));
 }
 
+TEST_F(ModelSource, ARevisionThatTheCacheLacksIsNamedWithThoseThatItHas) {
+  const auto refusal = [](ErrorKind kind, const std::string& model) {
+    return message_of(kind, [&] { (void)resolve_model(model, ModelParts::kText); });
+  };
+  EXPECT_THAT(refusal(ErrorKind::kEnvironment, "org/name@v2"),
+              AllOf(HasSubstr("cannot be reached"),
+                    HasSubstr("has not this revision of org/name: it has main")));
+  EXPECT_THAT(refusal(ErrorKind::kEnvironment, "org/other@v2"), Not(HasSubstr("it has")));
+  environment_.set("HF_HUB_OFFLINE", "1");
+  for (const std::string& revision : {std::string("v2"), std::string(40, '7')}) {
+    EXPECT_THAT(refusal(ErrorKind::kBadInput, "org/name@" + revision),
+                AllOf(HasSubstr("has this model, but not its revision '" + revision +
+                                "': it has "
+                                "main. "),
+                      HasSubstr("loadline pull org/name@" + revision)));
+  }
+  EXPECT_THAT(refusal(ErrorKind::kBadInput, "org/other@v2"), HasSubstr("does not have this model"));
+}
+
 TEST_F(ModelSource, AFolderIsTheSameHoweverItsPathIsTyped) {
   const std::string back = std::string("/../") + LoopbackHub::kCommit + "/";
   for (const std::string& end : {std::string(), std::string("/"), std::string("/."), back}) {
