@@ -130,14 +130,13 @@ bool wants_profile(const FindOptions& options, TerminalView& view) {
   return wanted;
 }
 
-// What is written at the end can be written.
-void require_places(const FindOptions& options, const Workload& workload,
-                    const fs::path& run_folder) {
+// What is written at the end can be written; --output becomes the file that is.
+void require_places(FindOptions& options, const Workload& workload, const fs::path& run_folder) {
   if (!options.no_save) require_writable_folder(profile_folder());
   if (!options.output) return;
   std::vector<fs::path> inputs{workload.train->source};
   if (workload.valid) inputs.push_back(workload.valid->source);
-  require_output(*options.output, inputs, run_folder);
+  options.output = require_output(*options.output, inputs, run_folder).string();
 }
 
 int exit_code_of(const SearchResult& result) {

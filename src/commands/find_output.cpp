@@ -30,6 +30,19 @@ bool is_result_or_empty(const fs::path& output) {
   }
 }
 
+// Writing replaces what is there, a link too: what it leads to is written, there or not yet.
+fs::path written_for(const fs::path& output) {
+  constexpr int kMostLinks = 40;  // as many as Linux follows
+  fs::path place = fs::absolute(output);
+  for (int followed = 0; followed < kMostLinks; ++followed) {
+    std::error_code error;
+    if (!fs::is_symlink(fs::symlink_status(place, error))) return place;
+    place = place.parent_path() / fs::read_symlink(place);
+  }
+  throw usage_error("--output {}: is a link that leads nowhere. Remove it, or give another name",
+                    output.string());
+}
+
 // Also by symbolic links on the way there.
 bool is_taken_by_run(const fs::path& output, const fs::path& run_folder) {
   std::error_code ignored;  // a place that cannot be followed is refused when it is tried
@@ -40,8 +53,13 @@ bool is_taken_by_run(const fs::path& output, const fs::path& run_folder) {
 
 }  // namespace
 
-void require_output(const fs::path& output, const std::vector<fs::path>& inputs,
-                    const fs::path& run_folder) {
+fs::path require_output(const fs::path& output, const std::vector<fs::path>& inputs,
+                        const fs::path& run_folder) {
+  if (output == "-") {
+    throw usage_error(
+        "--output -: is no file's name here. --json writes the document to stdout; a file that is "
+        "called so is ./-");
+  }
   if (is_no_place_for_a_file(output)) {
     throw usage_error("--output {}: is not a file. Give the name of one", output.string());
   }
@@ -51,7 +69,7 @@ void require_output(const fs::path& output, const std::vector<fs::path>& inputs,
     throw usage_error("--output {}: is {}, which the search reads. Give another name",
                       output.string(), input.string());
   }
-  const fs::path place = fs::absolute(output);
+  fs::path place = written_for(output);
   if (is_taken_by_run(place, run_folder)) {
     throw usage_error("--output {}: lies in the run folder {}, whose files are the search's own",
                       output.string(), run_folder.string());
@@ -63,6 +81,7 @@ void require_output(const fs::path& output, const std::vector<fs::path>& inputs,
         output.string());
   }
   require_writable_folder(place.parent_path());
+  return place;
 }
 
 }  // namespace loadline

@@ -11,6 +11,8 @@
 namespace loadline {
 namespace {
 
+namespace fs = std::filesystem;
+
 // What is said where `output` has this content.
 std::string refusal_over(const std::string& content) {
   const TemporaryFolder folder;
@@ -47,6 +49,40 @@ TEST(FindOutput, AnEarlierResultAndAnEmptyFileAreReplaced) {
   EXPECT_EQ(refusal_over(R"({"schema_version":1,"status":"complete","frontier":[],"trials":[]})"),
             "");
   EXPECT_EQ(refusal_over(""), "");
+}
+
+TEST(FindOutput, ADashIsNoFileAndTheFlagThatWritesToStdoutIsNamed) {
+  try {
+    require_output("-", {}, "run");
+    FAIL() << "not refused";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    EXPECT_THAT(error.what(), testing::HasSubstr("--json writes the document to stdout"));
+  }
+}
+
+TEST(FindOutput, OfALinkTheFileIsWrittenThatItLeadsTo) {
+  const TemporaryFolder folder;
+  const fs::path place = fs::canonical(folder.path());
+  fs::create_symlink("there.json", place / "link");
+  fs::create_symlink("link", place / "link-to-link");
+  for (const bool is_there : {false, true}) {
+    if (is_there) replace_file(place / "there.json", "");
+    for (const char* name : {"link", "link-to-link", "there.json"}) {
+      EXPECT_EQ(require_output(place / name, {}, place / "run"), place / "there.json") << name;
+    }
+  }
+}
+
+TEST(FindOutput, ALinkThatLeadsNowhereIsRefused) {
+  const TemporaryFolder folder;
+  fs::create_symlink("circle", folder.path() / "circle");
+  try {
+    require_output(folder.path() / "circle", {}, folder.path() / "run");
+    FAIL() << "not refused";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+  }
 }
 
 }  // namespace
