@@ -142,6 +142,10 @@ void Flags::required(const char* looks, std::string& into, const std::string& he
 void Flags::word(const char* looks, std::string& into, const std::string& help) {
   place(text_value(*app_, looks, into, help)->required());
 }
+void Flags::words(const char* looks, std::vector<std::string>& into, const std::string& help) {
+  CLI::Option* option = text_value(*app_, looks, into, help)->required();
+  place(option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll));
+}
 Flags Flags::command(const char* name, const std::string& help) {
   app_->require_subcommand(1);
   return Flags(*app_->add_subcommand(name, help));

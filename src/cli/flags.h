@@ -40,6 +40,8 @@ class Flags {
   void required(const char* looks, std::string& into, const std::string& help);
   // A word without a name, which must be given.
   void word(const char* looks, std::string& into, const std::string& help);
+  // One such word or several.
+  void words(const char* looks, std::vector<std::string>& into, const std::string& help);
   // A command below this one; one of them must be given.
   Flags command(const char* name, const std::string& help);
 

@@ -1,10 +1,9 @@
-#include "commands/help.h"
-
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <vector>
 
+#include "commands/help.h"
 #include "report/text.h"
 
 namespace loadline {
@@ -27,7 +26,8 @@ std::string entry(const std::string& name, const std::string& text, std::int64_t
 std::string name_of(const CLI::Option& option) {
   if (option.get_positional()) {
     const std::string looks = option.get_type_name();
-    return "<" + (looks == "TEXT" ? option.get_name(true) : looks) + ">";
+    return "<" + (looks == "TEXT" ? option.get_name(true) : looks) + ">" +
+           (option.get_items_expected_max() > 1 ? "..." : "");
   }
   std::vector<std::string> names;
   for (const std::string& name : option.get_snames()) names.push_back("-" + name);

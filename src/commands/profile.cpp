@@ -3,7 +3,9 @@
 
 #include <cstdio>
 #include <memory>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -16,7 +18,8 @@ namespace loadline {
 namespace {
 
 struct ProfileOptions {
-  std::string name;
+  std::string name;                // of `show`
+  std::vector<std::string> names;  // of `remove`
   bool json = false;
 };
 
@@ -67,9 +70,14 @@ int show(const ProfileOptions& options) {
   return 0;
 }
 
+// Where one of them is none, none is removed.
 int remove(const ProfileOptions& options) {
-  remove_profile(profile_folder(), options.name);
-  fmt::print("Removed {}\n", options.name);
+  const std::set<std::string> names(options.names.begin(), options.names.end());
+  for (const std::string& name : names) require_profile(profile_folder(), name);
+  for (const std::string& name : names) {
+    remove_profile(profile_folder(), name);
+    fmt::print("Removed {}\n", name);
+  }
   return 0;
 }
 
@@ -80,11 +88,11 @@ CommandFunction add_profile(Flags flags) {
   Flags list_flags = flags.command("list", "All profiles, newest first");
   Flags show_flags =
       flags.command("show", "What one profile proves, and the command that trains with it");
-  Flags remove_flags = flags.command("remove", "Delete one");
+  Flags remove_flags = flags.command("remove", "Delete one, or several");
   list_flags.toggle("--json", options->json, "One JSON document on stdout");
   show_flags.toggle("--json", options->json, "The profile's JSON document on stdout");
   show_flags.word("name", options->name, "As `profile list` shows it");
-  remove_flags.word("name", options->name, "As `profile list` shows it");
+  remove_flags.words("name", options->names, "As `profile list` shows it");
   return [=] {
     if (list_flags.chosen()) return list(*options);
     return show_flags.chosen() ? show(*options) : remove(*options);

@@ -62,8 +62,9 @@ std::filesystem::path save_profile(const std::filesystem::path& folder, const Pr
 // folder is an empty list.
 std::vector<Profile> list_profiles(const std::filesystem::path& folder,
                                    std::vector<std::string>& warnings);
-// Throws Error(kUsage) listing what there is when there is no such profile.
+// These throw Error(kUsage) listing what there is when there is no such profile.
 Profile load_profile(const std::filesystem::path& folder, const std::string& name);
+void require_profile(const std::filesystem::path& folder, const std::string& name);
 void remove_profile(const std::filesystem::path& folder, const std::string& name);
 
 struct ProfileMatch {

@@ -128,6 +128,10 @@ Profile load_profile(const fs::path& folder, const std::string& name) {
   return read_profile(existing_file(folder, name));
 }
 
+void require_profile(const fs::path& folder, const std::string& name) {
+  (void)existing_file(folder, name);
+}
+
 void remove_profile(const fs::path& folder, const std::string& name) {
   const fs::path path = existing_file(folder, name);
   std::error_code error;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "cli/flags.h"
 
@@ -18,6 +19,7 @@ using testing::HasSubstr;
 struct Helped {
   CLI::App app{"What it is for", "program"};
   std::string mode = "slow", name;
+  std::vector<std::string> names;
   double share = 0.5;
   bool loud = false;
   Helped() {
@@ -28,6 +30,7 @@ struct Helped {
     flags.toggle("--loud", loud, "Say more");
     Flags below = flags.command("show", "Show one");
     below.word("name", name, "As listed");
+    flags.command("remove", "Remove some").words("name", names, "As listed");
   }
 };
 
@@ -42,6 +45,8 @@ TEST(HelpText, ShowsWhatValuesLookLikeAndTheirDefaults) {
   EXPECT_THAT(text, HasSubstr("  show                      Show one\n"));
   EXPECT_THAT(help_text(*helped.app.get_subcommand("show"), 100),
               HasSubstr("Usage: program show <name> [FLAGS]\n\n  <name>                    As"));
+  EXPECT_THAT(help_text(*helped.app.get_subcommand("remove"), 100),
+              HasSubstr("Usage: program remove <name>... [FLAGS]\n"));
 }
 
 TEST(HelpText, KeepsItsLinesWithinTheTerminalsColumns) {
