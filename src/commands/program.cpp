@@ -35,16 +35,18 @@ struct CommandEntry {
   const char* description;
   CommandFunction (*add)(Flags);
   bool computes = false;  // in this process, with all threads
+  // Its answer lies in files: what it prints tells of it, and is not missed where stdout is closed.
+  bool answers_in_files = false;
 };
 
 constexpr CommandEntry kCommands[] = {
     {"find", "Find the largest and the fastest LoRA configuration that this machine carries",
-     add_find},
+     add_find, false, true},
     {"train", "Train a LoRA adapter, with the saved profile or with the flags given", add_train,
-     true},
+     true, true},
     {"plan", "Show where every byte of a configuration goes, without running it", add_plan},
     {"generate", "Continue a prompt with a model, and an adapter", add_generate, true},
-    {"fuse", "Merge an adapter into its base: a model folder of its own", add_fuse, true},
+    {"fuse", "Merge an adapter into its base: a model folder of its own", add_fuse, true, true},
     {"adapter", "Show what an adapter holds; convert it between PEFT and mlx-lm", add_adapter},
     {"ask", "Answer from a search's trials, without running anything", add_ask},
     {"profile", "List, show or remove hardware profiles", add_profile},
@@ -56,7 +58,7 @@ constexpr CommandEntry kCommands[] = {
     {"machine", "Show what was detected: memory, limits, CPU, caps", add_machine},
     {"completion", "Print a script that completes commands and flags in bash, zsh or fish",
      add_completion},
-    {"worker", "", add_worker, true},  // a trial's child process; hidden
+    {"worker", "", add_worker, true, true},  // a trial's child process; hidden
 };
 
 // Not by fmt, which throws where it cannot write.
@@ -118,10 +120,14 @@ bool is_read_by_nobody(int descriptor) {
 }
 
 // An answer that was not written whole is none. Whoever closed a pipe wants no more of it.
-int with_written_output(int code) {
+int with_written_output(int code, bool answers_in_files = false) {
   const int unwritten = std::fflush(stdout) == 0 ? 0 : errno;
   if (unwritten == 0 && std::ferror(stdout) == 0) return code;
   if (unwritten == EPIPE || is_read_by_nobody(STDOUT_FILENO)) return code;
+  if (is_stdout_closed()) {
+    if (answers_in_files && !wants_document) return code;
+    return report("stdout is closed: what was to be printed there is lost", 4);
+  }
   return report(unwritten == 0 ? "stdout could not be written whole. Is its disk full?"
                                : fmt::format("stdout could not be written: {}",
                                              std::generic_category().message(unwritten)),
@@ -214,14 +220,14 @@ int parse_and_run(int argc, char** argv) {
   struct Parsed {
     const CLI::App* app;
     CommandFunction run;
-    bool computes;
+    const CommandEntry* entry;
   };
   std::vector<Parsed> commands;
   for (const CommandEntry& entry : kCommands) {
     CLI::App* command = app.add_subcommand(entry.name, entry.description);
     if (*entry.description == '\0') command->group("");
     describe_config_flag(*command);
-    commands.push_back({command, entry.add(Flags(*command)), entry.computes});
+    commands.push_back({command, entry.add(Flags(*command)), &entry});
     for (CLI::App* below : command->get_subcommands([](CLI::App*) { return true; })) {
       describe_config_flag(*below);
     }
@@ -238,8 +244,8 @@ int parse_and_run(int argc, char** argv) {
   }
   for (const Parsed& command : commands) {
     if (!command.app->parsed()) continue;
-    if (command.computes) begin_again_with_short_waits(argv);
-    return with_written_output(command.run());
+    if (command.entry->computes) begin_again_with_short_waits(argv);
+    return with_written_output(command.run(), command.entry->answers_in_files);
   }
   return 2;
 }
@@ -282,6 +288,7 @@ int run_program(int argc, char** argv) {
                   2);
   } catch (const std::system_error& error) {  // a full disk behind stdout, a folder that is gone
     const bool is_output = std::ferror(stdout) != 0;
+    if (is_output && is_stdout_closed()) return with_written_output(4);
     return refuse(is_output ? fmt::format("stdout could not be written: {}", error.code().message())
                             : fmt::format("{}.", error.what()),
                   4);

@@ -50,6 +50,24 @@ TEST(Streams, AnAnswerThatDoesNotFitOnTheDiskIsNoSuccess) {
   }
 }
 
+TEST(Streams, AnAnswerForAClosedStdoutIsNoSuccess) {
+  for (const char* command : {"machine", "machine --json", "--help", "plan --demo", "--version",
+                              "profile list", "completion bash", "tokenize --demo </dev/null",
+                              "generate --demo --prompt a --max-tokens 2", "data --demo --dump"}) {
+    const Ended ended = Program().run_in_shell(std::string("\"$LOADLINE\" ") + command + " >&-");
+    EXPECT_EQ(ended.exit_code, 4) << command << ended.err;
+    EXPECT_THAT(ended.err, HasSubstr("stdout is closed")) << command;
+  }
+  EXPECT_EQ(Program().run_in_shell("\"$LOADLINE\" chat --template x </dev/null >&-").exit_code, 2)
+      << "an error keeps its own";
+}
+
+TEST(Streams, ATrainingWhoseDocumentIsLostIsNoSuccess) {
+  const Ended ended = Program().run_in_shell(kTrain + "--json >&-");
+  EXPECT_EQ(ended.exit_code, 4) << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("stdout is closed"));
+}
+
 TEST(Streams, AnErrorIsOneDocumentWhereOneWasAskedFor) {
   const Program program;
   const std::string config = program.write("flags.toml", "json = true\nsteps = 1\n");
