@@ -12,12 +12,14 @@
 #include "text/rows.h"
 #include "text/tokenizer.h"
 #include "workload/model_source.h"
+#include "workload/options.h"
+#include "workload/workload.h"
 
 namespace loadline {
 namespace {
 
 struct TokenizeOptions {
-  std::string model;
+  WorkloadOptions model;  // --model and --demo alone
   bool no_special = false;
   bool jsonl = false;
 };
@@ -52,12 +54,15 @@ int tokenize_lines(const Tokenizer& tokenizer, bool add_special) {
 
 CommandFunction add_tokenize(Flags flags) {
   const auto options = std::make_shared<TokenizeOptions>();
-  flags.required("--model DIR|ORG/NAME", options->model, "Folder with tokenizer.json, or ORG/NAME");
+  flags.under(kModelAndData)
+      .value("--model DIR|ORG/NAME", options->model.model,
+             "Folder with tokenizer.json, or ORG/NAME");
+  add_demo_flag(flags, options->model, "The embedded model");
   flags.toggle("--no-special", options->no_special, "Add no special tokens (bos, eos)");
   flags.toggle("--jsonl", options->jsonl,
                "A JSON string a line in, a JSON array of ids a line out");
   return [options] {
-    const std::filesystem::path folder = resolve_model(options->model, ModelParts::kText);
+    const std::filesystem::path folder = model_folder_of(options->model, ModelParts::kText);
     tokenizer_file(folder);  // or an error
     const RowReader reader(folder, INT32_MAX, {});
     const Tokenizer& tokenizer = *reader.tokenizer();

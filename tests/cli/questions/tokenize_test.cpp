@@ -37,6 +37,15 @@ TEST(Tokenize, TakesHalvesOfSurrogatePairsForReplacementCharacters) {
   EXPECT_EQ(ended.out, first + first + first);
 }
 
+TEST(Tokenize, TakesTheEmbeddedModelsTokenizerForTheDemo) {
+  const Ended ended = Program().run({"tokenize", "--demo", "--no-special"}, "In the beginning");
+  EXPECT_EQ(ended.exit_code, 0) << ended.err;
+  EXPECT_EQ(ended.out, "1271 262 1664 1307\n");
+  EXPECT_THAT(Program().run({"tokenize"}, "x").err, HasSubstr("--model DIR or ORG/NAME"));
+  EXPECT_THAT(Program().run({"tokenize", "--demo", "--model", demo_model()}, "x").err,
+              HasSubstr("--demo brings a model of its own"));
+}
+
 TEST(Tokenize, NamesTheLineThatIsNoString) {
   for (const char* line : {"{\"text\":\"a\"}", "\"a", "12", "\"\\ud8\""}) {
     const Ended ended = tokenize_lines("\"In\"\n" + std::string(line) + "\n");
