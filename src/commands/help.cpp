@@ -1,9 +1,10 @@
+#include "commands/help.h"
+
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <vector>
 
-#include "commands/help.h"
 #include "report/text.h"
 
 namespace loadline {
@@ -49,38 +50,60 @@ std::string whole_name(const CLI::App& command) {
   return (parent == nullptr ? "" : whole_name(*parent) + " ") + command.get_name();
 }
 
-std::vector<const CLI::App*> commands_below(const CLI::App& command) {
-  return command.get_subcommands([](const CLI::App* c) { return !c->get_group().empty(); });
+HelpSection words_section(const CLI::App& command) {
+  HelpSection section;
+  for (const CLI::Option* word :
+       command.get_options([](const CLI::Option* option) { return option->get_positional(); })) {
+    section.entries.push_back({name_of(*word), text_of(*word)});
+  }
+  return section;
+}
+
+HelpSection flags_section(const CLI::App& command, const std::string& group) {
+  HelpSection section{.title = group == "Options" ? "Flags" : group, .entries = {}};
+  if (group.empty()) return section;
+  for (const CLI::Option* option : command.get_options([&](const CLI::Option* one) {
+         return one->get_group() == group && one->nonpositional();
+       })) {
+    section.entries.push_back({name_of(*option), text_of(*option)});
+  }
+  return section;
 }
 
 }  // namespace
 
+std::vector<const CLI::App*> commands_below(const CLI::App& command) {
+  return command.get_subcommands([](const CLI::App* c) { return !c->get_group().empty(); });
+}
+
+CommandHelp help_of(const CLI::App& command) {
+  CommandHelp help{.name = whole_name(command),
+                   .description = command.get_description(),
+                   .usage = whole_name(command),
+                   .sections = {}};
+  const auto add = [&](HelpSection section) {
+    if (!section.entries.empty()) help.sections.push_back(std::move(section));
+  };
+  HelpSection commands{.title = "Commands", .entries = {}, .is_of_commands = true};
+  for (const CLI::App* one : commands_below(command)) {
+    commands.entries.push_back({one->get_name(), one->get_description()});
+  }
+  if (!commands.entries.empty()) help.usage += " COMMAND";
+  for (const HelpEntry& word : words_section(command).entries) help.usage += " " + word.name;
+  help.usage += " [FLAGS]";
+  add(words_section(command));
+  add(std::move(commands));
+  for (const std::string& group : command.get_groups()) add(flags_section(command, group));
+  return help;
+}
+
 std::string help_text(const CLI::App& command, std::int64_t columns) {
-  const auto words =
-      command.get_options([](const CLI::Option* option) { return option->get_positional(); });
-  const auto below = commands_below(command);
-  std::string text = wrapped_below(command.get_description(), 0, columns) + "\n\n";
-  text += "Usage: " + whole_name(command);
-  if (!below.empty()) text += " COMMAND";
-  for (const CLI::Option* word : words) text += " " + name_of(*word);
-  text += " [FLAGS]\n";
-  if (!words.empty()) text += "\n";
-  for (const CLI::Option* word : words) {
-    text += entry(name_of(*word), text_of(*word), columns);
-  }
-  if (!below.empty()) text += "\nCommands:\n";
-  for (const CLI::App* one : below) {
-    text += entry(one->get_name(), one->get_description(), columns);
-  }
-  for (const std::string& group : command.get_groups()) {
-    const auto options = command.get_options([&](const CLI::Option* option) {
-      return option->get_group() == group && option->nonpositional();
-    });
-    if (group.empty() || options.empty()) continue;
-    text += fmt::format("\n{}:\n", group == "Options" ? "Flags" : group);
-    for (const CLI::Option* option : options) {
-      text += entry(name_of(*option), text_of(*option), columns);
-    }
+  const CommandHelp help = help_of(command);
+  std::string text =
+      wrapped_below(help.description, 0, columns) + "\n\nUsage: " + help.usage + "\n";
+  for (const HelpSection& section : help.sections) {
+    text += section.title.empty() ? "\n" : "\n" + section.title + ":\n";
+    for (const HelpEntry& one : section.entries) text += entry(one.name, one.text, columns);
   }
   return text;
 }

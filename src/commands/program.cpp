@@ -21,6 +21,7 @@
 #include "cli/mistyped.h"
 #include "commands/command.h"
 #include "commands/help.h"
+#include "commands/man_page.h"
 #include "machine/interrupt.h"
 #include "machine/standard_streams.h"
 #include "machine/thread_waits.h"
@@ -208,6 +209,10 @@ std::vector<std::string> words_of(int argc, char** argv) {
   return words;
 }
 
+bool wants_man_page(int argc, char** argv) {
+  return argc == 3 && std::string_view(argv[1]) == "help" && std::string_view(argv[2]) == "--man";
+}
+
 int parse_and_run(int argc, char** argv) {
   CLI::App app("Loadline: how much LoRA training can this machine carry?", "loadline");
   app.set_help_flag("-h,--help", "Show this");
@@ -231,6 +236,10 @@ int parse_and_run(int argc, char** argv) {
     for (CLI::App* below : command->get_subcommands([](CLI::App*) { return true; })) {
       describe_config_flag(*below);
     }
+  }
+  if (wants_man_page(argc, argv)) {
+    std::fputs(man_page(app, LOADLINE_VERSION).c_str(), stdout);
+    return with_written_output(0);
   }
   const std::vector<std::string> typed = words_of(argc, argv);
   learn_whether_document_is_wanted(typed);
