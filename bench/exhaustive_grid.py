@@ -61,7 +61,7 @@ def run_once(options, folder, spec, configuration):
     run_worker(options.loadline, spec, folder, events)
     peak = max(event.get("peak_bytes", 0) for event in events)
     steps = [event for event in events if event["event"] == "step"]
-    steady = steps[1 if len(steps) < 6 else 2:]
+    steady = steps[1 if len(steps) < 6 else 2:]  # as src/trial/statistics.cpp
     rates = [(step["tokens"] / step["seconds"], step["reference_seconds"]) for step in steady]
     return (peak, median([rate * seconds / REFERENCE_SECONDS for rate, seconds in rates]),
             median([rate for rate, _ in rates]))

@@ -198,8 +198,7 @@ void keep_result(const Found& found, const FindOptions& options, const Workload&
     const auto earlier = profiles ? profile_of_same_trial(*profiles, chosen) : std::nullopt;
     if (earlier) {
       chosen.name = earlier->name;
-      is_saved = train_command(*earlier) == train_command(chosen) && earlier->peak == chosen.peak &&
-                 earlier->step_seconds == chosen.step_seconds;
+      is_saved = train_command(*earlier) == train_command(chosen) && earlier->peak == chosen.peak;
     }
   }
   // Saving the profile may fail, or wait for an answer.

@@ -4,6 +4,7 @@
 #include <array>
 #include <optional>
 #include <string_view>
+#include <system_error>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -159,12 +160,19 @@ void require_kept_paths(const std::vector<Word>& kept, const fs::path& folder) {
   }
 }
 
+// However it is written; as it stands where it cannot be looked at.
+fs::path same_place(const std::string& path) {
+  std::error_code error;
+  const fs::path place = fs::weakly_canonical(fs::absolute(path), error);
+  return error ? fs::absolute(path).lexically_normal() : place;
+}
+
 // A toggle that is not said is off; a path is the same however it is written.
 bool says_the_same(const Word* a, const Word* b) {
   const auto is_off = [](const Word* word) { return word == nullptr || word->is_off; };
   if (is_off(a) || is_off(b)) return is_off(a) == is_off(b);
   if (a->value && b->value && is_among(kPaths, a->flag)) {
-    return fs::absolute(*a->value) == fs::absolute(*b->value);
+    return same_place(*a->value) == same_place(*b->value);
   }
   return a->value == b->value;
 }

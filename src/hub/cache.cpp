@@ -48,6 +48,15 @@ std::string commit_in(const fs::path& ref) {
   return commit;
 }
 
+// Empty where the file cannot be read.
+std::string commit_if_readable(const fs::path& ref) {
+  try {
+    return commit_in(ref);
+  } catch (const Error&) {
+    return "";
+  }
+}
+
 void find_missing_weights(const fs::path& snapshot, std::vector<std::string>& needed) {
   if (is_file(snapshot / kSingleWeightFile)) return;
   const fs::path index = snapshot / kWeightIndexFile;
@@ -143,7 +152,7 @@ std::vector<std::string> HubCache::revisions(const HubModel& model) const {
        it.increment(error)) {
     if (!is_file(it->path())) continue;
     const std::string name = it->path().lexically_relative(refs).string();
-    const std::string commit = commit_in(it->path());
+    const std::string commit = commit_if_readable(it->path());
     if (!commits.contains(commit)) continue;
     revisions.push_back(name);
     named.insert(commit);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "trial/statistics.h"
+
 namespace loadline {
 namespace {
 
@@ -41,20 +43,21 @@ bool has_speed(const TrialOutcome& outcome) {
   return outcome.ran_through() && speed > 0 && std::isfinite(speed);
 }
 
-// Of the trials with a speed that others did not slow, the quickest first; none where one lacks it
-// or did other work.
-std::vector<Reference> common_references(const std::vector<RunTrial>& trials) {
-  std::vector<Reference> references;
+struct References {
+  std::int64_t tokens = 0;
+  std::vector<double> seconds;
+};
+// Of the trials with a speed that others did not slow; none where one lacks it or did other work.
+References common_references(const std::vector<RunTrial>& trials) {
+  References all;
   for (const RunTrial& trial : trials) {
     if (!has_speed(trial.outcome) || trial.outcome.noise.slows()) continue;
     const std::optional<Pace>& pace = trial.outcome.pace;
-    if (!pace) return {};
-    references.push_back(pace->reference);
-    if (references.back().tokens != references.front().tokens) return {};
+    if (!pace || (all.tokens > 0 && pace->reference.tokens != all.tokens)) return {};
+    all.tokens = pace->reference.tokens;
+    all.seconds.push_back(pace->reference.seconds);
   }
-  std::sort(references.begin(), references.end(),
-            [](const Reference& a, const Reference& b) { return a.seconds < b.seconds; });
-  return references;
+  return all;
 }
 
 // The smallest batch of this cell that a memory failure, here or below, disproves.
@@ -152,26 +155,26 @@ bool is_current(std::size_t index, const std::vector<RunTrial>& trials) {
 }
 
 std::optional<Reference> common_pace(const std::vector<RunTrial>& trials) {
-  const std::vector<Reference> references = common_references(trials);
-  if (references.empty()) return std::nullopt;
-  const std::size_t middle = references.size() / 2;
-  Reference pace = references[middle];
-  if (references.size() % 2 == 0) {
-    pace.seconds = (references[middle - 1].seconds + pace.seconds) / 2;
-  }
-  return pace;
+  const References references = common_references(trials);
+  if (references.seconds.size() < 2) return std::nullopt;
+  return Reference{.tokens = references.tokens, .seconds = quantile(references.seconds, 0.5)};
 }
 
 double pace_drift(const std::vector<RunTrial>& trials) {
-  const std::vector<Reference> references = common_references(trials);
-  if (references.empty()) return 0;
-  return references.back().seconds / references.front().seconds - 1;
+  const std::vector<double> seconds = common_references(trials).seconds;
+  if (seconds.empty()) return 0;
+  const auto [quickest, slowest] = std::minmax_element(seconds.begin(), seconds.end());
+  return *slowest / *quickest - 1;
 }
 
 double speed_at(const std::optional<Reference>& pace, const TrialOutcome& outcome) {
   if (!has_speed(outcome)) return 0;
-  if (!pace || !outcome.pace || outcome.noise.slows()) return outcome.tokens_per_second;
-  return outcome.pace->tokens_per_reference / pace->seconds;
+  if (!pace || !outcome.pace || outcome.pace->reference.tokens != pace->tokens) {
+    return outcome.tokens_per_second;
+  }
+  const double at_pace = outcome.pace->tokens_per_reference / pace->seconds;
+  // Others may have slowed the reference more than the steps, or less: a bound is the lower one.
+  return outcome.noise.slows() ? std::min(at_pace, outcome.tokens_per_second) : at_pace;
 }
 
 std::optional<Speed> speed_of(const Configuration& configuration,
@@ -186,7 +189,7 @@ std::optional<Speed> speed_of(const Configuration& configuration,
     if (speed && (slowed != speed->is_least ? slowed : seen <= speed->tokens_per_second)) continue;
     speed =
         Speed{.tokens_per_second = seen,
-              .step_seconds = trial.outcome.step_seconds * trial.outcome.tokens_per_second / seen,
+              .step_seconds = trial.outcome.step_seconds * (trial.outcome.tokens_per_second / seen),
               .is_least = slowed};
   }
   return speed;

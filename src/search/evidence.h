@@ -61,14 +61,14 @@ CellBounds bounds_of(const Cell& cell, const std::vector<RunTrial>& trials, std:
 [[nodiscard]] bool is_current(std::size_t index, const std::vector<RunTrial>& trials);
 
 // The pace at which speeds are compared: the median reference of the trials that others did not
-// slow. Nothing where one of these has none, or not of the same tokens: then speeds are compared as
-// they were measured.
+// slow. Nothing where there is only one, or one of them has none or not of the same tokens: then
+// speeds are compared as they were measured.
 std::optional<Reference> common_pace(const std::vector<RunTrial>& trials);
 // How much longer the reference took in the slowest of these trials than in the quickest: 0.2 is a
 // fifth. 0 where there is no common pace.
 double pace_drift(const std::vector<RunTrial>& trials);
-// Tokens a second at that pace; as it was measured where there is none or others slowed it; 0 where
-// it did not go through at a speed.
+// Tokens a second at that pace; as it was measured where there is none; where others slowed it the
+// lower of both; 0 where it did not go through at a speed.
 double speed_at(const std::optional<Reference>& pace, const TrialOutcome& outcome);
 
 // Of a configuration's fastest run that others did not slow, or, where they slowed all, of the

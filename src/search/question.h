@@ -26,12 +26,12 @@ std::vector<CellState> states_of(const SearchSpace& space, const std::vector<Run
 std::optional<Question> next_question(const SearchSpace& space, const SearchLimits& limits,
                                       Estimates& estimates, const std::vector<RunTrial>& trials);
 
-// What the balanced objective still wants measured: a cell's largest batch that could be larger
-// than the best so far at 90 % of the fastest speed. Nothing when none could.
-// Faster than not to be within kBalancedSpeed of the fastest, as far as the trials tell.
+// More likely than not within kBalancedSpeed of the fastest, as far as the trials tell.
 bool is_likely_fast(const Configuration& configuration, const std::vector<CellState>& states,
                     const std::vector<RunTrial>& trials);
 
+// What the balanced objective still wants measured: a cell's largest batch that could be larger
+// than the best so far at 90 % of the fastest speed. Nothing when none could.
 std::optional<Configuration> next_speed_question(const std::vector<CellState>& states,
                                                  const std::vector<RunTrial>& trials);
 

@@ -17,7 +17,7 @@ struct BestLoss {
   std::optional<double> untrained_loss = {};  // of the same rows before the first update, if known
 };
 
-// False: without the adapter the model does as well on the validation rows, or better.
+// False: before training the model did as well on the validation rows, or better.
 bool helps(const BestLoss& best);
 
 // What best.json in `adapter_path` says, whichever rows its loss is of; none where it is missing or

@@ -60,9 +60,12 @@ void Metrics::keep_lines_up_to(std::int64_t last_step, const std::filesystem::pa
   for_each_line(path, [&](const std::string& text) {
     const Json line = Json::parse(text, nullptr, false);
     const Json* step = json_find(line, "step");
-    const bool is_metric = step != nullptr && step->is_number_unsigned();
-    if (!is_metric || step->get<std::int64_t>() > last_step) return;
+    if (step == nullptr || !step->is_number_unsigned()) return;
     const auto update = step->get<std::int64_t>();
+    if (update > last_step) {  // the best adapter may be of then
+      if (json_find(line, "best") != nullptr) kept_best_.reset();
+      return;
+    }
     kept += text;
     if (kept.size() >= kPiece) into.write(std::exchange(kept, ""));
     for (const EvaluationReport::Rows rows : kAllRows) {

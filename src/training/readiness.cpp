@@ -57,7 +57,12 @@ void require_adapters_of_a_run(const TrainingSettings& settings,
 void require_no_begun_run(const std::filesystem::path& adapter_path) {
   const std::filesystem::path folder = replacing_folder(adapter_path);
   if (!is_there(folder / kCommandFile) && !is_there(folder / "metrics.jsonl")) return;
-  const std::string best = words_of_best_alone(folder);
+  std::string best = words_of_best_alone(folder);
+  if (best.empty() && holds_adapter(folder / "best") && !recorded_best(folder)) {
+    best = (folder / "best").string() +
+           " holds an adapter of it whose loss is not known: move it away, and type its command "
+           "again, without --resume, to begin it anew";
+  }
   throw usage_error(
       "--resume: {} is what is left of a run that ended before its first checkpoint, so that it "
       "cannot be continued. {}. To continue the finished run in {} instead, remove the folder {}",

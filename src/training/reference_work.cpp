@@ -14,7 +14,7 @@ constexpr double kShare = 0.1;
 
 ReferenceWork::ReferenceWork(const PackedRows& rows, const TrainingSettings& settings)
     : rows_(rows),
-      longest_(longest_rows(rows, settings.max_seq_length, 1)),
+      longest_(longest_rows(rows, std::min(settings.max_seq_length, kReferenceTokens), 1)),
       tokens_(std::min({rows.length(longest_.front()), settings.max_seq_length, kReferenceTokens})),
       buffer_(tokens_, 1) {}
 

@@ -18,9 +18,9 @@ struct ReferenceTime {
   double seconds = 0;
 };
 
-// The frozen base forward over the longest training row, of which at most kReferenceTokens: the
-// same for every batch size, rank and number of layers. It runs in the step's memory and changes
-// nothing.
+// The frozen base forward over the first of the training rows that are longest after a cut to
+// kReferenceTokens: the same for every batch size, rank, number of layers and longer cut. It runs
+// in the step's memory and changes nothing.
 class ReferenceWork {
  public:
   static constexpr std::int64_t kReferenceTokens = 512;  // a product's block has no more

@@ -202,7 +202,8 @@ class Run {
 
   std::optional<TrainingEnd> update(std::int64_t step) {
     std::optional<ReferenceTime> reference;
-    if (reference_) reference = reference_->before_step(model_);
+    // The first step warms up, and counts in no trial's speed.
+    if (reference_ && step > 1) reference = reference_->before_step(model_);
     const Stopwatch watch;
     batch_.select(step);
     const UpdateResult result = run_update(model_, batch_, settings_, step, host_.stop_requested);

@@ -28,7 +28,7 @@ struct StepReport {
   std::int64_t tokens = 0;  // useful tokens of the effective batch
   double seconds = 0;       // of the whole update, accumulation included
   Bytes peak;               // the process's VmHWM after the step
-  // kWorstFirst: the latest before the step.
+  // kWorstFirst, after the first step: the latest before this one.
   std::optional<ReferenceTime> reference = {};
 };
 

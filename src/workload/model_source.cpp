@@ -51,16 +51,26 @@ Cached look_into(const HubCache& cache, const HubModel& model, ModelParts parts)
   return cached;
 }
 
-// "it has main, v1.0"; empty where the cache has no revision of the model.
-std::string cached_revisions(const HubModel& model, const HubCache& cache) {
-  const std::vector<std::string> revisions = cache.revisions(model);
-  if (revisions.empty()) return "";
-  return fmt::format("it has {}", fmt::join(revisions, ", "));
+// "it has main, v1.0": those that could be used in the place of the model's own; empty where there
+// is none.
+std::string cached_revisions(const HubModel& model, const HubCache& cache, ModelParts parts) {
+  std::vector<std::string> usable;
+  for (const std::string& revision : cache.revisions(model)) {
+    HubModel other = model;
+    other.revision = revision;
+    try {
+      if (look_into(cache, other, parts).usable()) usable.push_back(revision);
+    } catch (const Error&) {  // a damaged one is of no use
+    }
+  }
+  if (usable.empty()) return "";
+  return fmt::format("it has {}", fmt::join(usable, ", "));
 }
 
-Error not_in_cache(const HubModel& model, const HubCache& cache, const Cached& cached) {
+Error not_in_cache(const HubModel& model, const HubCache& cache, const Cached& cached,
+                   ModelParts parts) {
   if (!cached.commit || !is_there(cached.snapshot)) {
-    const std::string others = cached_revisions(model, cache);
+    const std::string others = cached_revisions(model, cache, parts);
     if (!others.empty()) {
       return bad_input(
           "{}: the Hub's cache {} has this model, but not its revision '{}': {}. HF_HUB_OFFLINE is "
@@ -111,12 +121,14 @@ PullReport download(const HubModel& model, ModelParts parts, const HubCache& cac
   return report;
 }
 
-// Where it cannot be had, the others that the cache has are named.
-PullReport download_revision(const HubModel& model, ModelParts parts, const HubCache& cache) {
+// Where it cannot be had and the cache has nothing of it, the others that it has are named.
+PullReport download_revision(const HubModel& model, ModelParts parts, const HubCache& cache,
+                             const Cached& cached) {
   try {
     return download(model, parts, cache);
   } catch (const Error& error) {
-    const std::string others = cached_revisions(model, cache);
+    if (cached.commit && is_there(cached.snapshot)) throw;
+    const std::string others = cached_revisions(model, cache, parts);
     if (error.kind() == ErrorKind::kInterrupted || others.empty()) throw;
     throw Error(error.kind(), fmt::format("{}. The Hub's cache has not this revision of {}: {}",
                                           error.what(), model.repository, others));
@@ -140,8 +152,8 @@ fs::path hub_model(const HubModel& model, ModelParts parts) {
   const Cached cached = look_into(cache, model, parts);
   if (cached.whole()) return cached.snapshot;
   if (hub.offline && cached.usable()) return as_cached(model, cached);
-  if (hub.offline) throw not_in_cache(model, cache, cached);
-  if (!cached.usable()) return download_revision(model, parts, cache).snapshot;
+  if (hub.offline) throw not_in_cache(model, cache, cached, parts);
+  if (!cached.usable()) return download_revision(model, parts, cache, cached).snapshot;
   HubModel same = model;
   same.revision = *cached.commit;  // only `loadline pull` asks for a newer one
   try {
@@ -161,7 +173,7 @@ PullReport pull_from_hub(const HubModel& model, ModelParts parts) {
   const HubCache cache(hub.cache);
   if (!hub.offline) return download(model, parts, cache);
   const Cached cached = look_into(cache, model, parts);
-  if (!cached.usable()) throw not_in_cache(model, cache, cached);
+  if (!cached.usable()) throw not_in_cache(model, cache, cached, parts);
   return {.commit = *cached.commit, .snapshot = cached.snapshot, .files = {}, .received = 0};
 }
 

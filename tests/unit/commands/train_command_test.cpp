@@ -164,6 +164,7 @@ TEST_F(TrainCommandTest, WhatAFileSaysAndDoesNotCountIsSaid) {
   EXPECT_THAT(resumed_with({"--epochs", "2"}).notes,
               testing::ElementsAre(AllOf(HasSubstr("--epochs 2 does not count"),
                                          HasSubstr("with --max-steps 3000"))));
+  EXPECT_THAT(resumed_with({"--data", "./nowhere/../rows.jsonl"}).notes, testing::IsEmpty());
   EXPECT_THAT(resumed_with(file, {"--max-steps", "4000"}).notes, testing::IsEmpty());
   EXPECT_THAT(resumed_with(file, {"--epochs", "4"}).notes, testing::IsEmpty());
   EXPECT_THAT(resumed({}).max_steps, 3000);

@@ -625,16 +625,30 @@ TEST(Choose, SpeedsAreComparedAtOnePace) {
   EXPECT_EQ(choose(trials, Objective::kBalanced), 0U) << "of other work than the others";
 }
 
-TEST(Choose, ThePaceOfATrialThatOthersSlowedIsNotLookedAt) {
-  std::vector<RunTrial> trials = {measured({8, 8, 4}, 1000), measured({6, 16, 4}, 880)};
+TEST(Choose, ThePaceOfATrialThatOthersSlowedIsNoOthersAndItsSpeedIsTheLowerOfBoth) {
+  std::vector<RunTrial> trials = {measured({8, 8, 4}, 1000), measured({7, 16, 4}, 900),
+                                  measured({6, 32, 4}, 880)};
   give_pace(trials[0], 1.0);
-  give_pace(trials[1], 3.0);
-  trials[1].outcome.noise.cores = 2;
-  trials[1].outcome.noise.neighbour_cores = 1;
+  give_pace(trials[1], 1.0);
+  give_pace(trials[2], 3.0);
+  trials[2].outcome.noise.cores = 2;
+  trials[2].outcome.noise.neighbour_cores = 1;
   EXPECT_DOUBLE_EQ(common_pace(trials)->seconds, 1.0);
-  EXPECT_DOUBLE_EQ(speed_of({6, 16, 4}, trials)->tokens_per_second, 880);
-  trials[1].outcome.pace.reset();
+  EXPECT_DOUBLE_EQ(speed_of({6, 32, 4}, trials)->tokens_per_second, 880);
+  give_pace(trials[2], 0.5);  // the machine was quicker then
+  EXPECT_DOUBLE_EQ(speed_of({6, 32, 4}, trials)->tokens_per_second, 440);
+  trials[2].outcome.pace.reset();
   EXPECT_TRUE(common_pace(trials));
+}
+
+TEST(Choose, TheSpeedOfAnOnlyTrialIsAsItWasMeasured) {
+  std::vector<RunTrial> trials = {measured({8, 8, 4}, 1000)};
+  trials[0].outcome.step_seconds = 0.3;
+  give_pace(trials[0], 1.0);
+  trials[0].outcome.pace->tokens_per_reference = 1100;  // medians of other steps
+  EXPECT_FALSE(common_pace(trials));
+  EXPECT_EQ(speed_of({8, 8, 4}, trials)->tokens_per_second, 1000);
+  EXPECT_EQ(speed_of({8, 8, 4}, trials)->step_seconds, 0.3);
 }
 
 TEST(ParetoFront, HasWhatNothingBeatsInBothMemoryAndSpeed) {

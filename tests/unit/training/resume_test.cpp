@@ -794,6 +794,33 @@ TEST_F(Resume, KilledBeforeTheDiskTookItTheRecordOfTheBestAdapterIsTakenFromTheM
   EXPECT_EQ(seen.found->untrained_loss, stopped.evaluations.front().valid_loss);
 }
 
+TEST_F(Resume, ABestAdapterOfAfterTheCheckpointIsNotRecordedAsOneOfBefore) {
+  const TrainingSettings s = long_settings("later");
+  const fs::path record = s.adapter_path / "best/best.json";
+  fs::create_directories(record / "in the way");
+  const Recorder stopped = run(s, 5);
+  ASSERT_TRUE(stopped.end.best);
+  fs::remove_all(record);
+  const fs::path metrics = s.adapter_path / "metrics.jsonl";
+  Json later;
+  for (const Json& line : json_lines(metrics)) {
+    if (line.contains("best")) later = line;
+  }
+  ASSERT_EQ(later.value("step", 0), stopped.end.best->step);
+  later["step"] = 999;
+  std::ofstream(metrics, std::ios::app) << later.dump() << "\n";
+  struct Look : Recorder {
+    void loaded(const LoadReport&) override { is_there = fs::exists(record); }
+    fs::path record;
+    bool is_there = true;
+  } seen;
+  seen.record = record;
+  const TrainingHost host{.peak_memory = [] { return 1_MiB; },
+                          .stop_requested = [] { return false; }};
+  EXPECT_EQ(run_training(resumed(s), host, seen).reason, TrainingEnd::Reason::kDone);
+  EXPECT_FALSE(seen.is_there);
+}
+
 TEST_F(Resume, WhereTheLastSaveIsRefusedItIsSaidWhatThereIsToGoOnFrom) {
   const TrainingSettings whole = long_settings("whole");
   run(whole);

@@ -473,7 +473,8 @@ TEST_F(Trainer, ATrialTimesAReferenceOfItsLongestRowAndNoOtherRunDoes) {
     s.train_rows = pack("long.packed", rows_of_lengths({9, 600, 12, 14}));
     s.max_seq_length = most;
     for (const StepReport& step : run(s).steps) {
-      ASSERT_TRUE(step.reference);
+      ASSERT_EQ(step.reference.has_value(), step.step > 1);
+      if (!step.reference) continue;
       EXPECT_EQ(step.reference->tokens, tokens);
       EXPECT_GT(step.reference->seconds, 0);
     }

@@ -171,6 +171,18 @@ TEST_F(ModelSource, ARevisionThatTheCacheLacksIsNamedWithThoseThatItHas) {
   EXPECT_THAT(refusal(ErrorKind::kBadInput, "org/other@v2"), HasSubstr("does not have this model"));
 }
 
+// The tests' snapshot has no weights.
+TEST_F(ModelSource, ARevisionThatIsNotWholeIsNamedToNobody) {
+  const auto refusal = [](ErrorKind kind, const std::string& model) {
+    return message_of(kind, [&] { (void)resolve_model(model, ModelParts::kAll); });
+  };
+  EXPECT_THAT(refusal(ErrorKind::kEnvironment, "org/name"),
+              AllOf(HasSubstr("cannot be reached"), Not(HasSubstr("it has"))));
+  EXPECT_THAT(refusal(ErrorKind::kEnvironment, "org/name@v2"), Not(HasSubstr("it has")));
+  put("refs/damaged", std::string(100'000, 'x'));
+  EXPECT_THAT(refusal(ErrorKind::kEnvironment, "org/name@v2"), HasSubstr("cannot be reached"));
+}
+
 TEST_F(ModelSource, AFolderIsTheSameHoweverItsPathIsTyped) {
   const std::string back = std::string("/../") + LoopbackHub::kCommit + "/";
   for (const std::string& end : {std::string(), std::string("/"), std::string("/."), back}) {
