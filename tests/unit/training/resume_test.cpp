@@ -772,6 +772,21 @@ TEST_F(Resume, TheRecordOfTheBestAdapterThatTheDiskRefusedIsWrittenAtTheNextSave
   EXPECT_EQ(read_json(seen.record).at("valid_loss"), seen.evaluations.back().valid_loss);
 }
 
+// What best.json says when the run is taken up again; the run then goes on to its end.
+std::optional<BestLoss> best_at_resumption(TrainingSettings settings) {
+  struct Look : Recorder {
+    void loaded(const LoadReport&) override { found = recorded_best(folder); }
+    fs::path folder;
+    std::optional<BestLoss> found;
+  } seen;
+  seen.folder = settings.adapter_path;
+  settings.resume = true;
+  const TrainingHost host{.peak_memory = [] { return 1_MiB; },
+                          .stop_requested = [] { return false; }};
+  EXPECT_EQ(run_training(settings, host, seen).reason, TrainingEnd::Reason::kDone);
+  return seen.found;
+}
+
 TEST_F(Resume, KilledBeforeTheDiskTookItTheRecordOfTheBestAdapterIsTakenFromTheMetrics) {
   const TrainingSettings s = long_settings("never recorded");
   const fs::path record = s.adapter_path / "best/best.json";
@@ -779,19 +794,11 @@ TEST_F(Resume, KilledBeforeTheDiskTookItTheRecordOfTheBestAdapterIsTakenFromTheM
   const Recorder stopped = run(s, 5);
   ASSERT_TRUE(stopped.end.best);
   fs::remove_all(record);
-  struct Look : Recorder {
-    void loaded(const LoadReport&) override { found = recorded_best(folder); }
-    fs::path folder;
-    std::optional<BestLoss> found;
-  } seen;
-  seen.folder = s.adapter_path;
-  const TrainingHost host{.peak_memory = [] { return 1_MiB; },
-                          .stop_requested = [] { return false; }};
-  EXPECT_EQ(run_training(resumed(s), host, seen).reason, TrainingEnd::Reason::kDone);
-  ASSERT_TRUE(seen.found);
-  EXPECT_EQ(seen.found->step, stopped.end.best->step);
-  EXPECT_EQ(seen.found->valid_loss, stopped.end.best->valid_loss);
-  EXPECT_EQ(seen.found->untrained_loss, stopped.evaluations.front().valid_loss);
+  const std::optional<BestLoss> found = best_at_resumption(s);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->step, stopped.end.best->step);
+  EXPECT_EQ(found->valid_loss, stopped.end.best->valid_loss);
+  EXPECT_EQ(found->untrained_loss, stopped.evaluations.front().valid_loss);
 }
 
 TEST_F(Resume, ABestAdapterOfAfterTheCheckpointIsNotRecordedAsOneOfBefore) {
@@ -809,16 +816,7 @@ TEST_F(Resume, ABestAdapterOfAfterTheCheckpointIsNotRecordedAsOneOfBefore) {
   ASSERT_EQ(later.value("step", 0), stopped.end.best->step);
   later["step"] = 999;
   std::ofstream(metrics, std::ios::app) << later.dump() << "\n";
-  struct Look : Recorder {
-    void loaded(const LoadReport&) override { is_there = fs::exists(record); }
-    fs::path record;
-    bool is_there = true;
-  } seen;
-  seen.record = record;
-  const TrainingHost host{.peak_memory = [] { return 1_MiB; },
-                          .stop_requested = [] { return false; }};
-  EXPECT_EQ(run_training(resumed(s), host, seen).reason, TrainingEnd::Reason::kDone);
-  EXPECT_FALSE(seen.is_there);
+  EXPECT_FALSE(best_at_resumption(s));
 }
 
 TEST_F(Resume, WhereTheLastSaveIsRefusedItIsSaidWhatThereIsToGoOnFrom) {
