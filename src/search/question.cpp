@@ -92,8 +92,9 @@ class Inquiry {
     return chance_of(c) >= (would_be_chosen(c) ? kWorthTrying : kLikelyByPlan);
   }
 
-  // For `balanced` the largest cell's boundary comes first. By a plan that is about right its trial
-  // fits, and is then often the choice; one that is far off loses little by the lower cap.
+  // For `balanced` the largest cell's boundary comes first. By a plan that is right or too high, as
+  // ours is, its trial fits, and is then often the choice. One that is a few percent too low costs
+  // its peak.
   [[nodiscard]] bool is_first_and_may_be_chosen() const {
     return trials_.empty() && prediction_.uses_plan() && limits_.objective == Objective::kBalanced;
   }
