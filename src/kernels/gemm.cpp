@@ -18,6 +18,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/kernel_times.h"
 #include "kernels/threads.h"
+#include "kernels/tile_product.h"
 
 namespace loadline {
 namespace {
@@ -69,7 +70,6 @@ struct Compiled {
   dnnl::memory a, b, c, scratch;
   bool shares_code = false;
   std::int64_t runs = 0;
-  std::chrono::nanoseconds time{0};
 };
 
 using Family = std::array<Compiled, kSizes>;  // at i the block of 2^i tokens
@@ -133,8 +133,7 @@ Compiled compile(const dnnl::engine& engine, const Key& key, std::int64_t tokens
           .c = shape(operands.c),
           .scratch = shape(scratch),
           .shares_code = std::string_view(description.impl_info_str()).starts_with("gemm:jit"),
-          .runs = 0,
-          .time = {}};
+          .runs = 0};
 }
 
 void require_product(Product product, ConstView a, ConstView b, View c) {
@@ -158,14 +157,20 @@ void require_product(Product product, ConstView a, ConstView b, View c) {
 }  // namespace
 
 struct Gemm::State {
+  std::int64_t fewest_in_tiles = 1;  // tokens
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
   std::map<Key, Family> families;
   std::span<std::byte> scratch;
   std::size_t compiled = 0;
+  // Products in tiles since forget_runs(); of their keys m is the tokens.
+  bool counts = false;
+  std::map<Key, Ran> in_tiles;
 
   std::set<DType> woken;  // types whose shared code exists
 
+  [[nodiscard]] bool is_for_tiles(Product product, ConstView a, std::int64_t columns) const;
+  void count_in_tiles(Product product, ConstView a, View c, bool accumulate);
   Family& family(const Key& key);
   void execute(Compiled& compiled_block, const void* a, const void* b, void* c);
   void run_once(DType in, std::int64_t tokens, std::int64_t n, std::int64_t padding);
@@ -194,6 +199,32 @@ Family& Gemm::State::family(const Key& key) {
   return families.emplace(key, std::move(made)).first->second;
 }
 
+// Pairs of an odd stride would not be whole.
+bool Gemm::State::is_for_tiles(Product product, ConstView a, std::int64_t columns) const {
+  return a.rows >= fewest_in_tiles && a.stride % 2 == 0 &&
+         multiplies_in_tiles(product, a.dtype, columns, a.cols);
+}
+
+void Gemm::State::count_in_tiles(Product product, ConstView a, View c, bool accumulate) {
+  if (!counts) return;
+  const Key key{.product = product,
+                .in = a.dtype,
+                .out = c.dtype,
+                .accumulate = accumulate,
+                .m = a.rows,
+                .n = c.cols,
+                .k = a.cols};
+  Ran& ran = in_tiles[key];
+  ran = {.product = product,
+         .in = a.dtype,
+         .out = c.dtype,
+         .accumulate = accumulate,
+         .tokens = a.rows,
+         .width = c.cols,
+         .inner = a.cols,
+         .times = ran.times + 1};
+}
+
 // Through the C interface, as the C++ one builds a vector on each call.
 void Gemm::State::execute(Compiled& block, const void* a, const void* b, void* c) {
   block.a.set_data_handle(const_cast<void*>(a));
@@ -205,12 +236,8 @@ void Gemm::State::execute(Compiled& block, const void* a, const void* b, void* c
                                                      {DNNL_ARG_WEIGHTS, block.b.get()},
                                                      {DNNL_ARG_DST, block.c.get()},
                                                      {DNNL_ARG_SCRATCHPAD, block.scratch.get()}}};
-  using Clock = std::chrono::steady_clock;
-  const bool timed = kernels_are_timed();
-  const auto begin = timed ? Clock::now() : Clock::time_point();
   const auto status = dnnl_primitive_execute(block.primitive.get(), stream.get(),
                                              static_cast<int>(arguments.size()), arguments.data());
-  if (timed) block.time += Clock::now() - begin;
   if (status == dnnl_out_of_memory) throw std::bad_alloc();
   if (status != dnnl_success) {
     throw std::logic_error(
@@ -257,7 +284,9 @@ void Gemm::State::wake_shared_code(DType in) {
   code.seal();
 }
 
-Gemm::Gemm() : state_(std::make_unique<State>()) {}
+Gemm::Gemm(std::int64_t fewest_in_tiles) : state_(std::make_unique<State>()) {
+  state_->fewest_in_tiles = fewest_in_tiles;
+}
 Gemm::~Gemm() = default;
 
 Bytes Gemm::scratch_bound(int threads) {
@@ -283,6 +312,10 @@ void Gemm::run(Product product, ConstView a, ConstView b, View c, bool accumulat
   if ((over_tokens ? a.rows : a.cols) == 0) {  // an empty sum
     if (!accumulate) set_zero(c);
     return;
+  }
+  if (b.stride % 2 == 0 && state_->is_for_tiles(product, a, c.cols)) {
+    tile_product(product, a, b, c, accumulate, state_->scratch);
+    return state_->count_in_tiles(product, a, c, accumulate);
   }
   Key key{.product = product,
           .in = a.dtype,
@@ -311,6 +344,14 @@ void Gemm::run(Product product, ConstView a, ConstView b, View c, bool accumulat
   }
 }
 
+bool Gemm::run_in_tiles(Product product, ConstView a, const Nf4View& b, View c, bool accumulate) {
+  if (!state_->is_for_tiles(product, a, c.cols)) return false;
+  const KernelTimer timer(Kernel::kGemm);
+  tile_product(product, a, b, c, accumulate, state_->scratch);
+  state_->count_in_tiles(product, a, c, accumulate);
+  return true;
+}
+
 std::vector<Gemm::Ran> Gemm::ran() const {
   std::vector<Ran> all;
   for (const auto& [key, family] : state_->families) {
@@ -323,19 +364,18 @@ std::vector<Gemm::Ran> Gemm::ran() const {
                      .tokens = std::int64_t{1} << i,
                      .width = key.product == Product::kTN ? key.m : key.n,
                      .inner = key.product == Product::kTN ? key.n : key.k,
-                     .times = family[i].runs,
-                     .time = family[i].time});
+                     .times = family[i].runs});
     }
   }
+  for (const auto& [key, ran] : state_->in_tiles) all.push_back(ran);
   return all;
 }
 
 void Gemm::forget_runs() {
+  state_->counts = true;
+  state_->in_tiles.clear();
   for (auto& [key, family] : state_->families) {
-    for (Compiled& block : family) {
-      block.runs = 0;
-      block.time = {};
-    }
+    for (Compiled& block : family) block.runs = 0;
   }
 }
 

@@ -1,7 +1,7 @@
-// Matrix products on oneDNN, the only file that knows it. Inputs f32 or bf16, sums in f32.
+// Matrix products: on oneDNN, which no other file knows, or in AMX's tiles (tile_product.h). Inputs
+// f32 or bf16, sums in f32.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "kernels/nf4.h"
 #include "kernels/view.h"
 
 namespace loadline {
@@ -31,7 +32,8 @@ enum class Product : std::uint8_t {
 // called, a product after set_threads with another count compiles anew. Not for concurrent use.
 class Gemm {
  public:
-  Gemm();
+  // Products of fewer tokens are oneDNN's even where tiles could make them (tile_product.h).
+  explicit Gemm(std::int64_t fewest_in_tiles = 1);
   Gemm(const Gemm&) = delete;
   Gemm& operator=(const Gemm&) = delete;
   ~Gemm();
@@ -47,7 +49,11 @@ class Gemm {
   // shapes do not belong together, Error(kDoesNotFit) where there is no room to compile a product.
   void run(Product product, ConstView a, ConstView b, View c, bool accumulate);
 
-  // One block shape, how often it ran and, while kernels are timed, for how long: for measuring a
+  // The same with a quantized B, kNT or kNN, where tiles can; false, and nothing done, where not.
+  [[nodiscard]] bool run_in_tiles(Product product, ConstView a, const Nf4View& b, View c,
+                                  bool accumulate);
+
+  // One shape, a block's where products are cut into blocks, and how often it ran: for measuring a
   // step against its products alone.
   struct Ran {
     Product product = Product::kNT;
@@ -58,9 +64,8 @@ class Gemm {
     std::int64_t width = 0;  // N of NT and NN, M of TN
     std::int64_t inner = 0;  // K of NT and NN, N of TN
     std::int64_t times = 0;
-    std::chrono::nanoseconds time{0};
   };
-  // Since forget_runs().
+  // Since forget_runs(), empty before.
   [[nodiscard]] std::vector<Ran> ran() const;
   void forget_runs();
 

@@ -39,6 +39,7 @@ void nf4_product(Gemm& gemm, Product product, ConstView x, const Nf4View& weight
   const std::int64_t inner = forward ? weight.cols : weight.rows;
   require(y.cols == outer && x.cols == inner && x.dtype == y.dtype,
           "nf4_product: x, weight and y do not belong together");
+  if (gemm.run_in_tiles(product, x, weight, y, accumulate)) return;
   const std::int64_t width = nf4_panel(outer, inner);
   for (std::int64_t begin = 0; begin < outer; begin += width) {
     const std::int64_t count = std::min(width, outer - begin);

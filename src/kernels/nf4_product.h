@@ -20,6 +20,7 @@ struct Nf4Scratch {
   std::span<std::byte> result;  // T x panel elements of the compute type
 };
 
+// Without scratch where tiles make the product (Gemm::run_in_tiles).
 // kNT: y (T,N) (+)= x (T,K) · W (N,K)^T. kNN: y (T,K) (+)= x (T,N) · W (N,K). x and y have one
 // type. As Gemm::run with the dequantized matrix.
 void nf4_product(Gemm& gemm, Product product, ConstView x, const Nf4View& weight, View y,

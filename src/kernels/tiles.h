@@ -44,9 +44,13 @@ class Session {
 // The compiler does not know that tiles are read from memory and written to it.
 inline void memory_is_used() { __asm__ volatile("" ::: "memory"); }
 
+// How many steps ahead B's rows are fetched into the nearest cache. A core that has to save power
+// makes one tile's instruction after the other, and waits for each load.
+enum class Ahead : std::uint8_t { kNone, kOneStep };
+
 // C (32,32) = or += A (32, 32 steps) · B (32 steps, 32). A has `a_row` pairs a row, B `b_row` pairs
 // a row of pairs, C `c_row` floats.
-template <bool kAdd>
+template <bool kAdd, Ahead kAhead = Ahead::kNone>
 void square(std::int64_t steps, const Bf16Pair* a, std::int64_t a_row, const Bf16Pair* b,
             std::int64_t b_row, float* c, std::int64_t c_row) {
   constexpr std::int64_t kBytes = 4;
@@ -67,6 +71,14 @@ void square(std::int64_t steps, const Bf16Pair* a, std::int64_t a_row, const Bf1
   for (std::int64_t step = 0; step < steps; ++step) {
     const Bf16Pair* left = a + step * kStep;
     const Bf16Pair* right = b + step * kStep * b_row;
+    if constexpr (kAhead == Ahead::kOneStep) {
+      const Bf16Pair* next = right + kStep * b_row;
+#pragma GCC unroll 16
+      for (std::int64_t r = 0; r < kStep; ++r) {
+        __builtin_prefetch(next + r * b_row);
+        __builtin_prefetch(next + r * b_row + kHalf);
+      }
+    }
     _tile_loadd(4, left, a_row * kBytes);
     _tile_loadd(5, left + kHalf * a_row, a_row * kBytes);
     _tile_loadd(6, right, b_row * kBytes);

@@ -55,7 +55,8 @@ GenerationPlan plan_generation(const ModelConfig& model, const AnyAdapter& adapt
                        .compute = shape.compute,
                        .quantize = shape.quantize,
                        .threads = shape.threads,
-                       .widen = false};  // for one token the native product reads less
+                       .widen = false,  // for one token the native product reads less
+                       .tiles = false};
   GenerationPlan plan{.step = plan_forward(model, slots_of(adapter, model), step, shape.context),
                       .cache = {},
                       .cache_scratch = {},

@@ -19,6 +19,9 @@
 namespace loadline {
 namespace {
 
+// A prompt's tokens. Tiles would pack all weights for each token of an answer.
+constexpr std::int64_t kFewestInTiles = 32;
+
 ConstView flat(const std::vector<float>& values) {
   const auto count = static_cast<std::int64_t>(values.size());
   return {values.data(), DType::kF32, 1, count, count};
@@ -92,7 +95,7 @@ struct Generator::State {
   GenerationShape shape;
   GenerationPlan plan;
   Workspace memory;
-  Gemm gemm;
+  Gemm gemm{kFewestInTiles};
   // Prompt and answer together decide which of longrope's tables is taken, as keys are kept turned.
   std::int64_t first_rope = takes_long_rope(model, shape.context) ? shape.context : 0;
   std::int64_t past = 0;

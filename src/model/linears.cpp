@@ -99,8 +99,11 @@ void frozen_product(const Pass& pass, Product product, const FrozenLinear& linea
   if (pass.plan.wide_x.exists()) {
     return wide_product(product, x, linear.quantized, y, adds, wide_scratch(pass));
   }
-  const Nf4Scratch scratch{.panel = pass.memory.bytes(pass.plan.nf4_panel),
-                           .result = pass.memory.bytes(pass.plan.nf4_result)};
+  const auto scratch_of = [&](BufferId id) {
+    return id.exists() ? pass.memory.bytes(id) : std::span<std::byte>{};
+  };
+  const Nf4Scratch scratch{.panel = scratch_of(pass.plan.nf4_panel),
+                           .result = scratch_of(pass.plan.nf4_result)};
   nf4_product(pass.gemm, product, x, linear.quantized, y, adds, scratch);
 }
 

@@ -36,6 +36,9 @@ struct StepShape {
   Bytes row_order = {};  // the order of all rows, and the list of those of an update
   // bf16 products are made in f32 (kernels/wide_product.h).
   bool widen = bf16_products_are_slow();
+  // bf16 products are made in tiles (kernels/tile_product.h), where there are any, however few
+  // tokens a batch has.
+  bool tiles = true;
   [[nodiscard]] bool widens() const { return widen && compute == DType::kBf16; }
 };
 

@@ -140,6 +140,7 @@ class Planner {
   LayerWeights layer_weights(std::int64_t layer);
   void add_adapter();
   void add_constants();
+  [[nodiscard]] bool frozen_in_tiles() const;
   void add_nf4_scratch();
   [[nodiscard]] std::int64_t pairs_at_once() const;
   void add_wide_scratch();

@@ -5,6 +5,7 @@
 
 #include "kernels/gemm.h"
 #include "kernels/nf4_product.h"
+#include "kernels/tile_product.h"
 #include "kernels/wide_product.h"
 #include "model/planner.h"
 
@@ -114,6 +115,15 @@ void Planner::add_adapter() {
   adapter.second_moments = flat("Adam second moments", "optimizer", DType::kF32);
 }
 
+// Whether no product with a frozen projection needs a panel of it in bf16.
+bool Planner::frozen_in_tiles() const {
+  return shape_.tiles &&
+         std::ranges::all_of(frozen_projections(model_), [&](const FrozenProduct& matrix) {
+           return multiplies_in_tiles(Product::kNT, shape_.compute, matrix.out, matrix.in) &&
+                  multiplies_in_tiles(Product::kNN, shape_.compute, matrix.in, matrix.out);
+         });
+}
+
 void Planner::add_nf4_scratch() {
   std::int64_t panel = 0;
   std::int64_t width = 0;
@@ -173,7 +183,7 @@ void Planner::add_constants() {
     const Bytes products = Gemm::scratch_bound(shape_.threads);
     plan_.gemm_scratch = add("product scratch", "forward",
                              {static_cast<std::int64_t>(products.count)}, DType::kU8, always());
-    if (quantized()) add_nf4_scratch();
+    if (quantized() && !frozen_in_tiles()) add_nf4_scratch();
   }
   const Lifetime in_attention{1, last_backward(), Half::kAttention};
   if (lora_.dropout > 0) {

@@ -6,6 +6,7 @@
 
 #include "kernels/gemm.h"
 #include "kernels/nf4_product.h"
+#include "kernels/tile_product.h"
 
 namespace loadline {
 namespace {
@@ -94,6 +95,14 @@ class Products {
     std::erase_if(shapes_, [](const Shape& s) { return std::get<Product>(s) != Product::kNT; });
   }
 
+  // Those that are made in tiles need none of oneDNN's code.
+  void leave_out_tiles() {
+    std::erase_if(shapes_, [&](const Shape& s) {
+      const auto& [product, outer, inner, adds] = s;
+      return multiplies_in_tiles(product, shape_.compute, outer, inner);
+    });
+  }
+
   // What oneDNN writes for them.
   [[nodiscard]] Bytes compiled() const {
     const ProductBytes& each = shape_.compute == DType::kF32 ? kProductF32 : kProductBf16;
@@ -131,6 +140,7 @@ Bytes step_products(const ModelConfig& model, const StepShape& shape, const Step
     if (slot.layer != plan.first_lora_layer) break;  // the other layers have the same ones
     products.add_lora(slot, plan.dropout.exists());
   }
+  if (shape.tiles) products.leave_out_tiles();
   const bool general = !bf16_is_supported() && shape.tokens > kGeneralFrom;
   return products.compiled() + (general ? kGeneral : Bytes{});
 }

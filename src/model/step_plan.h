@@ -144,7 +144,7 @@ struct StepPlan {
   BufferId normed_qk_rstd;      // (T x (NH + NKV)), or (T x 2)
   BufferId gemm_scratch;        // none where products are widened
   BufferId attention_scratch;
-  BufferId nf4_panel, nf4_result;  // scratch of products with quantized weights, else none
+  BufferId nf4_panel, nf4_result;  // scratch of products with quantized weights, or none
   BufferId wide_x, wide_panels;    // scratch of bf16 products in f32, else none
   BufferId dropout;  // (T, widest LoRA input) a pair's input after dropout, and its gradient
   AdapterBuffers adapter;
