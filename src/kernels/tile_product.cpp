@@ -7,6 +7,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <type_traits>
 
@@ -19,6 +20,8 @@ namespace loadline {
 namespace {
 
 using tiles::kSquare;
+
+constexpr std::int64_t kPart = 8 * kSquare;  // rows of x that a thread takes at once
 
 constexpr std::int64_t kPanelBytes = static_cast<std::int64_t>(kTilePanel.count);
 
@@ -145,21 +148,27 @@ class TileProduct {
     const std::int64_t most = kPanelBytes / (2 * x.cols) / kUnit * kUnit;
     const std::int64_t panels = round_up(round_up(y.cols, most) / most, threads);
     width_ = round_up(round_up(y.cols, panels) / panels, kUnit);
+    panels_ = round_up(y.cols, width_) / width_;
     whole_ = x.rows / kSquare * kSquare;
+    std::byte* shared = scratch_ + threads * kPanelBytes;
+    last_ = static_cast<Bf16*>(static_cast<void*>(shared));
+    const std::int64_t rows = 2 * kSquare * x.cols;
+    require(rows + panels_ * std::int64_t{sizeof *taken_} <= kPanelBytes,
+            "tile_product: too many columns");
+    taken_ = static_cast<std::int32_t*>(static_cast<void*>(shared + rows));
+    std::fill(taken_, taken_ + panels_, 0);
   }
 
   void run() {
     pad_last_rows();
-    const std::int64_t panels = round_up(y_.cols, width_) / width_;
 #pragma omp parallel if (x_.rows * y_.cols >= kWorthThreads)
     {
       const tiles::Session session;
       auto* panel =
           static_cast<Bf16Pair*>(static_cast<void*>(scratch_ + omp_get_thread_num() * kPanelBytes));
-#pragma omp for schedule(dynamic, 1) nowait
-      for (std::int64_t i = 0; i < panels; ++i) {
-        make({.first = i * width_, .end = std::min(y_.cols, (i + 1) * width_), .k = x_.cols},
-             panel);
+      const std::int64_t share = round_up(panels_, omp_get_num_threads()) / omp_get_num_threads();
+      for (std::int64_t i = 0; i < panels_; ++i) {
+        make((i + omp_get_thread_num() * share) % panels_, panel);
       }
     }
   }
@@ -168,9 +177,7 @@ class TileProduct {
   // Tiles read whole squares: the last rows of x are copied, with rows of zeros below.
   void pad_last_rows() {
     if (whole_ == x_.rows) return;
-    auto* to =
-        static_cast<Bf16*>(static_cast<void*>(scratch_ + omp_get_max_threads() * kPanelBytes));
-    last_ = to;
+    Bf16* to = last_;
     for (std::int64_t t = whole_; t < whole_ + kSquare; ++t, to += x_.cols) {
       if (t < x_.rows) {
         std::memcpy(to, x_.row<Bf16>(t), static_cast<std::size_t>(x_.cols) * sizeof *to);
@@ -180,22 +187,55 @@ class TileProduct {
     }
   }
 
-  void make(const Columns& columns, Bf16Pair* panel) const {
-    pack(product_, w_, columns, panel);
+  // The parts of a panel's tokens that no thread has taken yet: a thread begins with panels that
+  // are its own, and then helps the others, as cores are seldom equally fast.
+  void make(std::int64_t index, Bf16Pair* panel) {
+    const Columns columns{
+        .first = index * width_, .end = std::min(y_.cols, (index + 1) * width_), .k = x_.cols};
+    std::atomic_ref<std::int32_t> next(taken_[index]);
+    for (bool is_packed = false;; is_packed = true) {
+      const std::int64_t begin = next.fetch_add(1, std::memory_order_relaxed) * kPart;
+      if (begin >= x_.rows) return;
+      if (!is_packed) pack(product_, w_, columns, panel);
+      multiply(columns, panel, begin, std::min(x_.rows, begin + kPart));
+    }
+  }
+
+  // y's rows [begin, end), of which begin is a multiple of kSquare.
+  void multiply(const Columns& columns, const Bf16Pair* panel, std::int64_t begin,
+                std::int64_t end) const {
     with_storage(y_.dtype, "tile_product", [&](auto storage) {
       using T = TypeOf<decltype(storage)>;
-      for (std::int64_t t = 0; t < x_.rows; t += kSquare) {
+      for (std::int64_t t = begin; t < end; t += kSquare) {
         const bool is_whole = t < whole_;
         const Bf16Pair* left = pairs_of(is_whole ? x_.row<Bf16>(t) : last_);
         const std::int64_t left_row = (is_whole ? x_.stride : x_.cols) / 2;
         for (std::int64_t c = columns.first; c < columns.end; c += kSquare) {
+          fetch_next_rows(t, end, c - columns.first, columns.end - columns.first);
           alignas(64) float sums[kSquare * kSquare];
           tiles::square<false, tiles::Ahead::kOneStep>(
               x_.cols / kSquare, left, left_row, panel + columns.at(c), kSquare, sums, kSquare);
-          store(sums, std::min(kSquare, x_.rows - t), y_.row<T>(t) + c, y_.stride, accumulate_);
+          store(sums, std::min(kSquare, end - t), y_.row<T>(t) + c, y_.stride, accumulate_);
         }
       }
     });
+  }
+
+  // The rows of x after those from t on, as large a share of them as `done` to done + kSquare is of
+  // `all`: with each square of y some, into the core's own cache. The CPU does not foresee them.
+  void fetch_next_rows(std::int64_t t, std::int64_t end, std::int64_t done,
+                       std::int64_t all) const {
+    constexpr std::int64_t kLine = 32;
+    constexpr int kRead = 0;
+    constexpr int kSecondCache = 2;
+    const std::int64_t next = t + kSquare;
+    const std::int64_t last = std::min(end, next + (done + kSquare) * kSquare / all);
+    for (std::int64_t r = next + done * kSquare / all; r < last; ++r) {
+      const Bf16* row = x_.row<Bf16>(r);
+      for (std::int64_t i = 0; i < x_.cols; i += kLine) {
+        __builtin_prefetch(row + i, kRead, kSecondCache);
+      }
+    }
   }
 
   Product product_;
@@ -204,9 +244,11 @@ class TileProduct {
   View y_;
   bool accumulate_;
   std::byte* scratch_;
-  std::int64_t width_ = 0;      // columns of a panel
-  std::int64_t whole_ = 0;      // rows of x in whole squares
-  const Bf16* last_ = nullptr;  // the others
+  std::int64_t width_ = 0;  // columns of a panel
+  std::int64_t panels_ = 0;
+  std::int64_t whole_ = 0;         // rows of x in whole squares
+  Bf16* last_ = nullptr;           // the others
+  std::int32_t* taken_ = nullptr;  // parts of x's rows, of each panel
 };
 
 }  // namespace
