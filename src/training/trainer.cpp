@@ -1,5 +1,6 @@
 #include "training/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <optional>
@@ -8,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/number_text.h"
+#include "base/program_pages.h"
 #include "base/stopwatch.h"
 #include "checkpoint/adapter.h"
 #include "checkpoint/config.h"
@@ -94,7 +96,17 @@ class Run {
     require_run_to_resume(settings_);
     const StepShape shape = rows_.shape_for(config_);
     require_writable_folder(saved_.folder());
+    forget_program();
     return shape;
+  }
+
+  // The kernel sums its counters exactly only when it is asked.
+  Bytes peak() { return peak_ = std::max(peak_, host_.peak_memory()); }
+
+  // So that a run needs what its steps need, and not what was run through before them as well.
+  void forget_program() {
+    peak();
+    forget_program_pages();
   }
 
   LoadReport load() {
@@ -103,10 +115,12 @@ class Run {
     identity_ = {.model = weights.fingerprint, .data = rows_.train().fingerprint()};
     load_adapter();
     if (settings_.trunk_cache) use_trunk_cache(weights);
+    forget_program();
     model_.warm_up();
+    forget_program();
     return {.seconds = watch.seconds(),
             .planned = model_.plan().total(),
-            .peak = host_.peak_memory(),
+            .peak = peak(),
             .rows = rows_.train().size(),
             .worst_batch_tokens = worst_batch_tokens_,
             .longest_row = longest_row_tokens(settings_, rows_.train()),
@@ -221,7 +235,7 @@ class Run {
                             .grad_norm = result.grad_norm,
                             .tokens = batch_.tokens(),
                             .seconds = watch.seconds(),
-                            .peak = host_.peak_memory(),
+                            .peak = peak(),
                             .reference = reference};
     step_seconds_ += report.seconds;
     if (reference_) reference_->stepped(report.seconds);
@@ -265,7 +279,7 @@ class Run {
                             .seconds = watch.seconds(),
                             .peak = {}};
     if (std::optional<TrainingEnd> end = keep_if_best(report)) return end;
-    report.peak = host_.peak_memory();
+    report.peak = peak();
     // A finished run that is resumed is evaluated once more.
     if (!logs_->metrics().has(report.rows, report.step)) logs_->add(report);
     observer_.evaluated(report);
@@ -333,7 +347,7 @@ class Run {
       observer_.warned(step, words + ". The run goes on, and tries again at its next save");
       return std::nullopt;
     }
-    observer_.saved(step, saved_.folder(), host_.peak_memory());
+    observer_.saved(step, saved_.folder(), peak());
     return std::nullopt;
   }
 
@@ -356,6 +370,7 @@ class Run {
   const TrainingHost& host_;
   TrainingObserver& observer_;
   const ModelConfig& config_;
+  Bytes peak_;
   TrainingRows rows_;
   SavedRun saved_;
   std::optional<CoverageMeter> coverage_;

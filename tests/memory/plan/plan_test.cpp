@@ -130,6 +130,20 @@ TEST(PlanAgainstTheProgram, HalfAMillionShortRowsAreNeverUnderInAnyOrder) {
   }
 }
 
+// What its start touched, 7 MiB and more, is let go before the steps.
+TEST(ProgramInMemory, ATrialHoldsWhatItsStepsNeedOfIt) {
+  const Program program;
+  const std::string run = (program.home() / "run").string();
+  const Ended ended =
+      program.run({"find", "--demo", "--json", "--memory-limit", "1GiB", "--no-save", "--run-dir",
+                   run, "--steps", "3", "--ranks", "8", "--layers-grid", "2", "--max-batch", "1"});
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  const Json outcome = read_json(run + "/trials/001/outcome.json");
+  const Bytes held{outcome.at("file_bytes").get<std::uint64_t>()};
+  EXPECT_GT(held, 2_MiB);
+  EXPECT_LT(held, 12_MiB);
+}
+
 TEST(GenerationPlan, IsWhatGeneratingMeasures) {
   for (const std::vector<std::string>& flags :
        {std::vector<std::string>{"--compute-dtype", "f32"}, {"--quantize", "nf4"}}) {
