@@ -27,7 +27,7 @@ struct Pages {
 class ProgramPages {
  public:
   void forget(const dl_phdr_info& object) const {
-    const bool is_held = is_held_whole(object.dlpi_name == nullptr ? "" : object.dlpi_name);
+    const std::string_view path = object.dlpi_name == nullptr ? "" : object.dlpi_name;
     for (const ElfW(Phdr) & part : std::span(object.dlpi_phdr, object.dlpi_phnum)) {
       if (part.p_type != PT_LOAD || (part.p_flags & PF_W) != 0) continue;
       const Pages pages = pages_of(object.dlpi_addr + part.p_vaddr, part.p_memsz);
@@ -35,7 +35,9 @@ class ProgramPages {
         (void)::madvise(reinterpret_cast<void*>(pages.begin), pages.end - pages.begin,
                         MADV_DONTNEED);
       }
-      if (is_held && (part.p_flags & PF_R) != 0) touch(pages);
+      if ((part.p_flags & PF_R) == 0) continue;
+      const bool is_own_code = path.empty() && (part.p_flags & PF_X) != 0;
+      if (is_own_code || is_held_whole(path)) touch(pages);
     }
   }
 

@@ -8,8 +8,9 @@ namespace loadline {
 // compiling do, is not held for as long as the process lives. Pages that were written (a debugger's
 // breakpoints) stay.
 //
-// Libraries that every step runs through are held whole from then on: of these the kernel would map
-// the surroundings of what is used, and how much that is hangs on the address, which is random.
+// The program's own code and small libraries that every step runs through are held whole from then
+// on: of these the kernel would map the surroundings of what is used, and how much that is hangs on
+// the address, which is random, and on the pieces in which the file lies in the system's cache.
 void forget_program_pages();
 
 }  // namespace loadline
