@@ -13,7 +13,7 @@ namespace {
 
 // What training holds of the program and its shared libraries, having let go of what its start
 // touched (base/program_pages.h), and of a small file of packed rows: mostly pages of files.
-constexpr Bytes kCode = 11_MiB + 512_KiB;
+constexpr Bytes kCode = 12_MiB + 512_KiB;
 // What generating does, which lets go of nothing: the libraries of the Hub's downloads among them.
 constexpr Bytes kWholeCode = 20_MiB + 512_KiB;
 constexpr Bytes kThread = 128_KiB;
