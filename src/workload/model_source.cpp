@@ -121,12 +121,26 @@ PullReport download(const HubModel& model, ModelParts parts, const HubCache& cac
   return report;
 }
 
-// Where it cannot be had and the cache has nothing of it, the others that it has are named.
+// Of a revision that the cache has begun its commit: only `loadline pull` asks for a newer one.
+HubModel as_begun(const HubModel& model, const Cached& cached) {
+  const bool is_begun = cached.commit && is_there(cached.snapshot);
+  return {.repository = model.repository, .revision = is_begun ? *cached.commit : model.revision};
+}
+
+// Where it cannot be had and the cache has nothing of it, the others that it has are named; and
+// where a commit that was begun cannot, the way to today's.
 PullReport download_revision(const HubModel& model, ModelParts parts, const HubCache& cache,
                              const Cached& cached) {
+  const HubModel begun = as_begun(model, cached);
   try {
-    return download(model, parts, cache);
+    return download(begun, parts, cache);
   } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kBadInput && begun.revision != model.revision) {
+      throw bad_input(
+          "{}. The Hub's cache has that commit for '{}'; `loadline pull {}` asks for "
+          "today's",
+          error.what(), model.revision, model.text());
+    }
     if (cached.commit && is_there(cached.snapshot)) throw;
     const std::string others = cached_revisions(model, cache, parts);
     if (error.kind() == ErrorKind::kInterrupted || others.empty()) throw;
@@ -154,10 +168,8 @@ fs::path hub_model(const HubModel& model, ModelParts parts) {
   if (hub.offline && cached.usable()) return as_cached(model, cached);
   if (hub.offline) throw not_in_cache(model, cache, cached, parts);
   if (!cached.usable()) return download_revision(model, parts, cache, cached).snapshot;
-  HubModel same = model;
-  same.revision = *cached.commit;  // only `loadline pull` asks for a newer one
   try {
-    return download(same, parts, cache).snapshot;
+    return download(as_begun(model, cached), parts, cache).snapshot;
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kInterrupted) throw;
     tell(stderr, "{}\nGoing on with what the cache has; it lacks {}\n", error.what(),

@@ -132,6 +132,34 @@ TEST_F(ModelSource, AChatTemplateThatTheCacheLacksIsFetchedOfTheCachesOwnCommit)
   EXPECT_EQ(hub.hub_requests().size(), asked) << "what the Hub does not have is remembered";
 }
 
+TEST_F(ModelSource, WeightsThatTheCacheLacksAreFetchedOfTheCachesOwnCommit) {
+  put_snapshot("tokenizer_config.json", kWithTemplate);
+  LoopbackHub hub;
+  hub.put("config.json", "{}");
+  hub.put("model.safetensors", "weights", true);
+  environment_.set("HF_ENDPOINT", hub.url());
+  EXPECT_EQ(resolve_model("org/name", ModelParts::kAll), snapshot_);
+  EXPECT_EQ(read_file(snapshot_ / "model.safetensors", 1_KiB), "weights");
+  EXPECT_THAT(hub.asked_for("/revision/main"), IsEmpty()) << "only a pull may change the model";
+  EXPECT_THAT(hub.asked_for(std::string("/revision/") + LoopbackHub::kCommit), Not(IsEmpty()));
+}
+
+TEST_F(ModelSource, ACommitThatTheHubHasNoMoreIsRefusedWithTheWayToTodays) {
+  LoopbackHub hub;
+  hub.hub_fault([](const testing::Request&, testing::Reply& reply) {
+    reply = {.status = 404, .headers = {{"X-Error-Code", "RevisionNotFound"}}, .body = ""};
+  });
+  environment_.set("HF_ENDPOINT", hub.url());
+  const auto refusal = [](const std::string& model) {
+    return message_of(ErrorKind::kBadInput, [&] { (void)resolve_model(model, ModelParts::kAll); });
+  };
+  EXPECT_THAT(refusal("org/name"),
+              AllOf(HasSubstr(std::string("no revision '") + LoopbackHub::kCommit),
+                    HasSubstr("`loadline pull org/name`")));
+  EXPECT_THAT(refusal(std::string("org/name@") + LoopbackHub::kCommit), Not(HasSubstr("pull")))
+      << "a commit that was asked for is no other one today";
+}
+
 TEST_F(ModelSource, ANameIsTheHubsUnlessAFolderHasIt) {
   ASSERT_TRUE(named_on_hub("org/name@v1"));
   EXPECT_EQ(named_on_hub("org/name@v1")->text(), "org/name@v1");
