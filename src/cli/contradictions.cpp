@@ -24,6 +24,7 @@ constexpr Member kContradictions[][4] = {
     {"--resume=true", "--resume-adapter-file"},
     {"--dump=true", "--json=true"},
     {"--template-jsonl=true", "--model"},
+    {"--template-jsonl=true", "--demo=true"},
     {"--template-jsonl=true", "--add-generation-prompt=true"},
     {"--steps-per-eval=0", "--early-stopping-patience"},
     {"--test=false", "--test-data"},

@@ -9,7 +9,8 @@
 #include "commands/command.h"
 #include "text/conversation_fields.h"
 #include "text/rows.h"
-#include "workload/model_source.h"
+#include "workload/options.h"
+#include "workload/workload.h"
 
 namespace loadline {
 namespace {
@@ -17,7 +18,7 @@ namespace {
 constexpr std::int64_t kAnyVocabulary = INT32_MAX;  // rendering makes no ids
 
 struct ChatOptions {
-  std::string model;
+  WorkloadOptions model;  // --model and --demo alone
   bool template_jsonl = false;
   bool add_generation_prompt = false;
 };
@@ -56,7 +57,7 @@ std::string render_row(const RowReader& reader, const Json& row, bool add_genera
 
 // A JSON list of messages, or an object with "messages" and "tools", a line.
 int render_with_model(const ChatOptions& options) {
-  const RowReader reader(resolve_model(options.model, ModelParts::kText), kAnyVocabulary, {});
+  const RowReader reader(model_folder_of(options.model, ModelParts::kText), kAnyVocabulary, {});
   std::string line;
   for (std::int64_t number = 1; std::getline(std::cin, line); ++number) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
@@ -78,20 +79,24 @@ CommandFunction add_chat(Flags flags) {
   flags.toggle("--template-jsonl", options->template_jsonl,
                "stdin: {\"chat_template\",\"messages\",...} a line; stdout: "
                "{\"text\"} or {\"error\"} a line");
-  flags.value("--model DIR|ORG/NAME", options->model,
-              "Folder, or ORG/NAME, whose chat template is used; stdin: a list of messages, or "
-              "{\"messages\",\"tools\"}, a line");
+  flags.under(kModelAndData)
+      .value("--model DIR|ORG/NAME", options->model.model,
+             "Folder, or ORG/NAME, whose chat template is used; stdin: a list of messages, or "
+             "{\"messages\",\"tools\"}, a line");
+  add_demo_flag(flags, options->model, "The embedded model");
   flags.toggle("--add-generation-prompt", options->add_generation_prompt,
                "End with the assistant's opening");
   return [options] {
-    if (options->template_jsonl && (!options->model.empty() || options->add_generation_prompt)) {
+    const bool has_model = options->model.demo || !options->model.model.empty();
+    if (options->template_jsonl && (has_model || options->add_generation_prompt)) {
       throw usage_error(
           "--template-jsonl takes the template and add_generation_prompt from each line: leave out "
-          "--model and --add-generation-prompt");
+          "--model, --demo and --add-generation-prompt");
     }
     if (options->template_jsonl) return render_template_lines();
-    if (options->model.empty())
-      throw usage_error("chat needs --model DIR, --model ORG/NAME or --template-jsonl");
+    if (!has_model) {
+      throw usage_error("chat needs --model DIR, --model ORG/NAME, --demo or --template-jsonl");
+    }
     return render_with_model(*options);
   };
 }

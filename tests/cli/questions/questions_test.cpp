@@ -79,6 +79,19 @@ TEST(Questions, ChatRendersWithAModelsTemplate) {
   EXPECT_EQ(ended.out, "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n") << ended.err;
 }
 
+TEST(Questions, ChatTakesTheEmbeddedModelsTemplateForTheDemo) {
+  const std::string line = R"([{"role":"user","content":"Hello"}])";
+  const Ended ended = Program().run({"chat", "--demo"}, line);
+  EXPECT_EQ(ended.out, "<|im_start|>user\nHello<|im_end|>\n") << ended.err;
+  const auto refusal = [&](const std::vector<std::string>& flags) {
+    return Program().run(with({"chat"}, flags), line).err;
+  };
+  EXPECT_THAT(refusal({"--demo", "--model", demo_model()}),
+              HasSubstr("--demo brings a model of its own"));
+  EXPECT_THAT(refusal({"--demo", "--template-jsonl"}), HasSubstr("leave out --model, --demo and"));
+  EXPECT_THAT(refusal({}), HasSubstr("chat needs --model DIR, --model ORG/NAME, --demo or"));
+}
+
 TEST(Questions, ChatTakesALineForAConversationAndPassesOverBlankOnes) {
   const Ended ended = Program().run({"chat", "--model", demo_model()},
                                     "[{\"role\":\"user\",\"content\":\"one\"}]\n \r\n"
