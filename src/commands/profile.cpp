@@ -3,7 +3,6 @@
 
 #include <cstdio>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "commands/command.h"
+#include "commands/remove_each.h"
 #include "report/text.h"
 #include "workload/paths.h"
 
@@ -70,14 +70,14 @@ int show(const ProfileOptions& options) {
   return 0;
 }
 
-// Where one of them is none, none is removed.
 int remove(const ProfileOptions& options) {
-  const std::set<std::string> names(options.names.begin(), options.names.end());
-  for (const std::string& name : names) require_profile(profile_folder(), name);
-  for (const std::string& name : names) {
-    remove_profile(profile_folder(), name);
-    fmt::print("Removed {}\n", name);
-  }
+  const std::filesystem::path folder = profile_folder();
+  remove_each(
+      options.names, [&](const std::string& name) { require_profile(folder, name); },
+      [&](const std::string& name) {
+        remove_profile(folder, name);
+        fmt::print("Removed {}\n", name);
+      });
   return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "commands/command.h"
+#include "commands/remove_each.h"
 #include "commands/search_folder.h"
 #include "report/text.h"
 #include "search/evidence.h"
@@ -26,7 +27,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct RunOptions {
-  std::string name;
+  std::vector<std::string> names;  // of `remove`
   bool json = false;
 };
 
@@ -156,21 +157,28 @@ int list(const RunOptions& options) {
   return 0;
 }
 
-int remove(const RunOptions& options) {
-  const fs::path name = options.name;
+void require_run(const fs::path& name) {
   const fs::path folder = runs_folder() / name;
   const bool is_name =
       name == name.filename() && name.has_filename() && name != "." && name != "..";
   if (!is_name || !(is_there(folder / "run.json") || is_there(folder / "journal.jsonl"))) {
     throw usage_error("{}: there is no run of that name in {}. `loadline run list` shows them",
-                      options.name, runs_folder().string());
+                      name.string(), runs_folder().string());
   }
   if (fs::is_symlink(folder)) {
     throw usage_error("{}: is a link: remove the link, or what it points to", folder.string());
   }
+}
+
+void remove_run(const fs::path& name) {
+  const fs::path folder = runs_folder() / name;
   remove_search(folder);
-  fmt::print("Removed {}\n", printable(options.name));
+  fmt::print("Removed {}\n", printable(name.string()));
   if (is_there(folder)) fmt::print("What else lies in {} stays\n", printable(folder.string()));
+}
+
+int remove(const RunOptions& options) {
+  remove_each(options.names, require_run, remove_run);
   return 0;
 }
 
@@ -180,9 +188,10 @@ CommandFunction add_run(Flags flags) {
   const auto options = std::make_shared<RunOptions>();
   Flags list_flags = flags.command(
       "list", "All runs without a folder of their own, and proofs of train --verify; newest first");
-  Flags remove_flags = flags.command("remove", "Delete one; profiles that rest on it stay");
+  Flags remove_flags =
+      flags.command("remove", "Delete one, or several; profiles that rest on them stay");
   list_flags.toggle("--json", options->json, "One JSON document on stdout");
-  remove_flags.word("name", options->name, "As `run list` shows it");
+  remove_flags.words("name", options->names, "As `run list` shows it");
   return [=] { return list_flags.chosen() ? list(*options) : remove(*options); };
 }
 
