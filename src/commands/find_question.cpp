@@ -1,6 +1,7 @@
 #include "commands/find_question.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -34,6 +35,14 @@ void settle_checkpointing(Workload& workload, const FindQuestion& question) {
 
 }  // namespace
 
+std::string limit_text(const std::string& typed) {
+  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB"};
+  std::uint64_t count = parse_bytes(typed).count;
+  std::size_t unit = 0;
+  for (; count > 0 && count % 1024 == 0 && unit + 1 < std::size(kUnits); ++unit) count /= 1024;
+  return std::to_string(count) + kUnits[unit];
+}
+
 Json question_document(const FindQuestion& question, const Workload& workload,
                        const MachineFacts& machine, const std::optional<std::string>& limit) {
   const ProfileKey key = workload.profile_key(machine, workload.base);
@@ -52,7 +61,7 @@ Json question_document(const FindQuestion& question, const Workload& workload,
           {"checkpointing", question.space.checkpointing},
           {"steps", question.steps},
           {"margin", question.limits.margin},
-          {"memory_limit", limit ? Json(*limit) : Json(nullptr)},
+          {"memory_limit", limit ? Json(limit_text(*limit)) : Json(nullptr)},
           {"machine", without_memory(key.machine)},
           {"version", key.version}};
 }

@@ -17,6 +17,10 @@ namespace loadline {
 Json question_document(const FindQuestion& question, const Workload& workload,
                        const MachineFacts& machine, const std::optional<std::string>& limit);
 
+// What --memory-limit says, however it is spelled: to the byte, in the largest unit that has no
+// fraction. "20GiB", "1536MiB", "17B".
+std::string limit_text(const std::string& typed);
+
 // Where a search has its folder, and what it is known by there.
 struct SearchPlace {
   Json question;

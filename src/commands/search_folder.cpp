@@ -8,6 +8,7 @@
 #include "base/earlier_name.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "commands/find_question.h"
 #include "commands/question_differences.h"
 #include "report/machine_name.h"
 #include "report/profile.h"
@@ -80,13 +81,17 @@ bool is_finished(const fs::path& folder, const std::function<void(const std::str
 }
 
 // How much memory the machine has is no part of the question: the budget that this leaves is
-// another every day. Earlier versions wrote it.
+// another every day. Earlier versions wrote it, and --memory-limit as it was typed.
 Json run_in(const fs::path& run_file) {
   Json run = read_json(run_file);
   if (const Json* found = json_find(run, "question"); found != nullptr && found->is_object()) {
     Json& question = run["question"];
     const std::string machine = json_string(question, "machine", run_file.string());
     question["machine"] = without_memory(machine);
+    if (const Json* limit = json_find(question, "memory_limit");
+        limit != nullptr && limit->is_string()) {
+      question["memory_limit"] = limit_text(limit->get<std::string>());
+    }
     return run;
   }
   throw bad_input("{}: 'question' is missing. Give another --run-dir, or --restart.",

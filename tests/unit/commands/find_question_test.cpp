@@ -23,7 +23,7 @@ Json asked(const fs::path& cache, WorkloadOptions options = {}) {
   options.demo = true;
   const MachineFacts machine;
   const Workload workload = prepare_workload(options, machine, stderr);
-  return question_document({}, workload, machine, {});
+  return question_document({}, workload, machine, options.memory_limit);
 }
 
 TEST(FindQuestion, ASearchGoesOnWhereItsCacheLiesElsewhere) {
@@ -43,6 +43,20 @@ TEST(FindQuestion, OtherValidationRowsAreAnotherQuestion) {
   EXPECT_EQ(asked(folder.path(), options), first);
   replace_file(rows, "{\"text\": \"another row\"}\n");
   EXPECT_NE(asked(folder.path(), options), first);
+}
+
+TEST(FindQuestion, AMemoryLimitIsTheSameHoweverItIsSpelled) {
+  const TemporaryFolder folder;
+  const auto limit_in = [&](const std::string& typed) {
+    WorkloadOptions options;
+    options.memory_limit = typed;
+    return asked(folder.path(), options).at("memory_limit");
+  };
+  for (const char* same : {"20GiB", "20GB", "20 g", "20480MiB", "21474836480"}) {
+    EXPECT_EQ(limit_in(same), "20GiB") << same;
+  }
+  EXPECT_EQ(limit_in("1.5GiB"), "1536MiB");
+  EXPECT_EQ(limit_in("21474836481"), "21474836481B");
 }
 
 // Searches over the demo, in a folder of their own, on days with different budgets.

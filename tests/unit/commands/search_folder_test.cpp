@@ -25,7 +25,8 @@ class SearchFolder : public testing::Test {
     replace_file(file, "x");
   }
   bool open(const fs::path& folder, bool restart = false) {
-    const Json context{{"question", {{"machine", "CPU, 2 cores"}}}};
+    Json context{{"question", {{"machine", "CPU, 2 cores"}}}};
+    if (!memory_limit_.empty()) context["question"]["memory_limit"] = memory_limit_;
     return open_search_folder(folder, context, restart, profiles(),
                               [&](const std::string& line) { said_ += line; });
   }
@@ -48,6 +49,7 @@ class SearchFolder : public testing::Test {
   }
 
   TemporaryFolder folder_;
+  std::string memory_limit_;
   std::string said_;
 };
 
@@ -141,6 +143,17 @@ TEST_F(SearchFolder, ASearchIsGoneOnWithWhateverItsModelWasCalled) {
   EXPECT_EQ(found(), place("smol-0123456789ab"));
   EXPECT_EQ(folder_of_search(place("none"), "smol", "0123456789ab"),
             place("none/smol-0123456789ab"));
+}
+
+TEST_F(SearchFolder, ASearchIsGoneOnWithHoweverItsMemoryLimitWasSpelled) {
+  const fs::path run = place("run");
+  make_folder(run);
+  replace_file(run / "run.json",
+               R"({"question": {"machine": "CPU, 2 cores", "memory_limit": "20480mb"}})");
+  memory_limit_ = "20GiB";
+  EXPECT_EQ(refusal(run), "");
+  memory_limit_ = "12GiB";
+  EXPECT_THAT(refusal(run), HasSubstr("memory_limit: there 20GiB, now 12GiB"));
 }
 
 TEST_F(SearchFolder, AnAdaptersOrAModelsFolderIsNoSearchs) {
