@@ -10,7 +10,6 @@
 #include "machine/cap.h"
 #include "machine/interrupt.h"
 #include "trial/advice.h"
-#include "trial/statistics.h"
 #include "trial/warnings.h"
 
 namespace loadline {
@@ -92,7 +91,9 @@ TrialSpec FindSession::spec_of(const Question& question) {
   spec.cap = cap_of(question.under_margin);
   spec.margin = question_.limits.margin;
   spec.planned_steps = question_.planned_steps;
-  spec.predicted_step = predicted_step(configuration);
+  spec.predicted_step = predicted_step(
+      configuration, journal_.entries(),
+      [&](const TrialSpec& known) { return configuration_of(known, question_.space); });
   TrainingSettings settings = settings_of(configuration);
   settings.adapter_path = trial_folder(run_folder_, spec.id) / "adapter";
   // What is to be recommended runs all of its steps: its growth is looked at.
@@ -106,29 +107,6 @@ TrialSpec FindSession::spec_of(const Question& question) {
   spec.untouched = plan.untouched();
   spec.worker = to_json(settings);
   return spec;
-}
-
-// What the trials so far let one expect, never too little by much: the largest time for a row, a
-// layer and a token, over all of their steps, since a trial's first are its worst batches. It only
-// tells a slow step from one that has no end.
-std::chrono::milliseconds FindSession::predicted_step(const Configuration& configuration) const {
-  double seconds = 0;
-  for (const JournalEntry& entry : journal_.entries()) {
-    const double longest = entry.outcome ? longest_step(entry.outcome->steps) : 0;
-    if (longest <= 0) continue;
-    const TrialSpec& known = entry.spec;
-    const double rows =
-        static_cast<double>(configuration.batch_size) / static_cast<double>(known.batch_size);
-    const double layers = static_cast<double>(configuration.lora_layers) /
-                          static_cast<double>(std::max<std::int64_t>(known.lora_layers, 1));
-    const std::int64_t sequence = configuration_of(known, question_.space).sequence;
-    const double tokens =
-        sequence > 0 ? static_cast<double>(configuration.sequence) / static_cast<double>(sequence)
-                     : 1.0;
-    seconds = std::max(
-        seconds, longest * std::max(rows, 1.0) * std::max(layers, 1.0) * std::max(tokens, 1.0));
-  }
-  return std::chrono::milliseconds(static_cast<std::int64_t>(std::min(seconds, 1e6) * 1000));
 }
 
 RunTrial FindSession::run_one(const Question& question) {

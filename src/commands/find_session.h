@@ -43,7 +43,6 @@ class FindSession {
   // What a trial is held under: the budget, or budget / (1 + margin).
   [[nodiscard]] Bytes cap_of(bool under_margin) const;
   [[nodiscard]] TrialSpec spec_of(const Question& question);
-  [[nodiscard]] std::chrono::milliseconds predicted_step(const Configuration& configuration) const;
   RunTrial run_one(const Question& question);
   [[nodiscard]] bool was_killed(const Configuration& configuration) const;
   [[nodiscard]] std::vector<RunTrial> known_trials() const;

@@ -9,6 +9,7 @@
 #include "search/evidence.h"
 #include "trial/left_running.h"
 #include "trial/observation.h"
+#include "trial/statistics.h"
 
 namespace loadline {
 namespace {
@@ -26,6 +27,11 @@ bool is_answer_to(const JournalEntry& killed, const JournalEntry& later,
   if (!answer || ends_search(answer->outcome.verdict)) return false;
   return answer->under_margin || !proves_margin(killed.spec, limits.budget) ||
          !answer->outcome.fits();
+}
+
+// Not below 1, as a smaller batch may have the longest rows too; 1 where neither is compared.
+double times_more(std::int64_t from, std::int64_t to) {
+  return from > 0 ? std::max(static_cast<double>(to) / static_cast<double>(from), 1.0) : 1;
 }
 
 }  // namespace
@@ -72,6 +78,21 @@ bool is_answered_later(const JournalEntry& killed, const std::vector<JournalEntr
     return later.spec.id > killed.spec.id && configuration_of(later.spec) == asked &&
            is_answer_to(killed, later, limits);
   });
+}
+
+std::chrono::milliseconds predicted_step(const Configuration& configuration,
+                                         const std::vector<JournalEntry>& entries,
+                                         const ConfigurationOf& configuration_of) {
+  double seconds = 0;
+  for (const JournalEntry& entry : entries) {
+    if (!entry.outcome) continue;
+    const Configuration known = configuration_of(entry.spec);
+    seconds = std::max(seconds, longest_step(entry.outcome->steps) *
+                                    times_more(known.batch_size, configuration.batch_size) *
+                                    times_more(known.lora_layers, configuration.lora_layers) *
+                                    times_more(known.sequence, configuration.sequence));
+  }
+  return std::chrono::milliseconds(static_cast<std::int64_t>(std::min(seconds, 1e6) * 1000));
 }
 
 }  // namespace loadline

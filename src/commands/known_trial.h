@@ -1,6 +1,7 @@
 // What a journal says today.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <vector>
@@ -30,5 +31,12 @@ std::vector<const JournalEntry*> asked_once_more(const std::vector<JournalEntry>
 // Whether one of them has been: a later trial of its configuration counts today.
 bool is_answered_later(const JournalEntry& killed, const std::vector<JournalEntry>& entries,
                        const ConfigurationOf& configuration_of, const SearchLimits& limits);
+
+// How long a step of a configuration may take by the trials so far, never too little by much: the
+// longest of their steps, for as many more rows, layers and tokens as it has; 0 without any. It
+// only tells a slow step from one that has no end.
+std::chrono::milliseconds predicted_step(const Configuration& configuration,
+                                         const std::vector<JournalEntry>& entries,
+                                         const ConfigurationOf& configuration_of);
 
 }  // namespace loadline

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <vector>
 
 #include "trial/left_running.h"
@@ -77,6 +78,65 @@ TEST(KnownTrial, ATrialUnderWhichTheMachineWentDownIsNotAskedAgain) {
   JournalEntry entry = ended(1, 4, Verdict::kKilled);
   entry.outcome = left_running(false, false);
   EXPECT_THAT(asked_again({entry}), testing::IsEmpty());
+}
+
+// A trial of batch 4, 8 layers and rows of 512 tokens, whose steps took so long.
+JournalEntry stepped(const std::vector<double>& seconds) {
+  JournalEntry entry = ended(1, 4, Verdict::kFits);
+  entry.spec.lora_layers = 8;
+  for (const double one : seconds) entry.outcome->steps.emplace_back().seconds = one;
+  return entry;
+}
+
+double predicted(std::int64_t batch, std::int64_t layers, std::int64_t sequence,
+                 const std::vector<JournalEntry>& entries) {
+  const auto with_sequence = [](const TrialSpec& spec) {
+    return Configuration{spec.batch_size, 64, spec.lora_layers, 512};
+  };
+  const std::chrono::duration<double> time =
+      predicted_step({batch, 64, layers, sequence}, entries, with_sequence);
+  return time.count();
+}
+
+TEST(PredictedStep, IsTheLongestThatWasSeenForAsManyMoreRowsLayersAndTokens) {
+  const std::vector<JournalEntry> entries{stepped({0.5, 2, 1})};
+  EXPECT_DOUBLE_EQ(predicted(4, 8, 512, entries), 2);
+  EXPECT_DOUBLE_EQ(predicted(12, 8, 512, entries), 6);
+  EXPECT_DOUBLE_EQ(predicted(4, 16, 512, entries), 4);
+  EXPECT_DOUBLE_EQ(predicted(4, 8, 2048, entries), 8);
+  EXPECT_DOUBLE_EQ(predicted(12, 16, 2048, entries), 48);
+}
+
+TEST(PredictedStep, OfASmallerConfigurationIsNoShorter) {
+  EXPECT_DOUBLE_EQ(predicted(1, 1, 64, {stepped({2})}), 2);
+  EXPECT_DOUBLE_EQ(predicted(1, 16, 64, {stepped({2})}), 4) << "nor makes up for what is more";
+}
+
+TEST(PredictedStep, IsThatOfTheTrialByWhichItIsLongest) {
+  JournalEntry larger = stepped({3});
+  larger.spec.batch_size = 16;
+  EXPECT_DOUBLE_EQ(predicted(16, 8, 512, {stepped({1}), larger}), 4);
+  EXPECT_DOUBLE_EQ(predicted(8, 8, 512, {stepped({1}), larger}), 3);
+}
+
+TEST(PredictedStep, IsNoneWithoutAStep) {
+  JournalEntry begun = stepped({2});
+  begun.outcome.reset();
+  EXPECT_EQ(predicted(4, 8, 512, {}), 0);
+  EXPECT_EQ(predicted(4, 8, 512, {stepped({}), begun}), 0);
+}
+
+TEST(PredictedStep, OfSequencesThatAreNotComparedHangsOnRowsAndLayersAlone) {
+  const auto entries = std::vector<JournalEntry>{stepped({2})};
+  EXPECT_EQ(predicted_step({8, 64, 8}, entries,
+                           [](const TrialSpec& spec) {
+                             return Configuration{spec.batch_size, 64, spec.lora_layers};
+                           }),
+            std::chrono::seconds(4));
+}
+
+TEST(PredictedStep, CanBeSaidInMillisecondsHoweverLongItIs) {
+  EXPECT_DOUBLE_EQ(predicted(1'000'000, 8, 512, {stepped({1e12})}), 1e6);
 }
 
 }  // namespace
