@@ -9,6 +9,8 @@
 #include "commands/known_trial.h"
 #include "machine/cap.h"
 #include "machine/interrupt.h"
+#include "report/progress.h"
+#include "training/reference_work.h"
 #include "trial/advice.h"
 #include "trial/warnings.h"
 
@@ -17,6 +19,9 @@ namespace fs = std::filesystem;
 namespace {
 
 static_assert(kLeastSteps == kLeastTrialSteps, "the worker ends no earlier than is asked of it");
+static_assert(kReferenceSeconds == ReferenceWork::kLeastSeconds &&
+                  kReferenceShare == ReferenceWork::kShare,
+              "the time left counts with the worker's reference work");
 
 // As the search knows it: what it does not compare is no part of it.
 Configuration configuration_of(const TrialSpec& spec, const SearchSpace& space) {

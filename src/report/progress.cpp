@@ -4,10 +4,25 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "report/text.h"
 
 namespace loadline {
+namespace {
+
+// A time that stands beside several steps is that of one piece of work.
+std::vector<double> references_in(const std::vector<TrialStep>& steps) {
+  std::vector<double> seconds;
+  for (const TrialStep& step : steps) {
+    const bool is_new =
+        step.reference && (seconds.empty() || step.reference->seconds != seconds.back());
+    if (is_new) seconds.push_back(step.reference->seconds);
+  }
+  return seconds;
+}
+
+}  // namespace
 
 void Progress::expects(const Outlook& outlook) {
   done_ = outlook.trials_done;
@@ -40,10 +55,15 @@ void Progress::trial_ends(const TrialOutcome& outcome) {
   // A trial that died before its first step says nothing about what a whole one takes.
   double in_steps = 0;
   for (const TrialStep& step : outcome.steps) in_steps += step.seconds;
+  const std::vector<double> references = references_in(outcome.steps);
+  const double in_references = std::accumulate(references.begin(), references.end(), 0.0);
   if (!outcome.steps.empty()) {
-    costs_.push_back({.start = std::max(outcome.seconds - in_steps, 0.0),
+    costs_.push_back({.start = std::max(outcome.seconds - in_steps - in_references, 0.0),
                       .configuration = tested_,
-                      .seconds_a_step = in_steps / static_cast<double>(outcome.steps.size())});
+                      .seconds_a_step = in_steps / static_cast<double>(outcome.steps.size()),
+                      .reference = references.empty()
+                                       ? 0
+                                       : in_references / static_cast<double>(references.size())});
   }
   running_ = false;
   ++done_;
@@ -74,10 +94,12 @@ double Progress::work_of(const Configuration& c) const {
 
 std::optional<double> Progress::cost_of(const ExpectedTrial& trial) const {
   double start = 0;
+  double reference = 0;
   double work = 0;
   double seconds = 0;
   for (const Cost& cost : costs_) {
     start += cost.start / static_cast<double>(costs_.size());
+    reference += cost.reference / static_cast<double>(costs_.size());
     work += work_of(cost.configuration);
     seconds += cost.seconds_a_step;
   }
@@ -88,7 +110,11 @@ std::optional<double> Progress::cost_of(const ExpectedTrial& trial) const {
   if (!(work > 0)) return std::nullopt;
   if (trial.dies) return start;
   const double one = work_of(trial.configuration) * seconds / work;
-  return start + static_cast<double>(steps_of(one, trial.under_margin)) * one;
+  const auto steps = static_cast<double>(steps_of(one, trial.under_margin));
+  const double references =
+      std::min((steps - 1) * reference,
+               std::max({kReferenceSeconds, kReferenceShare * steps * one, reference}));
+  return start + steps * one + references;
 }
 
 std::int64_t Progress::steps_of(double seconds_a_step, bool under_margin) const {

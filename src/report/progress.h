@@ -12,6 +12,11 @@
 
 namespace loadline {
 
+// A trial does reference work before its steps but the first, as long as all of it takes no more
+// than so many seconds or such a share of the steps' time.
+inline constexpr double kReferenceSeconds = 1;
+inline constexpr double kReferenceShare = 0.1;
+
 class Progress {
  public:
   void expects(const Outlook& outlook);
@@ -21,10 +26,10 @@ class Progress {
 
   // In [0, 1]. It may fall when answers make more trials necessary.
   [[nodiscard]] double share() const;
-  // Nothing before a first step. A trial's seconds are taken as a start, and steps that rise with
-  // the tokens and, from a forward through all layers on, with the LoRA layers. The geometric mean
-  // of what the ways ahead take. Only a trial under its margin runs all of its steps; another ends
-  // after kEnoughStepSeconds.
+  // Nothing before a first step. A trial's seconds are taken as a start, steps that rise with the
+  // tokens and, from a forward through all layers on, with the LoRA layers, and the reference work
+  // beside these. The geometric mean of what the ways ahead take. Only a trial under its margin
+  // runs all of its steps; another ends after kEnoughStepSeconds.
   [[nodiscard]] std::optional<double> seconds_left() const;
   // "[######..............] trial 3 of about 7, step 5 of 15, about 2 min left"; where no way ahead
   // was seen to its end "trial 3, step 5 of 15".
@@ -35,6 +40,7 @@ class Progress {
     double start = 0;  // loading, evaluation, save
     Configuration configuration;
     double seconds_a_step = 0;
+    double reference = 0;  // seconds of one piece of reference work; 0 where there was none
   };
   // What a step has to do, in units that only ratios of count.
   [[nodiscard]] double work_of(const Configuration& configuration) const;

@@ -5,12 +5,6 @@
 #include "base/stopwatch.h"
 
 namespace loadline {
-namespace {
-
-constexpr double kLeastSeconds = 1;
-constexpr double kShare = 0.1;
-
-}  // namespace
 
 ReferenceWork::ReferenceWork(const PackedRows& rows, const TrainingSettings& settings)
     : rows_(rows),

@@ -24,12 +24,14 @@ struct ReferenceTime {
 class ReferenceWork {
  public:
   static constexpr std::int64_t kReferenceTokens = 512;  // a product's block has no more
+  static constexpr double kLeastSeconds = 1;
+  static constexpr double kShare = 0.1;
 
   // `rows` must outlive this object.
   ReferenceWork(const PackedRows& rows, const TrainingSettings& settings);
 
-  // The latest time. It is taken anew as long as all of them together are no more than a second or
-  // a tenth of the steps' own.
+  // The latest time. It is taken anew as long as all of them together are no more than
+  // kLeastSeconds or kShare of the steps' own.
   ReferenceTime before_step(LoraModel& model);
   void stepped(double seconds) { step_seconds_ += seconds; }
 

@@ -67,17 +67,26 @@ RunTrial run(const Machine& m, const Question& question) {
   trial.outcome.seconds = m.start;
   if (trial.outcome.verdict == Verdict::kOutOfMemory) return trial;
   double in_steps = 0;
+  double in_references = 0;
+  std::optional<Reference> reference;
   for (std::int64_t step = 1; step <= kSteps; ++step) {
+    if (step > 1 && in_references <= std::max(1.0, 0.1 * in_steps)) {
+      reference = {
+          .tokens = static_cast<std::int64_t>(kTokensARow),
+          .seconds = kTokensARow * m.land.token_fixed * (1 + 1e-3 * m.land.chance(c, step))};
+      in_references += reference->seconds;
+    }
     TrialStep one;
     one.step = step;
     one.seconds = trial.outcome.step_seconds;
+    one.reference = reference;
     trial.outcome.steps.push_back(one);
     in_steps += one.seconds;
     const bool is_enough = step >= kLeastSteps && in_steps >= kEnoughStepSeconds;
     if (is_enough && !question.under_margin) break;
   }
   // An evaluation is about two steps.
-  trial.outcome.seconds += in_steps + 2 * trial.outcome.step_seconds;
+  trial.outcome.seconds += in_steps + in_references + 2 * trial.outcome.step_seconds;
   return trial;
 }
 
@@ -187,6 +196,37 @@ TEST(TimeLeft, SlowTrialsEndWhereTheirStepsAreEnough) {
   };
   EXPECT_DOUBLE_EQ(left(false).value_or(0), 300);
   EXPECT_DOUBLE_EQ(left(true).value_or(0), 1500);
+}
+
+// Steps of 10 s, before each but the first a reference, and 5 s for the rest.
+TEST(TimeLeft, ReferenceWorkIsOfATrialsStepsAndNotOfItsStart) {
+  const auto left = [](const std::vector<double>& references, std::int64_t batch, bool dies) {
+    Progress progress;
+    TrialSpec spec;
+    spec.steps = 3;
+    progress.trial_begins(spec, {1, 8, 4});
+    TrialOutcome outcome;
+    outcome.seconds = 5;
+    for (std::size_t i = 0; i < 3; ++i) {
+      TrialStep step;
+      step.step = static_cast<std::int64_t>(i) + 1;
+      step.seconds = 10;
+      outcome.seconds += step.seconds;
+      if (i > 0) step.reference = Reference{.tokens = 512, .seconds = references[i - 1]};
+      // The same time is that of no new work.
+      if (i == 1 || (i > 1 && references[1] != references[0])) outcome.seconds += references[i - 1];
+      outcome.steps.push_back(step);
+    }
+    progress.trial_ends(outcome);
+    progress.expects(
+        {.trials_done = 1,
+         .ways = {{{.configuration = {batch, 8, 4}, .dies = dies, .under_margin = true}}}});
+    return progress.seconds_left().value_or(0);
+  };
+  EXPECT_NEAR(left({1, 1.01}, 1, true), 5, 0.01);
+  EXPECT_NEAR(left({1, 1.01}, 1, false), 37, 0.1);
+  EXPECT_NEAR(left({4, 4}, 1, true), 5, 0.01) << "its one time stands beside two steps";
+  EXPECT_NEAR(left({1, 1.01}, 20, false), 607, 0.1) << "as much work, however long the steps";
 }
 
 TEST(TimeLeft, ARunningTrialHasNoMoreStepsThanAreEnough) {
