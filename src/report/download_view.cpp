@@ -58,7 +58,7 @@ void DownloadView::progress(double seconds, const DownloadState& state) {
   if (state.total == 0) return;
   if (is_terminal_) {
     const std::int64_t width = columns_ ? columns_() : kUsualColumns;
-    tell(out_, "\r\x1b[2K{}", cut_to(meter_.line(), width - 1));
+    tell(out_, "\r\x1b[2K{}", bar_in(meter_.line(), width - 1));
     drawn_ = true;
     std::fflush(out_);
   } else if (seconds - last_line_ >= kBetweenLines) {

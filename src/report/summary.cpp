@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "base/number_text.h"
 #include "report/text.h"
@@ -13,6 +14,8 @@ namespace loadline {
 namespace {
 
 using Lines = std::vector<std::string>;
+
+constexpr int kRowName = 14;  // columns of the comparison
 
 // Trials that no memory verdict ended would only end so again.
 std::string_view way_on(const SearchResult& result) {
@@ -195,32 +198,32 @@ void add_optimal(Lines& lines, const SearchResult& result, const SearchLimits& l
   lines.push_back("  Next larger:  " + next_larger_text(result, limits));
 }
 
-// The three objectives' choices side by side.
-void add_comparison(Lines& lines, const SearchResult& result, const SearchLimits& limits) {
-  std::vector<const RunTrial*> choices;
-  for (const auto& index : {result.balanced, result.largest, result.fastest}) {
-    if (!index) return;
-    choices.push_back(&result.trials[*index]);
-  }
-  const bool slowed = std::any_of(choices.begin(), choices.end(), [&](const RunTrial* trial) {
-    return speed_in(result, *trial).is_least;
-  });
-  const int width = slowed ? 18 : 16;  // of "≥ 22729 tokens/s" and a gap
+// What an objective would choose.
+struct Choice {
+  std::string_view objective;
+  const RunTrial* trial;
+};
+
+// Side by side, each in `width` columns behind the name of the row.
+void add_choices(Lines& lines, const SearchResult& result, const SearchLimits& limits,
+                 std::span<const Choice> choices, int width) {
   const auto row = [&](std::string_view name, const auto& value) {
-    std::string line = fmt::format("  {:<14}", name);
-    for (const RunTrial* trial : choices) line += fmt::format("{:>{}}", value(*trial), width);
+    std::string line = fmt::format("  {:<{}}", name, kRowName);
+    for (const Choice& choice : choices) line += fmt::format("{:>{}}", value(*choice.trial), width);
     lines.push_back(line);
   };
+  const Configuration& first = choices.front().trial->configuration;
   lines.emplace_back();
-  lines.push_back(fmt::format("  {:<14}{:>{}}{:>{}}{:>{}}", "", "BALANCED", width, "LARGEST", width,
-                              "FASTEST", width));
+  std::string header(2 + kRowName, ' ');
+  for (const Choice& choice : choices) header += fmt::format("{:>{}}", choice.objective, width);
+  lines.push_back(header);
   row("Batch size", [](const RunTrial& t) { return t.configuration.batch_size; });
   row("LoRA rank", [](const RunTrial& t) { return t.configuration.lora_rank; });
   row("LoRA layers", [](const RunTrial& t) { return t.configuration.lora_layers; });
-  if (choices.front()->configuration.sequence > 0) {
+  if (first.sequence > 0) {
     row("Longest row", [](const RunTrial& t) { return t.configuration.sequence; });
   }
-  if (choices.front()->configuration.checkpointing != Configuration::kNotCompared) {
+  if (first.checkpointing != Configuration::kNotCompared) {
     row("Checkpointing",
         [](const RunTrial& t) { return t.configuration.checkpointing == 1 ? "on" : "off"; });
   }
@@ -229,6 +232,23 @@ void add_comparison(Lines& lines, const SearchResult& result, const SearchLimits
   });
   row("Step time", [&](const RunTrial& t) { return in_seconds(speed_in(result, t).step_seconds); });
   row("Speed", [&](const RunTrial& t) { return speed_text(speed_in(result, t)); });
+}
+
+// The three objectives' choices side by side; below each other where the columns are too few.
+void add_comparison(Lines& lines, const SearchResult& result, const SearchLimits& limits,
+                    std::int64_t columns) {
+  if (!result.balanced || !result.largest || !result.fastest) return;
+  const Choice choices[] = {{"BALANCED", &result.trials[*result.balanced]},
+                            {"LARGEST", &result.trials[*result.largest]},
+                            {"FASTEST", &result.trials[*result.fastest]}};
+  const bool slowed = std::ranges::any_of(
+      choices, [&](const Choice& choice) { return speed_in(result, *choice.trial).is_least; });
+  const int width = slowed ? 18 : 16;  // of "≥ 22729 tokens/s" and a gap
+  if (2 + kRowName + 3 * width <= columns) {
+    add_choices(lines, result, limits, choices, width);
+  } else {
+    for (const Choice& choice : choices) add_choices(lines, result, limits, {&choice, 1}, width);
+  }
   if (slowed) {
     lines.emplace_back("  ≥ other processes used the cores meanwhile; alone it is faster");
   }
@@ -272,14 +292,15 @@ void add_way_out(Lines& lines, const SearchResult& result, const SearchLimits& l
 
 }  // namespace
 
-std::vector<std::string> summary_lines(const SearchResult& result, const SearchLimits& limits) {
+std::vector<std::string> summary_lines(const SearchResult& result, const SearchLimits& limits,
+                                       std::int64_t columns) {
   Lines lines;
   add_heading(lines, result);
   if (result.status == SearchResult::Status::kNothingFits) add_way_out(lines, result, limits);
   if (!result.optimal) return lines;
   add_frontier(lines, result);
   add_optimal(lines, result, limits);
-  add_comparison(lines, result, limits);
+  add_comparison(lines, result, limits, columns);
   add_pareto(lines, result, limits);
   return lines;
 }

@@ -56,7 +56,7 @@ struct TerminalView::State {
   }
   void draw_bar() {
     if (!is_terminal) return;
-    write(std::string(kClearLine) + cut_to(progress.bar(), width() - 1));
+    write(std::string(kClearLine) + bar_in(progress.bar(), width() - 1));
     std::fflush(out);
     bar_is_drawn = true;
   }
@@ -205,7 +205,8 @@ void TerminalView::trial_ends(const TrialSpec& spec, const TrialOutcome& outcome
 }
 
 void TerminalView::search_ends(const SearchResult& result, const SearchLimits& limits) {
-  for (const std::string& text : summary_lines(result, limits)) {
+  const std::int64_t columns = state_->is_terminal ? state_->width() : kUsualColumns;
+  for (const std::string& text : summary_lines(result, limits, columns)) {
     state_->say(text, is_heading(text) ? kBold : "");
   }
 }

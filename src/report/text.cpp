@@ -67,6 +67,15 @@ std::string cut_to(std::string_view line, std::int64_t columns) {
   return std::string(line.substr(0, end));
 }
 
+std::string bar_in(std::string_view line, std::int64_t columns) {
+  const std::size_t picture = line.starts_with('[') ? line.find("] ") : line.npos;
+  if (columns_of(line) > columns && picture != line.npos) line.remove_prefix(picture + 2);
+  while (columns_of(line) > columns && line.find(", ") != line.npos) {
+    line = line.substr(0, line.rfind(", "));
+  }
+  return cut_to(line, columns);
+}
+
 std::string wrapped(const std::string& line, std::int64_t columns) {
   return wrapped_below(line, hanging_indent(line), columns);
 }

@@ -20,6 +20,9 @@ using Columns = std::function<std::int64_t()>;
 inline constexpr std::int64_t kUsualColumns = 80;
 // The first so many columns of a line.
 std::string cut_to(std::string_view line, std::int64_t columns);
+// The line of a bar in so many columns: where they are too few without its picture, and then
+// without its last parts, so that no number is cut.
+std::string bar_in(std::string_view line, std::int64_t columns);
 // In lines of at most so many columns, but 40 to 100 on any terminal, as lines beyond are hard to
 // read; broken between words. What follows the first one stands below the
 // text behind a label ("  Planned:      "), or two columns further in.

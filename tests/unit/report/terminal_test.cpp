@@ -8,6 +8,8 @@
 #include <functional>
 #include <limits>
 #include <sstream>
+#include <string>
+#include <vector>
 
 #include "report/text.h"
 #include "trial/advice.h"
@@ -17,17 +19,19 @@ namespace loadline {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
 // What the view writes while `show` runs, and at its end.
 std::string shown(bool is_terminal, const std::function<void(TerminalView&)>& show,
-                  bool colour = true) {
+                  bool colour = true, const Columns& columns = {}) {
   char* text = nullptr;
   std::size_t size = 0;
   std::FILE* out = open_memstream(&text, &size);
   {
-    TerminalView view(out, is_terminal, colour);
+    TerminalView view(out, is_terminal, colour, columns);
     show(view);
   }
   (void)std::fclose(out);
@@ -332,26 +336,47 @@ TEST(Text, IsCutByColumnsAndNeverWithinACharacter) {
   EXPECT_EQ(cut_to("short", -1), "");
 }
 
-TEST(TerminalView, TheBarIsNeverWiderThanTheTerminal) {
-  char* text = nullptr;
-  std::size_t size = 0;
-  std::FILE* out = ::open_memstream(&text, &size);
-  {
-    TerminalView view(out, true, false, [] { return std::int64_t{30}; });
-    whole_search(view);
+// What stands on the line that is drawn over and over, each time.
+std::vector<std::string> bars_in(const std::string& text) {
+  const std::string begin = "\r\x1b[2K";
+  std::vector<std::string> bars;
+  for (std::size_t at = text.find(begin); at != std::string::npos; at = text.find(begin, at + 1)) {
+    const std::size_t bar = at + begin.size();
+    const std::size_t end = text.find_first_of("\r\n", bar);
+    if (end != std::string::npos && text[end] == '\r') bars.push_back(text.substr(bar, end - bar));
   }
-  (void)std::fclose(out);
-  const std::string shown_text(text, size);
-  std::free(text);  // NOLINT: open_memstream gives memory of malloc
-  std::size_t bars = 0;
-  const std::string begin = "\r\x1b[2K[";
-  for (std::size_t at = shown_text.find(begin); at != std::string::npos;
-       at = shown_text.find(begin, at + 1)) {
-    const std::size_t bar = at + begin.size() - 1;
-    EXPECT_LT(shown_text.find_first_of("\r\n", bar) - bar, 30U);
-    ++bars;
+  return bars;
+}
+
+TEST(TerminalView, TheBarIsNeverWiderThanTheTerminalAndItsNumbersAreWhole) {
+  const auto bars = [](std::int64_t columns) {
+    return bars_in(shown(true, whole_search, false, [=] { return columns; }));
+  };
+  EXPECT_GT(bars(30).size(), 10U);
+  for (const std::int64_t columns : {15, 20, 30, 40, 60, 70, 80}) {
+    for (const std::string& bar : bars(columns)) {
+      EXPECT_LT(bar.size(), static_cast<std::size_t>(columns));
+    }
   }
-  EXPECT_GT(bars, 10U);
+  EXPECT_THAT(bars(80), Contains(EndsWith(".] trial 1 of about 2, step 5 of 15, about 82 s left")));
+  EXPECT_THAT(bars(60), Contains("trial 1 of about 2, step 5 of 15, about 82 s left"));
+  EXPECT_THAT(bars(40), Contains("trial 1 of about 2, step 5 of 15"));
+  EXPECT_THAT(bars(20), Contains("trial 1 of about 2"));
+}
+
+TEST(TerminalView, OnANarrowTerminalTheChoicesStandBelowEachOther) {
+  const std::string text = shown(
+      true,
+      [](TerminalView& view) {
+        view.search_ends(testing::example_result(), testing::example_limits());
+      },
+      false, [] { return std::int64_t{40}; });
+  EXPECT_THAT(text, AllOf(HasSubstr("\n                        BALANCED\n"
+                                    "  Batch size                  17\n"),
+                          HasSubstr("  Speed             512 tokens/s\n"
+                                    "\n"
+                                    "                         FASTEST\n"
+                                    "  Batch size                  18\n")));
 }
 
 TEST(TerminalView, ColoursOnlyOnATerminalThatWantsThem) {
