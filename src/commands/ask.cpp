@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "commands/asked_run.h"
 #include "commands/command.h"
+#include "commands/print_line.h"
 #include "report/text.h"
 #include "search/answers.h"
 #include "workload/paths.h"
@@ -181,30 +182,31 @@ std::optional<MeasuredRanks> measured_ranks(double speed_loss, const AskedRun& r
 void print_measured(const MeasuredRanks& measured, std::int64_t expected, const Answers& answers,
                     double speed_loss) {
   const bool is_between = measured.too_slow > 0;
-  fmt::print(
-      "Largest rank that was measured: {}{}\n"
-      "  It is not known beyond it: the speeds of other ranks do not tell a difference of {:g} "
-      "%.\n",
-      measured.enough, is_between ? fmt::format("; {} was too slow", measured.too_slow) : "",
-      speed_loss);
+  print_line(fmt::format("Largest rank that was measured: {}{}", measured.enough,
+                         is_between ? fmt::format("; {} was too slow", measured.too_slow) : ""));
+  print_line(fmt::format(
+      "  It is not known beyond it: the speeds of other ranks do not tell a difference of {:g} %.",
+      speed_loss));
   if (expected <= measured.enough || (is_between && expected >= measured.too_slow)) return;
-  fmt::print(
-      "  Rank {} is expected to be the largest: the search's command with --ranks {},{} and a "
-      "--run-dir of its own measures it.\n",
-      expected, answers.least_rank(), expected);
+  print_line(fmt::format(
+      "  Rank {} is expected to be the largest: the search's command with --ranks {},{} "
+      "and a --run-dir of its own measures it.",
+      expected, answers.least_rank(), expected));
 }
 
 void print_unclear(const Answer& speed, const Answers& answers, double speed_loss,
                    std::int64_t largest) {
   const std::int64_t least = answers.least_rank();
-  fmt::print(
-      "Largest rank: not known\n"
+  const std::int64_t rank = std::max(largest, least + 1);
+  print_line("Largest rank: not known");
+  print_line(fmt::format(
       "  The speed at rank {} is only known to lie between {:.0f} and {:.0f} tokens/s, which does "
-      "not tell a difference of {:g} %.\n"
-      "  The search's command with --ranks {},{} and a --run-dir of its own measures it; ask that "
-      "run then.\n",
-      std::max(largest, least + 1), speed.low, speed.high, speed_loss, least,
-      std::max(largest, least + 1));
+      "not tell a difference of {:g} %.",
+      rank, speed.low, speed.high, speed_loss));
+  print_line(
+      fmt::format("  The search's command with --ranks {},{} and a --run-dir of its own measures "
+                  "it; ask that run then.",
+                  least, rank));
 }
 
 std::uint64_t whole(double bytes) { return static_cast<std::uint64_t>(std::llround(bytes)); }
@@ -286,13 +288,14 @@ void print_answer(const Configuration& asked, const Answers& answers, const Aske
   };
   const Answer peak = answers.peak(c);
   const Bytes needed = adjusted(Bytes{static_cast<std::uint64_t>(peak.value)}, limits.margin);
-  fmt::print("{}\n", describe(asked));
-  fmt::print("  Memory: {}{}; with margin {} of {}: {} [{}]\n", text(peak.value),
-             interval(peak, text(peak.low), text(peak.high)), to_string(needed),
-             to_string(limits.budget), fit_of(c, answers, limits), name_of(peak.support));
+  print_line(describe(asked));
+  print_line(fmt::format("  Memory: {}{}; with margin {} of {}: {} [{}]", text(peak.value),
+                         interval(peak, text(peak.low), text(peak.high)), to_string(needed),
+                         to_string(limits.budget), fit_of(c, answers, limits),
+                         name_of(peak.support)));
   const auto speed = only_memory ? std::nullopt : answers.speed(c);
   if (speed) {
-    fmt::print("  Speed:  {} [{}]\n", speed_text(*speed), name_of(speed->support));
+    print_line(fmt::format("  Speed:  {} [{}]", speed_text(*speed), name_of(speed->support)));
   }
 }
 
@@ -325,10 +328,10 @@ int run_ask(AskOptions options) {
       return measured ? 0 : 1;
     }
     if (!options.json) {
-      fmt::print("{}\n", value > 0 ? fmt::format("Largest {}: {}", *options.max, value)
-                                   : fmt::format("No {} fits; at 1:", *options.max));
+      print_line(value > 0 ? fmt::format("Largest {}: {}", *options.max, value)
+                           : fmt::format("No {} fits; at 1:", *options.max));
       const std::string why = why_no_more(part, value, run);
-      if (!why.empty()) fmt::print("  {}\n", why);
+      if (!why.empty()) print_line("  " + why);
     }
   }
   if (options.json) {

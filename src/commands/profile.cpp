@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "commands/command.h"
+#include "commands/print_line.h"
 #include "commands/remove_each.h"
 #include "report/text.h"
 #include "workload/paths.h"
@@ -43,15 +44,17 @@ int list(const ProfileOptions& options) {
   if (profiles.empty())
     fmt::print("No profiles yet: `loadline find --model DIR --data FILE` makes one.\n");
   for (const Profile& profile : profiles) {
-    fmt::print(
-        "{}\n  batch {}, rank {}, layers {}; rows of at most {} tokens; {} with its margin; "
-        "{}{:.0f} tokens/s\n",
-        profile.name, profile.batch_size, profile.lora_rank, profile.lora_layers,
-        profile.key.max_seq_length, to_string(profile.adjusted),
-        profile.slowed_by_others ? "≥ " : "", profile.tokens_per_second);
-    fmt::print("  by {} on {}; model {}, data {}\n", profile.by_verify ? "train --verify" : "find",
-               printable(profile.created), printable(profile.model_path),
-               printable(profile.data_path.empty() ? "none" : profile.data_path));
+    fmt::print("{}\n", profile.name);
+    print_line(fmt::format(
+        "  batch {}, rank {}, layers {}; rows of at most {} tokens; {} with its margin; "
+        "{}{:.0f} tokens/s",
+        profile.batch_size, profile.lora_rank, profile.lora_layers, profile.key.max_seq_length,
+        to_string(profile.adjusted), profile.slowed_by_others ? "≥ " : "",
+        profile.tokens_per_second));
+    print_line(fmt::format("  by {} on {}; model {}, data {}",
+                           profile.by_verify ? "train --verify" : "find",
+                           printable(profile.created), printable(profile.model_path),
+                           printable(profile.data_path.empty() ? "none" : profile.data_path)));
   }
   return 0;
 }

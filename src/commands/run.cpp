@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "commands/command.h"
+#include "commands/print_line.h"
 #include "commands/remove_each.h"
 #include "commands/search_folder.h"
 #include "report/text.h"
@@ -150,9 +151,10 @@ int list(const RunOptions& options) {
   }
   if (runs.empty()) fmt::print("No runs in {}: `loadline find` makes one.\n", folder.string());
   for (const Run& run : runs) {
-    fmt::print("{}\n  {}{}; {}, the last on {}\n", printable(run.folder.filename().string()),
-               in_words(run.status()), chosen_in(run), counted(run.trials, "trial"), utc(run.last));
-    fmt::print("  model {}, data {}\n", printable(run.model), printable(run.data));
+    fmt::print("{}\n", printable(run.folder.filename().string()));
+    print_line(fmt::format("  {}{}; {}, the last on {}", in_words(run.status()), chosen_in(run),
+                           counted(run.trials, "trial"), utc(run.last)));
+    print_line(fmt::format("  model {}, data {}", printable(run.model), printable(run.data)));
   }
   return 0;
 }
