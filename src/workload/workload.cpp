@@ -141,7 +141,7 @@ Json split_document(const PackedSplit& split, std::int64_t max_seq_length) {
     classes.push_back({{"from", c.from}, {"to", c.to}, {"rows", c.rows}});
   }
   const CutRows cut = cut_rows(split, max_seq_length);
-  return {{"path", split.source.string()},
+  return {{"path", fs::absolute(split.source).string()},
           {"rows", split.report.rows},
           {"tokens", split.report.tokens},
           {"tokens_in_loss", split.rows.in_loss_within(max_seq_length)},

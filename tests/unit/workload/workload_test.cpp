@@ -92,5 +92,15 @@ TEST_F(PreparedWorkload, IsMadeReadyThoughNobodyCanBeToldOfRowsThatAreLeftOut) {
   EXPECT_EQ(workload.train->report.rows, 1);
 }
 
+TEST_F(PreparedWorkload, TellsWhereItsRowsLieToWhoeverReadsItElsewhere) {
+  const std::string typed = options_.data;
+  const fs::path before = fs::current_path();
+  fs::current_path(folder_.path());
+  options_.data = "rows.jsonl";
+  const Json document = prepare_workload(options_, MachineFacts{}, stderr).data_document();
+  fs::current_path(before);
+  EXPECT_EQ(document["path"], typed);
+}
+
 }  // namespace
 }  // namespace loadline
