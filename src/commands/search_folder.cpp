@@ -80,6 +80,15 @@ bool is_finished(const fs::path& folder, const std::function<void(const std::str
   }
 }
 
+// What an earlier version took for a limit may be none today: it stands as it was typed.
+std::string known_limit(const std::string& typed) {
+  try {
+    return limit_text(typed);
+  } catch (const Error&) {
+    return typed;
+  }
+}
+
 // How much memory the machine has is no part of the question: the budget that this leaves is
 // another every day. Earlier versions wrote it, and --memory-limit as it was typed.
 Json run_in(const fs::path& run_file) {
@@ -90,7 +99,7 @@ Json run_in(const fs::path& run_file) {
     question["machine"] = without_memory(machine);
     if (const Json* limit = json_find(question, "memory_limit");
         limit != nullptr && limit->is_string()) {
-      question["memory_limit"] = limit_text(limit->get<std::string>());
+      question["memory_limit"] = known_limit(limit->get<std::string>());
     }
     return run;
   }

@@ -154,6 +154,9 @@ TEST_F(SearchFolder, ASearchIsGoneOnWithHoweverItsMemoryLimitWasSpelled) {
   EXPECT_EQ(refusal(run), "");
   memory_limit_ = "12GiB";
   EXPECT_THAT(refusal(run), HasSubstr("memory_limit: there 20GiB, now 12GiB"));
+  replace_file(run / "run.json",
+               R"({"question": {"machine": "CPU, 2 cores", "memory_limit": "20"}})");
+  EXPECT_THAT(refusal(run), HasSubstr("memory_limit: there 20, now 12GiB"));
 }
 
 TEST_F(SearchFolder, AnAdaptersOrAModelsFolderIsNoSearchs) {
