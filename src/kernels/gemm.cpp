@@ -290,8 +290,9 @@ Gemm::Gemm(std::int64_t fewest_in_tiles) : state_(std::make_unique<State>()) {
 Gemm::~Gemm() = default;
 
 Bytes Gemm::scratch_bound(int threads) {
-  // The most seen over the shapes of all models up to 70 billion parameters is 0.67 MiB a thread.
-  return Bytes{(static_cast<std::uint64_t>(std::max(threads, 1)) + 1) << 20};
+  // As tiles want it. The most that oneDNN was seen to ask for, over the shapes of all models up to
+  // 70 billion parameters, is 0.67 MiB a thread.
+  return Bytes{kTilePanel.count * (static_cast<std::uint64_t>(std::max(threads, 1)) + 1)};
 }
 
 void Gemm::use_scratch(std::span<std::byte> scratch) {

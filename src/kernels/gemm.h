@@ -29,7 +29,7 @@ enum class Product : std::uint8_t {
 // can need, so that after one pass of a step over any batch, nothing is compiled or allocated
 // again (but for oneDNN's own table of arguments: a few allocations of under 1 KiB, freed on
 // return). The same inputs, token count and threads give the same bits. Once use_scratch was
-// called, a product after set_threads with another count compiles anew. Not for concurrent use.
+// called, a product after set_threads with fewer compiles anew. Not for concurrent use.
 class Gemm {
  public:
   // Products of fewer tokens are oneDNN's even where tiles could make them (tile_product.h).
@@ -65,7 +65,7 @@ class Gemm {
     std::int64_t inner = 0;  // K of NT and NN, N of TN
     std::int64_t times = 0;
   };
-  // Since forget_runs(), empty before.
+  // Since forget_runs(), which must come first.
   [[nodiscard]] std::vector<Ran> ran() const;
   void forget_runs();
 

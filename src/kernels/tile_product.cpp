@@ -21,9 +21,14 @@ namespace {
 
 using tiles::kSquare;
 
-constexpr std::int64_t kPart = 8 * kSquare;  // rows of x that a thread takes at once
-
+// Rows of x that a thread takes at once; fewer where there would be too few parts for all threads.
+constexpr std::int64_t kPart = 8 * kSquare;
 constexpr std::int64_t kPanelBytes = static_cast<std::int64_t>(kTilePanel.count);
+// Inner dimensions go as far as leaves room, in the scratch that is all threads', for how far each
+// panel is.
+constexpr std::int64_t kDeepest = 15 * 1024;
+constexpr std::int64_t kRowsBytes = 2 * kSquare * kDeepest;
+constexpr std::int64_t kMostPanels = (kPanelBytes - kRowsBytes) / 4;
 
 constexpr std::int64_t round_up(std::int64_t n, std::int64_t unit) {
   return (n + unit - 1) / unit * unit;
@@ -82,7 +87,7 @@ void pack(Product product, ConstView w, const Columns& columns, Bf16Pair* to) {
   }
 }
 
-// A block of weights at a time; in kNN that is two squares' columns.
+// A block of weights at a time; in kNN that is two squares' columns, of which a panel may want one.
 void pack(Product product, const Nf4View& w, const Columns& columns, Bf16Pair* to) {
   const Nf4Reader reader(w);
   const std::int64_t k = columns.k;
@@ -102,11 +107,13 @@ void pack(Product product, const Nf4View& w, const Columns& columns, Bf16Pair* t
   alignas(64) Bf16 upper[kNf4Block];
   alignas(64) Bf16 lower[kNf4Block];
   for (std::int64_t i = 0; i < k; i += 2, to += kSquare) {
-    for (std::int64_t c = columns.first; c < columns.end; c += kNf4Block) {
-      reader.read(i, c / kNf4Block, 1, upper);
-      reader.read(i + 1, c / kNf4Block, 1, lower);
-      pair(upper, lower, to + columns.at(c));
-      pair(upper + kSquare, lower + kSquare, to + columns.at(c + kSquare));
+    for (std::int64_t c = columns.first; c < columns.end; c += kSquare) {
+      const std::int64_t half = c % kNf4Block;
+      if (half == 0 || c == columns.first) {
+        reader.read(i, c / kNf4Block, 1, upper);
+        reader.read(i + 1, c / kNf4Block, 1, lower);
+      }
+      pair(upper + half, lower + half, to + columns.at(c));
     }
   }
 }
@@ -142,20 +149,22 @@ class TileProduct {
     const bool fits = product == Product::kNT ? w.cols == x.cols && w.rows == y.cols
                                               : w.rows == x.cols && w.cols == y.cols;
     require(fits && x.rows == y.rows && multiplies_in_tiles(product, x.dtype, y.cols, x.cols) &&
+                (y.dtype == DType::kF32 || y.dtype == DType::kBf16) &&
                 std::ssize(scratch) >= (threads + 1) * kPanelBytes,
-            "tile_product: x, w, y and scratch do not belong together");
-    constexpr std::int64_t kUnit = std::is_same_v<W, Nf4View> ? kNf4Block : kSquare;
-    const std::int64_t most = kPanelBytes / (2 * x.cols) / kUnit * kUnit;
+            "tile_product: x, w, y, scratch and the threads do not belong together");
+    const std::int64_t room = kPanelBytes / (2 * x.cols);
+    const bool by_blocks = std::is_same_v<W, Nf4View> && room >= kNf4Block;
+    const std::int64_t unit = by_blocks ? kNf4Block : kSquare;
+    const std::int64_t most = room / unit * unit;
     const std::int64_t panels = round_up(round_up(y.cols, most) / most, threads);
-    width_ = round_up(round_up(y.cols, panels) / panels, kUnit);
+    width_ = round_up(round_up(y.cols, panels) / panels, unit);
     panels_ = round_up(y.cols, width_) / width_;
+    const auto units = [&] { return panels_ * (round_up(x.rows, part_) / part_); };
+    while (part_ > kSquare && units() < 2 * threads) part_ /= 2;
     whole_ = x.rows / kSquare * kSquare;
     std::byte* shared = scratch_ + threads * kPanelBytes;
     last_ = static_cast<Bf16*>(static_cast<void*>(shared));
-    const std::int64_t rows = 2 * kSquare * x.cols;
-    require(rows + panels_ * std::int64_t{sizeof *taken_} <= kPanelBytes,
-            "tile_product: too many columns");
-    taken_ = static_cast<std::int32_t*>(static_cast<void*>(shared + rows));
+    taken_ = static_cast<std::int32_t*>(static_cast<void*>(shared + kRowsBytes));
     std::fill(taken_, taken_ + panels_, 0);
   }
 
@@ -194,10 +203,10 @@ class TileProduct {
         .first = index * width_, .end = std::min(y_.cols, (index + 1) * width_), .k = x_.cols};
     std::atomic_ref<std::int32_t> next(taken_[index]);
     for (bool is_packed = false;; is_packed = true) {
-      const std::int64_t begin = next.fetch_add(1, std::memory_order_relaxed) * kPart;
+      const std::int64_t begin = next.fetch_add(1, std::memory_order_relaxed) * part_;
       if (begin >= x_.rows) return;
       if (!is_packed) pack(product_, w_, columns, panel);
-      multiply(columns, panel, begin, std::min(x_.rows, begin + kPart));
+      multiply(columns, panel, begin, std::min(x_.rows, begin + part_));
     }
   }
 
@@ -246,6 +255,7 @@ class TileProduct {
   std::byte* scratch_;
   std::int64_t width_ = 0;  // columns of a panel
   std::int64_t panels_ = 0;
+  std::int64_t part_ = kPart;
   std::int64_t whole_ = 0;         // rows of x in whole squares
   Bf16* last_ = nullptr;           // the others
   std::int32_t* taken_ = nullptr;  // parts of x's rows, of each panel
@@ -255,7 +265,7 @@ class TileProduct {
 
 bool multiplies_in_tiles(Product product, DType in, std::int64_t n, std::int64_t k) {
   return tiles_are_usable() && product != Product::kTN && in == DType::kBf16 && n > 0 && k > 0 &&
-         n % kSquare == 0 && k % kSquare == 0 && 2 * kNf4Block * k <= kPanelBytes;
+         n % kSquare == 0 && k % kSquare == 0 && k <= kDeepest && n <= kMostPanels * kSquare;
 }
 
 void tile_product(Product product, ConstView x, ConstView w, View y, bool accumulate,

@@ -1,6 +1,6 @@
 // Products of bf16 matrices in AMX's tiles. Each thread packs some columns of the right side as
-// tiles read them, in its core's own cache, and multiplies all tokens with these: oneDNN's products
-// of the same shapes take 1.1 to 2.2 times as long (docs/performance.md).
+// tiles read them, in its core's own cache, and multiplies all tokens with these: most products of
+// models' shapes take 1.2 to 1.8 times as long with oneDNN (docs/performance.md).
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,8 @@ namespace loadline {
 constexpr Bytes kTilePanel = 1_MiB;
 
 // Whether a product of N columns over an inner dimension K is made here: bf16, kNT or kNN, N and K
-// multiples of 32 and not beyond what the scratch holds, on a CPU with usable tiles.
+// multiples of 32, N at most 524,288 and K 15,360 (what the scratch holds), on a CPU with usable
+// tiles and in a build for it.
 [[nodiscard]] bool multiplies_in_tiles(Product product, DType in, std::int64_t n, std::int64_t k);
 
 // kNT: y (T,N) = x (T,K) · w (N,K)^T. kNN: y (T,N) = x (T,K) · w (K,N). Where it accumulates, +=.

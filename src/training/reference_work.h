@@ -23,7 +23,7 @@ struct ReferenceTime {
 // in the step's memory and changes nothing.
 class ReferenceWork {
  public:
-  static constexpr std::int64_t kReferenceTokens = 512;  // a product's block has no more
+  static constexpr std::int64_t kReferenceTokens = 512;  // a block of oneDNN's products has no more
   static constexpr double kLeastSeconds = 1;
   static constexpr double kShare = 0.1;
 

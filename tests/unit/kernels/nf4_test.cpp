@@ -93,7 +93,7 @@ class Nf4Products : public testing::TestWithParam<DType> {
     gemm_.use_scratch({static_cast<std::byte*>(begin), space});
   }
   std::vector<std::byte> scratch_;
-  Gemm gemm_;
+  Gemm gemm_{1000};  // panels, even where tiles could
 };
 
 TEST_P(Nf4Products, AreThoseOfTheDequantizedMatrixInBothDirections) {

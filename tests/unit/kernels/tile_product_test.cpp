@@ -17,7 +17,9 @@ namespace {
 
 // One square; panels of different widths; of a few columns; the deepest.
 constexpr std::pair<std::int64_t, std::int64_t> kTileShapes[] = {
-    {32, 32}, {1184, 576}, {192, 2048}, {64, 8192}};
+    {32, 32}, {1184, 576}, {192, 2048}, {64, 8192}, {96, 15360}};
+
+constexpr int kMostThreads = 5;
 
 class TileProducts : public testing::Test {
  protected:
@@ -35,7 +37,7 @@ class TileProducts : public testing::Test {
   struct alignas(64) Line {
     std::array<std::byte, 64> bytes;
   };
-  std::vector<Line> lines_{3 * kTilePanel.count / sizeof(Line)};
+  std::vector<Line> lines_{(kMostThreads + 1) * kTilePanel.count / sizeof(Line)};
 };
 
 Matrix right_side(Product product, std::int64_t outer, std::int64_t inner) {
@@ -55,7 +57,8 @@ TEST_F(TileProducts, AreRightForAnyNumberOfTokensAndPanels) {
   Gemm gemm;
   gemm.use_scratch(scratch());
   for (const auto& [outer, inner] : kTileShapes) {
-    for (const std::int64_t tokens : {1, 31, 32, 77}) {
+    for (const std::int64_t tokens : {1, 31, 32, 333}) {
+      if (tokens > 77 && inner > 2048) continue;
       for (const Product product : {Product::kNT, Product::kNN}) {
         Matrix w = right_side(product, outer, inner);
         Matrix x = Matrix::random(tokens, inner, 2, DType::kBf16, 4);
@@ -80,22 +83,25 @@ TEST_F(TileProducts, AreRightForAnyNumberOfTokensAndPanels) {
 
 TEST_F(TileProducts, HaveTheSameBitsWithAnyNumberOfThreadsAndWhateverTokensAreBeside) {
   Matrix w = right_side(Product::kNT, 1184, 576);
-  Matrix x = Matrix::random(77, 576, 2, DType::kBf16);
-  Matrix two(77, 1184, DType::kBf16);
+  Matrix x = Matrix::random(700, 576, 2, DType::kBf16);
+  Matrix two(700, 1184, DType::kBf16);
   tile_product(Product::kNT, x.view(), w.view(), two.view(), false, scratch());
-  set_threads(1);
-  Matrix one(77, 1184, DType::kBf16);
-  tile_product(Product::kNT, x.view(), w.view(), one.view(), false, scratch());
-  EXPECT_TRUE(one == two);
+  for (const int count : {1, 3, kMostThreads}) {
+    set_threads(count);
+    Matrix others(700, 1184, DType::kBf16);
+    tile_product(Product::kNT, x.view(), w.view(), others.view(), false, scratch());
+    EXPECT_TRUE(others == two) << count << " threads";
+  }
   Matrix last(9, 1184, DType::kBf16);
-  tile_product(Product::kNT, x.view().slice(68, 9), w.view(), last.view(), false, scratch());
+  tile_product(Product::kNT, x.view().slice(691, 9), w.view(), last.view(), false, scratch());
   for (std::int64_t r = 0; r < 9; ++r) {
-    for (std::int64_t c = 0; c < 1184; ++c) ASSERT_EQ(last.get(r, c), two.get(68 + r, c));
+    for (std::int64_t c = 0; c < 1184; ++c) ASSERT_EQ(last.get(r, c), two.get(691 + r, c));
   }
 }
 
 TEST_F(TileProducts, OfQuantizedWeightsAreThoseOfTheDequantizedOnes) {
-  for (const auto& [outer, inner] : {std::pair<int, int>{192, 2048}, {1216, 576}, {64, 8192}}) {
+  for (const auto& [outer, inner] :
+       {std::pair<int, int>{192, 2048}, {1216, 576}, {64, 8192}, {128, 15360}, {64, 64}}) {
     for (const Product product : {Product::kNT, Product::kNN}) {
       const bool forward = product == Product::kNT;
       const Quantized weight = random_weights(forward ? outer : inner, forward ? inner : outer);
@@ -110,13 +116,48 @@ TEST_F(TileProducts, OfQuantizedWeightsAreThoseOfTheDequantizedOnes) {
   }
 }
 
+TEST_F(TileProducts, OfSomeRowsOfQuantizedWeightsAreThoseOfTheseRows) {
+  const Quantized weight = random_weights(192, 576);
+  Matrix dequantized = weight.dequantized(DType::kBf16);
+  Matrix x = Matrix::random(40, 576, 2, DType::kBf16);
+  Matrix y(40, 96, DType::kBf16);
+  Matrix wanted(40, 96, DType::kBf16);
+  tile_product(Product::kNT, x.view(), dequantized.view().slice(64, 96), wanted.view(), false,
+               scratch());
+  tile_product(Product::kNT, x.view(), weight.view().slice(64, 96), y.view(), false, scratch());
+  EXPECT_TRUE(y == wanted);
+  Matrix dy = Matrix::random(40, 96, 2, DType::kBf16);
+  Matrix dx(40, 576, DType::kBf16);
+  Matrix wanted_dx(40, 576, DType::kBf16);
+  tile_product(Product::kNN, dy.view(), dequantized.view().slice(64, 96), wanted_dx.view(), false,
+               scratch());
+  tile_product(Product::kNN, dy.view(), weight.view().slice(64, 96), dx.view(), false, scratch());
+  EXPECT_TRUE(dx == wanted_dx);
+}
+
+TEST_F(TileProducts, OfFewTokensAreLeftToOneDnnWhereThatIsAskedFor) {
+  Gemm gemm(32);
+  gemm.use_scratch(scratch());
+  const Quantized weight = random_weights(64, 64);
+  Matrix x = Matrix::random(32, 64, 2, DType::kBf16);
+  Matrix y(32, 64, DType::kBf16);
+  EXPECT_TRUE(gemm.run_in_tiles(Product::kNT, x.view(), weight.view(), y.view(), false));
+  EXPECT_FALSE(gemm.run_in_tiles(Product::kNT, x.view().slice(0, 31), weight.view(),
+                                 y.view().slice(0, 31), false));
+  Matrix dequantized = weight.dequantized(DType::kBf16);
+  gemm.run(Product::kNT, x.view(), dequantized.view(), y.view(), false);
+  EXPECT_EQ(gemm.compiled(), 0U);
+  gemm.run(Product::kNT, x.view().slice(0, 31), dequantized.view(), y.view().slice(0, 31), false);
+  EXPECT_GT(gemm.compiled(), 0U);
+}
+
 TEST_F(TileProducts, AreNotForWidthsThatAreNoWholeSquaresNorForWhatTheScratchCannotHold) {
   EXPECT_FALSE(multiplies_in_tiles(Product::kNT, DType::kBf16, 33, 64));
   EXPECT_FALSE(multiplies_in_tiles(Product::kNN, DType::kBf16, 64, 8));
   EXPECT_FALSE(multiplies_in_tiles(Product::kTN, DType::kBf16, 64, 64));
   EXPECT_FALSE(multiplies_in_tiles(Product::kNT, DType::kF32, 64, 64));
-  EXPECT_TRUE(multiplies_in_tiles(Product::kNT, DType::kBf16, 64, 8192));
-  EXPECT_FALSE(multiplies_in_tiles(Product::kNT, DType::kBf16, 64, 8224));
+  EXPECT_TRUE(multiplies_in_tiles(Product::kNT, DType::kBf16, 64, 14336));
+  EXPECT_FALSE(multiplies_in_tiles(Product::kNT, DType::kBf16, 64, 15392));
 }
 
 }  // namespace
