@@ -31,10 +31,8 @@ class ProgramPages {
     for (const ElfW(Phdr) & part : std::span(object.dlpi_phdr, object.dlpi_phnum)) {
       if (part.p_type != PT_LOAD || (part.p_flags & PF_W) != 0) continue;
       const Pages pages = pages_of(object.dlpi_addr + part.p_vaddr, part.p_memsz);
-      if (is_as_in_file(pages)) {
-        (void)::madvise(reinterpret_cast<void*>(pages.begin), pages.end - pages.begin,
-                        MADV_DONTNEED);
-      }
+      if (!is_as_in_file(pages)) continue;
+      (void)::madvise(reinterpret_cast<void*>(pages.begin), pages.end - pages.begin, MADV_DONTNEED);
       if ((part.p_flags & PF_R) == 0) continue;
       const bool is_own_code = path.empty() && (part.p_flags & PF_X) != 0;
       if (is_own_code || is_held_whole(path)) touch(pages);

@@ -5,8 +5,8 @@ namespace loadline {
 
 // Lets go of code and constants: they stay in the system's cache, are mapped again when they are
 // needed, and count in this process only then. What touched them once, as starting, reading and
-// compiling do, is not held for as long as the process lives. Pages that were written (a debugger's
-// breakpoints) stay.
+// compiling do, is not held for as long as the process lives. A part of a
+// file that has written pages (a debugger's breakpoints) stays whole.
 //
 // The program's own code and small libraries that every step runs through are held whole from then
 // on: of these the kernel would map the surroundings of what is used, and how much that is hangs on

@@ -29,8 +29,8 @@ struct ProductBytes {
 };
 constexpr ProductBytes kProductF32 = {.narrow = 544_KiB, .wide = 832_KiB, .wide_from = 512};
 constexpr ProductBytes kProductBf16 = {.narrow = 704_KiB, .wide = 864_KiB, .wide_from = 96};
-// What the other lines are short by (seen: 2 MiB, in `train`) and what a just linked program has
-// more in memory by chance (docs/memory.md). Compiled products' line is that much too high itself.
+// What the other lines are short by (seen: 2 MiB, in `train`), and as much again. Compiled
+// products' line is that much too high itself.
 constexpr Bytes kByChance = 4_MiB;
 // Without AVX-512 oneDNN has its general product alone, which allocates as it runs, beside its
 // scratch: up to 21 MiB seen where batches have more tokens than these, of which 3 are in the slack
