@@ -143,12 +143,12 @@ std::optional<double> Progress::running_left() const {
   return left * step_seconds_ / static_cast<double>(step_);
 }
 
-std::optional<double> Progress::seconds_left() const {
+std::optional<TimeLeft> Progress::time_left() const {
   const auto running = running_left();
   if (!running) return std::nullopt;
   constexpr double kLeast = 1e-3;  // seconds: a mean of logarithms
+  TimeLeft left{.seconds = *running, .least = *running, .most = *running};
   double logarithms = 0;
-  double ways = 0;
   for (const auto& way : ways_) {
     double seconds = *running;
     for (std::size_t i = running_ ? 1 : 0; i < way.size(); ++i) {
@@ -156,10 +156,13 @@ std::optional<double> Progress::seconds_left() const {
       if (!cost) return std::nullopt;
       seconds += *cost;
     }
+    const bool is_first = &way == &ways_.front();
+    left.least = is_first ? seconds : std::min(left.least, seconds);
+    left.most = is_first ? seconds : std::max(left.most, seconds);
     logarithms += std::log(std::max(seconds, kLeast));
-    ++ways;
   }
-  return ways > 0 ? std::exp(logarithms / ways) : *running;
+  if (!ways_.empty()) left.seconds = std::exp(logarithms / static_cast<double>(ways_.size()));
+  return left;
 }
 
 std::string Progress::bar() const {
@@ -168,9 +171,10 @@ std::string Progress::bar() const {
   if (foreseen)
     text = fmt::format("{} {} of about {}", bar_of(share()), text, done_ + trials_left());
   if (running_) text += fmt::format(", step {} of {}", step_, steps_);
-  const auto left = seconds_left();
-  if (foreseen && left) text += ", about " + in_time_left(*left) + " left";
-  return text;
+  const auto left = time_left();
+  if (!foreseen || !left) return text;
+  if (left->is_one_number()) return text + ", about " + in_time_left(left->seconds) + " left";
+  return text + ", " + in_time_left(left->least, left->most) + " left";
 }
 
 }  // namespace loadline

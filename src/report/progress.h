@@ -17,6 +17,18 @@ namespace loadline {
 inline constexpr double kReferenceSeconds = 1;
 inline constexpr double kReferenceShare = 0.1;
 
+// By the ways in which a search may go on.
+struct TimeLeft {
+  double seconds = 0;  // the geometric mean
+  double least = 0, most = 0;
+
+  // Whether one number says it: no way takes more than 1.5 times as long as the mean, or as short.
+  [[nodiscard]] bool is_one_number() const {
+    constexpr double kNear = 1.5;
+    return most <= kNear * seconds && seconds <= kNear * least;
+  }
+};
+
 class Progress {
  public:
   void expects(const Outlook& outlook);
@@ -28,11 +40,12 @@ class Progress {
   [[nodiscard]] double share() const;
   // Nothing before a first step. A trial's seconds are taken as a start, steps that rise with the
   // tokens and, from a forward through all layers on, with the LoRA layers, and the reference work
-  // beside these. The geometric mean of what the ways ahead take. Only a trial under its margin
-  // runs all of its steps; another ends after kEnoughStepSeconds.
-  [[nodiscard]] std::optional<double> seconds_left() const;
-  // "[######..............] trial 3 of about 7, step 5 of 15, about 2 min left"; where no way ahead
-  // was seen to its end "trial 3, step 5 of 15".
+  // beside these. Only a trial under its margin runs all of its steps; another ends after
+  // kEnoughStepSeconds.
+  [[nodiscard]] std::optional<TimeLeft> time_left() const;
+  // "[######..............] trial 3 of about 7, step 5 of 15, about 2 min left", or "2 to 5 min
+  // left" where one number would not do; where no way ahead was seen to its end "trial 3, step 5 of
+  // 15".
   [[nodiscard]] std::string bar() const;
 
  private:

@@ -108,6 +108,16 @@ std::string in_time_left(double seconds) {
   return fmt::format("{} h {} min", minutes / 60, minutes % 60);
 }
 
+std::string in_time_left(double least, double most) {
+  std::string from = in_time_left(least);
+  const std::string to = in_time_left(most);
+  if (from == to) return to;
+  const auto unit = [](const std::string& text) { return text.substr(text.rfind(' ')); };
+  const auto is_simple = [](const std::string& text) { return text.find(' ') == text.rfind(' '); };
+  if (is_simple(from) && is_simple(to) && unit(from) == unit(to)) from.resize(from.find(' '));
+  return from + " to " + to;
+}
+
 std::string in_elapsed(double seconds) {
   if (seconds < 9.95) return fmt::format("{:.1f} s", seconds);
   const auto whole = std::llround(std::min(seconds, 1e9));

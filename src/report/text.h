@@ -33,6 +33,7 @@ std::string wrapped_below(const std::string& line, std::size_t indent, std::int6
 std::string in_seconds(double seconds);
 // "45 s", "3 min", "1 h 20 min", rounded up to what people plan with.
 std::string in_time_left(double seconds);
+std::string in_time_left(double least, double most);  // "40 s to 2 min", "2 to 5 min"
 // "3.2 s", "45 s", "1 min 31 s", "1 h 20 min": what has gone by, to the nearest.
 std::string in_elapsed(double seconds);
 // "[######..............]", of 20 places; share in [0, 1].

@@ -523,6 +523,11 @@ TEST(TimeLeft, IsRoundedToWhatPeoplePlanWith) {
   EXPECT_EQ(in_time_left(89.5), "90 s");
   EXPECT_EQ(in_time_left(91), "2 min");
   EXPECT_EQ(in_time_left(3600.0 * 2), "2 h 0 min");
+  EXPECT_EQ(in_time_left(100, 300), "2 to 5 min");
+  EXPECT_EQ(in_time_left(40, 100), "40 s to 2 min");
+  EXPECT_EQ(in_time_left(0.1, 0.3), "1 s");
+  EXPECT_EQ(in_time_left(6000, 9600), "1 h 40 min to 2 h 40 min");
+  EXPECT_EQ(in_time_left(2400, 6000), "40 min to 1 h 40 min");
 }
 
 TEST(Elapsed, IsRoundedToTheNearest) {
