@@ -137,8 +137,7 @@ PullReport download_revision(const HubModel& model, ModelParts parts, const HubC
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kBadInput && begun.revision != model.revision) {
       throw bad_input(
-          "{}. The Hub's cache has that commit for '{}'; `loadline pull {}` asks for "
-          "today's",
+          "{}\nThe Hub's cache has that commit for '{}'; `loadline pull {}` asks for today's",
           error.what(), model.revision, model.text());
     }
     if (cached.commit && is_there(cached.snapshot)) throw;

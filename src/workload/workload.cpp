@@ -236,7 +236,7 @@ std::string Workload::run_name() const {
 
 Json Workload::model_document() const {
   return {{"name", model_text()},
-          {"path", model_folder.string()},
+          {"path", fs::absolute(model_folder).lexically_normal().string()},
           {"model_type", model.model_type},
           {"layers", model.layers},
           {"hidden_size", model.hidden_size},
