@@ -22,9 +22,9 @@ struct TimeLeft {
   double seconds = 0;  // the geometric mean
   double least = 0, most = 0;
 
-  // Whether one number says it: no way takes more than 1.5 times as long as the mean, or as short.
+  // Whether one number says it: no way takes more than 1.4 times as long as the mean, or as short.
   [[nodiscard]] bool is_one_number() const {
-    constexpr double kNear = 1.5;
+    constexpr double kNear = 1.4;
     return most <= kNear * seconds && seconds <= kNear * least;
   }
 };
