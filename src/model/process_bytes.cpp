@@ -29,9 +29,9 @@ struct ProductBytes {
 };
 constexpr ProductBytes kProductF32 = {.narrow = 544_KiB, .wide = 832_KiB, .wide_from = 512};
 constexpr ProductBytes kProductBf16 = {.narrow = 704_KiB, .wide = 864_KiB, .wide_from = 96};
-// What the other lines are short by (seen: 2 MiB, in `train`), and as much again. Compiled
-// products' line is that much too high itself.
-constexpr Bytes kByChance = 4_MiB;
+// Where no product is compiled, whose line is a little too high, the others would be short by less
+// than this (docs/memory.md).
+constexpr Bytes kByChance = 2_MiB;
 // Without AVX-512 oneDNN has its general product alone, which allocates as it runs, beside its
 // scratch: up to 21 MiB seen where batches have more tokens than these, of which 3 are in the slack
 // of the other lines; little where they do not.
